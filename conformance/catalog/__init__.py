@@ -1,0 +1,235 @@
+"""The catalogue: every scenario below some directories, read strictly, with its contracts.
+
+What is wrong with a file is found here, before anything is built or run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from conformance import contracts as contract_files
+from conformance.catalog.entries import entries_of, merge
+from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
+from conformance.model import Contract, Entry, Scenario
+from conformance.placeholders import check
+from conformance.resources import fixtures_dir, scenarios_dir
+from conformance.shapes import LayerFile, ScenarioFile
+from conformance.strict import convert, read_toml
+
+__all__ = ["Catalogue", "layer", "load", "read_scenario", "root_of", "select"]
+
+_ID = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Catalogue:
+    """Scenarios by id, in the order of their ids, and the contracts they may speak of."""
+
+    def __init__(self, scenarios: Mapping[str, Scenario], contracts: Mapping[str, Contract]) -> None:
+        self.scenarios = dict(sorted(scenarios.items()))
+        self.contracts = contracts
+
+    def get(self, id_: str) -> Scenario:
+        """Return the scenario called *id_*.
+
+        :raises UsageError: there is none.
+        """
+        try:
+            return self.scenarios[id_]
+        except KeyError:
+            raise UsageError(f"no scenario '{id_}'", hint=_closest(id_, self.scenarios)) from None
+
+    def of(self, contract: Contract) -> list[Scenario]:
+        """Return the scenarios that are part of *contract*."""
+        return [scenario for scenario in self.scenarios.values() if scenario.expected(contract)]
+
+
+def load(directories: Iterable[Path] = (), *, contract: Contract | None = None, files: Iterable[Path] = ()) -> Catalogue:
+    """Return the bundled catalogue together with the scenarios below *directories*, and single *files*.
+
+    *contract* is one that is not bundled but may be spoken of.
+
+    :raises ManyErrors: every file that is wrong, a line each.
+    """
+    known = contract_files.bundled()
+    if contract is not None:
+        known[contract.name] = contract
+    errors: list[ConformanceError] = []
+    scenarios: dict[str, Scenario] = {}
+    for path, root in _scenario_files(directories, files, errors).items():
+        try:
+            scenario = read_scenario(path, root, known)
+            _admit(scenario, scenarios)
+        except ConformanceError as e:
+            errors.append(e)
+    catalogue = Catalogue(scenarios, known)
+    # A file that could not be read would make every scenario that names it as its control look wrong as well.
+    for scenario in catalogue.scenarios.values() if not errors else ():
+        errors.extend(_wrong_controls(scenario, catalogue))
+    if errors:
+        raise ManyErrors(errors)
+    return catalogue
+
+
+def _scenario_files(directories: Iterable[Path], files: Iterable[Path], errors: list[ConformanceError]) -> dict[Path, Path]:
+    """Return every scenario file with the directory its id counts from; each file once."""
+    found = {path: scenarios_dir() for path in _below(scenarios_dir())}
+    for directory in directories:
+        if not directory.is_dir():
+            errors.append(UsageError(f"{directory}: no such directory", hint="--scenarios takes a directory of scenario files"))
+        root = directory.resolve()
+        found |= {path: root for path in _below(root) if path not in found}
+    for file in files:
+        path = file.resolve()
+        found.setdefault(path, root_of(path))
+    return found
+
+
+def _below(root: Path) -> list[Path]:
+    """Return the scenario files below *root*; ``layers`` at its top holds parts of homes."""
+    return sorted(path for path in root.rglob("*.toml") if path.relative_to(root).parts[0] != "layers")
+
+
+def root_of(path: Path) -> Path:
+    """Return the directory the id of the scenario in *path* counts from: the nearest one above called ``scenarios``, else its own."""
+    return next((parent for parent in path.parents if parent.name == "scenarios"), path.parent)
+
+
+def _admit(scenario: Scenario, scenarios: dict[str, Scenario]) -> None:
+    other = scenarios.setdefault(scenario.id, scenario)
+    if other is scenario or Path(other.file).read_bytes() == Path(scenario.file).read_bytes():
+        return  # the same case twice, such as the catalogue in a checkout beside the installed one
+    raise FileError(scenario.file, f"its id '{scenario.id}' is taken by {other.file}", hint="ids are unique; rename one")
+
+
+def read_scenario(path: Path, root: Path, contracts: Mapping[str, Contract]) -> Scenario:
+    """Return the scenario in *path*, whose id counts from *root*.
+
+    :raises FileError: with the file and the key that is wrong.
+    """
+    name = str(path)
+    id_ = path.relative_to(root).with_suffix("").as_posix()
+    if not _ID.fullmatch(id_):
+        raise FileError(name, f"'{id_}' is no id", hint="use lower-case letters, digits, '-' and '.' in file and directory names")
+    shape = convert(read_toml(path), ScenarioFile, name=name)
+    expect = {c: (v,) if isinstance(v, str) else tuple(v) for c, v in shape.expect.items()}
+    scenario = Scenario(
+        id=id_,
+        file=name,
+        summary=shape.summary,
+        origin=shape.origin,
+        agent=shape.agent,
+        control={"": shape.control} if isinstance(shape.control, str) else shape.control,
+        expect=expect,
+        entries=merge(
+            [*(layer(wanted, name=name, root=root) for wanted in shape.home.include), entries_of(shape.home.files, name=name)],
+            name=name,
+        ),
+        cli=shape.cli.state,
+        env=shape.env.set,
+        unset=tuple(shape.env.unset),
+    )
+    _check_expectations(scenario, contracts)
+    _check_environment(scenario)
+    return scenario
+
+
+def layer(wanted: str, *, name: str = "", root: Path | None = None) -> tuple[Entry, ...]:
+    """Return the entries of the layer called *wanted*: from ``layers`` below *root*, else a bundled one.
+
+    :raises FileError: there is none; *name* is the file that asks for it.
+    """
+    places = [*([root / "layers"] if root else []), fixtures_dir() / "layers"]
+    for place in places:
+        path = place / f"{wanted}.toml"
+        if re.fullmatch(r"[a-z0-9-]+", wanted) and path.is_file():
+            return entries_of(convert(read_toml(path), LayerFile, name=str(path)).files, name=str(path))
+    known = sorted({path.stem for place in places for path in place.glob("*.toml")})
+    raise FileError(name, f"no layer '{wanted}'", key="home.include", hint=f"known: {', '.join(known)}")
+
+
+def _check_expectations(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
+    for name, verdicts in scenario.expect.items():
+        if name not in contracts:
+            hint = f"known: {', '.join(contracts)}; a contract of your own is named with --contract FILE"
+            raise FileError(scenario.file, f"no contract '{name}'", key=f"expect.{name}", hint=hint)
+        contract = contracts[name]
+        known = [v.name for v in contract.verdicts]
+        for verdict in verdicts:
+            if verdict not in known:
+                raise FileError(
+                    scenario.file, f"unknown verdict '{verdict}'", key=f"expect.{name}", hint=f"allowed: {', '.join(known)}"
+                )
+        if len(set(verdicts)) < len(verdicts):
+            raise FileError(scenario.file, "a verdict stands there twice", key=f"expect.{name}")
+        if scenario.agent not in contract.agents:
+            hint = f"allowed under '{name}': {', '.join(contract.agents)}"
+            raise FileError(scenario.file, f"unknown agent '{scenario.agent}'", key="agent", hint=hint)
+
+
+def _check_environment(scenario: Scenario) -> None:
+    for name in (*scenario.env, *scenario.unset):
+        if not _VARIABLE.fullmatch(name):
+            raise FileError(scenario.file, f"'{name}' is no name of a variable", key="env")
+    for name, value in scenario.env.items():
+        if name in scenario.unset:
+            raise FileError(scenario.file, f"'{name}' is both set and unset", key="env")
+        if wrong := ("a NUL cannot be handed to a program" if "\0" in value else check(value)):
+            raise FileError(scenario.file, wrong, key=f"env.set.{name}")
+
+
+def _wrong_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileError]:
+    """Yield what is wrong with the controls of *scenario*: each must be there and tell some verdict from another."""
+    for contract, id_ in scenario.control.items():
+        key = f"control.{contract}" if contract else "control"
+        names = [contract] if contract else list(scenario.expect)
+        if contract and contract not in scenario.expect:
+            yield FileError(scenario.file, f"it expects nothing under '{contract}'", key=key)
+        elif id_ not in catalogue.scenarios:
+            yield FileError(scenario.file, f"no scenario '{id_}'", key=key, hint=_closest(id_, catalogue.scenarios))
+        elif not any(_tells_apart(scenario, catalogue.scenarios[id_], catalogue.contracts[name]) for name in names):
+            yield FileError(
+                scenario.file, f"'{id_}' does not call for another exit code", key=key, hint="name the nearest scenario that does"
+            )
+
+
+def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> bool:
+    codes, others = ({contract.code(v) for v in s.expected(contract)} for s in (scenario, control))
+    return bool(others) and codes.isdisjoint(others)
+
+
+def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract) -> list[Scenario]:
+    """Return the scenarios of *contract* that *patterns* name: ids, globs with ``*`` and ``?``, or files already loaded.
+
+    :raises UsageError: a pattern names nothing, or nothing is left.
+    """
+    candidates = {scenario.id: scenario for scenario in catalogue.of(contract)}
+    if not patterns:
+        chosen = set(candidates)
+    else:
+        chosen = {id_ for pattern in patterns for id_ in _matching(pattern, catalogue, candidates, contract)}
+    if not chosen:
+        raise UsageError(f"no scenario is part of contract '{contract.name}'", hint="see probe-conformance list")
+    return [scenario for id_, scenario in candidates.items() if id_ in chosen]
+
+
+def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract) -> list[str]:
+    if pattern.endswith(".toml"):
+        path = str(Path(pattern).resolve())
+        pattern = next((s.id for s in catalogue.scenarios.values() if s.file == path), pattern)
+    if pattern in catalogue.scenarios and pattern not in candidates:
+        raise UsageError(f"scenario '{pattern}' is not part of contract '{contract.name}'", hint="choose another with --contract")
+    # Only * and ? are special: ids hold no brackets, and fnmatch would read [..] as a set.
+    expression = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern)
+    found = [id_ for id_ in candidates if re.fullmatch(expression, id_)]
+    if not found:
+        raise UsageError(f"no scenario '{pattern}' in contract '{contract.name}'", hint=_closest(pattern, candidates))
+    return found
+
+
+def _closest(id_: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(id_, list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else "see probe-conformance list"

@@ -1,0 +1,65 @@
+"""The command line: each command is a few lines over the rest of the package."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from conformance import __version__
+from conformance.cli.catalogue import home_command, list_command, schema_command, show_command
+from conformance.errors import ConformanceError, one_line
+
+__all__ = ["cli", "main"]
+
+
+class _Commands(click.Group):
+    """The commands; those that run probes are imported when they are asked for, so that the others answer at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["run", "list", "show", "home", "repro", "schema"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in ("run", "repro"):
+            from conformance.cli import run  # noqa: PLC0415 - it brings pytest with it
+
+            return run.run_command if cmd_name == "run" else run.repro_command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="probe-conformance")
+def cli() -> None:
+    """Check that a container's start-up probe answers as its contract demands.
+
+    Exit status: 0 every scenario conforms, 1 at least one deviates, 2 the request is wrong, 3 something could not be
+    judged, 130 interrupted.
+    """
+
+
+for _command in (list_command, show_command, home_command, schema_command):
+    cli.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line and exit with its status."""
+    try:
+        sys.exit(cli.main(args=arguments, prog_name="probe-conformance", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as e:
+        click.echo(e.format_message(), err=True)
+        sys.exit(2)
+    except click.ClickException as e:
+        context = getattr(e, "ctx", None)
+        hint = f"; see '{context.command_path} --help'" if context else ""
+        click.echo(f"probe-conformance: {one_line(e.format_message()).rstrip('.')}{hint}", err=True)
+        sys.exit(2)
+    except ConformanceError as e:
+        for line in e.lines():
+            click.echo(f"probe-conformance: {line}", err=True)
+        sys.exit(e.exit_status)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:  # such as 'probe-conformance list | head'
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,119 @@
+"""Commands that read the catalogue and run nothing: list, show, home, schema."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from conformance import catalog, contracts
+from conformance.cli.options import contract_option, scenarios_option
+from conformance.explain import difference, entry_words, expectation
+from conformance.model import Contract, Scenario
+from conformance.placeholders import Context
+from conformance.shell import join
+
+__all__ = ["home_command", "list_command", "schema_command", "show_command"]
+
+scenario_argument = click.argument("id_", metavar="ID")
+
+
+def _load(contract: str, directories: tuple[Path, ...]) -> tuple[catalog.Catalogue, Contract]:
+    chosen = contracts.load(contract)
+    return catalog.load(directories, contract=chosen), chosen
+
+
+@click.command("list")
+@contract_option
+@scenarios_option
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
+def list_command(contract: str, directories: tuple[Path, ...], as_json: bool, patterns: tuple[str, ...]) -> None:
+    """List the scenarios of a contract: id, what conforms, summary."""
+    catalogue, chosen = _load(contract, directories)
+    scenarios = catalog.select(catalogue, patterns, chosen)
+    if as_json:
+        click.echo(json.dumps([_row(scenario, chosen) for scenario in scenarios], indent=2))
+        return
+    ids = max(len(scenario.id) for scenario in scenarios)
+    verdicts = max(len("|".join(scenario.expected(chosen))) for scenario in scenarios)
+    for scenario in scenarios:
+        click.echo(f"{scenario.id:<{ids}}  {'|'.join(scenario.expected(chosen)):<{verdicts}}  {scenario.summary}")
+
+
+def _row(scenario: Scenario, contract: Contract) -> dict[str, Any]:
+    return {
+        "id": scenario.id,
+        "agent": scenario.agent,
+        "expected": list(scenario.expected(contract)),
+        "codes": sorted({contract.code(verdict) for verdict in scenario.expected(contract)}),
+        "summary": scenario.summary,
+        "origin": scenario.origin,
+        "control": scenario.control_for(contract),
+    }
+
+
+@click.command("show")
+@contract_option
+@scenarios_option
+@scenario_argument
+def show_command(contract: str, directories: tuple[Path, ...], id_: str) -> None:
+    """Show one scenario: home, environment, expectations, origin, control."""
+    catalogue, chosen = _load(contract, directories)
+    scenario = catalogue.get(id_)
+    click.echo(f"{scenario.id}\n  {scenario.summary}\n")
+    rows = [("origin", scenario.origin), ("agent", scenario.agent), ("cli", scenario.cli)]
+    rows += [(f"expect {name}", _expectation(catalogue, name, scenario)) for name in scenario.expect]
+    rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
+    rows += [("unset", name) for name in scenario.unset]
+    rows.append(("file", scenario.file))
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        click.echo(f"  {name:<{width}}  {value}")
+    click.echo("\n  home")
+    for entry in sorted(scenario.entries, key=lambda entry: entry.path):
+        click.echo(f"    {entry.path.encode('unicode_escape').decode()}: {entry_words(entry)}")
+    if not scenario.entries:
+        click.echo("    (empty)")
+    control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
+    click.echo(f"\n  control {control.id} expects {_expectation(catalogue, chosen.name, control) or 'nothing here'}; against it:")
+    for line in difference(scenario, control):
+        click.echo(f"    {line.encode('unicode_escape').decode()}")
+
+
+def _expectation(catalogue: catalog.Catalogue, contract: str, scenario: Scenario) -> str:
+    known = catalogue.contracts[contract]
+    return expectation(known, scenario.expected(known))
+
+
+@click.command("home")
+@contract_option
+@scenarios_option
+@scenario_argument
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+def home_command(contract: str, directories: tuple[Path, ...], id_: str, directory: Path) -> None:
+    """Build the fake HOME of a scenario in DIR, and print how to use it.
+
+    DIR must not exist, or be empty. The agent's CLI in the scenario's condition comes to stand in DIR.cli beside it.
+    """
+    from conformance.drivers.local import standalone  # noqa: PLC0415 - costs time that list has not
+
+    catalogue, chosen = _load(contract, directories)
+    scenario = catalogue.get(id_)
+    context = Context(now=time.time(), seed=secrets.token_hex(8))
+    env = standalone(scenario, chosen, directory.absolute(), context)
+    words = join(f"{name}={value}" for name, value in sorted(env.items()))
+    click.echo(f"built {directory}; run a probe in it with\n\n  env -i {words} PROBE\n")
+    click.echo(f"expected: {expectation(chosen, scenario.expected(chosen)) or f'nothing under {chosen.name}'}")
+
+
+@click.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of a scenario file."""
+    from conformance.shapes import schema  # noqa: PLC0415 - costs time that list has not
+
+    click.echo(json.dumps(schema(), indent=2))

@@ -1,0 +1,199 @@
+"""Commands that run probes: run and repro."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from conformance import catalog
+from conformance.cli.options import probe_options
+from conformance.drivers.environment import check_extra
+from conformance.drivers.local import LocalDriver, parse_command
+from conformance.engine import Engine
+from conformance.errors import CannotJudge, UsageError
+from conformance.explain import expectation
+from conformance.items import extra_variables, keep_directory
+from conformance.judge import judge
+from conformance.known import write
+from conformance.model import Contract
+from conformance.placeholders import Context
+from conformance.report.document import write_json
+from conformance.resources import fixtures_dir
+from conformance.rundir import cache_dir
+from conformance.runner import Run, worker_count
+from conformance.settings import Settings, World
+
+__all__ = ["repro_command", "run_command"]
+
+
+@click.command("run")
+@probe_options
+@click.option(
+    "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.option("--junit", "junit_file", metavar="FILE", help="Write a JUnit report.")
+@click.option("--known-failures", metavar="FILE", help="Failures that are expected, each with its reason.")
+@click.option("--write-known-failures", metavar="FILE", help="Write what deviates now as a file of known failures.")
+@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep the homes of scenarios that deviate in DIR.")
+@click.argument("arguments", metavar="[ID|GLOB|FILE]... [-- PYTEST-ARGS]", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
+    """Run scenarios against a probe, and judge its answers.
+
+    Without ID, GLOB ('claude/*') or FILE every scenario of the contract runs. What follows '--' goes to pytest.
+    """
+    patterns, pytest_args = _split(ctx, arguments)
+    settings, world = _request(
+        patterns=patterns, **{name: options[name] for name in _REQUEST}, keep=options["keep"], known=options["known_failures"]
+    )
+    _check_outputs(options)
+    run = Run(settings, world, repro=repro_words(options), to_stderr=options["json_file"] == "-")
+    workers = worker_count(options["workers"], len(settings.ids or ()))
+    status = run.execute(workers, junit=options["junit_file"], pytest_args=pytest_args)
+    if options["json_file"]:
+        write_json(run.report.document(), options["json_file"])
+    if options["write_known_failures"] and not run.report.interrupted:
+        write(Path(options["write_known_failures"]), run.report.results(), world.known)
+    ctx.exit(status)
+
+
+_REQUEST = ("probe", "contract", "directories", "env", "pass_env", "repeat")
+
+
+def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Tell ids from what is meant for pytest; click has taken the '--' out, so it is looked up in what was typed."""
+    typed: list[str] = ctx.obj if isinstance(ctx.obj, list) else sys.argv
+    if "--" not in typed:
+        return list(arguments), []
+    count = len(typed) - typed.index("--") - 1
+    return list(arguments[: len(arguments) - count]), list(arguments[len(arguments) - count :])
+
+
+def _request(
+    *,
+    patterns: list[str],
+    probe: str | None,
+    contract: str,
+    directories: tuple[Path, ...],
+    env: tuple[str, ...],
+    pass_env: tuple[str, ...],
+    repeat: int,
+    keep: Path | None,
+    known: str | None,
+) -> tuple[Settings, World]:
+    """Check the whole request; return it with what it stands for.
+
+    :raises ConformanceError: anything in it is wrong.
+    """
+    cwd = Path.cwd()
+    files = [pattern for pattern in patterns if pattern.endswith(".toml")]
+    for file in files:
+        if not Path(file).is_file():
+            raise UsageError(f"no file {file}", hint="name a scenario file, or an id without .toml")
+    draft = Settings(
+        argv=(),
+        cwd=str(cwd),
+        contract=contract,
+        directories=tuple(str(directory.absolute()) for directory in directories),
+        files=tuple(str(Path(file).absolute()) for file in files),
+        extra=extra_variables(env, pass_env),
+        repeat=repeat,
+        keep=str(keep_directory(keep)) if keep is not None else "",
+        known_failures=str(Path(known).absolute()) if known else "",
+    )
+    world = World(draft, "main")
+    check_extra(draft.extra, world.contract)
+    argv = parse_command(probe, cwd) if probe is not None else reference_probe(world.contract)
+    ids = tuple(scenario.id for scenario in catalog.select(world.catalogue, patterns, world.contract))
+    world.known.check(world.catalogue, world.contract)
+    return msgspec.structs.replace(draft, argv=argv, ids=ids), world
+
+
+def reference_probe(contract: Contract) -> tuple[str, ...]:
+    """Return the command of the reference probe that comes with *contract*.
+
+    :raises UsageError: it has none.
+    """
+    if not contract.reference:
+        raise UsageError(f"contract '{contract.name}' has no reference probe", hint="name a probe with --probe")
+    return (sys.executable, "-I", str(fixtures_dir() / "probes" / contract.reference))
+
+
+def repro_words(options: dict[str, Any]) -> list[str]:
+    """Return the command that repeats one scenario, without its id, which comes third."""
+    words = ["probe-conformance", "repro"]
+    if options["probe"] is not None:
+        words += ["--probe", options["probe"]]
+    if options["contract"] != "slot":
+        words += ["--contract", options["contract"]]
+    for name, option in (("directories", "--scenarios"), ("env", "--env"), ("pass_env", "--pass-env")):
+        for value in options[name]:
+            words += [option, str(value)]
+    return words
+
+
+def _check_outputs(options: dict[str, Any]) -> None:
+    """Refuse, before anything runs, files that cannot be written or that would be lost."""
+    for name in ("json_file", "junit_file", "write_known_failures"):
+        file = options[name]
+        if file and file != "-" and not (parent := Path(file).absolute().parent).is_dir():
+            raise UsageError(f"no directory {parent} for {file}", hint="make it first")
+        if file and Path(file).is_dir():
+            raise UsageError(f"{file} is a directory", hint="name a file")
+    new, old = options["write_known_failures"], options["known_failures"]
+    if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):
+        raise UsageError(f"{new} is there already", hint=f"give --known-failures {new} as well to update it and keep its reasons")
+
+
+@click.command("repro")
+@probe_options
+@click.option(
+    "--keep", metavar="DIR", type=click.Path(path_type=Path), help="Where the home is kept; by default below the cache directory."
+)
+@click.argument("id_", metavar="ID")
+@click.pass_context
+def repro_command(ctx: click.Context, /, id_: str, keep: Path | None, **options: Any) -> None:
+    """Run one scenario with everything shown, and keep its home."""
+    settings, world = _request(patterns=[id_], keep=keep or _new_keep(id_), known=None, **options)
+    if len(settings.ids or ()) != 1:
+        raise UsageError(f"'{id_}' names {len(settings.ids or ())} scenarios", hint="give the id of one")
+    scenario = world.catalogue.get((settings.ids or ("",))[0])
+    control = world.catalogue.scenarios.get(scenario.control_for(world.contract))
+    driver = LocalDriver(settings.argv, Path(settings.keep), cwd=Path(settings.cwd), extra=settings.extra, keep=True)
+    try:
+        engine = Engine(driver, world.catalogue, world.contract, Context(now=settings.now, seed=settings.seed))
+        executions = [engine.observe(scenario) for _ in range(settings.repeat)]
+    finally:
+        driver.close()
+    result = judge(scenario, world.contract, executions, engine.secrets(scenario), control)
+    click.echo(
+        f"{scenario.id}: {scenario.summary}\norigin: {scenario.origin}\nhome: {result.kept}/home\ncommand:\n  {executions[0].command}\n"
+    )
+    click.echo(f"expected: {expectation(world.contract, result.expected)}")
+    got = f"{result.verdict or 'outside the contract'} ({result.code})" if result.code is not None else "no exit code"
+    click.echo(f"got: {got}, {result.result} after {result.seconds:.2f} s")
+    for finding in result.findings:
+        click.echo(f"  {finding.kind}: {finding.message}")
+    if result.reason:
+        click.echo(f"  {result.reason}")
+    click.echo(f"control: {result.control}; against it, this home has")
+    for line in result.difference:
+        click.echo(f"  {line.encode('unicode_escape').decode()}")
+    for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
+        click.echo(f"{name}:{'' if text else ' (nothing)'}")
+        for line in text.splitlines():
+            click.echo(f"  {line.encode('unicode_escape').decode()}")
+    ctx.exit({"conforms": 0, "deviates": 1}.get(result.result, CannotJudge.exit_status))
+
+
+def _new_keep(id_: str) -> Path:
+    """Return a new directory for a kept home, which no later run removes."""
+    base = cache_dir() / "kept"
+    name = Path(id_).with_suffix("").name if id_.endswith(".toml") else id_.replace("/", "-")
+    numbers = (n for n in range(1, 1_000_000) if not (base / f"{name}-{n}").exists())
+    return base / f"{name}-{next(numbers)}"

@@ -1,0 +1,101 @@
+"""The bundled contracts, and reading any: one TOML file each, turned into :class:`~conformance.model.Contract`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import UnsetType
+
+from conformance.errors import FileError, UsageError
+from conformance.model import Contract, Inputs, Limits, Verdict
+from conformance.resources import contracts_dir
+from conformance.shapes import ContractFile
+from conformance.strict import convert, read_toml
+
+__all__ = ["bundled", "load"]
+
+
+def bundled() -> dict[str, Contract]:
+    """Return the contracts that ship with the suite, by name."""
+    contracts: dict[str, Contract] = {}
+    files = {path.stem: _shape(path) for path in sorted(contracts_dir().glob("*.toml"))}
+    for name in files:
+        _resolve(name, files, contracts)
+    return contracts
+
+
+def load(name_or_file: str, *, base: Path | None = None) -> Contract:
+    """Return the bundled contract called *name_or_file*, or the one in that file.
+
+    A relative file is looked up from *base*, by default the current directory.
+
+    :raises UsageError: it is neither.
+    :raises FileError: the file is no contract.
+    """
+    contracts = bundled()
+    if name_or_file in contracts:
+        return contracts[name_or_file]
+    path = (base or Path.cwd()) / name_or_file
+    if not path.is_file():
+        raise UsageError(f"no contract '{name_or_file}'", hint=f"bundled: {', '.join(contracts)}; or name a contract file")
+    shape = _shape(path)
+    if shape.name in contracts:
+        raise FileError(str(path), f"'{shape.name}' is the name of a bundled contract", key="name", hint="choose another name")
+    return _build(shape, contracts, str(path))
+
+
+def _shape(path: Path) -> ContractFile:
+    return convert(read_toml(path), ContractFile, name=str(path))
+
+
+def _resolve(name: str, files: dict[str, ContractFile], done: dict[str, Contract]) -> None:
+    if name not in done:
+        if files[name].extends:
+            _resolve(files[name].extends, files, done)
+        done[name] = _build(files[name], done, f"{name}.toml")
+
+
+def _build(shape: ContractFile, known: dict[str, Contract], file: str) -> Contract:
+    if shape.extends and shape.extends not in known:
+        raise FileError(file, f"no contract '{shape.extends}'", key="extends", hint=f"known: {', '.join(known)}")
+    parent = known.get(shape.extends)
+    for key in ("agents", "verdicts", "inputs"):
+        if parent is None and isinstance(getattr(shape, key), UnsetType):
+            raise FileError(file, "missing", key=key, hint="only a contract that extends another may leave it out")
+    contract = Contract(
+        name=shape.name,
+        version=shape.version,
+        summary=shape.summary,
+        agents=tuple(shape.agents) if not isinstance(shape.agents, UnsetType) else parent.agents if parent else (),
+        verdicts=_verdicts(shape) or (parent.verdicts if parent else ()),
+        inputs=_inputs(shape) or (parent.inputs if parent else Inputs(home="HOME")),
+        limits=Limits(seconds=shape.limits.seconds)
+        if not isinstance(shape.limits, UnsetType)
+        else parent.limits
+        if parent
+        else Limits(),
+        reference=shape.reference,
+        lineage=(shape.name, *(parent.lineage if parent else ())),
+        allowed_writes=_writes(shape, parent),
+    )
+    if len({v.code for v in contract.verdicts}) < 2:
+        raise FileError(file, "all verdicts share one exit code", key="verdicts", hint="a contract needs two answers at least")
+    return contract
+
+
+def _verdicts(shape: ContractFile) -> tuple[Verdict, ...]:
+    if isinstance(shape.verdicts, UnsetType):
+        return ()
+    return tuple(Verdict(name=name, code=v.code, meaning=v.meaning, action=v.action) for name, v in shape.verdicts.items())
+
+
+def _inputs(shape: ContractFile) -> Inputs | None:
+    if isinstance(shape.inputs, UnsetType):
+        return None
+    return Inputs(home=shape.inputs.home, agent=shape.inputs.agent, opposite_home=shape.inputs.opposite_home)
+
+
+def _writes(shape: ContractFile, parent: Contract | None) -> tuple[str, ...]:
+    if isinstance(shape.allowed_writes, UnsetType):
+        return parent.allowed_writes if parent else ()
+    return tuple(shape.allowed_writes)

@@ -1,0 +1,27 @@
+"""The seam between the suite and a probe: run one probe in one home, and say what was seen."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from conformance.model import Contract, Execution, Scenario
+from conformance.placeholders import Context
+
+__all__ = ["Driver"]
+
+
+class Driver(Protocol):
+    """Runs a probe in the home of a scenario. Safe to call from several threads."""
+
+    def execute(self, scenario: Scenario, contract: Contract, context: Context) -> Execution:
+        """Build the home, run the probe in it once, and return what was seen.
+
+        Never raises for what a probe does or a home is: what the suite or its surroundings got wrong is an outcome
+        that ``broke``, what cannot be had here one that is ``unsupported``.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Return the probe, and what isolates it, for reports: built-in types only."""
+
+    def close(self) -> None:
+        """End what still runs."""

@@ -1,0 +1,49 @@
+"""The environment of a probe: an allow-list, never the caller's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conformance.errors import UsageError
+from conformance.model import Contract, Scenario
+from conformance.placeholders import Context, expand
+
+__all__ = ["check_extra", "environment"]
+
+#: The same everywhere, so that no answer depends on where the suite runs.
+FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
+
+
+def environment(
+    scenario: Scenario,
+    contract: Contract,
+    context: Context,
+    *,
+    path: str,
+    opposite: str = "",
+    extra: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the variables of a probe: fixed ones, the user's *extra*, the contract's inputs, the scenario's changes.
+
+    Later ones win: what the scenario says is what the case is about.
+    """
+    inputs = contract.inputs
+    result = {**FIXED, **(extra or {}), "PATH": path, inputs.home: context.home}
+    if inputs.agent:
+        result[inputs.agent] = scenario.agent
+    if inputs.opposite_home:
+        result[inputs.opposite_home] = opposite
+    result |= {name: expand(value, context) for name, value in scenario.env.items()}
+    for name in scenario.unset:
+        result.pop(name, None)
+    return result
+
+
+def check_extra(extra: Mapping[str, str], contract: Contract) -> None:
+    """Refuse variables that the contract decides.
+
+    :raises UsageError: names the variable.
+    """
+    decided = {contract.inputs.home, contract.inputs.agent, contract.inputs.opposite_home} - {""}
+    for name in sorted(decided & extra.keys()):
+        raise UsageError(f"{name} is set by the contract '{contract.name}'", hint="leave it out of --env and --pass-env")

@@ -1,0 +1,234 @@
+"""Run a local command as the probe."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shlex
+import shutil
+import stat
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from conformance.catalog import layer
+from conformance.drivers.environment import environment
+from conformance.drivers.spawn import Request, Supervisor
+from conformance.drivers.stubs import AGENT_CLIS, bystanders, stub_nodes
+from conformance.errors import CannotJudge, UsageError
+from conformance.home import Node, build, check_target, difference, mismatch, plan, remove, snapshot
+from conformance.home.build import Unbuildable
+from conformance.model import Contract, Entry, Execution, Outcome, Scenario
+from conformance.placeholders import Context
+from conformance.shell import join, quote
+
+__all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "parse_command", "standalone"]
+
+#: What the probe finds behind the stubs, unless the user gives another PATH.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def parse_command(command: str, directory: Path) -> tuple[str, ...]:
+    """Split *command* like a shell would, and find its program: from *directory*, or on the caller's PATH.
+
+    :raises UsageError: it cannot be split, or names no program.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as e:
+        raise UsageError(f"--probe cannot be split: {str(e).lower()}", hint="quote it like in a shell") from None
+    if not words or not words[0]:
+        raise UsageError("--probe is empty", hint="give a command, such as ./smoke_test.py")
+    program = str(directory / words[0]) if "/" in words[0] else shutil.which(words[0])
+    if program is None or not os.path.exists(program):
+        raise UsageError(f"no probe '{words[0]}'", hint="name a program on PATH, or a path to one")
+    if os.path.isdir(program) or not os.access(program, os.X_OK):
+        raise UsageError(
+            f"the probe '{words[0]}' is not executable", hint="chmod +x it, or name its interpreter: 'python3 probe.py'"
+        )
+    return (os.path.abspath(program), *words[1:])
+
+
+class Place(Struct, frozen=True):
+    """Where the homes of one scenario are built."""
+
+    top: Path
+
+    @property
+    def home(self) -> Path:
+        """The fake HOME."""
+        return self.top / "home"
+
+    @property
+    def opposite(self) -> Path:
+        """The home with the opposite answer, for contracts that ask for one."""
+        return self.top / "opposite"
+
+
+class LocalDriver:
+    """Runs a command in homes below *directory*, which must exist."""
+
+    def __init__(
+        self, argv: Sequence[str], directory: Path, *, cwd: Path, extra: Mapping[str, str] | None = None, keep: bool = False
+    ) -> None:
+        self.argv = tuple(argv)
+        self.directory = directory
+        self.cwd = cwd
+        self.extra = dict(extra or {})
+        self.keep = keep
+        self._numbers = itertools.count(1)
+        self._supervisor = Supervisor(directory / "supervisor.log")
+        self._shared: dict[tuple[str, ...], str] = {}
+        self._lock = threading.Lock()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the command and what isolates it."""
+        try:
+            facts = self._supervisor.start()
+        except OSError as e:
+            raise CannotJudge(f"the supervisor process does not start: {e}") from None
+        return {
+            "kind": "command",
+            "command": list(self.argv),
+            "network": f"open: {facts['network']}" if facts["network"] else "cut",
+            "capabilities": f"kept: {facts['capabilities']}" if facts["capabilities"] else "dropped",
+        }
+
+    def execute(self, scenario: Scenario, contract: Contract, context: Context) -> Execution:
+        """See :class:`~conformance.drivers.Driver`."""
+        place = Place(self.directory / str(next(self._numbers)))
+        env: dict[str, str] = {}
+        try:
+            nodes, env = self.prepare(scenario, contract, context, place)
+            execution = self._run(contract, place, nodes, env)
+        except Unbuildable as e:
+            execution = Execution(outcome=Outcome(unsupported=str(e)))
+        except (CannotJudge, OSError) as e:
+            execution = Execution(outcome=Outcome(broke=str(e)))
+        if self.keep:
+            return replace(execution, kept=str(place.top), command=self._by_hand(env))
+        try:
+            remove(place.top)
+        except OSError as e:
+            return replace(execution, outcome=Outcome(broke=f"the home cannot be removed: {e}"))
+        return execution
+
+    def prepare(
+        self, scenario: Scenario, contract: Contract, context: Context, place: Place
+    ) -> tuple[list[Node], dict[str, str]]:
+        """Build the homes of *scenario* and its CLI; return the nodes of the home, and the probe's environment."""
+        context = replace(context, scenario=scenario.id, home=str(place.home))
+        nodes = plan(scenario.entries, context)
+        place.top.mkdir(mode=0o700, parents=True, exist_ok=True)
+        build(nodes, place.home)
+        if contract.inputs.opposite_home or contract.inputs.home != "HOME":
+            build(plan(_opposite(scenario, contract), context), place.opposite)
+        asked = scenario.env.get(contract.inputs.agent, scenario.agent)
+        stubs = self._stubs(scenario.agent, scenario.cli, bystanders(scenario, contract, asked))
+        path = f"{stubs}:{self._system_path()}"
+        env = environment(scenario, contract, context, path=path, opposite=str(place.opposite), extra=self.extra)
+        return nodes, env
+
+    def _run(self, contract: Contract, place: Place, nodes: list[Node], env: dict[str, str]) -> Execution:
+        before, before_opposite = snapshot(place.home), snapshot(place.opposite)
+        if wrong := mismatch(nodes, before):
+            return Execution(outcome=Outcome(unsupported=f"this file system does not hold the home: {wrong}"))
+        request = Request(
+            argv=self.argv,
+            env=env,
+            cwd=str(self.cwd),
+            seconds=contract.limits.seconds,
+            checks=tuple(_conditions(nodes, place.home)),
+        )
+        outcome = self._supervisor.run(request)
+        if outcome.broke or outcome.unsupported:
+            return Execution(outcome=outcome)
+        changes = difference(before, snapshot(place.home), contract.allowed_writes)
+        opposite = difference(before_opposite, snapshot(place.opposite), contract.allowed_writes)
+        return Execution(outcome=outcome, changes=(*changes, *(f"in the opposite home: {change}" for change in opposite)))
+
+    def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
+        """Run the probe once with the environment *env*, in a home that stands already."""
+        request = Request(argv=self.argv, env=dict(env), cwd=str(self.cwd), seconds=contract.limits.seconds)
+        return self._supervisor.run(request)
+
+    def _by_hand(self, env: Mapping[str, str]) -> str:
+        variables = [f"{name}={value}" for name, value in sorted(env.items())]
+        return f"cd {quote(str(self.cwd))} && {join(['env', '-i', *variables, *self.argv])} < /dev/null"
+
+    def _stubs(self, agent: str, state: str, others: tuple[str, ...]) -> str:
+        """Return the directory of stubs for this condition; each is built once and used by many scenarios."""
+        with self._lock:
+            key = (agent, state, *others)
+            if key not in self._shared:
+                directory = self.directory / "cli" / str(len(self._shared))
+                build(stub_nodes(agent, state, others), directory)
+                directory.chmod(0o555)
+                self._shared[key] = str(directory)
+            return self._shared[key]
+
+    def _system_path(self) -> str:
+        """Return the rest of PATH, with no agent's CLI on it: a real one must not answer for a stub that is missing."""
+        with self._lock:
+            if ("path",) not in self._shared:
+                path = self.extra.get("PATH", SYSTEM_PATH)
+                parts = [self._without_clis(part, n) for n, part in enumerate(path.split(":"))]
+                self._shared["path",] = ":".join(parts)
+            return self._shared["path",]
+
+    def _without_clis(self, directory: str, number: int) -> str:
+        if not any(os.path.lexists(os.path.join(directory, name)) for name in AGENT_CLIS):
+            return directory
+        shadow = self.directory / "path" / str(number)
+        shadow.mkdir(parents=True)
+        for name in os.listdir(directory):
+            if name not in AGENT_CLIS:
+                (shadow / name).symlink_to(os.path.join(os.path.abspath(directory), name))
+        return str(shadow)
+
+    def close(self) -> None:
+        """End what still runs."""
+        self._supervisor.close()
+
+
+def _opposite(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
+    """Return a home whose answer is the opposite of what *scenario* expects: good credentials, or none at all."""
+    expects_ready = all(contract.code(verdict) == 0 for verdict in scenario.expected(contract))
+    return () if expects_ready else layer(f"{scenario.agent}-credentials")
+
+
+def _conditions(nodes: Iterable[Node], home: Path) -> Iterable[tuple[str, bytes]]:
+    """Yield what the modes and owners of *nodes* mean for the user that runs the probe, to be checked before it starts."""
+    base = os.fsencode(home)
+    for node in nodes:
+        if node.kind not in ("file", "directory"):
+            continue
+        mine = node.owner in (None, os.geteuid())
+        if not node.mode & (stat.S_IRUSR if mine else stat.S_IROTH):
+            yield "unreadable", base + b"/" + node.path
+        if node.kind == "directory" and not node.mode & (stat.S_IXUSR if mine else stat.S_IXOTH):
+            yield "unsearchable", base + b"/" + node.path
+
+
+def standalone(scenario: Scenario, contract: Contract, directory: Path, context: Context) -> dict[str, str]:
+    """Build the home of *scenario* in *directory* for someone who runs a probe by hand; return the environment for it.
+
+    The CLI comes to stand beside it, in ``DIRECTORY.cli``, and the home with the opposite answer, where the contract
+    asks for one, in ``DIRECTORY.opposite``.
+
+    :raises UsageError: one of them cannot be used.
+    """
+    cli, opposite = (directory.with_name(f"{directory.name}.{name}") for name in ("cli", "opposite"))
+    for target in (directory, cli, opposite):
+        check_target(target)
+    context = replace(context, scenario=scenario.id, home=str(directory))
+    build(plan(scenario.entries, context), directory)
+    asked = scenario.env.get(contract.inputs.agent, scenario.agent)
+    build(stub_nodes(scenario.agent, scenario.cli, bystanders(scenario, contract, asked)), cli)
+    if contract.inputs.opposite_home:
+        build(plan(_opposite(scenario, contract), context), opposite)
+    return environment(scenario, contract, context, path=f"{cli}:{SYSTEM_PATH}", opposite=str(opposite))

@@ -1,0 +1,71 @@
+"""One run: a probe, a contract and the fixed now, applied to one scenario after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from conformance.catalog import Catalogue
+from conformance.drivers import Driver
+from conformance.home import remove
+from conformance.judge import judge
+from conformance.model import Contract, Execution, Scenario, ScenarioResult
+from conformance.placeholders import Context
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Executes scenarios with one driver and judges them; safe to use from several threads."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        catalogue: Catalogue,
+        contract: Contract,
+        context: Context,
+        *,
+        repeat: int = 1,
+        keep: Path | None = None,
+    ) -> None:
+        self.driver = driver
+        self.catalogue = catalogue
+        self.contract = contract
+        self.context = context
+        self.repeat = repeat
+        self.keep = keep
+
+    def observe(self, scenario: Scenario) -> Execution:
+        """Run the probe once in the home of *scenario*."""
+        return self.driver.execute(scenario, self.contract, self.context)
+
+    def judge(self, scenario: Scenario, executions: Sequence[Execution]) -> ScenarioResult:
+        """Judge what was seen, and keep or remove the homes."""
+        control = self.catalogue.scenarios.get(scenario.control_for(self.contract))
+        result = judge(scenario, self.contract, executions, self.secrets(scenario), control)
+        kept = ""
+        for execution in executions:
+            if execution.kept:
+                kept = self._dispose(scenario, Path(execution.kept), keep=result.result == "deviates" and not kept) or kept
+        return replace(result, kept=kept)
+
+    def _dispose(self, scenario: Scenario, place: Path, *, keep: bool) -> str:
+        """Put the homes in *place* where the user wants them, or away; return where they are then."""
+        if not keep or self.keep is None:
+            remove(place)
+            return ""
+        target = self.keep / scenario.id
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place.rename(target)  # the run's directory lies on the same file system for this very reason
+        return str(target)
+
+    def secrets(self, scenario: Scenario) -> dict[str, str]:
+        """Return the credential values that lie in the homes of *scenario*, by the names reports give them."""
+        context = replace(self.context, scenario=scenario.id)
+        text = msgspec.json.encode((scenario.entries, scenario.env)).decode()
+        labels = {"", "refresh", "jwt", *re.findall(r"\{secret:([a-z0-9-]+)\}", text)}
+        return {f"{{secret:{label}}}" if label else "{secret}": context.secret(label) for label in labels}

@@ -1,0 +1,70 @@
+"""What a person can put right: every error is one line with its cause and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["CannotJudge", "ConformanceError", "FileError", "ManyErrors", "UsageError", "one_line"]
+
+
+def one_line(text: str) -> str:
+    """Return *text* without anything that breaks a line or reaches a terminal as a command.
+
+    Line breaks and other white space become one blank each; control characters and lone
+    surrogates are shown as Python escapes.
+    """
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in words)
+
+
+class ConformanceError(Exception):
+    """The base of all errors a user can cause or mend.
+
+    ``exit_status`` is what the command line ends with: 2 where the request is wrong, 3 where
+    something could not be judged.
+    """
+
+    exit_status = 2
+
+    def __init__(self, cause: str, *, hint: str = "") -> None:
+        super().__init__(cause, hint)
+        self.cause = cause
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return one_line(f"{self.cause}; {self.hint}" if self.hint else self.cause)
+
+    def lines(self) -> list[str]:
+        """Return what to print, a line for each separate mistake."""
+        return [str(self)]
+
+
+class UsageError(ConformanceError):
+    """The request is wrong: an option, an unknown id, an empty selection, a probe that is not there."""
+
+
+class FileError(ConformanceError):
+    """A scenario, contract or list file is wrong; says which file and which key."""
+
+    def __init__(self, file: str, cause: str, *, key: str = "", hint: str = "") -> None:
+        super().__init__(f"{file}: {key}: {cause}" if key else f"{file}: {cause}", hint=hint)
+        self.file = file
+        self.key = key
+
+
+class CannotJudge(ConformanceError):
+    """The suite or its surroundings failed, so nothing can be said about the probe."""
+
+    exit_status = 3
+
+
+class ManyErrors(ConformanceError):
+    """Several mistakes found in one go, so that they can be mended in one go."""
+
+    def __init__(self, errors: Iterable[ConformanceError]) -> None:
+        self.errors = list(errors)
+        super().__init__("\n".join(str(e) for e in self.errors))
+
+    def lines(self) -> list[str]:
+        """Return a line for each mistake."""
+        return [line for error in self.errors for line in error.lines()]

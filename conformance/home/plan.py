@@ -1,0 +1,102 @@
+"""From the entries of a scenario to the nodes of one home: placeholders replaced, repetitions written out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from conformance.errors import CannotJudge
+from conformance.model import Entry, EntryKind
+from conformance.placeholders import Context, expand, expand_bytes, expand_json
+
+__all__ = ["CHUNK", "DIRECTORY_MODE", "FILE_MODE", "MAX_PATH", "Node", "plan"]
+
+#: What login tools give the files they write, and the directories around them.
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700
+#: Longest path below a home, in bytes: with the path of the home itself it stays under PATH_MAX.
+MAX_PATH = 3_000
+CHUNK = 64 * 1024
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """One thing on disk."""
+
+    path: bytes
+    kind: EntryKind
+    mode: int
+    owner: int | None = None
+    mtime: int | None = None
+    """Time of last change in epoch seconds; None leaves it to the clock."""
+    target: bytes = b""
+    pieces: tuple[tuple[bytes, int], ...] = ()
+    """Content: each text so many times, so that a large file needs no memory."""
+
+    @property
+    def size(self) -> int:
+        """Length of the content in bytes."""
+        return sum(len(text) * times for text, times in self.pieces)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the content in parts of about :data:`CHUNK` bytes."""
+        for text, times in self.pieces:
+            per_chunk = max(1, CHUNK // max(1, len(text)))
+            whole, rest = divmod(times, per_chunk)
+            block = text * per_chunk if whole else b""
+            for _ in range(whole):
+                yield block
+            if rest:
+                yield text * rest
+
+
+def plan(entries: Iterable[Entry], context: Context) -> list[Node]:
+    """Return the nodes of a home, parents before children, with the directories that nobody mentioned.
+
+    :raises CannotJudge: two entries come out at the same path, or a path is too long.
+    """
+    nodes: dict[bytes, Node] = {}
+    for entry in entries:
+        for n in range(1, entry.count + 1):
+            node = _node(entry, context, n)
+            if node.path in nodes or len(node.path) > MAX_PATH:
+                raise CannotJudge(f"two entries make, or no system takes, the path {node.path[:200]!r}", hint="mend the scenario")
+            nodes[node.path] = node
+    for path in list(nodes):
+        while path := path.rpartition(b"/")[0]:
+            if path in nodes:
+                break
+            nodes[path] = Node(path=path, kind="directory", mode=DIRECTORY_MODE)
+    return [nodes[path] for path in sorted(nodes, key=lambda path: path.split(b"/"))]
+
+
+def _node(entry: Entry, context: Context, n: int) -> Node:
+    path = expand_bytes(entry.path, context, n=n)
+    if entry.depth:
+        directory, slash, name = path.rpartition(b"/")
+        path = directory + slash + b"d/" * entry.depth + name
+    default = DIRECTORY_MODE if entry.kind == "directory" else FILE_MODE
+    return Node(
+        path=path,
+        kind=entry.kind,
+        mode=default if entry.mode is None else entry.mode,
+        owner=entry.owner,
+        mtime=int(expand(entry.mtime[:-1] + ":s}", context)) if entry.mtime else None,
+        target=expand_bytes(entry.target, context, n=n),
+        pieces=_pieces(entry, context, n),
+    )
+
+
+def _pieces(entry: Entry, context: Context, n: int) -> tuple[tuple[bytes, int], ...]:
+    if entry.text is not None:
+        pieces = [(expand_bytes(entry.text, context, n=n), 1)]
+    elif entry.data is not None:
+        pieces = [(entry.data, 1)]
+    elif entry.has_json:
+        pieces = [(json.dumps(expand_json(entry.json, context, n=n)).encode(), 1)]
+    else:
+        pieces = [(expand_bytes(text, context, n=n), times) for text, times in entry.runs]
+    if entry.size is not None:
+        pieces.append((b" ", max(0, entry.size - sum(len(text) * times for text, times in pieces))))
+    return tuple(pieces)

@@ -1,0 +1,137 @@
+"""Outcome against expectation: what a probe did, held against what the contract calls for."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from conformance.explain import answer, difference, expectation
+from conformance.leaks import leaks
+from conformance.model import Contract, Execution, Finding, Outcome, Scenario, ScenarioResult
+
+__all__ = ["judge"]
+
+#: What runtimes print when a program falls over: Python, Node, Go, Rust, Java, Ruby.
+_TRACEBACK = re.compile(
+    rb"^Traceback \(most recent call last\):"
+    rb"|^\s+at .+ \(?(?:node:|file://|/)[^\n]*:\d+:\d+\)?$"
+    rb"|^panic: |^goroutine \d+ \[|^thread '.*' panicked at |^Exception in thread \"|^\S+\.rb:\d+:in ",
+    re.MULTILINE,
+)
+#: How much of a probe's output a report carries, in characters of each stream.
+_EXCERPT = 2_000
+
+
+def judge(
+    scenario: Scenario,
+    contract: Contract,
+    executions: Sequence[Execution],
+    secrets: Mapping[str, str],
+    control: Scenario | None = None,
+) -> ScenarioResult:
+    """Return the result of *scenario* from one or more executions of the probe in its home.
+
+    *secrets* are the credential values in that home by name. A scenario that broke, or is unsupported, says nothing
+    about the probe, whatever other repetitions did.
+    """
+    base = ScenarioResult(
+        id=scenario.id,
+        agent=scenario.agent,
+        expected=scenario.expected(contract),
+        control=scenario.control_for(contract),
+        difference=difference(scenario, control) if control is not None else (),
+        seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
+    )
+    for execution in executions:
+        if execution.outcome.broke:
+            return replace(base, result="broke", reason=execution.outcome.broke)
+    for execution in executions:
+        if execution.outcome.unsupported:
+            return replace(base, result="unsupported", reason=execution.outcome.unsupported)
+    found = [(execution, list(_findings(scenario, contract, execution, secrets))) for execution in executions]
+    findings = {finding: None for _, ones in found for finding in ones}  # each once, in order
+    if unsteady := _unsteady(contract, [execution.outcome for execution in executions]):
+        findings[unsteady] = None
+    shown, _ = next((pair for pair in found if pair[1]), found[0])
+    code = shown.outcome.code
+    return replace(
+        base,
+        code=code,
+        verdict=_verdict(contract, base.expected, code),
+        result="deviates" if findings else "conforms",
+        findings=tuple(findings),
+        stdout=_excerpt(shown.outcome.stdout) if findings else "",
+        stderr=_excerpt(shown.outcome.stderr) if findings else "",
+        kept=shown.kept,
+    )
+
+
+def _verdict(contract: Contract, expected: Sequence[str], code: int | None) -> str | None:
+    """Return what *code* means; of verdicts that share it, the expected one."""
+    if code is None:
+        return None
+    meanings = contract.verdicts_of(code)
+    return next((verdict for verdict in expected if verdict in meanings), " or ".join(meanings) or None)
+
+
+def _findings(scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]) -> Iterator[Finding]:
+    outcome = execution.outcome
+    expected = scenario.expected(contract)
+    wanted = f"expected {expectation(contract, expected)}"
+    if outcome.timed_out:
+        yield Finding(kind="timed-out", message=f"{wanted}, got no answer within {contract.limits.seconds:g} s")
+    elif outcome.signal is not None:
+        yield Finding(kind="killed-by-signal", message=f"{wanted}, got killed by {_signal(outcome.signal)}")
+    elif outcome.code is not None:
+        meanings = contract.verdicts_of(outcome.code)
+        if not meanings:
+            table = ", ".join(map(str, sorted({verdict.code for verdict in contract.verdicts})))
+            yield Finding(kind="outside-contract", message=f"{wanted}, got exit code {outcome.code}, which is none of {table}")
+        elif not set(meanings) & set(expected):
+            got = " or ".join(answer(contract, verdict) for verdict in meanings)
+            yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
+    if _TRACEBACK.search(outcome.stderr):
+        yield Finding(kind="crashed", message="a traceback on stderr: the probe fell over, whatever its exit code")
+    if execution.changes:
+        yield Finding(kind="changed-home", message=_some("the probe changed the HOME", execution.changes))
+    for stream, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
+        for name, how in leaks(output, secrets):
+            yield Finding(kind="leaked-secret", message=f"the credential {name} stands on {stream}, {how}")
+    if outcome.left:
+        yield Finding(kind="left-process", message=_some("still running after the probe had ended", outcome.left))
+
+
+def _unsteady(contract: Contract, outcomes: Sequence[Outcome]) -> Finding | None:
+    answers: dict[str, int] = {}
+    for outcome in outcomes:
+        if outcome.timed_out:
+            got = "no answer in time"
+        elif outcome.signal is not None:
+            got = f"killed by {_signal(outcome.signal)}"
+        else:
+            got = f"exit code {outcome.code}"
+        answers[got] = answers.get(got, 0) + 1
+    if len(answers) < 2:
+        return None
+    counts = ", ".join(f"{got} {times} times" for got, times in answers.items())
+    return Finding(kind="unsteady", message=f"unequal answers in {len(outcomes)} runs: {counts}")
+
+
+def _some(what: str, items: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return f"{what}: {'; '.join(items[:limit])}{more}"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _excerpt(output: bytes) -> str:
+    text = output[: _EXCERPT * 4].decode("utf-8", errors="backslashreplace")
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"

@@ -1,0 +1,254 @@
+"""The words of the suite as frozen values: contracts, scenarios, outcomes and findings.
+
+Nothing here reads or writes a file. All types are :class:`msgspec.Struct`, so that they turn into
+JSON, and travel between processes, without further code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+__all__ = [
+    "CLI_STATES",
+    "WAITING_CLI_STATES",
+    "CliState",
+    "Contract",
+    "Entry",
+    "EntryKind",
+    "Execution",
+    "Finding",
+    "FindingKind",
+    "Inputs",
+    "Limits",
+    "Outcome",
+    "Result",
+    "Scenario",
+    "ScenarioResult",
+    "Verdict",
+]
+
+EntryKind = Literal["file", "directory", "symlink", "fifo", "socket"]
+
+CliState = Literal[
+    "healthy",
+    "missing",
+    "not-executable",
+    "no-shebang",
+    "no-interpreter",
+    "symlink-loop",
+    "directory",
+    "truncated-elf",
+    "exit-1",
+    "exit-127",
+    "killed",
+    "hangs",
+    "hangs-ignoring-sigterm",
+    "slow",
+    "silent",
+    "huge-output",
+    "not-utf8",
+    "stderr-warnings",
+]
+CLI_STATES: tuple[str, ...] = CliState.__args__  # type: ignore[attr-defined]
+
+#: Conditions under which a right probe can only wait: a run starts these first and goes on beside them.
+WAITING_CLI_STATES = frozenset({"hangs", "hangs-ignoring-sigterm", "slow"})
+
+Result = Literal["conforms", "deviates", "unsupported", "broke", "known-failure"]
+
+FindingKind = Literal[
+    "wrong-verdict",
+    "outside-contract",
+    "timed-out",
+    "killed-by-signal",
+    "changed-home",
+    "leaked-secret",
+    "left-process",
+    "unsteady",
+    "crashed",
+]
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """One named meaning of an answer."""
+
+    name: str
+    code: int
+    """The exit code, 0 to 255. Verdicts may share one where the contract does not tell them apart."""
+    meaning: str
+    action: str
+    """What the Manager does when it sees the code."""
+
+
+class Inputs(Struct, frozen=True, kw_only=True):
+    """How a contract hands its inputs to the probe: names of environment variables."""
+
+    home: str
+    agent: str = ""
+    """Variable that carries the agent's name; empty where the contract has none."""
+    opposite_home: str = ""
+    """Variable that points at a second home whose answer would be the opposite; empty for none."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What a probe may use up."""
+
+    seconds: float = 15.0
+    """Wall time from start to exit."""
+
+
+class Contract(Struct, frozen=True, kw_only=True):
+    """What a probe may answer, and what each answer means to the Manager."""
+
+    name: str
+    version: str
+    summary: str
+    agents: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    inputs: Inputs
+    limits: Limits = Limits()
+    reference: str = ""
+    """File of the bundled reference probe, below ``fixtures/probes``; empty for none."""
+    lineage: tuple[str, ...] = ()
+    """Its own name, then the contracts it extends, nearest first."""
+    allowed_writes: tuple[str, ...] = ()
+    """Paths that may appear in the HOME while the probe runs, because the agent's CLI writes them."""
+
+    def verdict(self, name: str) -> Verdict:
+        """Return the verdict called *name*; :class:`KeyError` where the contract has none."""
+        for verdict in self.verdicts:
+            if verdict.name == name:
+                return verdict
+        raise KeyError(name)
+
+    def code(self, name: str) -> int:
+        """Return the exit code of the verdict called *name*."""
+        return self.verdict(name).code
+
+    def verdicts_of(self, code: int) -> tuple[str, ...]:
+        """Return the names of all verdicts that *code* can mean; empty for a code outside the table."""
+        return tuple(v.name for v in self.verdicts if v.code == code)
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One line of a scenario's HOME, placeholders still in place."""
+
+    path: str
+    kind: EntryKind
+    text: str | None = None
+    data: bytes | None = None
+    json: Any = None
+    has_json: bool = False
+    runs: tuple[tuple[str, int], ...] = ()
+    target: str = ""
+    size: int | None = None
+    """Pad the content with blanks up to this many bytes."""
+    mode: int | None = None
+    owner: int | None = None
+    mtime: str = ""
+    count: int = 1
+    depth: int = 0
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    """A fake HOME, the state of the agent's CLI, the environment, and what each contract expects."""
+
+    id: str
+    file: str
+    summary: str
+    origin: str
+    agent: str
+    control: dict[str, str]
+    """Contract to the id of the nearest scenario with another verdict; ``""`` stands for all others."""
+    expect: dict[str, tuple[str, ...]]
+    entries: tuple[Entry, ...] = ()
+    cli: CliState = "healthy"
+    env: dict[str, str] = field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+
+    def expected(self, contract: Contract) -> tuple[str, ...]:
+        """Return the verdicts that conform under *contract*; empty where it has no part in it.
+
+        A contract that extends another inherits what the nearest of its ancestors expects.
+        """
+        for name in contract.lineage:
+            if name in self.expect:
+                return self.expect[name]
+        return ()
+
+    def control_for(self, contract: Contract) -> str:
+        """Return the id of the control under *contract*."""
+        for name in contract.lineage:
+            if name in self.control:
+                return self.control[name]
+        return self.control.get("", "")
+
+    @property
+    def waits(self) -> bool:
+        """Whether a probe may have nothing to do here but wait, so that its run should overlap others."""
+        return self.cli in WAITING_CLI_STATES or any(e.kind == "fifo" for e in self.entries)
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What a driver saw of one execution of a probe. Exactly one of the first four says how it ended."""
+
+    code: int | None = None
+    signal: int | None = None
+    timed_out: bool = False
+    broke: str = ""
+    """Why the suite could not run the probe: one line; nothing may then be said about the probe."""
+    unsupported: str = ""
+    """Why the condition does not hold here, found before the probe was started."""
+    stdout: bytes = b""
+    stderr: bytes = b""
+    truncated: bool = False
+    """The output was longer than what is kept."""
+    seconds: float = 0.0
+    left: tuple[str, ...] = ()
+    """Command lines of processes still alive after the probe had ended."""
+
+
+class Execution(Struct, frozen=True, kw_only=True):
+    """An outcome with what became of the HOME: what the judge needs, and plain enough to travel."""
+
+    outcome: Outcome
+    changes: tuple[str, ...] = ()
+    kept: str = ""
+    """Where the home stands, when it was kept."""
+    command: str = ""
+    """The line for a shell that starts the probe by hand as the driver did, while the home is kept."""
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One way in which a probe deviated."""
+
+    kind: FindingKind
+    message: str
+
+
+class ScenarioResult(Struct, frozen=True, kw_only=True):
+    """The judgement of one scenario: one row of every report."""
+
+    id: str
+    agent: str
+    expected: tuple[str, ...]
+    code: int | None = None
+    verdict: str | None = None
+    result: Result = "broke"
+    reason: str = ""
+    """Why it is unsupported, broke, or is a known failure."""
+    findings: tuple[Finding, ...] = ()
+    seconds: float = 0.0
+    control: str = ""
+    difference: tuple[str, ...] = ()
+    """What differs from the control's home, environment and CLI, a line each."""
+    stdout: str = ""
+    stderr: str = ""
+    kept: str = ""
+
+    def kinds(self) -> Iterator[str]:
+        """Yield the kinds of its findings."""
+        return (finding.kind for finding in self.findings)

@@ -1,0 +1,88 @@
+"""The directory of one run: the only place the suite writes to, removed at the end, or by the next run.
+
+It lies in the user's cache directory and not under the system's temporary directory, because codex warns when its
+home is there. Each run holds a lock on a file beside its directory for as long as it lives; a directory whose lock is
+free belongs to a run that was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from conformance.errors import CannotJudge
+from conformance.home import remove
+
+__all__ = ["RunDirectory", "cache_dir"]
+
+
+def cache_dir() -> Path:
+    """Return the suite's cache directory, made if need be.
+
+    ``$XDG_CACHE_HOME/probe-conformance``, by default below ``~/.cache`` (XDG base directory specification); where that
+    cannot be written, a directory of the user's own in ``/var/tmp``.
+
+    :raises CannotJudge: neither can be written.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    for place in (Path(home) / "probe-conformance", Path(f"/var/tmp/probe-conformance-{os.getuid()}")):
+        if not place.is_absolute():
+            continue
+        with suppress(OSError):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.access(place, os.W_OK | os.X_OK) and place.lstat().st_uid == os.getuid():
+                return place
+    raise CannotJudge("no directory to write to", hint="set XDG_CACHE_HOME to one that you own")
+
+
+class RunDirectory:
+    """A new directory for one run, below *base* (by default the cache directory)."""
+
+    def __init__(self, base: Path | None = None) -> None:
+        parent = base if base is not None else cache_dir() / "runs"
+        try:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sweep(parent)
+            self.path = parent / f"run-{secrets.token_hex(6)}"
+            self._lock_file = self.path.with_suffix(".lock")
+            self._lock = os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self.path.mkdir(mode=0o700)
+        except OSError as e:
+            raise CannotJudge(f"cannot write to {parent}: {e.strerror}", hint="make room, or set XDG_CACHE_HOME") from None
+
+    def close(self) -> None:
+        """Remove the directory, and wait a little for a process that is just about to end and still writes to it."""
+        if self._lock < 0:
+            return
+        for _ in range(20):
+            try:
+                remove(self.path)
+                self._lock_file.unlink(missing_ok=True)
+                break
+            except OSError:
+                time.sleep(0.1)
+        os.close(self._lock)
+        self._lock = -1
+
+
+def sweep(parent: Path) -> None:
+    """Remove what runs that are dead have left in *parent*."""
+    for path in {entry.with_suffix("") for entry in parent.glob("run-*")}:
+        lock_file = path.with_suffix(".lock")
+        try:
+            lock = os.open(lock_file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove(path)
+            lock_file.unlink(missing_ok=True)
+        except OSError:
+            pass  # it is alive, or something of it cannot be removed: the next run tries again
+        finally:
+            os.close(lock)

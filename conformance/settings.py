@@ -1,0 +1,108 @@
+"""Everything that is decided once per run, as one value that also travels to the workers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from conformance import catalog, contracts
+from conformance.catalog import Catalogue
+from conformance.drivers.local import LocalDriver
+from conformance.engine import Engine
+from conformance.known import KnownFailures
+from conformance.model import Contract, Scenario
+from conformance.placeholders import Context
+
+__all__ = ["Settings", "World"]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The request, checked and made absolute."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    contract: str = "slot"
+    directories: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    ids: tuple[str, ...] | None = None
+    """Only these scenarios; None for all that are collected."""
+    extra: dict[str, str] = field(default_factory=dict)
+    repeat: int = 1
+    keep: str = ""
+    known_failures: str = ""
+    now: float = field(default_factory=time.time)
+    seed: str = field(default_factory=lambda: secrets.token_hex(8))
+    run_directory: str = ""
+
+    def encode(self) -> str:
+        """Return a text that :meth:`decode` understands."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Settings:
+        """Return the settings in *text*."""
+        return msgspec.json.decode(text, type=cls)
+
+
+class World:
+    """What the settings stand for, each made when it is first asked for."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.settings = settings
+        self.name = name
+        """The process: ``main``, or the worker's id. Each has its own part of the run's directory."""
+
+    @cached_property
+    def contract(self) -> Contract:
+        """The contract to judge by."""
+        return contracts.load(self.settings.contract, base=Path(self.settings.cwd))
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """All scenarios that ids and controls may speak of."""
+        return catalog.load(map(Path, self.settings.directories), contract=self.contract, files=map(Path, self.settings.files))
+
+    @cached_property
+    def known(self) -> KnownFailures:
+        """The failures that are expected."""
+        return KnownFailures.read(self.settings.known_failures)
+
+    @cached_property
+    def driver(self) -> LocalDriver:
+        """What runs the probe."""
+        directory = Path(self.settings.run_directory) / self.name
+        directory.mkdir(mode=0o700, exist_ok=True)
+        s = self.settings
+        return LocalDriver(s.argv, directory, cwd=Path(s.cwd), extra=s.extra, keep=bool(s.keep))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What observes and judges."""
+        s = self.settings
+        context = Context(now=s.now, seed=s.seed)
+        return Engine(self.driver, self.catalogue, self.contract, context, repeat=s.repeat, keep=Path(s.keep) if s.keep else None)
+
+    def scenario(self, path: Path) -> Scenario | None:
+        """Return the scenario in the file *path* if it is selected."""
+        scenario = self._by_file.get(str(path.resolve()))
+        if scenario is None or not scenario.expected(self.contract):
+            return None
+        return scenario if self.settings.ids is None or scenario.id in self._ids else None
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self.settings.ids or ())
+
+    @cached_property
+    def _by_file(self) -> dict[str, Scenario]:
+        return {scenario.file: scenario for scenario in self.catalogue.scenarios.values()}
+
+    def close(self) -> None:
+        """End what still runs."""
+        if "driver" in self.__dict__:
+            self.driver.close()

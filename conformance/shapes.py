@@ -1,0 +1,150 @@
+"""The shape of scenario, layer and contract files, from which the JSON Schema is made as well."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from conformance.model import CliState
+
+__all__ = ["MAX_COUNT", "MAX_DEPTH", "MAX_SIZE", "ContractFile", "EntryTable", "LayerFile", "ScenarioFile", "schema"]
+
+#: Limits of one entry, so that a slip of the finger cannot fill a disk.
+MAX_COUNT = 100_000
+MAX_DEPTH = 1_000
+MAX_SIZE = 1024**3
+
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One entry of the HOME. At most one of text, json, hex, base64, runs, symlink and type."""
+
+    text: Annotated[str | UnsetType, Meta(description="A file with this text; placeholders are replaced.")] = UNSET
+    json: Annotated[Any, Meta(description="A file with this value as JSON; placeholders are replaced in its strings.")] = UNSET
+    hex: Annotated[str | UnsetType, Meta(description="A file with these bytes, as hexadecimal digits.")] = UNSET
+    base64: Annotated[str | UnsetType, Meta(description="A file with these bytes, as base64.")] = UNSET
+    runs: Annotated[
+        list[tuple[str, Annotated[int, Meta(ge=0)]]] | UnsetType,
+        Meta(description="A file made of texts, each written so many times: [['[', 100000], [']', 100000]]."),
+    ] = UNSET
+    symlink: Annotated[
+        Text | UnsetType,
+        Meta(description="A symbolic link to this target: relative, or absolute with {home}; it may dangle or loop."),
+    ] = UNSET
+    type: Annotated[Literal["directory", "fifo", "socket"] | UnsetType, Meta(description="An entry without content.")] = UNSET
+    size: Annotated[
+        int | str | UnsetType, Meta(description="Pad the file with blanks to this size: bytes, or text such as '20 MiB'.")
+    ] = UNSET
+    mode: Annotated[
+        str | UnsetType, Meta(description="Permission bits in octal, such as '0600' (files by default) or '0700' (directories).")
+    ] = UNSET
+    owner: Annotated[
+        Annotated[int, Meta(ge=0, le=2**32 - 2)] | UnsetType, Meta(description="Numeric owner; building it needs root.")
+    ] = UNSET
+    mtime: Annotated[str | UnsetType, Meta(description="Time of last change, such as '{now-30d}'.")] = UNSET
+    count: Annotated[
+        Annotated[int, Meta(ge=1, le=MAX_COUNT)] | UnsetType,
+        Meta(description="Repeat the entry so many times; {n} in its path is the number, from 1."),
+    ] = UNSET
+    depth: Annotated[
+        Annotated[int, Meta(ge=0, le=MAX_DEPTH)] | UnsetType,
+        Meta(description="Put so many directories named 'd' between the directory and the name."),
+    ] = UNSET
+
+
+Files = dict[str, str | EntryTable]
+
+
+class HomeTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The HOME before the probe starts."""
+
+    include: Annotated[list[str], Meta(description="Layers from fixtures/layers, applied in order; entries here win.")] = []
+    files: Annotated[Files, Meta(description="Path below the HOME to its content: a text, or a table.")] = {}
+
+
+class CliTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The agent's CLI as the probe finds it on PATH."""
+
+    state: Annotated[CliState, Meta(description="The condition the CLI is in.")] = "healthy"
+
+
+class EnvTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Changes to the environment the contract gives the probe."""
+
+    set: Annotated[dict[str, str], Meta(description="Variables to set; placeholders are replaced.")] = {}
+    unset: Annotated[list[str], Meta(description="Variables to take away.")] = []
+
+
+class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One scenario: one fault, one file. Its id is its path below the scenario directory, without the ending."""
+
+    summary: Annotated[Text, Meta(description="The rule this case is about, in one sentence.")]
+    origin: Annotated[Text, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")]
+    agent: Annotated[Text, Meta(description="The coding agent whose slot it is: claude or codex.")]
+    control: Annotated[
+        Text | dict[str, Text],
+        Meta(description="Id of the nearest scenario with another verdict; a table of contract to id where they differ."),
+    ]
+    expect: Annotated[
+        dict[str, Text | Annotated[list[Text], Meta(min_length=1)]],
+        Meta(
+            min_length=1,
+            description="Contract to the verdict that conforms, or to a list where the contract leaves a point open.",
+        ),
+    ]
+    home: HomeTable = field(default_factory=HomeTable)
+    cli: CliTable = field(default_factory=CliTable)
+    env: EnvTable = field(default_factory=EnvTable)
+
+
+class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a HOME that several scenarios share."""
+
+    summary: Text
+    files: Files
+
+
+class VerdictTable(Struct, forbid_unknown_fields=True):
+    """What one answer means."""
+
+    code: Annotated[int, Meta(ge=0, le=255)]
+    meaning: Text
+    action: Text
+
+
+class InputsTable(Struct, forbid_unknown_fields=True):
+    """Names of the environment variables that carry the inputs."""
+
+    home: Text
+    agent: str = ""
+    opposite_home: str = ""
+
+
+class LimitsTable(Struct, forbid_unknown_fields=True):
+    """What a probe may use up."""
+
+    seconds: Annotated[float, Meta(gt=0, le=3600)] = 15.0
+
+
+class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
+    """One contract. What a contract that extends another leaves out, it takes from there."""
+
+    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]*$")]
+    version: Text
+    summary: Text
+    extends: str = ""
+    agents: list[Text] | UnsetType = UNSET
+    verdicts: dict[str, VerdictTable] | UnsetType = UNSET
+    inputs: InputsTable | UnsetType = UNSET
+    limits: LimitsTable | UnsetType = UNSET
+    allowed_writes: list[Text] | UnsetType = UNSET
+    reference: str = ""
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a scenario file."""
+    made = msgspec.json.schema(ScenarioFile)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "probe-conformance scenario", **made}
