@@ -66,5 +66,5 @@ class ManyErrors(ConformanceError):
         super().__init__("\n".join(str(e) for e in self.errors))
 
     def lines(self) -> list[str]:
-        """Return a line for each mistake."""
-        return [line for error in self.errors for line in error.lines()]
+        """Return a line for each mistake: one in a layer is found again for every scenario that includes it."""
+        return list(dict.fromkeys(line for error in self.errors for line in error.lines()))

@@ -72,13 +72,13 @@ def _lines(scenario: Scenario, control: Scenario) -> Iterator[str]:
         ours, theirs = (_variable(s, name) for s in (scenario, control))
         if ours != theirs:
             yield f"+ {ours}" if ours else f"- {theirs}"
-    here = {entry.path: entry_words(entry) for entry in scenario.entries}
-    there = {entry.path: entry_words(entry) for entry in control.entries}
+    here = {entry.path: (entry_words(entry), entry) for entry in scenario.entries}
+    there = {entry.path: (entry_words(entry), entry) for entry in control.entries}
     for path in sorted(here.keys() | there.keys()):
         if path in here and here.get(path) != there.get(path):
-            yield f"+ {path}: {here[path]}"
+            yield f"+ {path}: {here[path][0]}"
         elif path not in here:
-            yield f"- {path}: {there[path]}"
+            yield f"- {path}: {there[path][0]}"
 
 
 def _variable(scenario: Scenario, name: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -45,8 +46,11 @@ class Session:
         if run_directory is None:
             self.early: EarlyStarts | EarlyClient = EarlyClient(socket)
         else:
-            self.early = EarlyStarts(lambda scenario: self.world.engine.observe(scenario))
+            self.early = EarlyStarts(self._observe)
         self._socket = socket
+
+    def _observe(self, scenario: Scenario) -> Execution:
+        return self.world.engine.observe(scenario)
 
     @classmethod
     def of(cls, config: pytest.Config) -> Session:
@@ -84,10 +88,10 @@ class Session:
         path = path.resolve()
         roots = [scenarios_dir(), *map(Path, self.settings.directories)]
         named = path in {Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in parent.config.args}
-        if named or any(root in path.parents for root in roots) or any(above.name == "scenarios" for above in path.parents):
-            if "layers" not in path.relative_to(self._root(path)).parts[:-1]:
-                return ScenarioFile.from_parent(parent, path=path, session_=self)
-        return None
+        ours = named or any(root in path.parents for root in roots) or any(above.name == "scenarios" for above in path.parents)
+        if not ours or "layers" in path.relative_to(self._root(path)).parts[:-1]:
+            return None
+        return ScenarioFile.from_parent(parent, path=path, session_=self)
 
     def _root(self, path: Path) -> Path:
         return next((root for root in map(Path, self.settings.directories) if root in path.parents), root_of(path))
@@ -113,6 +117,18 @@ class Session:
         waiting = [item.scenario for item in session.items if isinstance(item, ScenarioItem) and item.scenario.waits]
         if waiting and not session.config.option.collectonly:
             self.early.start(waiting, self.settings.repeat)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Report a scenario once, where ``probe-conformance run`` asks for that.
+
+        Setup, call and teardown each send their report from worker to controller, which costs as much as a fast probe.
+        Scenarios have no fixtures, so there is nothing to set up or to tear down but themselves.
+        """
+        if not self.settings.brief or not isinstance(item, ScenarioItem):
+            return None
+        item.ihook.pytest_runtest_logreport(report=item.report())
+        return True
 
     def observe(self, scenario: Scenario) -> list[Execution]:
         """Return what was seen of *scenario*: now, or while others ran."""
@@ -251,6 +267,38 @@ class ScenarioItem(pytest.Item):
             raise Deviation("\n".join(explain(result, self._session.world.contract, self._session.world.catalogue.scenarios)))
         if result.id in self._session.world.known.entries:
             raise Deviation(f"it conforms: take it out of {self._session.world.known.file}")
+
+    def report(self) -> pytest.TestReport:
+        """Run the scenario, and return all there is to say about it in one report."""
+        start = time.time()
+        when: Literal["setup", "call"] = "setup"
+        outcome: Literal["passed", "failed", "skipped"] = "passed"
+        longrepr: Any = None
+        extra: dict[str, Any] = {}
+        try:
+            self.setup()
+            when = "call"
+            self.runtest()
+        except (pytest.skip.Exception, pytest.xfail.Exception) as e:
+            outcome, longrepr = "skipped", (str(self.path), 0, str(e))
+            extra = {"wasxfail": str(e)} if isinstance(e, pytest.xfail.Exception) else {}
+        except Exception:
+            outcome, longrepr = "failed", str(self.repr_failure(pytest.ExceptionInfo.from_current()))
+        stop = time.time()
+        return pytest.TestReport(
+            nodeid=self.nodeid,
+            location=self.location,
+            keywords={},
+            outcome=outcome,
+            longrepr=longrepr,
+            when=when,
+            duration=stop - start,
+            start=start,
+            stop=stop,
+            user_properties=self.user_properties,
+            conformance=self.conformance_result,
+            **extra,
+        )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return what people need; a traceback only where the fault is ours."""

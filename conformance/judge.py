@@ -16,9 +16,11 @@ __all__ = ["judge"]
 
 #: What runtimes print when a program falls over: Python, Node, Go, Rust, Java, Ruby.
 _TRACEBACK = re.compile(
-    rb"^Traceback \(most recent call last\):"
-    rb"|^\s+at .+ \(?(?:node:|file://|/)[^\n]*:\d+:\d+\)?$"
-    rb"|^panic: |^goroutine \d+ \[|^thread '.*' panicked at |^Exception in thread \"|^\S+\.rb:\d+:in ",
+    # A probe may print anything: no part may take more than one pass over a line.
+    rb"^[ +|]*(?:Exception Group )?Traceback \(most recent call last\):|^ +File \"[^\"\n]*\", line \d+"
+    rb"|^[ \t]+at (?:[^\n(]*\()?(?:node:|file://|/)[^\n]*:\d+:\d+\)?$|^Node\.js v\d"
+    rb"|^panic: |^goroutine \d+ \[|^thread '[^\n]*'(?: \(\d+\))? panicked at |^Exception in thread \""
+    rb"|^[^\s:]+:\d+:in [`']",
     re.MULTILINE,
 )
 #: How much of a probe's output a report carries, in characters of each stream.
@@ -46,8 +48,8 @@ def judge(
         seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
     )
     for execution in executions:
-        if execution.outcome.broke:
-            return replace(base, result="broke", reason=execution.outcome.broke)
+        if reason := execution.outcome.broke or _unsaid(execution.outcome):
+            return replace(base, result="broke", reason=reason)
     for execution in executions:
         if execution.outcome.unsupported:
             return replace(base, result="unsupported", reason=execution.outcome.unsupported)
@@ -63,10 +65,15 @@ def judge(
         verdict=_verdict(contract, base.expected, code),
         result="deviates" if findings else "conforms",
         findings=tuple(findings),
-        stdout=_excerpt(shown.outcome.stdout) if findings else "",
-        stderr=_excerpt(shown.outcome.stderr) if findings else "",
-        kept=shown.kept,
+        stdout=_excerpt(shown.outcome.stdout),
+        stderr=_excerpt(shown.outcome.stderr),
     )
+
+
+def _unsaid(outcome: Outcome) -> str:
+    """Return why nothing can be said, where *outcome* holds none of the ways in which a probe can end."""
+    said = outcome.unsupported or outcome.timed_out or outcome.signal is not None or outcome.code is not None
+    return "" if said else "the driver does not say how the probe ended"
 
 
 def _verdict(contract: Contract, expected: Sequence[str], code: int | None) -> str | None:

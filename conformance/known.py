@@ -16,6 +16,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -90,8 +91,9 @@ def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -
     for result in results:
         if result.result in ("deviates", "known-failure"):
             reason = known.reason(result.id) or "; ".join(finding.message for finding in result.findings)
-            kinds = ", ".join(json.dumps(kind) for kind in sorted(set(result.kinds())))
-            lines.append(f"{json.dumps(result.id)} = {{ reason = {json.dumps(reason)}, findings = [{kinds}] }}")
+            kinds = ", ".join(_toml(kind) for kind in sorted(set(result.kinds())))
+            lines.append(f"{_toml(result.id)} = {{ reason = {_toml(reason)}, findings = [{kinds}] }}")
+    name = ""
     try:
         descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -99,4 +101,12 @@ def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -
         os.chmod(name, 0o644)
         os.replace(name, file)
     except OSError as e:
+        with suppress(OSError):
+            os.unlink(name)
         raise CannotJudge(f"{file} cannot be written: {e.strerror}") from None
+
+
+def _toml(text: str) -> str:
+    """Return *text* as a TOML string, which is a JSON string without surrogates and without a bare DEL."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -43,7 +43,7 @@ def _readings(output: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _without_escapes(output: bytes) -> bytes:
-    output = re.sub(rb"\\+u00([0-9a-fA-F]{2})", lambda m: bytes.fromhex(m[1].decode()), output)
+    output = re.sub(rb"(?<!\\)\\+u00([0-9a-fA-F]{2})", lambda m: bytes.fromhex(m[1].decode()), output)
     return output.replace(b"\\/", b"/")
 
 

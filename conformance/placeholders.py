@@ -34,6 +34,8 @@ __all__ = ["Context", "check", "expand", "expand_bytes", "expand_json"]
 
 _WORD = re.compile(r"\{([a-z]+)((?:[-+:][^{}\s\"]*)?)\}")
 _NOW = re.compile(r"(?:([+-])(\d{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?")
+#: The farthest a time may be from now, in seconds: RFC 3339 can write a thousand years in both directions.
+_FAR = 1000 * 365 * 86400
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _KNOWN = "{now}, {now+8h}, {now-30m:s}, {now+1h:rfc3339}, {now+1h:jwt}, {secret}, {secret:name}, {home}, {byte:ff}, {n}, {null}"
 
@@ -64,7 +66,8 @@ def check(text: str) -> str:
 
 def _valid(name: str, argument: str) -> bool:
     if name == "now":
-        return _NOW.fullmatch(argument) is not None
+        match = _NOW.fullmatch(argument)
+        return match is not None and int(match[2] or 0) * _SECONDS[match[3] or "s"] <= _FAR
     if name == "secret":
         return re.fullmatch(r"(:[a-z0-9-]+)?", argument) is not None
     if name == "byte":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -18,6 +19,9 @@ from conformance.errors import CannotJudge
 from conformance.home import remove
 
 __all__ = ["RunDirectory", "cache_dir"]
+
+#: What a run calls its directory and the lock beside it; anything else in the same place is somebody else's.
+_NAME = re.compile(r"run-[0-9a-f]{12}(\.lock)?")
 
 
 def cache_dir() -> Path:
@@ -47,10 +51,14 @@ class RunDirectory:
         try:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             sweep(parent)
-            self.path = parent / f"run-{secrets.token_hex(6)}"
-            self._lock_file = self.path.with_suffix(".lock")
-            self._lock = os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            while True:
+                self.path = parent / f"run-{secrets.token_hex(6)}"
+                self._lock_file = self.path.with_suffix(".lock")
+                self._lock = os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+                if os.fstat(self._lock).st_nlink:
+                    break
+                os.close(self._lock)  # another run's sweep was faster, and took the file away
             self.path.mkdir(mode=0o700)
         except OSError as e:
             raise CannotJudge(f"cannot write to {parent}: {e.strerror}", hint="make room, or set XDG_CACHE_HOME") from None
@@ -72,7 +80,7 @@ class RunDirectory:
 
 def sweep(parent: Path) -> None:
     """Remove what runs that are dead have left in *parent*."""
-    for path in {entry.with_suffix("") for entry in parent.glob("run-*")}:
+    for path in {entry.with_suffix("") for entry in parent.glob("run-*") if _NAME.fullmatch(entry.name)}:
         lock_file = path.with_suffix(".lock")
         try:
             lock = os.open(lock_file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

@@ -61,6 +61,8 @@ class Run:
     def execute(self, workers: int, *, junit: str | None = None, pytest_args: Sequence[str] = ()) -> int:
         """Run with so many *workers*, write the summary, and return the exit status."""
         started = time.monotonic()
+        # JUnit properties, and what people hand on to pytest, rest on its reports being as usual.
+        self.settings = self.world.settings = msgspec.structs.replace(self.settings, brief=not junit and not pytest_args)
         plugin = _RunPlugin(self, partial=bool(pytest_args))
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []

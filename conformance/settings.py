@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     now: float = field(default_factory=time.time)
     seed: str = field(default_factory=lambda: secrets.token_hex(8))
     run_directory: str = ""
+    brief: bool = False
+    """One report for each scenario, instead of pytest's three, where nobody reads them but ourselves."""
 
     def encode(self) -> str:
         """Return a text that :meth:`decode` understands."""

@@ -9,12 +9,27 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from conformance.model import CliState
 
-__all__ = ["MAX_COUNT", "MAX_DEPTH", "MAX_SIZE", "ContractFile", "EntryTable", "LayerFile", "ScenarioFile", "schema"]
+__all__ = [
+    "MAX_COUNT",
+    "MAX_DEPTH",
+    "MAX_LEVELS",
+    "MAX_PATH",
+    "MAX_SIZE",
+    "ContractFile",
+    "EntryTable",
+    "LayerFile",
+    "ScenarioFile",
+    "schema",
+]
 
 #: Limits of one entry, so that a slip of the finger cannot fill a disk.
 MAX_COUNT = 100_000
 MAX_DEPTH = 1_000
 MAX_SIZE = 1024**3
+#: Levels of a json value; what is to be deeper is written with runs.
+MAX_LEVELS = 100
+#: Longest path below a home, in bytes: with the path of the home itself it stays under PATH_MAX.
+MAX_PATH = 3_000
 
 Text = Annotated[str, Meta(min_length=1)]
 

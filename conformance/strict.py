@@ -46,6 +46,8 @@ def read_toml(path: Path, *, name: str = "") -> dict[str, Any]:
         raise FileError(name, f"is not TOML: {e}") from None
     except RecursionError:
         raise FileError(name, "is not TOML: nested too deeply") from None
+    except ValueError:  # the limit of the interpreter for integers in text
+        raise FileError(name, "is not TOML: a number is too long") from None
 
 
 def convert(document: dict[str, Any], type_: type[T], *, name: str) -> T:
@@ -57,8 +59,9 @@ def convert(document: dict[str, Any], type_: type[T], *, name: str) -> T:
         return msgspec.convert(document, type_)
     except msgspec.ValidationError as e:
         error = str(e)
-    message, _, where = error.partition(" - at ")
-    steps = _locate(document, type_, re.findall(r"\.([^.\[`]+)|\[(\d+|\.\.\.)\]", where), error)
+    # The place comes last; what stands before it may quote a key of the file, whatever that holds.
+    message, where = re.fullmatch(r"(.*?)(?: - at `([^`]*)`)?", error, re.DOTALL).groups("")  # type: ignore[union-attr]
+    steps = _locate(document, type_, re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", where), error)
     raise _explain(name, message, steps, type_)
 
 

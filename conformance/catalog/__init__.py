@@ -14,7 +14,7 @@ from conformance import contracts as contract_files
 from conformance.catalog.entries import entries_of, merge
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
 from conformance.model import Contract, Entry, Scenario
-from conformance.placeholders import check
+from conformance.placeholders import Context, check, expand
 from conformance.resources import fixtures_dir, scenarios_dir
 from conformance.shapes import LayerFile, ScenarioFile
 from conformance.strict import convert, read_toml
@@ -23,6 +23,8 @@ __all__ = ["Catalogue", "layer", "load", "read_scenario", "root_of", "select"]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Only for judging what a value comes out as; no probe is ever run with it.
+_ANYWHERE = Context(now=0, seed="", home="/home")
 
 
 class Catalogue:
@@ -94,7 +96,7 @@ def _below(root: Path) -> list[Path]:
 
 
 def root_of(path: Path) -> Path:
-    """Return the directory the id of the scenario in *path* counts from: the nearest one above called ``scenarios``, else its own."""
+    """Return what the id of the scenario in *path* counts from: the nearest directory called ``scenarios``, else its own."""
     return next((parent for parent in path.parents if parent.name == "scenarios"), path.parent)
 
 
@@ -177,7 +179,7 @@ def _check_environment(scenario: Scenario) -> None:
     for name, value in scenario.env.items():
         if name in scenario.unset:
             raise FileError(scenario.file, f"'{name}' is both set and unset", key="env")
-        if wrong := ("a NUL cannot be handed to a program" if "\0" in value else check(value)):
+        if wrong := check(value) or ("a NUL cannot be handed to a program" if "\0" in expand(value, _ANYWHERE) else ""):
             raise FileError(scenario.file, wrong, key=f"env.set.{name}")
 
 

@@ -67,15 +67,16 @@ def _entry(path: str, table: str | EntryTable, name: str, key: str) -> Entry:
 def _wrong_path(path: str, table: EntryTable) -> str:
     if wrong := check(path):
         return wrong
-    parts = path.split("/")
-    if path.startswith("/") or ".." in parts:
+    if "{home}" in path or "{secret" in path or "{now" in path:
+        return "only {byte:..} and {n} may stand in a path"
+    path_there = expand(path, _ANYWHERE)  # {byte:..} can write a dot, a slash and a NUL as well
+    parts = path_there.split("/")
+    if path_there.startswith("/") or ".." in parts:
         return "leaves the home: write a path below it"
     if "" in parts or "." in parts:
         return "is no plain path: no empty part, no '.', nothing at the end"
-    if "\0" in path or any(len(expand(part, _ANYWHERE).encode("utf-8", "surrogateescape")) > 255 for part in parts):
+    if "\0" in path_there or any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in parts):
         return "has a part that no file system takes: over 255 bytes, or a NUL"
-    if "{home}" in path or "{secret" in path or "{now" in path:
-        return "only {byte:..} and {n} may stand in a path"
     if (table.count is not UNSET) and "{n}" not in path:
         return "is repeated, so its path needs {n}"
     return ""
@@ -162,6 +163,6 @@ def _json(value: Any) -> Any:
         raise ValueError("json: JSON has no infinite numbers and no NaN; write the file as text")
     if isinstance(value, str):
         return _checked(value)
-    if not isinstance(value, int | float):
-        raise ValueError("json: JSON has no dates; write a relative time such as {now+8h:rfc3339}")
-    return value
+    if isinstance(value, int | float):
+        return value
+    raise ValueError("json: JSON has no dates; write a relative time such as {now+8h:rfc3339}")

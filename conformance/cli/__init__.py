@@ -21,10 +21,14 @@ class _Commands(click.Group):
         return ["run", "list", "show", "home", "repro", "schema"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in ("run", "repro"):
-            from conformance.cli import run  # noqa: PLC0415 - it brings pytest with it
+        if cmd_name == "run":
+            from conformance.cli.run import run_command  # noqa: PLC0415 - it brings pytest with it
 
-            return run.run_command if cmd_name == "run" else run.repro_command
+            return run_command
+        if cmd_name == "repro":
+            from conformance.cli.repro import repro_command  # noqa: PLC0415 - it brings pytest with it
+
+            return repro_command
         return super().get_command(ctx, cmd_name)
 
 

@@ -1,4 +1,4 @@
-"""Commands that run probes: run and repro."""
+"""The command run, and what it shares with repro: from options to a checked request."""
 
 from __future__ import annotations
 
@@ -12,22 +12,17 @@ import msgspec
 from conformance import catalog
 from conformance.cli.options import probe_options
 from conformance.drivers.environment import check_extra
-from conformance.drivers.local import LocalDriver, parse_command
-from conformance.engine import Engine
-from conformance.errors import CannotJudge, UsageError
-from conformance.explain import expectation
+from conformance.drivers.local import parse_command
+from conformance.errors import UsageError
 from conformance.items import extra_variables, keep_directory
-from conformance.judge import judge
 from conformance.known import write
 from conformance.model import Contract
-from conformance.placeholders import Context
 from conformance.report.document import write_json
 from conformance.resources import fixtures_dir
-from conformance.rundir import cache_dir
 from conformance.runner import Run, worker_count
 from conformance.settings import Settings, World
 
-__all__ = ["repro_command", "run_command"]
+__all__ = ["checked_request", "repro_words", "run_command"]
 
 
 @click.command("run")
@@ -48,7 +43,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     Without ID, GLOB ('claude/*') or FILE every scenario of the contract runs. What follows '--' goes to pytest.
     """
     patterns, pytest_args = _split(ctx, arguments)
-    settings, world = _request(
+    settings, world = checked_request(
         patterns=patterns, **{name: options[name] for name in _REQUEST}, keep=options["keep"], known=options["known_failures"]
     )
     _check_outputs(options)
@@ -74,7 +69,7 @@ def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], l
     return list(arguments[: len(arguments) - count]), list(arguments[len(arguments) - count :])
 
 
-def _request(
+def checked_request(
     *,
     patterns: list[str],
     probe: str | None,
@@ -148,52 +143,3 @@ def _check_outputs(options: dict[str, Any]) -> None:
     new, old = options["write_known_failures"], options["known_failures"]
     if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):
         raise UsageError(f"{new} is there already", hint=f"give --known-failures {new} as well to update it and keep its reasons")
-
-
-@click.command("repro")
-@probe_options
-@click.option(
-    "--keep", metavar="DIR", type=click.Path(path_type=Path), help="Where the home is kept; by default below the cache directory."
-)
-@click.argument("id_", metavar="ID")
-@click.pass_context
-def repro_command(ctx: click.Context, /, id_: str, keep: Path | None, **options: Any) -> None:
-    """Run one scenario with everything shown, and keep its home."""
-    settings, world = _request(patterns=[id_], keep=keep or _new_keep(id_), known=None, **options)
-    if len(settings.ids or ()) != 1:
-        raise UsageError(f"'{id_}' names {len(settings.ids or ())} scenarios", hint="give the id of one")
-    scenario = world.catalogue.get((settings.ids or ("",))[0])
-    control = world.catalogue.scenarios.get(scenario.control_for(world.contract))
-    driver = LocalDriver(settings.argv, Path(settings.keep), cwd=Path(settings.cwd), extra=settings.extra, keep=True)
-    try:
-        engine = Engine(driver, world.catalogue, world.contract, Context(now=settings.now, seed=settings.seed))
-        executions = [engine.observe(scenario) for _ in range(settings.repeat)]
-    finally:
-        driver.close()
-    result = judge(scenario, world.contract, executions, engine.secrets(scenario), control)
-    click.echo(
-        f"{scenario.id}: {scenario.summary}\norigin: {scenario.origin}\nhome: {result.kept}/home\ncommand:\n  {executions[0].command}\n"
-    )
-    click.echo(f"expected: {expectation(world.contract, result.expected)}")
-    got = f"{result.verdict or 'outside the contract'} ({result.code})" if result.code is not None else "no exit code"
-    click.echo(f"got: {got}, {result.result} after {result.seconds:.2f} s")
-    for finding in result.findings:
-        click.echo(f"  {finding.kind}: {finding.message}")
-    if result.reason:
-        click.echo(f"  {result.reason}")
-    click.echo(f"control: {result.control}; against it, this home has")
-    for line in result.difference:
-        click.echo(f"  {line.encode('unicode_escape').decode()}")
-    for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
-        click.echo(f"{name}:{'' if text else ' (nothing)'}")
-        for line in text.splitlines():
-            click.echo(f"  {line.encode('unicode_escape').decode()}")
-    ctx.exit({"conforms": 0, "deviates": 1}.get(result.result, CannotJudge.exit_status))
-
-
-def _new_keep(id_: str) -> Path:
-    """Return a new directory for a kept home, which no later run removes."""
-    base = cache_dir() / "kept"
-    name = Path(id_).with_suffix("").name if id_.endswith(".toml") else id_.replace("/", "-")
-    numbers = (n for n in range(1, 1_000_000) if not (base / f"{name}-{n}").exists())
-    return base / f"{name}-{next(numbers)}"

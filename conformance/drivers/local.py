@@ -19,7 +19,7 @@ from conformance.catalog import layer
 from conformance.drivers.environment import environment
 from conformance.drivers.spawn import Request, Supervisor
 from conformance.drivers.stubs import AGENT_CLIS, bystanders, stub_nodes
-from conformance.errors import CannotJudge, UsageError
+from conformance.errors import CannotJudge, ConformanceError, UsageError
 from conformance.home import Node, build, check_target, difference, mismatch, plan, remove, snapshot
 from conformance.home.build import Unbuildable
 from conformance.model import Contract, Entry, Execution, Outcome, Scenario
@@ -27,6 +27,9 @@ from conformance.placeholders import Context
 from conformance.shell import join, quote
 
 __all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "parse_command", "standalone"]
+
+#: Layers that are a good login, where they are not called AGENT-credentials.
+_GOOD_CREDENTIALS = {"codex": "codex-auth"}
 
 #: What the probe finds behind the stubs, unless the user gives another PATH.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -50,7 +53,7 @@ def parse_command(command: str, directory: Path) -> tuple[str, ...]:
         raise UsageError(
             f"the probe '{words[0]}' is not executable", hint="chmod +x it, or name its interpreter: 'python3 probe.py'"
         )
-    return (os.path.abspath(program), *words[1:])
+    return (str(Path(program).absolute()), *words[1:])  # '..' stays: behind a link it is another directory
 
 
 class Place(Struct, frozen=True):
@@ -101,16 +104,17 @@ class LocalDriver:
     def execute(self, scenario: Scenario, contract: Contract, context: Context) -> Execution:
         """See :class:`~conformance.drivers.Driver`."""
         place = Place(self.directory / str(next(self._numbers)))
+        nodes: list[Node] = []
         env: dict[str, str] = {}
         try:
             nodes, env = self.prepare(scenario, contract, context, place)
             execution = self._run(contract, place, nodes, env)
         except Unbuildable as e:
             execution = Execution(outcome=Outcome(unsupported=str(e)))
-        except (CannotJudge, OSError) as e:
+        except (ConformanceError, OSError) as e:
             execution = Execution(outcome=Outcome(broke=str(e)))
         if self.keep:
-            return replace(execution, kept=str(place.top), command=self._by_hand(env))
+            return replace(execution, kept=str(place.top), command=self._by_hand(env, shut=any(_conditions(nodes, place.home))))
         try:
             remove(place.top)
         except OSError as e:
@@ -134,7 +138,8 @@ class LocalDriver:
         return nodes, env
 
     def _run(self, contract: Contract, place: Place, nodes: list[Node], env: dict[str, str]) -> Execution:
-        before, before_opposite = snapshot(place.home), snapshot(place.opposite)
+        known = [node.path for node in nodes]
+        before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(nodes, before):
             return Execution(outcome=Outcome(unsupported=f"this file system does not hold the home: {wrong}"))
         request = Request(
@@ -147,7 +152,7 @@ class LocalDriver:
         outcome = self._supervisor.run(request)
         if outcome.broke or outcome.unsupported:
             return Execution(outcome=outcome)
-        changes = difference(before, snapshot(place.home), contract.allowed_writes)
+        changes = difference(before, snapshot(place.home, known), contract.allowed_writes)
         opposite = difference(before_opposite, snapshot(place.opposite), contract.allowed_writes)
         return Execution(outcome=outcome, changes=(*changes, *(f"in the opposite home: {change}" for change in opposite)))
 
@@ -156,9 +161,13 @@ class LocalDriver:
         request = Request(argv=self.argv, env=dict(env), cwd=str(self.cwd), seconds=contract.limits.seconds)
         return self._supervisor.run(request)
 
-    def _by_hand(self, env: Mapping[str, str]) -> str:
+    def _by_hand(self, env: Mapping[str, str], *, shut: bool) -> str:
+        """Return the line that starts the probe by hand; where modes matter, without the capabilities that pass over them."""
+        dropped = "-dac_override,-dac_read_search"
+        root = shut and os.geteuid() == 0
+        prefix = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"] if root else []
         variables = [f"{name}={value}" for name, value in sorted(env.items())]
-        return f"cd {quote(str(self.cwd))} && {join(['env', '-i', *variables, *self.argv])} < /dev/null"
+        return f"cd {quote(str(self.cwd))} && {join([*prefix, 'env', '-i', *variables, *self.argv])} < /dev/null"
 
     def _stubs(self, agent: str, state: str, others: tuple[str, ...]) -> str:
         """Return the directory of stubs for this condition; each is built once and used by many scenarios."""
@@ -176,7 +185,8 @@ class LocalDriver:
         with self._lock:
             if ("path",) not in self._shared:
                 path = self.extra.get("PATH", SYSTEM_PATH)
-                parts = [self._without_clis(part, n) for n, part in enumerate(path.split(":"))]
+                # Relative entries, and the empty one, count from where the probe runs.
+                parts = [self._without_clis(os.path.join(self.cwd, part), n) for n, part in enumerate(path.split(":"))]
                 self._shared["path",] = ":".join(parts)
             return self._shared["path",]
 
@@ -187,7 +197,7 @@ class LocalDriver:
         shadow.mkdir(parents=True)
         for name in os.listdir(directory):
             if name not in AGENT_CLIS:
-                (shadow / name).symlink_to(os.path.join(os.path.abspath(directory), name))
+                (shadow / name).symlink_to(os.path.join(directory, name))
         return str(shadow)
 
     def close(self) -> None:
@@ -198,7 +208,7 @@ class LocalDriver:
 def _opposite(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
     """Return a home whose answer is the opposite of what *scenario* expects: good credentials, or none at all."""
     expects_ready = all(contract.code(verdict) == 0 for verdict in scenario.expected(contract))
-    return () if expects_ready else layer(f"{scenario.agent}-credentials")
+    return () if expects_ready else layer(_GOOD_CREDENTIALS.get(scenario.agent, f"{scenario.agent}-credentials"))
 
 
 def _conditions(nodes: Iterable[Node], home: Path) -> Iterable[tuple[str, bytes]]:
@@ -222,8 +232,9 @@ def standalone(scenario: Scenario, contract: Contract, directory: Path, context:
 
     :raises UsageError: one of them cannot be used.
     """
+    check_target(directory)
     cli, opposite = (directory.with_name(f"{directory.name}.{name}") for name in ("cli", "opposite"))
-    for target in (directory, cli, opposite):
+    for target in (cli, opposite):
         check_target(target)
     context = replace(context, scenario=scenario.id, home=str(directory))
     build(plan(scenario.entries, context), directory)

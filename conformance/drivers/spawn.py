@@ -8,10 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -53,6 +51,20 @@ class Request(Struct, frozen=True, kw_only=True):
         return len(message).to_bytes(4, "big") + message
 
 
+def _receive(connection: socket.socket, size: int) -> bytes:
+    """Return exactly *size* bytes.
+
+    :raises OSError: the connection ends before.
+    """
+    data = bytearray()
+    while len(data) < size:
+        chunk = connection.recv(min(size - len(data), 1 << 20))
+        if not chunk:
+            raise ConnectionResetError("its keeper has gone")
+        data += chunk
+    return bytes(data)
+
+
 class Supervisor:
     """A supervisor process, started when it is first needed."""
 
@@ -61,40 +73,43 @@ class Supervisor:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
-        self._connections: set[socket.socket] = set()
+        self._keepers: set[socket.socket] = set()
+        self._idle: list[socket.socket] = []
         self.facts: dict[str, str] = {}
         """What it could do for isolation: ``network`` and ``capabilities``, each empty or the reason why not."""
 
     def run(self, request: Request) -> Outcome:
         """Run one probe to its end. What goes wrong on our side is an outcome that ``broke``."""
-        ours, theirs = socket.socketpair()
-        with ours, self._live(ours):
+        try:
+            keeper = self._idle.pop()
+        except IndexError:
+            keeper, theirs = socket.socketpair()
+            self._keepers.add(keeper)
             with theirs:
                 try:
                     socket.send_fds(self._connect(), [b"."], [theirs.fileno()])
                 except OSError as e:
-                    return Outcome(broke=f"the supervisor process cannot be reached: {e}; {self._last_words()}")
-            ours.settimeout(request.seconds + _SLACK)
-            try:
-                ours.sendall(request.wire())
-                reply = b"".join(iter(lambda: ours.recv(1 << 20), b""))
-            except TimeoutError:
-                return Outcome(broke="the supervisor process did not answer in time")
-            except OSError as e:
-                return Outcome(broke=f"the supervisor process was lost: {e}; {self._last_words()}")
-        if not reply:
-            return Outcome(broke=f"the supervisor process was lost; {self._last_words()}")
-        fields: dict[str, Any] = marshal.loads(reply)
+                    return self._lost(keeper, f"cannot be reached: {e}")
+        try:
+            keeper.settimeout(request.seconds + _SLACK)
+            keeper.sendall(request.wire())
+            fields = marshal.loads(_receive(keeper, int.from_bytes(_receive(keeper, 4), "big")))
+        except TimeoutError:
+            return self._lost(keeper, "did not answer in time")
+        except OSError as e:
+            return self._lost(keeper, f"was lost: {e}")
+        except BaseException:
+            # Interrupted while the probe runs: its keeper sees the connection close, and ends it.
+            self._lost(keeper, "")
+            raise
+        self._idle.append(keeper)
         return msgspec.structs.replace(Outcome(), **{**fields, "left": tuple(fields.get("left", ()))})
 
-    @contextmanager
-    def _live(self, connection: socket.socket) -> Iterator[None]:
-        """Remember *connection* while its probe runs, so that :meth:`close` can end it."""
-        self._connections.add(connection)
-        try:
-            yield
-        finally:
-            self._connections.discard(connection)
+    def _lost(self, keeper: socket.socket, what: str) -> Outcome:
+        """Give up *keeper*; say so."""
+        self._keepers.discard(keeper)
+        keeper.close()
+        return Outcome(broke=f"the supervisor process {what}; {self._last_words()}")
 
     def start(self) -> dict[str, str]:
         """Start the process if it does not run yet; return its facts."""
@@ -130,9 +145,9 @@ class Supervisor:
 
     def close(self) -> None:
         """End all probes that still run, and the process."""
-        for connection in list(self._connections):
+        for keeper in list(self._keepers):
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_WR)  # its keeper takes this for a cancellation
+                keeper.shutdown(socket.SHUT_WR)  # the keeper ends the probe that runs, and itself
         if self._channel is not None:
             self._channel.close()
         if self._process is not None:
@@ -141,3 +156,5 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        for keeper in list(self._keepers):
+            keeper.close()

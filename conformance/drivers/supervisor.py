@@ -4,14 +4,14 @@ It is a program of its own, standard library only, because what it does to itsel
 capabilities) must not happen to the process that runs the tests, and because a small process forks fast: a probe
 costs two forks here, instead of a chain of wrapper programs.
 
-For each probe it forks a *keeper*. The keeper adopts every process the probe leaves behind
-(``PR_SET_CHILD_SUBREAPER``), so it can find them although they left their process group or session, and it ends
+It forks *keepers*, which run one probe after the other, one at a time. A keeper adopts every process its probe leaves
+behind (``PR_SET_CHILD_SUBREAPER``), so it can find them although they left their process group or session, and it ends
 them all when the probe has ended, when the time is up, when the suite goes away (its connection closes) and when the
 supervisor is killed (``PR_SET_PDEATHSIG``).
 
-The suite sends a byte with a descriptor for each probe over the socket FD. On that descriptor goes one marshalled
-request and comes one marshalled reply: dictionaries, see :class:`conformance.drivers.spawn.Request` and
-:class:`conformance.model.Outcome`.
+For each keeper that it wants, the suite sends a byte with a descriptor over the socket FD. On that descriptor go
+marshalled requests and come marshalled replies, each after its length: dictionaries, see
+:class:`conformance.drivers.spawn.Request` and :class:`conformance.model.Outcome`.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Python ignores these two, and what is ignored stays so in the programs it starts.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    # What is ignored or blocked stays so in the programs that are started: by Python, which ignores two, or by what
+    # started the suite, such as nohup, or a shell in the background.
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     # For the keepers, which only need to be woken up by them.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: None)
@@ -63,6 +65,7 @@ def main() -> None:
         data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
         if not data:
             break
+        os.set_inheritable(descriptors[0], False)  # a probe must not hold the line on which it is judged
         if os.fork() == 0:
             channel.close()
             keep(socket.socket(fileno=descriptors[0]))
@@ -150,20 +153,21 @@ def drop_capabilities() -> str:
 
 
 def keep(connection: socket.socket) -> None:
-    """Run one probe for *connection* and answer on it."""
+    """Run the probes that *connection* asks for, and answer on it, until it is closed."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeup, alarm = socket.socketpair()
     alarm.setblocking(False)
     signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    request = marshal.loads(receive(connection, int.from_bytes(receive(connection, 4), "big")))
-    reason = unmet(request["checks"])
-    reply = {"unsupported": reason} if reason else Probe(request, connection, wakeup).run()
-    connection.sendall(marshal.dumps(reply))
+    while True:
+        request = marshal.loads(receive(connection, int.from_bytes(receive(connection, 4), "big")))
+        reason = unmet(request["checks"])
+        reply = marshal.dumps({"unsupported": reason} if reason else Probe(request, connection, wakeup).run())
+        connection.sendall(len(reply).to_bytes(4, "big") + reply)
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
-    """Return exactly *size* bytes; a keeper whose suite has gone meanwhile has nothing to do."""
+    """Return exactly *size* bytes; a keeper whose suite has gone, or needs it no longer, ends."""
     data = bytearray()
     while len(data) < size:
         chunk = connection.recv(size - len(data))
@@ -201,6 +205,7 @@ class Probe:
         self.ended = 0.0
         self.output: dict[int, bytearray] = {}
         self.truncated = False
+        self.cancelled = False
 
     def run(self) -> dict[str, Any]:
         """Start the probe, wait for its end, clean up after it; return the reply."""
@@ -219,6 +224,8 @@ class Probe:
         left = self.left_behind() if in_time else []
         kill_all()
         self.drain(list(self.output))
+        os.close(out)
+        os.close(err)
         reply: dict[str, Any] = {
             "stdout": bytes(self.output[out]),
             "stderr": bytes(self.output[err]),
@@ -227,8 +234,8 @@ class Probe:
             "left": left,
         }
         code = os.waitstatus_to_exitcode(self.status) if self.status is not None else 0
-        if failure:
-            reply["broke"] = failure
+        if failure or self.cancelled:
+            reply["broke"] = failure or "cancelled while the probe ran"
         elif not in_time:
             reply["timed_out"] = True
         elif code < 0:
@@ -276,9 +283,9 @@ class Probe:
             ready = [fd for fd, _ in poll.poll(rest * 1000 + 1)]
             for fd in self.drain([fd for fd in ready if fd in self.output]):
                 poll.unregister(fd)
-            if self.wakeup.fileno() in ready and signal.SIGTERM in self.wakeup.recv(64) and cancellable:
-                return False
-            if cancellable and self.connection.fileno() in ready:
+            gone = self.wakeup.fileno() in ready and signal.SIGTERM in self.wakeup.recv(64)
+            if cancellable and (gone or self.connection.fileno() in ready):
+                self.cancelled = True
                 return False
         return True
 

@@ -32,10 +32,13 @@ def check_target(target: Path) -> None:
     for own in {os.environ.get("HOME", ""), _passwd_home()} - {""}:
         if os.path.realpath(target) == os.path.realpath(own):
             raise UsageError(f"{target} is your own home", hint="name a directory that does not exist yet")
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise UsageError(f"{target} is no directory", hint="name one that does not exist yet")
-    if target.is_dir() and any(os.scandir(target)):
-        raise UsageError(f"{target} is not empty", hint="name a directory that does not exist yet")
+    try:
+        if target.is_symlink() or (target.exists() and not target.is_dir()):
+            raise UsageError(f"{target} is no directory", hint="name one that does not exist yet")
+        if target.is_dir() and os.listdir(target):
+            raise UsageError(f"{target} is not empty", hint="name a directory that does not exist yet")
+    except OSError as e:
+        raise UsageError(f"{target} cannot be used: {e.strerror}", hint="name a directory that does not exist yet") from None
 
 
 def _passwd_home() -> str:

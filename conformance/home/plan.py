@@ -10,14 +10,13 @@ from msgspec import Struct
 from conformance.errors import CannotJudge
 from conformance.model import Entry, EntryKind
 from conformance.placeholders import Context, expand, expand_bytes, expand_json
+from conformance.shapes import MAX_PATH
 
 __all__ = ["CHUNK", "DIRECTORY_MODE", "FILE_MODE", "MAX_PATH", "Node", "plan"]
 
 #: What login tools give the files they write, and the directories around them.
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
-#: Longest path below a home, in bytes: with the path of the home itself it stays under PATH_MAX.
-MAX_PATH = 3_000
 CHUNK = 64 * 1024
 
 
@@ -42,7 +41,9 @@ class Node(Struct, frozen=True, kw_only=True):
     def chunks(self) -> Iterator[bytes]:
         """Yield the content in parts of about :data:`CHUNK` bytes."""
         for text, times in self.pieces:
-            per_chunk = max(1, CHUNK // max(1, len(text)))
+            if not text:
+                continue  # an empty chunk would look like the end to a reader
+            per_chunk = max(1, CHUNK // len(text))
             whole, rest = divmod(times, per_chunk)
             block = text * per_chunk if whole else b""
             for _ in range(whole):
@@ -54,18 +55,22 @@ class Node(Struct, frozen=True, kw_only=True):
 def plan(entries: Iterable[Entry], context: Context) -> list[Node]:
     """Return the nodes of a home, parents before children, with the directories that nobody mentioned.
 
-    :raises CannotJudge: two entries come out at the same path, or a path is too long.
+    :raises CannotJudge: two entries come out at the same path, or a path is too long, or leads out of the home.
     """
     nodes: dict[bytes, Node] = {}
     for entry in entries:
         for n in range(1, entry.count + 1):
             node = _node(entry, context, n)
+            if b"\0" in node.path or not {b"", b".", b".."}.isdisjoint(node.path.split(b"/")):
+                raise CannotJudge(f"{node.path[:200]!r} is no plain path below the home", hint="mend the scenario")
             if node.path in nodes or len(node.path) > MAX_PATH:
                 raise CannotJudge(f"two entries make, or no system takes, the path {node.path[:200]!r}", hint="mend the scenario")
             nodes[node.path] = node
     for path in list(nodes):
         while path := path.rpartition(b"/")[0]:
             if path in nodes:
+                if nodes[path].kind != "directory":
+                    raise CannotJudge(f"something lies below {path[:200]!r}, which is no directory", hint="mend the scenario")
                 break
             nodes[path] = Node(path=path, kind="directory", mode=DIRECTORY_MODE)
     return [nodes[path] for path in sorted(nodes, key=lambda path: path.split(b"/"))]

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -40,15 +40,20 @@ class Stamp(Struct, frozen=True):
 
     def describe(self) -> str:
         """Return a few words for people."""
-        size = f", {self.size} bytes" if self.kind == "file" else f" to {self.content}" if self.kind == "symlink" else ""
-        return f"{self.kind}, mode {self.mode:04o}{size}"
+        words = f"{self.kind}, mode {self.mode:04o}"
+        if self.kind == "file":
+            return f"{words}, {self.size} bytes"
+        return f"{words} to {_words(os.fsencode(self.content))}" if self.kind == "symlink" else words
 
 
 Snapshot = Mapping[bytes, Stamp]
 
 
-def snapshot(top: Path) -> Snapshot:
-    """Return a stamp for *top* itself (as ``b""``) and everything below it. Nothing is blocked by a FIFO."""
+def snapshot(top: Path, known: Iterable[bytes] = ()) -> Snapshot:
+    """Return a stamp for *top* itself (as ``b""``) and everything below it. Nothing is blocked by a FIFO.
+
+    *known* are paths that may be reached by name although the directory above them cannot be listed.
+    """
     found: dict[bytes, Stamp] = {}
     try:
         found[b""] = _stamp(os.fsencode(top), os.lstat(top), None)
@@ -56,13 +61,18 @@ def snapshot(top: Path) -> Snapshot:
         return found
     with ExitStack() as anchors:
         for visit in walk(top, anchors):
-            if visit.entries is None:
+            if visit.entries is None or any(status is None for _, status in visit.entries):
                 stamp = found[visit.path]
                 status = os.stat(visit.place[0], dir_fd=visit.place[1], follow_symlinks=False)
                 found[visit.path] = Stamp(stamp.kind, stamp.mode, 0, f"changed {status.st_ctime_ns}")
             for name, status_ in visit.entries or ():
                 path = visit.path + b"/" + name if visit.path else name
                 found[path] = Stamp("unknown", 0) if status_ is None else _stamp(name, status_, visit.fd)
+    for path in known:
+        if path not in found:
+            with suppress(OSError):
+                place = os.path.join(os.fsencode(top), path)
+                found[path] = _stamp(place, os.lstat(place), None)
     return found
 
 
@@ -134,13 +144,18 @@ def difference(before: Snapshot, after: Snapshot, allowed: Sequence[str] = ()) -
 
 
 def _pattern(text: str) -> re.Pattern[bytes]:
-    parts = re.split(r"(/\*\*|\*)", text)
-    expression = "".join({"/**": "(/.*)?", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts)
+    parts = re.split(r"(/\*\*|\*\*|\*)", text)
+    expression = "".join({"/**": "(/.*)?", "**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts)
     return re.compile(os.fsencode(expression), re.DOTALL)
 
 
 def _name(path: bytes) -> str:
-    return os.fsdecode(path) or "the HOME itself"
+    return _words(path) or "the HOME itself"
+
+
+def _words(path: bytes) -> str:
+    """Return *path* as text that every report and every message between processes can carry."""
+    return path.decode("utf-8", "backslashreplace")
 
 
 def _changed(path: bytes, before: Stamp, after: Stamp) -> str:

@@ -48,12 +48,11 @@ def walk(top: Path | str, anchors: ExitStack, *, unlock: bool = False) -> Iterat
                 os.fchmod(fd, 0o700)
             entries = [(name, _status(name, fd)) for name in map(os.fsencode, os.listdir(fd))]
             yield Visit(path, (relative, anchor), fd, entries)
-            if len(relative) > _REACH:
+            below = [name for name, status in entries if status is not None and stat.S_ISDIR(status.st_mode)]
+            if below and len(relative) > _REACH:
                 anchors.push(closing.pop_all())
                 anchor, relative = fd, b"."
-            for name, status in entries:
-                if status is not None and stat.S_ISDIR(status.st_mode):
-                    pending.append((anchor, relative + b"/" + name, path + b"/" + name if path else name))
+            pending += [(anchor, relative + b"/" + name, path + b"/" + name if path else name) for name in below]
 
 
 def _open(relative: bytes, anchor: int | None, *, unlock: bool) -> int | None:
@@ -81,9 +80,14 @@ def _status(name: bytes, fd: int) -> os.stat_result | None:
 def remove(top: Path | str) -> None:
     """Remove *top* and all below it, also directories without any permission; one that is not there is fine.
 
+    A symlink is removed itself, at the top as well as below it.
+
     :raises OSError: something could not be removed.
     """
     if not os.path.lexists(top):
+        return
+    if os.path.islink(top) or not os.path.isdir(top):
+        os.unlink(top)
         return
     directories: list[tuple[bytes, int | None]] = []
     with ExitStack() as anchors:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ def write_json(document: Mapping[str, Any], file: str) -> None:
         sys.stdout.flush()
         return
     path = Path(file).absolute()
+    name = ""
     try:
         if path.exists() and not path.is_file():  # such as /dev/stderr or a named pipe
             path.write_text(text, encoding="utf-8")
@@ -144,4 +146,6 @@ def write_json(document: Mapping[str, Any], file: str) -> None:
         os.chmod(name, 0o644)
         os.replace(name, path)
     except OSError as e:
+        with suppress(OSError):
+            os.unlink(name)
         raise CannotJudge(f"{file} cannot be written: {e.strerror}") from None

@@ -1,0 +1,187 @@
+"""What the suite costs, side by side with the least anybody could pay for the same work.
+
+    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d]
+
+Prints figures and ratios and asserts nothing: they depend on the machine. Compared commands take turns, so that a
+slow minute hits all of them; what counts is the ratio of their medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from conformance import catalog, contracts
+from conformance.catalog import Catalogue
+from conformance.cli.run import reference_probe
+from conformance.drivers.local import LocalDriver, Place
+from conformance.home import build, plan, remove
+from conformance.model import Scenario
+from conformance.placeholders import Context
+from conformance.rundir import RunDirectory
+from conformance.shell import join
+
+SUITE = [sys.executable, "-m", "conformance"]
+CONTRACT = contracts.load("slot")
+#: Homes that take long to build or to read would measure the disk.
+HEAVY = {"claude/ten-thousand-directories", "claude/artifact-huge", "codex/large", "codex/deep-nesting"}
+
+
+def main() -> None:
+    """Run the benchmarks that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--executions", type=int, default=1000)
+    parser.add_argument("which", nargs="*", default=["a", "b", "c", "d"])
+    options = parser.parse_args()
+    catalogue = catalog.load()
+    ordinary = [s for s in catalogue.of(CONTRACT) if not s.waits and s.id not in HEAVY]
+    for name, bench in (("a", throughput), ("b", homes), ("c", listing), ("d", whole_catalogue)):
+        if name in options.which:
+            bench(catalogue, ordinary, options.rounds, options.executions)
+
+
+def throughput(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+    """(a) So many scenario executions at two workers, against the same probe started by xargs in homes that stand."""
+    directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
+    try:
+        chosen = [ordinary[n % len(ordinary)] for n in range(executions)]
+        scenarios = directory / "scenarios" / "bench"
+        scenarios.mkdir(parents=True)
+        for n, scenario in enumerate(chosen):
+            shutil.copyfile(scenario.file, scenarios / f"{n:05}.toml")
+        with Floor(directory, chosen) as floor:
+            commands = {
+                "suite, one item each": [*SUITE, "run", "-n", "2", "bench/*", "--scenarios", str(scenarios.parent)],
+                "suite, --repeat 10": [*SUITE, "run", "-n", "2", "--repeat", "10", *(s.id for s in ordinary[: executions // 10])],
+                "xargs -P2, homes already built": floor.command,
+                "pytest + subprocess.run -n 2, homes already built": floor.plain_pytest(),
+            }
+            show(
+                f"(a) {executions} executions of the reference probe", measure(commands, rounds), "xargs -P2, homes already built"
+            )
+    finally:
+        remove(directory)
+
+
+def homes(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+    """(b) Homes built a second, one process, with and without taking them away again."""
+    run = RunDirectory()
+    try:
+        context = Context(now=time.time(), seed="bench", home=str(run.path / "home"))
+        plans = [plan(scenario.entries, replace(context, scenario=scenario.id)) for scenario in ordinary]
+        for what, keep in (("built", True), ("built and removed", False)):
+            rates = []
+            for n in range(rounds):
+                started = time.perf_counter()
+                for m, nodes in enumerate(plans):
+                    build(nodes, run.path / f"{what}-{n}-{m}")
+                    if not keep:
+                        remove(run.path / f"{what}-{n}-{m}")
+                rates.append(len(plans) / (time.perf_counter() - started))
+            print(f"(b) homes {what}: {statistics.median(rates):.0f} a second")
+    finally:
+        run.close()
+
+
+def listing(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+    """(c) The command list as a whole process, beside a Python that does nothing."""
+    commands = {"probe-conformance list": [*SUITE, "list"], "python -c pass": [sys.executable, "-c", "pass"]}
+    show(f"(c) list, {len(catalogue.scenarios)} scenario files", measure(commands, max(rounds, 7)), "python -c pass")
+
+
+def whole_catalogue(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+    """(d) The whole slot catalogue at two workers, against the floor of those scenarios that do not wait."""
+    directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
+    try:
+        busy = [s for s in catalogue.of(CONTRACT) if not s.waits]
+        with Floor(directory, busy) as floor:
+            figures = measure(
+                {"suite, all": [*SUITE, "run", "-n", "2"], "xargs -P2, all that do not wait": floor.command}, rounds
+            )
+        show("(d) the slot catalogue", figures, "suite, all")
+        suite, least = (statistics.median(times) for times in figures.values())
+        waiting = len(catalogue.of(CONTRACT)) - len(busy)
+        bound = max(12.0, 1.25 * least)
+        print(
+            f"    {waiting} scenarios can only wait; bound max(12 s, 1.25 x floor) = {bound:.1f} s, suite / bound = {suite / bound:.2f}"
+        )
+    finally:
+        remove(directory)
+
+
+class Floor:
+    """The probe started by hand in homes that stand already: what no suite can be faster than."""
+
+    def __init__(self, directory: Path, scenarios: list[Scenario]) -> None:
+        self.directory = directory
+        self.driver = LocalDriver(reference_probe(CONTRACT), directory, cwd=Path.cwd())
+        context = Context(now=time.time(), seed="bench")
+        lines = []
+        for n, scenario in enumerate(scenarios):
+            _, env = self.driver.prepare(scenario, CONTRACT, context, Place(directory / "built" / str(n)))
+            lines.append(join(["env", "-i", *(f"{name}={value}" for name, value in env.items()), *reference_probe(CONTRACT)]))
+        # Each line is a program of its own, as an argument of sh would meet the limits of xargs.
+        self.scripts = directory / "scripts"
+        self.scripts.mkdir()
+        for n, line in enumerate(lines):
+            (self.scripts / f"{n:05}").write_text(f"#!/bin/sh\nexec {line}\n")
+        names = directory / "names"
+        names.write_text("\0".join(str(script) for script in sorted(self.scripts.iterdir())))
+        # Exit codes above 127 would stop xargs; the answers do not matter here.
+        quiet = 'sh "$1" >/dev/null 2>&1 </dev/null || :'
+        self.command = ["xargs", "-0", "-a", str(names), "-P", "2", "-n", "1", "sh", "-c", quiet, "sh"]
+
+    def plain_pytest(self) -> list[str]:
+        """Return the command that does the same with a test function for each home."""
+        test = self.directory / "test_plain.py"
+        test.write_text(
+            "import pathlib, subprocess, pytest\n"
+            f"SCRIPTS = sorted(pathlib.Path({str(self.scripts)!r}).iterdir())\n"
+            "@pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.name)\n"
+            "def test_probe(script):\n"
+            "    done = subprocess.run(['sh', str(script)], capture_output=True, stdin=subprocess.DEVNULL, timeout=60)\n"
+            "    assert done.returncode in (0, 64, 65, 66)\n"
+        )
+        return [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(self.directory), "-n", "2", str(test)]
+
+    def __enter__(self) -> Floor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.driver.close()
+
+
+def measure(commands: dict[str, list[str]], rounds: int) -> dict[str, list[float]]:
+    """Return the wall times of each command, in seconds; they take turns."""
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, argv in commands.items():
+            started = time.perf_counter()
+            done = subprocess.run(argv, capture_output=True, check=False)
+            times[name].append(time.perf_counter() - started)
+            if done.returncode:
+                sys.exit(f"{name} ended with {done.returncode}: {(done.stderr or done.stdout).decode()[-800:]}")
+    return times
+
+
+def show(title: str, figures: dict[str, list[float]], base: str) -> None:
+    """Print medians with their range, and the ratio to *base*."""
+    print(title)
+    least = statistics.median(figures[base])
+    for name, times in figures.items():
+        median = statistics.median(times)
+        print(f"    {name:<52} {median:7.3f} s  ({min(times):.3f} to {max(times):.3f})  ratio {median / least:.2f}")
+
+
+if __name__ == "__main__":
+    main()
