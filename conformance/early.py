@@ -78,7 +78,11 @@ class EarlyServer:
                     starts.start(request.scenarios, request.repeat)
                     _send(self.request, [])
                 else:
-                    _send(self.request, starts.wait(request.id))
+                    try:
+                        seen = starts.wait(request.id)
+                    except Exception as e:  # only its words can travel
+                        seen = [Execution(outcome=Outcome(broke=f"{type(e).__name__}: {e}"))]
+                    _send(self.request, seen)
 
         class Server(socketserver.ThreadingUnixStreamServer):
             daemon_threads = True

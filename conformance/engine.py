@@ -46,11 +46,16 @@ class Engine:
     def judge(self, scenario: Scenario, executions: Sequence[Execution]) -> ScenarioResult:
         """Judge what was seen, and keep or remove the homes."""
         control = self.catalogue.scenarios.get(scenario.control_for(self.contract))
-        result = judge(scenario, self.contract, executions, self.secrets(scenario), control)
+        secrets = self.secrets(scenario)
+        result = judge(scenario, self.contract, executions, secrets, control)
+        telling = None
+        if result.result == "deviates":  # of several homes, the first that a deviating run has had; else any
+            deviating = (e for e in executions if judge(scenario, self.contract, [e], secrets).findings)
+            telling = next(deviating, executions[0])
         kept = ""
         for execution in executions:
             if execution.kept:
-                kept = self._dispose(scenario, Path(execution.kept), keep=result.result == "deviates" and not kept) or kept
+                kept = self._dispose(scenario, Path(execution.kept), keep=execution is telling) or kept
         return replace(result, kept=kept)
 
     def _dispose(self, scenario: Scenario, place: Path, *, keep: bool) -> str:

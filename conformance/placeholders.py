@@ -8,7 +8,7 @@
 ``{secret}``         a credential value, unique to the run and the scenario; ``{secret:refresh}``
                      is another one
 ``{home}``           the absolute path of the HOME
-``{byte:ff}``        one byte, for names that are no UTF-8
+``{byte:ff}``        one byte from 80 to ff, for names that are no UTF-8
 ``{n}``              the number of the entry where ``count`` repeats it, from 1
 ``{null}``           JSON null, which TOML cannot write
 ===================  ==========================================================================
@@ -33,7 +33,7 @@ from msgspec import Struct
 __all__ = ["Context", "check", "expand", "expand_bytes", "expand_json"]
 
 _WORD = re.compile(r"\{([a-z]+)((?:[-+:][^{}\s\"]*)?)\}")
-_NOW = re.compile(r"(?:([+-])(\d{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?")
+_NOW = re.compile(r"(?:([+-])([0-9]{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?")
 #: The farthest a time may be from now, in seconds: RFC 3339 can write a thousand years in both directions.
 _FAR = 1000 * 365 * 86400
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -71,7 +71,7 @@ def _valid(name: str, argument: str) -> bool:
     if name == "secret":
         return re.fullmatch(r"(:[a-z0-9-]+)?", argument) is not None
     if name == "byte":
-        return re.fullmatch(r":[0-9a-f]{2}", argument) is not None
+        return re.fullmatch(r":[89a-f][0-9a-f]", argument) is not None
     return name in ("home", "n", "null") and not argument
 
 

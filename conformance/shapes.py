@@ -133,9 +133,9 @@ class VerdictTable(Struct, forbid_unknown_fields=True):
 class InputsTable(Struct, forbid_unknown_fields=True):
     """Names of the environment variables that carry the inputs."""
 
-    home: Text
-    agent: str = ""
-    opposite_home: str = ""
+    home: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z")]
+    agent: Annotated[str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z")] = ""
+    opposite_home: Annotated[str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z")] = ""
 
 
 class LimitsTable(Struct, forbid_unknown_fields=True):
@@ -147,11 +147,11 @@ class LimitsTable(Struct, forbid_unknown_fields=True):
 class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     """One contract. What a contract that extends another leaves out, it takes from there."""
 
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]*$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")]
     version: Text
     summary: Text
     extends: str = ""
-    agents: list[Text] | UnsetType = UNSET
+    agents: Annotated[list[Text], Meta(min_length=1)] | UnsetType = UNSET
     verdicts: dict[str, VerdictTable] | UnsetType = UNSET
     inputs: InputsTable | UnsetType = UNSET
     limits: LimitsTable | UnsetType = UNSET

@@ -6,6 +6,7 @@ What is wrong with a file is found here, before anything is built or run.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -80,8 +81,9 @@ def _scenario_files(directories: Iterable[Path], files: Iterable[Path], errors: 
     """Return every scenario file with the directory its id counts from; each file once."""
     found = {path: scenarios_dir() for path in _below(scenarios_dir())}
     for directory in directories:
-        if not directory.is_dir():
+        if not os.path.isdir(directory):  # unlike Path.is_dir it is not upset by names too long, or out of reach
             errors.append(UsageError(f"{directory}: no such directory", hint="--scenarios takes a directory of scenario files"))
+            continue
         root = directory.resolve()
         found |= {path: root for path in _below(root) if path not in found}
     for file in files:
@@ -114,8 +116,10 @@ def read_scenario(path: Path, root: Path, contracts: Mapping[str, Contract]) -> 
     """
     name = str(path)
     id_ = path.relative_to(root).with_suffix("").as_posix()
-    if not _ID.fullmatch(id_):
+    if not _ID.fullmatch(id_) or id_.endswith(".toml"):
         raise FileError(name, f"'{id_}' is no id", hint="use lower-case letters, digits, '-' and '.' in file and directory names")
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a FIFO would wait for ever
+        raise FileError(name, "is no regular file")
     shape = convert(read_toml(path), ScenarioFile, name=name)
     expect = {c: (v,) if isinstance(v, str) else tuple(v) for c, v in shape.expect.items()}
     scenario = Scenario(
@@ -147,7 +151,7 @@ def layer(wanted: str, *, name: str = "", root: Path | None = None) -> tuple[Ent
     places = [*([root / "layers"] if root else []), fixtures_dir() / "layers"]
     for place in places:
         path = place / f"{wanted}.toml"
-        if re.fullmatch(r"[a-z0-9-]+", wanted) and path.is_file():
+        if re.fullmatch(r"[a-z0-9-]+", wanted) and os.path.isfile(path):
             return entries_of(convert(read_toml(path), LayerFile, name=str(path)).files, name=str(path))
     known = sorted({path.stem for place in places for path in place.glob("*.toml")})
     raise FileError(name, f"no layer '{wanted}'", key="home.include", hint=f"known: {', '.join(known)}")
@@ -185,6 +189,9 @@ def _check_environment(scenario: Scenario) -> None:
 
 def _wrong_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileError]:
     """Yield what is wrong with the controls of *scenario*: each must be there and tell some verdict from another."""
+    for name in scenario.expect if {"", *scenario.expect}.issuperset(scenario.control) else ():
+        if not scenario.control_for(catalogue.contracts[name]):
+            yield FileError(scenario.file, f"no control under '{name}'", key="control", hint="name one for each contract")
     for contract, id_ in scenario.control.items():
         key = f"control.{contract}" if contract else "control"
         names = [contract] if contract else list(scenario.expect)
@@ -220,7 +227,7 @@ def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract) ->
 
 def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract) -> list[str]:
     if pattern.endswith(".toml"):
-        path = str(Path(pattern).resolve())
+        path = os.path.realpath(pattern)
         pattern = next((s.id for s in catalogue.scenarios.values() if s.file == path), pattern)
     if pattern in catalogue.scenarios and pattern not in candidates:
         raise UsageError(f"scenario '{pattern}' is not part of contract '{contract.name}'", hint="choose another with --contract")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-import posixpath
 import re
 from typing import Any
 
@@ -13,8 +12,8 @@ from msgspec import UNSET
 
 from conformance.errors import FileError
 from conformance.model import Entry
-from conformance.placeholders import Context, check, expand
-from conformance.shapes import MAX_SIZE, EntryTable, Files
+from conformance.placeholders import Context, check, expand_bytes
+from conformance.shapes import MAX_LEVELS, MAX_PATH, MAX_SIZE, EntryTable, Files
 
 __all__ = ["entries_of", "merge"]
 
@@ -59,47 +58,53 @@ def _entry(path: str, table: str | EntryTable, name: str, key: str) -> Entry:
         raise FileError(name, "has no content", key=key, hint=f"give one of {', '.join((*_CONTENTS, 'size'))}")
     kind = given[0] if given else "size"
     try:
-        return Entry(path=path, **_content(kind, table, path), **_attributes(kind, table))
+        entry = Entry(path=path, **_attributes(kind, table), **_content(kind, table))
+        if entry.kind == "symlink":
+            _check_target(entry)
+        if _length(entry) * entry.count > MAX_SIZE:
+            raise ValueError(f"holds over {MAX_SIZE} bytes")
     except ValueError as e:
         raise FileError(name, str(e), key=key) from None
+    return entry
 
 
 def _wrong_path(path: str, table: EntryTable) -> str:
     if wrong := check(path):
         return wrong
-    if "{home}" in path or "{secret" in path or "{now" in path:
+    if any(word in path for word in ("{home}", "{secret", "{now", "{null}")):
         return "only {byte:..} and {n} may stand in a path"
-    path_there = expand(path, _ANYWHERE)  # {byte:..} can write a dot, a slash and a NUL as well
-    parts = path_there.split("/")
-    if path_there.startswith("/") or ".." in parts:
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts:
         return "leaves the home: write a path below it"
     if "" in parts or "." in parts:
         return "is no plain path: no empty part, no '.', nothing at the end"
-    if "\0" in path_there or any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in parts):
+    last = 1 if table.count is UNSET else int(table.count)
+    longest = [len(expand_bytes(part, _ANYWHERE, n=last)) for part in parts]
+    if "\0" in path or max(longest) > 255:
         return "has a part that no file system takes: over 255 bytes, or a NUL"
+    if sum(longest) + len(parts) - 1 + (0 if table.depth is UNSET else 2 * int(table.depth)) > MAX_PATH:
+        return f"is longer than {MAX_PATH} bytes"
     if (table.count is not UNSET) and "{n}" not in path:
         return "is repeated, so its path needs {n}"
     return ""
 
 
-def _content(kind: str, table: EntryTable, path: str) -> dict[str, Any]:
+def _content(kind: str, table: EntryTable) -> dict[str, Any]:
     if kind == "type":
         return {"kind": table.type}
     if kind == "symlink":
-        return {"kind": "symlink", "target": _target(str(table.symlink), path)}
+        return {"kind": "symlink", "target": _checked(str(table.symlink))}
     found: dict[str, Any] = {"kind": "file"}
     if kind == "text":
         found["text"] = _checked(str(table.text))
     elif kind == "json":
-        found |= {"json": _json(table.json), "has_json": True}
+        found |= {"json": _json(table.json, MAX_LEVELS), "has_json": True}
     elif kind == "hex":
         found["data"] = _decoded(bytes.fromhex, str(table.hex), "hex")
     elif kind == "base64":
         found["data"] = _decoded(lambda text: base64.b64decode(text, validate=True), str(table.base64), "base64")
     elif kind == "runs" and not isinstance(table.runs, type(UNSET)):
         found["runs"] = tuple((_checked(text), times) for text, times in table.runs)
-        if sum(len(text.encode()) * times for text, times in table.runs) > MAX_SIZE:
-            raise ValueError(f"runs: over {MAX_SIZE} bytes")
     return found
 
 
@@ -124,19 +129,34 @@ def _attributes(kind: str, table: EntryTable) -> dict[str, Any]:
 
 
 def _size(size: int | str) -> int:
-    match = re.fullmatch(r"(\d{1,10}) ?(|KiB|MiB|GiB)", str(size))
+    match = re.fullmatch(r"([0-9]{1,10}) ?(|KiB|MiB|GiB)", str(size))
     if not match or int(match[1]) * _UNITS[match[2]] > MAX_SIZE:
         raise ValueError("size: write bytes, or a text such as '20 MiB'; at most 1 GiB")
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _target(target: str, path: str) -> str:
-    """Return *target* when a link at *path* that has it stays inside the home, as far as its text can tell."""
-    text = expand(_checked(target), _ANYWHERE)
-    leads_to = posixpath.normpath(posixpath.join(_ANYWHERE.home, posixpath.dirname(path), text))
-    if "\0" in text or not f"{leads_to}/".startswith(f"{_ANYWHERE.home}/"):
-        raise ValueError("symlink: the target leaves the home; write a relative one, or {home}/…")
-    return target
+def _length(entry: Entry) -> int:
+    """Return the length of one file of *entry*, as far as it can be told before a run."""
+    # A run of nothing counts as well, so that nobody has to write it a billion times.
+    runs = sum(max(1, len(expand_bytes(text, _ANYWHERE))) * times for text, times in entry.runs)
+    return max(runs, entry.size or 0, len(entry.text or ""), len(entry.data or b""), len(str(entry.json or "")))
+
+
+def _check_target(link: Entry) -> None:
+    """Make sure that *link* stays inside the home, wherever that is and whatever other links its target passes.
+
+    :raises ValueError: it does not. A ``..`` may stand at the front only, where it goes up real directories.
+    """
+    inside = link.target.removeprefix("{home}")
+    absolute = inside != link.target and inside[:1] in ("", "/")
+    text = inside if absolute else link.target
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    room = 0 if absolute else link.path.count("/") + link.depth
+    up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
+    if "\0" in text or "{home}" in text or up > room or ".." in parts[up:] or (text.startswith("/") and not absolute):
+        raise ValueError("symlink: the target leaves the home; write {home}/…, or a relative one with .. only at its start")
+    if len(expand_bytes(text, _ANYWHERE, n=link.count)) > MAX_PATH:
+        raise ValueError(f"symlink: the target is longer than {MAX_PATH} bytes")
 
 
 def _checked(text: str) -> str:
@@ -153,12 +173,14 @@ def _decoded(decode: Any, text: str, name: str) -> bytes:
     return result
 
 
-def _json(value: Any) -> Any:
+def _json(value: Any, levels: int) -> Any:
     """Return *value* when JSON can carry it; TOML has dates and non-finite numbers, which JSON has not."""
+    if isinstance(value, dict | list) and not levels:
+        raise ValueError(f"json: is nested deeper than {MAX_LEVELS} levels; write the file with runs")
     if isinstance(value, dict):
-        return {key: _json(inner) for key, inner in value.items()}
+        return {key: _json(inner, levels - 1) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_json(inner) for inner in value]
+        return [_json(inner, levels - 1) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("json: JSON has no infinite numbers and no NaN; write the file as text")
     if isinstance(value, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def checked_request(
     cwd = Path.cwd()
     files = [pattern for pattern in patterns if pattern.endswith(".toml")]
     for file in files:
-        if not Path(file).is_file():
+        if not os.path.isfile(file):  # unlike Path.is_file it is not upset by names too long, or out of reach
             raise UsageError(f"no file {file}", hint="name a scenario file, or an id without .toml")
     draft = Settings(
         argv=(),
@@ -136,9 +137,9 @@ def _check_outputs(options: dict[str, Any]) -> None:
     """Refuse, before anything runs, files that cannot be written or that would be lost."""
     for name in ("json_file", "junit_file", "write_known_failures"):
         file = options[name]
-        if file and file != "-" and not (parent := Path(file).absolute().parent).is_dir():
+        if file and file != "-" and not os.path.isdir(parent := Path(file).absolute().parent):
             raise UsageError(f"no directory {parent} for {file}", hint="make it first")
-        if file and Path(file).is_dir():
+        if file and os.path.isdir(file):
             raise UsageError(f"{file} is a directory", hint="name a file")
     new, old = options["write_known_failures"], options["known_failures"]
     if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from msgspec import UnsetType
 
 from conformance.errors import FileError, UsageError
 from conformance.model import Contract, Inputs, Limits, Verdict
-from conformance.resources import contracts_dir
+from conformance.resources import contracts_dir, fixtures_dir
 from conformance.shapes import ContractFile
 from conformance.strict import convert, read_toml
 
@@ -36,7 +37,7 @@ def load(name_or_file: str, *, base: Path | None = None) -> Contract:
     if name_or_file in contracts:
         return contracts[name_or_file]
     path = (base or Path.cwd()) / name_or_file
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file it is not upset by names too long, or out of reach
         raise UsageError(f"no contract '{name_or_file}'", hint=f"bundled: {', '.join(contracts)}; or name a contract file")
     shape = _shape(path)
     if shape.name in contracts:
@@ -78,6 +79,9 @@ def _build(shape: ContractFile, known: dict[str, Contract], file: str) -> Contra
         lineage=(shape.name, *(parent.lineage if parent else ())),
         allowed_writes=_writes(shape, parent),
     )
+    probes = sorted(path.name for path in (fixtures_dir() / "probes").glob("*.py")) if shape.reference else []
+    if shape.reference and shape.reference not in probes:
+        raise FileError(file, f"no reference probe '{shape.reference}'", key="reference", hint=f"bundled: {', '.join(probes)}")
     if len({v.code for v in contract.verdicts}) < 2:
         raise FileError(file, "all verdicts share one exit code", key="verdicts", hint="a contract needs two answers at least")
     return contract

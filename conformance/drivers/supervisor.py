@@ -258,7 +258,7 @@ class Probe:
                 os.chdir(self.request["cwd"])
                 os.execve(self.request["argv"][0], self.request["argv"], self.request["env"])
             except BaseException as e:
-                os.write(trouble_end, f"{getattr(e, 'strerror', None) or e}".encode(errors="replace")[:400])
+                os.write(trouble_end, f"the probe does not start: {e}".encode(errors="replace")[:400])
             os._exit(127)
         os.close(trouble_end)
         failure = os.read(trouble, 400).decode(errors="replace")
@@ -325,6 +325,7 @@ class Probe:
         """Return the command lines of what is still alive a moment after the probe has ended."""
         deadline = time.monotonic() + SETTLE
         while reap():
+            self.drain(list(self.output))  # or it waits for us, and we for it
             if time.monotonic() > deadline:
                 return [command_line(pid) for pid in descendants()] or ["a process that cannot be named"]
             time.sleep(0.005)

@@ -39,11 +39,7 @@ class Terminal:
     def start(self, workers: int) -> None:
         """Say what is judged by what, and show the bar."""
         report = self._report
-        words = (
-            f"{len(report.selected)} scenarios, {workers} worker{'s' if workers > 1 else ''}"
-            if workers
-            else f"{len(report.selected)} scenarios"
-        )
+        words = _some(len(report.selected), "scenario") + (f", {_some(workers, 'worker')}" if workers else "")
         self._line(f"probe-conformance {__version__}, contract {report.contract.name} {report.contract.version}: {words}")
         self._line(f"probe: {join(report.probe['command'])}")
         self._line(f"isolation: network {report.probe['network']}, capabilities {report.probe['capabilities']}")
@@ -124,6 +120,10 @@ class Terminal:
             self._line(f"{line}: CONFORMANT" if report.conformant() else f"{line}: no new failure", "bold green")
         else:
             self._line(f"{line}: {'NOT CONFORMANT' if status == 1 else 'NOT JUDGED'}", "bold red")
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 _PLURALS = {
