@@ -18,10 +18,10 @@ from conformance.early import EarlyClient, EarlyServer, EarlyStarts
 from conformance.errors import ConformanceError, UsageError
 from conformance.explain import answer
 from conformance.model import Contract, Execution, Scenario, ScenarioResult
-from conformance.plugin import RUN_PLUGIN, SESSION
 from conformance.resources import scenarios_dir
 from conformance.rundir import RunDirectory
 from conformance.settings import Settings, World
+from conformance.stash import RUN_PLUGIN, SESSION
 
 __all__ = ["Broke", "Deviation", "ScenarioItem", "Session", "explain"]
 

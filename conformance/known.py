@@ -12,18 +12,15 @@ the run, so the list can only shrink. With ``findings``, any other kind of findi
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from conformance.catalog import Catalogue
-from conformance.errors import CannotJudge, FileError
+from conformance.errors import FileError
+from conformance.files import replace_text
 from conformance.model import Contract, FindingKind, ScenarioResult
 from conformance.strict import convert, read_toml
 
@@ -94,19 +91,4 @@ def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -
             kinds = ", ".join(_toml(kind) for kind in sorted(set(result.kinds())))
             lines.append(f"{_toml(result.id)} = {{ reason = {_toml(reason)}, findings = [{kinds}] }}")
     name = ""
-    try:
-        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write("\n".join(lines) + "\n")
-        os.chmod(name, 0o644)
-        os.replace(name, file)
-    except OSError as e:
-        with suppress(OSError):
-            os.unlink(name)
-        raise CannotJudge(f"{file} cannot be written: {e.strerror}") from None
-
-
-def _toml(text: str) -> str:
-    """Return *text* as a TOML string, which is a JSON string without surrogates and without a bare DEL."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    replace_text(file, "\n".join(lines) + "\n")

@@ -7,19 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from conformance.items import Session
-
-__all__ = ["SESSION"]
-
-SESSION: pytest.StashKey[Session] = pytest.StashKey()
-
-#: The name under which ``probe-conformance run`` registers the settings it has made.
-RUN_PLUGIN = "probe-conformance-run"
+from conformance.stash import RUN_PLUGIN, SESSION
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,7 +68,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture
 def fake_home(request: pytest.FixtureRequest) -> Generator[Any, None, None]:
     """Build fake homes: ``fake_home("claude/nested-session")`` returns one with its ``path`` and ``env``."""
-    from conformance.fixtures import FakeHomes  # noqa: PLC0415 - only for who asks for it
+    from conformance.fakehome import FakeHomes  # noqa: PLC0415 - only for who asks for it
 
     with FakeHomes(request.config) as homes:
         yield homes.build
@@ -85,6 +77,6 @@ def fake_home(request: pytest.FixtureRequest) -> Generator[Any, None, None]:
 @pytest.fixture
 def probe(request: pytest.FixtureRequest) -> Any:
     """Run the probe named by ``--probe`` in a fake home: ``probe(fake_home(id))`` returns its outcome."""
-    from conformance.fixtures import probe_of  # noqa: PLC0415 - only for who asks for it
+    from conformance.fakehome import probe_of  # noqa: PLC0415 - only for who asks for it
 
     return probe_of(request.config)

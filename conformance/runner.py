@@ -16,12 +16,12 @@ import pytest
 
 from conformance.errors import UsageError
 from conformance.model import ScenarioResult
-from conformance.plugin import RUN_PLUGIN
 from conformance.report.document import RunReport
 from conformance.report.terminal import Terminal
 from conformance.resources import data_root, scenarios_dir
 from conformance.rundir import RunDirectory
 from conformance.settings import Settings, World
+from conformance.stash import RUN_PLUGIN
 
 __all__ = ["Run", "worker_count"]
 

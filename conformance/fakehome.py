@@ -13,9 +13,9 @@ from conformance.drivers.local import standalone
 from conformance.errors import UsageError
 from conformance.model import Contract, Outcome, Scenario
 from conformance.placeholders import Context
-from conformance.plugin import SESSION
 from conformance.rundir import RunDirectory
 from conformance.settings import Settings, World
+from conformance.stash import SESSION
 
 __all__ = ["FakeHome", "FakeHomes", "ProbeRunner", "probe_of"]
 

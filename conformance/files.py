@@ -1,0 +1,32 @@
+"""Write files that others read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from conformance.errors import CannotJudge
+
+__all__ = ["replace_text"]
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Write *text* to *file* in one step, so that nobody reads half of it and a failure leaves the old content.
+
+    What is there and no regular file, such as a named pipe, is written to as it is.
+
+    :raises CannotJudge: it cannot be written.
+    """
+    path = file.absolute()
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as e:
+        raise CannotJudge(f"{file} cannot be written: {e.strerror}") from None
