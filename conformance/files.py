@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from conformance.errors import CannotJudge
@@ -19,6 +20,7 @@ def replace_text(file: Path, text: str) -> None:
     :raises CannotJudge: it cannot be written.
     """
     path = file.absolute()
+    name = ""
     try:
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")
@@ -29,4 +31,6 @@ def replace_text(file: Path, text: str) -> None:
         os.chmod(name, 0o644)
         os.replace(name, path)
     except OSError as e:
+        with suppress(OSError):
+            os.unlink(name)
         raise CannotJudge(f"{file} cannot be written: {e.strerror}") from None

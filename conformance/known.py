@@ -12,6 +12,7 @@ the run, so the list can only shrink. With ``findings``, any other kind of findi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -90,5 +91,10 @@ def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -
             reason = known.reason(result.id) or "; ".join(finding.message for finding in result.findings)
             kinds = ", ".join(_toml(kind) for kind in sorted(set(result.kinds())))
             lines.append(f"{_toml(result.id)} = {{ reason = {_toml(reason)}, findings = [{kinds}] }}")
-    name = ""
     replace_text(file, "\n".join(lines) + "\n")
+
+
+def _toml(text: str) -> str:
+    """Return *text* as a TOML string, which is a JSON string without surrogates and without a bare DEL."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

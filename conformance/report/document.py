@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ import msgspec
 from conformance import __version__
 from conformance.errors import CannotJudge
 from conformance.explain import answer
+from conformance.files import replace_text
 from conformance.known import KnownFailures
 from conformance.model import Contract, Result, Scenario, ScenarioResult
 
@@ -134,18 +132,4 @@ def write_json(document: Mapping[str, Any], file: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    path = Path(file).absolute()
-    name = ""
-    try:
-        if path.exists() and not path.is_file():  # such as /dev/stderr or a named pipe
-            path.write_text(text, encoding="utf-8")
-            return
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as e:
-        with suppress(OSError):
-            os.unlink(name)
-        raise CannotJudge(f"{file} cannot be written: {e.strerror}") from None
+    replace_text(Path(file), text)
