@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["CannotJudge", "ConformanceError", "FileError", "ManyErrors", "UsageError", "one_line"]
+__all__ = ["CannotJudge", "ConformanceError", "FileError", "ManyErrors", "UsageError", "one_line", "printable"]
 
 
 def one_line(text: str) -> str:
-    """Return *text* without anything that breaks a line or reaches a terminal as a command.
+    """Return *text* on one line: line breaks and other white space become one blank each."""
+    return printable(" ".join(text.split()))
 
-    Line breaks and other white space become one blank each; control characters and lone
-    surrogates are shown as Python escapes.
-    """
-    words = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in words)
+
+def printable(text: str) -> str:
+    """Return *text* with control characters, line breaks and lone surrogates as Python escapes: harmless in a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 class ConformanceError(Exception):

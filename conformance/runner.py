@@ -72,7 +72,11 @@ class Run:
             # pytest's own words would stand between ours; who hands arguments on to pytest wants to see what it says.
             stack.enter_context(redirect_stdout(self._stream if pytest_args else stack.enter_context(open(os.devnull, "w"))))
             self.terminal.start(workers)
-            code = pytest.main([*arguments, *pytest_args, *self._paths()], plugins=[plugin])
+            code: int = pytest.ExitCode.INTERRUPTED
+            try:
+                code = pytest.main([*arguments, *pytest_args, *self._paths()], plugins=[plugin])
+            except KeyboardInterrupt:  # outside of what pytest itself guards
+                self.report.interrupted = True
         self.report.seconds = time.monotonic() - started
         self._conclude(plugin, int(code))
         self.terminal.finish()
@@ -164,6 +168,12 @@ class _RunPlugin:
         if self.partial:
             self.collected = {id_ for node_id in ids if (id_ := self._id(node_id))}
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: Any) -> None:
+        """Pass on that a worker does not take its arguments: some, such as those of -k, only workers look at."""
+        if getattr(node, "workeroutput", {}).get("exitstatus") == pytest.ExitCode.USAGE_ERROR:
+            raise pytest.UsageError("the workers do not take an argument, such as an expression after -k or -m")
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a file that could not be collected."""
         if report.failed:
@@ -181,7 +191,10 @@ class _RunPlugin:
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         """Note that the user wants to stop."""
-        self._report.interrupted = isinstance(excinfo.value, KeyboardInterrupt)
+        # pytest raises a kind of KeyboardInterrupt itself where it stops early, such as for -x under xdist.
+        self._report.interrupted = isinstance(excinfo.value, KeyboardInterrupt) and not isinstance(
+            excinfo.value, pytest.Session.Interrupted
+        )
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         """Note a failure of pytest, or of ours."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from functools import cached_property
@@ -43,12 +44,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def encode(self) -> str:
         """Return a text that :meth:`decode` understands."""
-        return msgspec.json.encode(self).decode()
+        return json.dumps(msgspec.to_builtins(self))  # it also takes paths that are no UTF-8
 
     @classmethod
     def decode(cls, text: str) -> Settings:
         """Return the settings in *text*."""
-        return msgspec.json.decode(text, type=cls)
+        return msgspec.convert(json.loads(text), cls)
 
 
 class World:

@@ -12,6 +12,7 @@ import click
 
 from conformance import catalog, contracts
 from conformance.cli.options import contract_option, scenarios_option
+from conformance.errors import printable
 from conformance.explain import difference, entry_words, expectation
 from conformance.model import Contract, Scenario
 from conformance.placeholders import Context
@@ -76,13 +77,13 @@ def show_command(contract: str, directories: tuple[Path, ...], id_: str) -> None
         click.echo(f"  {name:<{width}}  {value}")
     click.echo("\n  home")
     for entry in sorted(scenario.entries, key=lambda entry: entry.path):
-        click.echo(f"    {entry.path.encode('unicode_escape').decode()}: {entry_words(entry)}")
+        click.echo(f"    {printable(entry.path)}: {entry_words(entry)}")
     if not scenario.entries:
         click.echo("    (empty)")
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
     click.echo(f"\n  control {control.id} expects {_expectation(catalogue, chosen.name, control) or 'nothing here'}; against it:")
     for line in difference(scenario, control):
-        click.echo(f"    {line.encode('unicode_escape').decode()}")
+        click.echo(f"    {printable(line)}")
 
 
 def _expectation(catalogue: catalog.Catalogue, contract: str, scenario: Scenario) -> str:

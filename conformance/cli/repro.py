@@ -12,7 +12,7 @@ from conformance.cli.options import probe_options
 from conformance.cli.run import checked_request
 from conformance.drivers.local import LocalDriver
 from conformance.engine import Engine
-from conformance.errors import CannotJudge, UsageError
+from conformance.errors import CannotJudge, UsageError, printable
 from conformance.explain import expectation
 from conformance.judge import judge
 from conformance.model import Contract, ScenarioResult
@@ -63,14 +63,10 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     if result.reason:
         yield f"  {result.reason}"
     yield f"control: {result.control}; against it, this one has"
-    yield from (f"  {_printable(line)}" for line in result.difference)
+    yield from (f"  {printable(line)}" for line in result.difference)
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
         yield f"{name}:{'' if text else ' (nothing)'}"
-        yield from (f"  {_printable(line)}" for line in text.splitlines())
-
-
-def _printable(line: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        yield from (f"  {printable(line)}" for line in text.splitlines())
 
 
 def _new_directory(id_: str) -> Path:

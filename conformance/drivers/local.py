@@ -83,6 +83,9 @@ class LocalDriver:
         self.cwd = cwd
         self.extra = dict(extra or {})
         self.keep = keep
+        # Without the capabilities that pass over modes, root may be unable to read what another user owns.
+        files = [os.path.join(cwd, word) for word in self.argv]
+        self._needed = [("readable", os.fsencode(path)) for path in (str(cwd), *files) if os.path.exists(path)]
         self._numbers = itertools.count(1)
         self._supervisor = Supervisor(directory / "supervisor.log")
         self._shared: dict[tuple[str, ...], str] = {}
@@ -133,7 +136,7 @@ class LocalDriver:
             build(plan(_opposite(scenario, contract), context), place.opposite)
         asked = scenario.env.get(contract.inputs.agent, scenario.agent)
         stubs = self._stubs(scenario.agent, scenario.cli, bystanders(scenario, contract, asked))
-        path = f"{stubs}:{self._system_path()}"
+        path = f"{stubs}:{self._system_path({*AGENT_CLIS, *contract.agents})}"
         env = environment(scenario, contract, context, path=path, opposite=str(place.opposite), extra=self.extra)
         return nodes, env
 
@@ -147,7 +150,7 @@ class LocalDriver:
             env=env,
             cwd=str(self.cwd),
             seconds=contract.limits.seconds,
-            checks=tuple(_conditions(nodes, place.home)),
+            checks=(*self._needed, *_conditions(nodes, place.home)),
         )
         outcome = self._supervisor.run(request)
         if outcome.broke or outcome.unsupported:
@@ -180,23 +183,24 @@ class LocalDriver:
                 self._shared[key] = str(directory)
             return self._shared[key]
 
-    def _system_path(self) -> str:
+    def _system_path(self, clis: set[str]) -> str:
         """Return the rest of PATH, with no agent's CLI on it: a real one must not answer for a stub that is missing."""
         with self._lock:
             if ("path",) not in self._shared:
                 path = self.extra.get("PATH", SYSTEM_PATH)
                 # Relative entries, and the empty one, count from where the probe runs.
-                parts = [self._without_clis(os.path.join(self.cwd, part), n) for n, part in enumerate(path.split(":"))]
+                parts = [self._without(clis, os.path.join(self.cwd, part), n) for n, part in enumerate(path.split(":"))]
                 self._shared["path",] = ":".join(parts)
             return self._shared["path",]
 
-    def _without_clis(self, directory: str, number: int) -> str:
-        if not any(os.path.lexists(os.path.join(directory, name)) for name in AGENT_CLIS):
+    def _without(self, clis: set[str], directory: str, number: int) -> str:
+        """Return a directory with the programs of *directory* but for *clis*: itself, where it has none of them."""
+        if not any(os.path.lexists(os.path.join(directory, name)) for name in clis):
             return directory
         shadow = self.directory / "path" / str(number)
         shadow.mkdir(parents=True)
         for name in os.listdir(directory):
-            if name not in AGENT_CLIS:
+            if name not in clis:
                 (shadow / name).symlink_to(os.path.join(directory, name))
         return str(shadow)
 

@@ -35,7 +35,7 @@ class Request(Struct, frozen=True, kw_only=True):
     cwd: str
     seconds: float
     checks: tuple[tuple[str, bytes], ...] = ()
-    """Conditions that must hold for the probe's user: ``unreadable`` or ``unsearchable``, and a path."""
+    """Conditions that must hold for the probe's user: ``readable``, ``unreadable`` or ``unsearchable``, and a path."""
 
     def wire(self) -> bytes:
         """Return the message that the supervisor understands."""
@@ -134,8 +134,11 @@ class Supervisor:
                 ours.settimeout(30)
                 try:
                     self.facts = marshal.load(ours.makefile("rb"))
-                except (EOFError, ValueError, TypeError):
-                    raise OSError("it ended at its start") from None
+                except (OSError, EOFError, ValueError, TypeError) as e:
+                    ours.close()
+                    self._process.kill()
+                    self._process.wait()
+                    raise OSError("it ended at its start" if isinstance(e, EOFError) else str(e)) from None
                 self._channel = ours
             return self._channel
 

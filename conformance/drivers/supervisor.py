@@ -180,6 +180,10 @@ def receive(connection: socket.socket, size: int) -> bytes:
 def unmet(checks: list[tuple[str, bytes]]) -> str:
     """Return which condition of the home does not hold for the user the probe runs as, or an empty string."""
     for condition, path in checks:
+        if condition == "readable":
+            if not os.access(path, os.R_OK, effective_ids=True):
+                return f"{os.fsdecode(path)} cannot be read by uid {os.geteuid()} without CAP_DAC_OVERRIDE; let others read it"
+            continue
         try:
             if condition == "unsearchable":
                 os.lstat(path + b"/.")

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from conformance import __version__
-from conformance.errors import one_line
+from conformance.errors import one_line, printable
 from conformance.model import Scenario, ScenarioResult
 from conformance.report.document import RunReport
 from conformance.shell import join
@@ -98,7 +98,7 @@ class Terminal:
                 f"{result.control} expects {self._report.control_words(result, self._scenarios)}; against it, this one has",
             )
             for line in result.difference[:10]:
-                yield "", f"  {line.encode('unicode_escape').decode()}"
+                yield "", f"  {printable(line)}"
         for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
             lines = [line for line in text.splitlines() if line.strip()]
             for line in lines[:_OUTPUT_LINES]:
