@@ -38,9 +38,7 @@ class FakeHomes:
         session = config.stash.get(SESSION, None)
         contract = config.getoption("--contract")
         self._world = (
-            session.world
-            if session
-            else World(Settings(argv=(), cwd=str(config.invocation_params.dir), contract=contract), "main")
+            session.world if session else World(Settings(argv=(), cwd=str(config.invocation_params.dir), contract=contract))
         )
         self._directory = RunDirectory()
         self._numbers = itertools.count(1)

@@ -64,7 +64,7 @@ class Session:
         run = config.pluginmanager.get_plugin(RUN_PLUGIN)
         if run is not None:
             return cls(run.world, run.directory)
-        world = World(_settings(config), "main")
+        world = World(_settings(config))
         world.known.check(world.catalogue, world.contract)
         directory = RunDirectory(Path(world.settings.keep) if world.settings.keep else None)
         world.settings = msgspec.structs.replace(world.settings, run_directory=str(directory.path))
@@ -74,6 +74,7 @@ class Session:
     def pytest_configure_node(self, node: Any) -> None:
         """Hand the settings to a worker of xdist, which can then use the early starts of this process."""
         if self._server is None and isinstance(self.early, EarlyStarts):
+            self.world.share()
             self._server = EarlyServer(self.early, self._socket)
         node.workerinput["conformance"] = self.settings.encode()
 
@@ -165,7 +166,7 @@ def _settings(config: pytest.Config) -> Settings:
         keep=str(keep_directory(cwd / keep)) if keep else "",
         known_failures=str(cwd / config.getoption("--known-failures")) if config.getoption("--known-failures") else "",
     )
-    check_extra(extra, World(settings, "main").contract)
+    check_extra(extra, World(settings).contract)
     return settings
 
 

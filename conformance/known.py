@@ -81,16 +81,22 @@ class KnownFailures:
 def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -> None:
     """Write the failures among *results* to *file*, with the reasons that *known* already gives.
 
-    The file is replaced in one step, so a failure leaves the old one.
+    Entries of *known* whose scenarios were not judged stay as they are. The file is replaced in one step, so a failure
+    leaves the old one.
 
     :raises CannotJudge: it cannot be written.
     """
-    lines = ["# Known failures, each with its reason: put yours in place of the finding.", "[known-failures]"]
+    entries = {id_: (entry.reason, entry.findings) for id_, entry in known.entries.items()}
     for result in results:
         if result.result in ("deviates", "known-failure"):
             reason = known.reason(result.id) or "; ".join(finding.message for finding in result.findings)
-            kinds = ", ".join(_toml(kind) for kind in sorted(set(result.kinds())))
-            lines.append(f"{_toml(result.id)} = {{ reason = {_toml(reason)}, findings = [{kinds}] }}")
+            entries[result.id] = (reason, sorted({finding.kind for finding in result.findings}))
+        elif result.result == "conforms":
+            entries.pop(result.id, None)
+    lines = ["# Known failures, each with its reason: put yours in place of the finding.", "[known-failures]"]
+    for id_, (reason, kinds) in sorted(entries.items()):
+        findings = f", findings = [{', '.join(map(_toml, kinds))}]" if kinds else ""
+        lines.append(f"{_toml(id_)} = {{ reason = {_toml(reason)}{findings} }}")
     replace_text(file, "\n".join(lines) + "\n")
 
 

@@ -191,10 +191,8 @@ class _RunPlugin:
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         """Note that the user wants to stop."""
-        # pytest raises a kind of KeyboardInterrupt itself where it stops early, such as for -x under xdist.
-        self._report.interrupted = isinstance(excinfo.value, KeyboardInterrupt) and not isinstance(
-            excinfo.value, pytest.Session.Interrupted
-        )
+        # Derived types are how pytest and xdist stop early by themselves, such as for -x.
+        self._report.interrupted = type(excinfo.value) is KeyboardInterrupt
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         """Note a failure of pytest, or of ours."""

@@ -19,7 +19,12 @@ from conformance.known import KnownFailures
 from conformance.model import Contract, Scenario
 from conformance.placeholders import Context
 
-__all__ = ["Settings", "World"]
+__all__ = ["MAIN", "Settings", "World"]
+
+
+#: The process that the user has started; workers have names of their own.
+MAIN = "main"
+_CATALOGUE = "catalogue"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -55,7 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 class World:
     """What the settings stand for, each made when it is first asked for."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
+    def __init__(self, settings: Settings, name: str = MAIN) -> None:
         self.settings = settings
         self.name = name
         """The process: ``main``, or the worker's id. Each has its own part of the run's directory."""
@@ -67,8 +72,17 @@ class World:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """All scenarios that ids and controls may speak of."""
+        """All scenarios that ids and controls may speak of; a worker gets what its controller has read."""
+        shared = Path(self.settings.run_directory) / _CATALOGUE
+        if self.name != MAIN and shared.is_file():
+            scenarios, known = msgspec.msgpack.decode(shared.read_bytes(), type=tuple[list[Scenario], dict[str, Contract]])
+            return Catalogue({scenario.id: scenario for scenario in scenarios}, known)
         return catalog.load(map(Path, self.settings.directories), contract=self.contract, files=map(Path, self.settings.files))
+
+    def share(self) -> None:
+        """Leave the catalogue in the run's directory for the workers: to parse it again costs more than the rest of their start."""
+        data = msgspec.msgpack.encode((list(self.catalogue.scenarios.values()), self.catalogue.contracts))
+        (Path(self.settings.run_directory) / _CATALOGUE).write_bytes(data)
 
     @cached_property
     def known(self) -> KnownFailures:

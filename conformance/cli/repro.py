@@ -14,6 +14,7 @@ from conformance.drivers.local import LocalDriver
 from conformance.engine import Engine
 from conformance.errors import CannotJudge, UsageError, printable
 from conformance.explain import expectation
+from conformance.items import keep_directory
 from conformance.judge import judge
 from conformance.model import Contract, ScenarioResult
 from conformance.placeholders import Context
@@ -34,13 +35,14 @@ __all__ = ["repro_command"]
 @click.pass_context
 def repro_command(ctx: click.Context, /, id_: str, keep: Path | None, **options: Any) -> None:
     """Run one scenario with everything shown, and keep its home."""
-    settings, world = checked_request(patterns=[id_], keep=keep or _new_directory(id_), known=None, **options)
+    settings, world = checked_request(patterns=[id_], keep=keep, known=None, **options)
     if len(settings.ids or ()) != 1:
         raise UsageError(f"'{id_}' names {len(settings.ids or ())} scenarios", hint="give the id of one")
     scenario = world.catalogue.get((settings.ids or ("",))[0])
     control = world.catalogue.scenarios.get(scenario.control_for(world.contract))
     # Homes, stubs and all stay in the directory, so that the printed command works as long as it is there.
-    driver = LocalDriver(settings.argv, Path(settings.keep), cwd=Path(settings.cwd), extra=settings.extra, keep=True)
+    place = Path(settings.keep or keep_directory(_new_directory(id_)))
+    driver = LocalDriver(settings.argv, place, cwd=Path(settings.cwd), extra=settings.extra, keep=True)
     try:
         engine = Engine(driver, world.catalogue, world.contract, Context(now=settings.now, seed=settings.seed))
         executions = [engine.observe(scenario) for _ in range(settings.repeat)]

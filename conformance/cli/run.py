@@ -44,10 +44,10 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     Without ID, GLOB ('claude/*') or FILE every scenario of the contract runs. What follows '--' goes to pytest.
     """
     patterns, pytest_args = _split(ctx, arguments)
+    _check_outputs(options)
     settings, world = checked_request(
         patterns=patterns, **{name: options[name] for name in _REQUEST}, keep=options["keep"], known=options["known_failures"]
     )
-    _check_outputs(options)
     run = Run(settings, world, repro=repro_words(options), to_stderr=options["json_file"] == "-")
     workers = worker_count(options["workers"], len(settings.ids or ()))
     status = run.execute(workers, junit=options["junit_file"], pytest_args=pytest_args)
@@ -99,15 +99,16 @@ def checked_request(
         files=tuple(str(Path(file).absolute()) for file in files),
         extra=extra_variables(env, pass_env),
         repeat=repeat,
-        keep=str(keep_directory(keep)) if keep is not None else "",
         known_failures=str(Path(known).absolute()) if known else "",
     )
-    world = World(draft, "main")
+    world = World(draft)
     check_extra(draft.extra, world.contract)
     argv = parse_command(probe, cwd) if probe is not None else reference_probe(world.contract)
     ids = tuple(scenario.id for scenario in catalog.select(world.catalogue, patterns, world.contract))
     world.known.check(world.catalogue, world.contract)
-    return msgspec.structs.replace(draft, argv=argv, ids=ids), world
+    # Made last, so that a request that is wrong in any other way leaves nothing behind.
+    kept = str(keep_directory(keep)) if keep is not None else ""
+    return msgspec.structs.replace(draft, argv=argv, ids=ids, keep=kept), world
 
 
 def reference_probe(contract: Contract) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class LocalDriver:
         self.keep = keep
         # Without the capabilities that pass over modes, root may be unable to read what another user owns.
         files = [os.path.join(cwd, word) for word in self.argv]
-        self._needed = [("readable", os.fsencode(path)) for path in (str(cwd), *files) if os.path.exists(path)]
+        self._needed = [("readable", os.fsencode(path)) for path in (str(cwd), *files) if os.access(path, os.R_OK)]
         self._numbers = itertools.count(1)
         self._supervisor = Supervisor(directory / "supervisor.log")
         self._shared: dict[tuple[str, ...], str] = {}

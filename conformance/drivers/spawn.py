@@ -75,6 +75,7 @@ class Supervisor:
         self._channel: socket.socket | None = None
         self._keepers: set[socket.socket] = set()
         self._idle: list[socket.socket] = []
+        self._closed = False
         self.facts: dict[str, str] = {}
         """What it could do for isolation: ``network`` and ``capabilities``, each empty or the reason why not."""
 
@@ -118,6 +119,8 @@ class Supervisor:
 
     def _connect(self) -> socket.socket:
         with self._lock:
+            if self._closed:
+                raise OSError("it was closed")
             if self._channel is None:
                 ours, theirs = socket.socketpair()
                 with theirs, self._log.open("ab") as log:
@@ -134,11 +137,13 @@ class Supervisor:
                 ours.settimeout(30)
                 try:
                     self.facts = marshal.load(ours.makefile("rb"))
-                except (OSError, EOFError, ValueError, TypeError) as e:
+                except BaseException as e:
                     ours.close()
                     self._process.kill()
                     self._process.wait()
-                    raise OSError("it ended at its start" if isinstance(e, EOFError) else str(e)) from None
+                    if isinstance(e, EOFError | ValueError | TypeError):
+                        raise OSError("it ended at its start" if isinstance(e, EOFError) else str(e)) from None
+                    raise
                 self._channel = ours
             return self._channel
 
@@ -148,16 +153,21 @@ class Supervisor:
 
     def close(self) -> None:
         """End all probes that still run, and the process."""
+        with self._lock:
+            self._closed = True
+        if self._channel is not None:
+            with suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)  # first: a run that starts meanwhile gets no keeper any more
         for keeper in list(self._keepers):
             with suppress(OSError):
                 keeper.shutdown(socket.SHUT_WR)  # the keeper ends the probe that runs, and itself
-        if self._channel is not None:
-            self._channel.close()
         if self._process is not None:
             try:
                 self._process.wait(supervisor.GRACE * 2 + supervisor.GIVE_UP + 5)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._channel is not None:
+            self._channel.close()
         for keeper in list(self._keepers):
             keeper.close()

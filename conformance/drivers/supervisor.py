@@ -182,7 +182,8 @@ def unmet(checks: list[tuple[str, bytes]]) -> str:
     for condition, path in checks:
         if condition == "readable":
             if not os.access(path, os.R_OK, effective_ids=True):
-                return f"{os.fsdecode(path)} cannot be read by uid {os.geteuid()} without CAP_DAC_OVERRIDE; let others read it"
+                name = path.decode(errors="backslashreplace")
+                return f"{name} cannot be read by uid {os.geteuid()} without CAP_DAC_OVERRIDE; let others read it"
             continue
         try:
             if condition == "unsearchable":
@@ -192,8 +193,8 @@ def unmet(checks: list[tuple[str, bytes]]) -> str:
         except PermissionError:
             continue
         except OSError as e:
-            return f"{os.fsdecode(path)} should be {condition}, but: {e.strerror}"
-        return f"{os.fsdecode(path)} is not {condition} for uid {os.geteuid()}"
+            return f"{path.decode(errors='backslashreplace')} should be {condition}, but: {e.strerror}"
+        return f"{path.decode(errors='backslashreplace')} is not {condition} for uid {os.geteuid()}"
     return ""
 
 

@@ -101,7 +101,7 @@ function checkClaude(home) {
   if (top.files.some((name) => !BASELINE.has(name.toString('latin1')))) return;
   const unsearchable = [];
   if (holdsFile(top, unsearchable)) return;
-  if (unsearchable.length) throw new NotReady(CREDS_INVALID, `no login, but a part of .claude cannot be searched: ${unsearchable[0]}`);
+  if (unsearchable.length) throw new NotReady(CREDS_INVALID, `a part of .claude cannot be searched: ${unsearchable[0]}`);
   throw new NotReady(CREDS_MISSING, 'all of .claude came with the image');
 }
 

@@ -2,7 +2,8 @@
 # The contract `slot` in POSIX shell: a second, independent opinion of what the scenarios ask for.
 #
 # Beyond POSIX it needs `timeout` of GNU coreutils, which ends the whole process group of what it runs.
-# It conforms under dash and bash; tr and awk may be anybody's.
+# It conforms under dash and bash, where a thousand levels of directories take bash some seconds. tr and
+# awk may be anybody's.
 
 say() { printf 'slot: %s\n' "$1" >&2; }
 cli_broken() { say "cli-broken: $1"; exit 64; }
@@ -47,23 +48,38 @@ cli_runs() {
     return "$status"
 }
 
-# Go through the current directory and all below it, one directory at a time: so no path gets too
-# long. A regular file that is none of the names in $1 ends the probe: the slot is ready.
-unsearchable=
-walk() {
+# List the current directory, which is $depth levels down. A regular file ends the probe, since the slot
+# is ready, unless $1 has its name. Directories go on a stack, a pair of variables each.
+unsearchable='' depth=0 top=0
+list() {
     for entry in * .[!.]* ..?*; do
         if [ -h "./$entry" ]; then
             continue
         elif [ -f "./$entry" ]; then
-            case "$1" in *"/$entry/"*) ;; *) exit 0 ;; esac
+            case $1 in *"/$entry/"*) ;; *) exit 0 ;; esac
         elif [ -d "./$entry" ]; then
-            if ! cd -P "./$entry" 2>/dev/null; then
-                unsearchable=yes
-                continue
-            fi
-            if [ -r . ]; then walk /; else unsearchable=yes; fi
-            cd -P .. 2>/dev/null || crashed "no way back from a directory"
+            top=$((top + 1))
+            eval "name_$top=\$entry depth_$top=$((depth + 1))"
         fi
+    done
+}
+
+# Go through all directories on the stack, one level at a time: so no path gets too long.
+walk() {
+    while [ "$top" -gt 0 ]; do
+        name='' level=0
+        eval "name=\$name_$top level=\$depth_$top"
+        top=$((top - 1))
+        while [ "$depth" -ge "$level" ]; do
+            cd -P .. 2>/dev/null || crashed "no way back from a directory"
+            depth=$((depth - 1))
+        done
+        if ! cd -P "./$name" 2>/dev/null; then
+            unsearchable=yes
+            continue
+        fi
+        depth=$level
+        if [ -r . ]; then list /; else unsearchable=yes; fi
     done
 }
 
@@ -81,7 +97,8 @@ check_claude() {
     unset CDPATH
     cd -P -- "$HOME/.claude" 2>/dev/null || invalid ".claude cannot be searched"
     [ -r . ] || invalid ".claude cannot be read"
-    walk /CLAUDE.md/config.toml/settings.json/
+    list /CLAUDE.md/config.toml/settings.json/
+    walk
     [ -z "$unsearchable" ] || invalid "no login, but a part of .claude cannot be searched"
     missing "all of .claude came with the image"
 }
@@ -93,69 +110,101 @@ check_claude() {
 #   X  what stands nowhere in JSON: other control characters, bytes that are never part of UTF-8
 #   z  other capital letters, so that capitals are free for these classes of bytes in UTF-8:
 #   P 80-8F  Q 90-9F  R A0-BF  follow;  A C2-DF  B E0  C E1-EC,EE,EF  D ED  F F0  G F1-F3  H F4  lead
-# A blank at the end makes sure that something follows the last quotation mark.
+# The text is cut into short lines, since awk is slow with long ones.
 classes() {
-    controls='XXXXXXXXX		XX	XXXXXXXXXXXXXXXXXX' # 00-1F
+    capitals=zzzzzzzzzzzzzzzzzzzz                                           # G-Z
+    controls='XXXXXXXXX		XX	XXXXXXXXXXXXXXXXXX'                         # 00-1F
     follow=PPPPPPPPPPPPPPPPQQQQQQQQQQQQQQQQRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRRR # 80-BF
-    lead=XXAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABCCCCCCCCCCCCDCCFGGGHXXXXXXXXXXX # C0-FF
-    tr 'A-DFcG-Z\000-\037\200-\377' "dddddd${capitals}$controls$follow$lead" <"$1" | tr -s ' \t'
-    echo ' '
+    lead=XXAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABCCCCCCCCCCCCDCCFGGGHXXXXXXXXXXX   # C0-FF
+    tr 'A-DFcG-Z\000-\037\200-\377' "dddddd$capitals$controls$follow$lead" <"$1" | tr -s ' \t' | fold -b -w 500
 }
-capitals=zzzzzzzzzzzzzzzzzzzz # G-Z
 
-# Whether standard input, as `classes` writes it, is JSON: 0 for yes, 3 for no. Cut at the quotation
-# marks, every record is either a string or what stands between two. Of the latter, what is whole becomes
-# V (a value) at once; the rest goes through a state machine with a stack, so that no depth is too deep.
+# Whether standard input, as `classes` writes it, is JSON: 0 for yes, 3 for no. Each line is reduced as
+# far as it can be without knowing what it stands in: first escapes and characters, then strings, then
+# numbers and words, then whole arrays and objects; what may go on in the next line is carried there. The
+# rest goes through a state machine with a stack, so that no depth is too deep. In reduced text
+#   S  is a string, K a string and the colon after it, V any value.
 is_json() {
     awk '
-        BEGIN { RS = "\""; state = "value"; hex = "[0-9a-fE]" }
-
-        # A quotation mark went before: it opened a string, or ended it, or was escaped.
-        NR > 1 && !escaped { inside = !inside; if (!inside) step("S") }
-        { escaped = 0 }
+        BEGIN { state = "value" }
+        { line($0) }
         bad { exit }
-        inside { string($0); next }
-        { between($0) }
-        END { exit bad || inside || depth || state != "after" ? 3 : 0 }
-
-        # One record of a string; an escaped quotation mark does not end it.
-        function string(s) {
-            gsub("\\\\([\\\\/bfnrt]|u" hex hex hex hex ")", "z", s)
-            escaped = sub(/\\$/, "", s)
-            gsub(/A[PQR]|BR[PQR]|[CD][PQ][PQR]|CR[PQR]|F[QR][PQR][PQR]|G[PQR][PQR][PQR]|HP[PQR][PQR]/, "z", s)
-            if (s ~ /[\\\tXPQRABCDFGH]/) bad = 1
+        END {
+            if (!bad) line(" ")
+            if (carry == "S") step("V")
+            exit bad || inside || depth || state != "after" ? 3 : 0
         }
 
-        function between(s,   i, n) {
+        function line(s,   at, i, n) {
+            s = carry s
+            carry = ""
+            gsub(/\\(["\\\/bfnrt]|u[0-9a-fE][0-9a-fE][0-9a-fE][0-9a-fE])/, "z", s)
+            gsub(/A[PQR]|BR[PQR]|[CD][PQ][PQR]|CR[PQR]|F[QR][PQR][PQR]|G[PQR][PQR][PQR]|HP[PQR][PQR]/, "z", s)
+            if (match(s, /(\\(u[0-9a-fE]?[0-9a-fE]?[0-9a-fE]?)?|[ABCDFGH][PQR]?[PQR]?)$/)) {
+                carry = substr(s, RSTART)
+                s = substr(s, 1, RSTART - 1)
+            }
+            if (s ~ /[\\XABCDFGHPQR]/) bad = 1
+
+            if (inside) {
+                at = index(s, "\"")
+                if (substr(s, 1, at ? at - 1 : length(s)) ~ /\t/) bad = 1
+                if (!at) return
+                s = "S" substr(s, at + 1)
+                inside = 0
+            }
+            gsub(/"[^"\t]*"/, "S", s)
+            at = index(s, "\"")
+            if (at) {
+                inside = 1
+                if (substr(s, at + 1) ~ /["\t]/) bad = 1
+                s = substr(s, 1, at - 1)
+            } else if (match(s, /[-+.0-9a-zE]+$/)) {
+                at = RSTART
+                carry = shorter(substr(s, at)) carry
+                s = substr(s, 1, at - 1)
+            }
+
             gsub(/true|false|null/, "V", s)
             gsub(/-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/, "V", s)
             gsub(/[ \t]+/, "", s)
+            gsub(/S:/, "K", s)
+            if (!inside && carry == "" && s ~ /S$/) {
+                carry = "S"
+                s = substr(s, 1, length(s) - 1)
+            }
+            gsub(/S/, "V", s)
             for (i = 0; i < 3; i++) {
-                gsub(/\[V?\]|\{\}/, "V", s)
+                gsub(/\[(V(,V)*)?\]|\{(KV(,KV)*)?\}/, "V", s)
                 gsub(/,V(,V)+/, ",V", s)
-                gsub(/\[V,V\]/, "V", s)
+                gsub(/,KV(,KV)+/, ",KV", s)
             }
             n = length(s)
             for (i = 1; i <= n && !bad; i++) step(substr(s, i, 1))
         }
 
-        # One token: S a string, V another value, or a sign. state is what may come next.
+        # A number that is cut off may be long: of digits in a row the first two tell all.
+        function shorter(word) {
+            while (match(word, /[0-9][0-9][0-9]+/)) word = substr(word, 1, RSTART + 1) substr(word, RSTART + RLENGTH)
+            if (length(word) > 20) bad = 1
+            return word
+        }
+
+        # One token; state is what may come next.
         function step(token) {
-            if (token == "S" && (state == "key" || state == "key or }")) state = "colon"
-            else if (token == "S" || token == "V") {
-                if (state == "value" || state == "value or ]") state = "after"; else bad = 1
-            } else if (token == "[" || token == "{") {
-                if (state != "value" && state != "value or ]") bad = 1
+            if (token == "V" && (state == "value" || state == "value or ]")) state = "after"
+            else if (token == "K" && (state == "key" || state == "key or }")) state = "value"
+            else if (token == "," && state == "after" && depth) state = stack[depth] == "[" ? "value" : "key"
+            else if ((token == "[" || token == "{") && (state == "value" || state == "value or ]")) {
                 stack[++depth] = token
                 state = token == "[" ? "value or ]" : "key or }"
-            } else if (token == "]" || token == "}") {
-                if (!depth || stack[depth] != (token == "]" ? "[" : "{")) bad = 1
-                if (state != "after" && state != "value or ]" && state != "key or }") bad = 1
+            } else if (token == "]" && depth && stack[depth] == "[" && (state == "after" || state == "value or ]")) {
                 depth--
                 state = "after"
-            } else if (token == "," && state == "after" && depth) state = stack[depth] == "[" ? "value" : "key"
-            else if (token == ":" && state == "colon") state = "value"
-            else bad = 1
+            } else if (token == "}" && depth && stack[depth] == "{" && (state == "after" || state == "key or }")) {
+                depth--
+                state = "after"
+            } else bad = 1
         }'
 }
 
