@@ -1,4 +1,4 @@
-"""Start the scenarios that can only wait before all others, so that they wait beside them and beside each other.
+"""Start the scenarios that take long before all others, so that they wait beside them and beside each other.
 
 A CLI that hangs costs a right probe its ten seconds, and pytest runs one item after the other. So the executions of
 such scenarios are started in threads as soon as the selection is known, and their items, which come last, only

@@ -110,14 +110,14 @@ class Session:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Put the scenarios that can only wait last: they are started first, and will be over by then."""
-        items.sort(key=lambda item: isinstance(item, ScenarioItem) and item.scenario.waits)
+        """Put the scenarios that take long last: they are started first, and will be over by then."""
+        items.sort(key=lambda item: isinstance(item, ScenarioItem) and item.scenario.takes_long)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start the scenarios that can only wait."""
-        waiting = [item.scenario for item in session.items if isinstance(item, ScenarioItem) and item.scenario.waits]
-        if waiting and not session.config.option.collectonly:
-            self.early.start(waiting, self.settings.repeat)
+        """Start the scenarios that take long."""
+        long = [item.scenario for item in session.items if isinstance(item, ScenarioItem) and item.scenario.takes_long]
+        if long and not session.config.option.collectonly:
+            self.early.start(long, self.settings.repeat)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -133,7 +133,7 @@ class Session:
 
     def observe(self, scenario: Scenario) -> list[Execution]:
         """Return what was seen of *scenario*: now, or while others ran."""
-        if scenario.waits:
+        if scenario.takes_long:
             return self.early.wait(scenario.id)
         return [self.world.engine.observe(scenario) for _ in range(self.settings.repeat)]
 

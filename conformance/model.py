@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 __all__ = [
     "CLI_STATES",
+    "MANY_ENTRIES",
     "WAITING_CLI_STATES",
     "CliState",
     "Contract",
@@ -56,6 +57,9 @@ CLI_STATES: tuple[str, ...] = CliState.__args__  # type: ignore[attr-defined]
 
 #: Conditions under which a right probe can only wait: a run starts these first and goes on beside them.
 WAITING_CLI_STATES = frozenset({"hangs", "hangs-ignoring-sigterm", "slow"})
+
+#: A home with so many entries of one kind keeps the disk busy for longer than most probes run.
+MANY_ENTRIES = 1_000
 
 Result = Literal["conforms", "deviates", "unsupported", "broke", "known-failure"]
 
@@ -190,6 +194,11 @@ class Scenario(Struct, frozen=True, kw_only=True):
     def waits(self) -> bool:
         """Whether a probe may have nothing to do here but wait, so that its run should overlap others."""
         return self.cli in WAITING_CLI_STATES or any(e.kind == "fifo" for e in self.entries)
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether its run should start before all others: it waits, or its home takes the disk long to make and to remove."""
+        return self.waits or any(entry.count >= MANY_ENTRIES for entry in self.entries)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

@@ -80,7 +80,7 @@ class World:
         return catalog.load(map(Path, self.settings.directories), contract=self.contract, files=map(Path, self.settings.files))
 
     def share(self) -> None:
-        """Leave the catalogue in the run's directory for the workers: to parse it again costs more than the rest of their start."""
+        """Leave the catalogue in the run's directory for the workers; parsing costs more than the rest of their start."""
         data = msgspec.msgpack.encode((list(self.catalogue.scenarios.values()), self.catalogue.contracts))
         (Path(self.settings.run_directory) / _CATALOGUE).write_bytes(data)
 

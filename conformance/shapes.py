@@ -32,6 +32,7 @@ MAX_LEVELS = 100
 MAX_PATH = 3_000
 
 Text = Annotated[str, Meta(min_length=1)]
+Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
 
 class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -96,8 +97,8 @@ class EnvTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One scenario: one fault, one file. Its id is its path below the scenario directory, without the ending."""
 
-    summary: Annotated[Text, Meta(description="The rule this case is about, in one sentence.")]
-    origin: Annotated[Text, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")]
+    summary: Annotated[Sentence, Meta(description="The rule this case is about, in one sentence.")]
+    origin: Annotated[Sentence, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")]
     agent: Annotated[Text, Meta(description="The coding agent whose slot it is: claude or codex.")]
     control: Annotated[
         Text | dict[str, Text],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from conformance import contracts as contract_files
 from conformance.catalog.entries import entries_of, merge
-from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
+from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError, one_line
 from conformance.model import Contract, Entry, Scenario
 from conformance.placeholders import Context, check, expand
 from conformance.resources import fixtures_dir, scenarios_dir
@@ -125,8 +125,8 @@ def read_scenario(path: Path, root: Path, contracts: Mapping[str, Contract]) -> 
     scenario = Scenario(
         id=id_,
         file=name,
-        summary=shape.summary,
-        origin=shape.origin,
+        summary=one_line(shape.summary),
+        origin=one_line(shape.origin),
         agent=shape.agent,
         control={"": shape.control} if isinstance(shape.control, str) else shape.control,
         expect=expect,

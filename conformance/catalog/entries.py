@@ -114,7 +114,7 @@ def _attributes(kind: str, table: EntryTable) -> dict[str, Any]:
         if getattr(table, name) is not UNSET:
             found[name] = getattr(table, name)
     if isinstance(table.mtime, str):
-        if not re.fullmatch(r"\{now([-+][^{}:]*)?\}", _checked(table.mtime)):
+        if not re.fullmatch(r"\{now([-+][0-9]+(ms|s|m|h|d))?\}", _checked(table.mtime)):
             raise ValueError("mtime: write a relative time such as {now-30d}")
         found["mtime"] = table.mtime
     if isinstance(table.mode, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
@@ -20,6 +21,8 @@ __all__ = ["Terminal"]
 _STYLES = {"conforms": "green", "deviates": "bold red", "broke": "bold magenta", "unsupported": "yellow", "known-failure": "cyan"}
 #: How many lines of a probe's output stand below a deviation.
 _OUTPUT_LINES = 8
+#: From more findings than this on, the most frequent are counted below.
+_MANY = 5
 
 
 class Terminal:
@@ -75,6 +78,7 @@ class Terminal:
             self._line(f"CONFORMS {id_}, a known failure: take it out of {self._report.known.file}", "bold red")
         for line in self._report.trouble:
             self._line(f"TROUBLE {one_line(line)}", "bold magenta")
+        self._patterns()
         self._verdict()
 
     def _show(self, result: ScenarioResult) -> None:
@@ -108,6 +112,14 @@ class Terminal:
         if result.kept:
             yield "home kept", f"{result.kept}/home"
         yield "repeat it with", join([*self._repro[:2], result.id, *self._repro[2:]])
+
+    def _patterns(self) -> None:
+        """Say what many deviations have in common: often they are one defect."""
+        findings = [f"{finding.kind}: {finding.message}" for result in self._report.results() for finding in result.findings]
+        if len(findings) > _MANY:
+            for line, count in Counter(findings).most_common(_MANY):
+                self._line(f"{count:>4} times {one_line(line)}")
+            self._line()
 
     def _verdict(self) -> None:
         report = self._report
