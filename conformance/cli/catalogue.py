@@ -101,14 +101,14 @@ def home_command(contract: str, directories: tuple[Path, ...], id_: str, directo
 
     DIR must not exist, or be empty. The agent's CLI in the scenario's condition comes to stand in DIR.cli beside it.
     """
-    from conformance.drivers.local import standalone  # noqa: PLC0415 - costs time that list has not
+    from conformance.drivers.local import by_hand, is_shut, standalone  # noqa: PLC0415 - costs time that list has not
 
     catalogue, chosen = _load(contract, directories)
     scenario = catalogue.get(id_)
     context = Context(now=time.time(), seed=secrets.token_hex(8))
     env = standalone(scenario, chosen, directory.absolute(), context)
-    words = join(f"{name}={value}" for name, value in sorted(env.items()))
-    click.echo(f"built {directory}; run a probe in it with\n\n  env -i {words} PROBE\n")
+    words = join(by_hand(env, shut=is_shut(scenario, context)))
+    click.echo(f"built {directory}; run a probe in it with\n\n  {words} PROBE\n")
     click.echo(f"expected: {expectation(chosen, scenario.expected(chosen)) or f'nothing under {chosen.name}'}")
 
 

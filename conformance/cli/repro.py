@@ -61,9 +61,9 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     yield f"expected: {expectation(contract, result.expected)}"
     got = f"{result.verdict or 'outside the contract'} ({result.code})" if result.code is not None else "no exit code"
     yield f"got: {got} after {result.seconds:.2f} s: {result.result}"
-    yield from (f"  {finding.kind}: {finding.message}" for finding in result.findings)
+    yield from (f"  {finding.kind}: {printable(finding.message)}" for finding in result.findings)
     if result.reason:
-        yield f"  {result.reason}"
+        yield f"  {printable(result.reason)}"
     yield f"control: {result.control}; against it, this one has"
     yield from (f"  {printable(line)}" for line in result.difference)
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):

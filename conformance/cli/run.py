@@ -48,8 +48,8 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     settings, world = checked_request(
         patterns=patterns, **{name: options[name] for name in _REQUEST}, keep=options["keep"], known=options["known_failures"]
     )
-    run = Run(settings, world, repro=repro_words(options), to_stderr=options["json_file"] == "-")
     workers = worker_count(options["workers"], len(settings.ids or ()))
+    run = Run(settings, world, repro=repro_words(options), to_stderr=options["json_file"] == "-")
     status = run.execute(workers, junit=options["junit_file"], pytest_args=pytest_args)
     if options["json_file"]:
         write_json(run.report.document(), options["json_file"])
@@ -131,6 +131,8 @@ def repro_words(options: dict[str, Any]) -> list[str]:
     for name, option in (("directories", "--scenarios"), ("env", "--env"), ("pass_env", "--pass-env")):
         for value in options[name]:
             words += [option, str(value)]
+    if options["repeat"] > 1:
+        words += ["--repeat", str(options["repeat"])]
     return words
 
 

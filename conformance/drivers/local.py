@@ -26,7 +26,7 @@ from conformance.model import Contract, Entry, Execution, Outcome, Scenario
 from conformance.placeholders import Context
 from conformance.shell import join, quote
 
-__all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "parse_command", "standalone"]
+__all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "by_hand", "is_shut", "parse_command", "standalone"]
 
 #: Layers that are a good login, where they are not called AGENT-credentials.
 _GOOD_CREDENTIALS = {"codex": "codex-auth"}
@@ -165,12 +165,8 @@ class LocalDriver:
         return self._supervisor.run(request)
 
     def _by_hand(self, env: Mapping[str, str], *, shut: bool) -> str:
-        """Return the line that starts the probe by hand; where modes matter, without the capabilities that pass over them."""
-        dropped = "-dac_override,-dac_read_search"
-        root = shut and os.geteuid() == 0
-        prefix = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"] if root else []
-        variables = [f"{name}={value}" for name, value in sorted(env.items())]
-        return f"cd {quote(str(self.cwd))} && {join([*prefix, 'env', '-i', *variables, *self.argv])} < /dev/null"
+        """Return the line that starts the probe by hand."""
+        return f"cd {quote(str(self.cwd))} && {join([*by_hand(env, shut=shut), *self.argv])} < /dev/null"
 
     def _stubs(self, agent: str, state: str, others: tuple[str, ...]) -> str:
         """Return the directory of stubs for this condition; each is built once and used by many scenarios."""
@@ -226,6 +222,19 @@ def _conditions(nodes: Iterable[Node], home: Path) -> Iterable[tuple[str, bytes]
             yield "unreadable", base + b"/" + node.path
         if node.kind == "directory" and not node.mode & (stat.S_IXUSR if mine else stat.S_IXOTH):
             yield "unsearchable", base + b"/" + node.path
+
+
+def by_hand(env: Mapping[str, str], *, shut: bool) -> list[str]:
+    """Return what to put before a command to run it with *env*; where modes matter, without the rights that pass over them."""
+    dropped = "-dac_override,-dac_read_search"
+    root = shut and os.geteuid() == 0
+    prefix = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"] if root else []
+    return [*prefix, "env", "-i", *(f"{name}={value}" for name, value in sorted(env.items()))]
+
+
+def is_shut(scenario: Scenario, context: Context) -> bool:
+    """Return whether anything in the home of *scenario* is meant to be out of reach for the probe."""
+    return any(_conditions(plan(scenario.entries, context), Path()))
 
 
 def standalone(scenario: Scenario, contract: Contract, directory: Path, context: Context) -> dict[str, str]:
