@@ -57,16 +57,15 @@ def judge(
     findings = {finding: None for _, ones in found for finding in ones}  # each once, in order
     if unsteady := _unsteady(contract, [execution.outcome for execution in executions]):
         findings[unsteady] = None
-    shown, _ = next((pair for pair in found if pair[1]), found[0])
-    code = shown.outcome.code
+    shown = next((pair for pair in found if pair[1]), found[0])[0].outcome
     return replace(
         base,
-        code=code,
-        verdict=_verdict(contract, base.expected, code),
+        code=shown.code,
+        verdict=_verdict(contract, base.expected, shown.code),
         result="deviates" if findings else "conforms",
         findings=tuple(findings),
-        stdout=_excerpt(shown.outcome.stdout),
-        stderr=_excerpt(shown.outcome.stderr),
+        stdout=_excerpt(shown.stdout),
+        stderr=_excerpt(shown.stderr),
     )
 
 
@@ -100,7 +99,8 @@ def _findings(scenario: Scenario, contract: Contract, execution: Execution, secr
         elif not set(meanings) & set(expected):
             got = " or ".join(answer(contract, verdict) for verdict in meanings)
             yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
-    if _TRACEBACK.search(outcome.stderr):
+    # A probe that is out of time is interrupted by us, which Python shows as a traceback.
+    if not outcome.timed_out and _TRACEBACK.search(outcome.stderr):
         yield Finding(kind="crashed", message="a traceback on stderr: the probe fell over, whatever its exit code")
     if execution.changes:
         yield Finding(kind="changed-home", message=_some("the probe changed the HOME", execution.changes))

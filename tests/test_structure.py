@@ -1,0 +1,184 @@
+"""The shape of the house: which module may know which, how large they get, and what importing the plugin costs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import conformance
+
+PACKAGE = Path(conformance.__file__).parent
+#: From the ground up: a module may know what stands in a line above its own, or in its own package. The words are
+#: those of the design (errors, model, catalog, home, drivers, judge, plugin, report, cli), with their helpers between.
+FLOORS = [
+    {"errors", "resources", "leaks", "shell", "stash"},
+    {"model", "placeholders", "strict", "files"},
+    {"shapes", "explain"},
+    {"contracts"},
+    {"catalog", "home"},
+    {"rundir", "known"},
+    {"drivers"},
+    {"judge"},
+    {"engine", "early"},
+    {"settings"},
+    {"items", "fakehome"},
+    {"plugin"},
+    {"report"},
+    {"runner"},
+    {"cli"},
+    {"__main__"},
+]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name(file: Path) -> str:
+    """Return the dotted name of a module below the package; of the package itself, an empty one."""
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def noun(module: str) -> str:
+    """Return the part of the house that a module belongs to."""
+    return module.partition(".")[0]
+
+
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), os.fspath(file))
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """Yield what is imported anywhere below *node*, also in functions, but not what only type checkers see."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports are absolute here"
+            # "from package import module" names a module as well.
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        yield from imported(child)
+
+
+def ours(file: Path) -> set[str]:
+    """Return the names below the package that *file* imports."""
+    return {found.removeprefix("conformance.") for found in imported(tree(file)) if found.startswith("conformance.")}
+
+
+def test_every_module_has_its_floor() -> None:
+    parts = {noun(name(file)) for file in MODULES} - {""}
+
+    assert sorted(part for floor in FLOORS for part in floor) == sorted(parts)
+
+
+@pytest.mark.parametrize("file", MODULES, ids=[name(file) or "conformance" for file in MODULES])
+def test_imports_point_one_way(file: Path) -> None:
+    floor = {part: number for number, floor in enumerate(FLOORS) for part in floor}
+    here = noun(name(file))
+
+    # What the package itself offers, its version, stands below everything.
+    above = {noun(found) for found in ours(file)} & floor.keys() - {here}
+
+    assert sorted(part for part in above if floor[part] >= floor.get(here, 0)) == []
+
+
+@pytest.mark.parametrize("part", ["catalog", "home", "drivers", "report", "cli"])
+def test_there_is_no_circle_inside_a_package(part: str) -> None:
+    edges = {
+        name(file): {target for found in ours(file) for target in (found, found.rpartition(".")[0]) if noun(target) == part}
+        for file in MODULES
+        if noun(name(file)) == part
+    }
+    # That a module is imported from its package says nothing: importing the package runs its __init__ in any case.
+    known = {
+        module: {target for target in targets if target in edges and target not in (module, part)}
+        for module, targets in edges.items()
+    }
+
+    while leaves := {module for module, targets in known.items() if not targets}:
+        known = {module: targets - leaves for module, targets in known.items() if module not in leaves}
+
+    assert known == {}
+
+
+@pytest.mark.parametrize(
+    ("part", "foreign"),
+    [
+        ("drivers", {"pytest", "_pytest", "xdist", "click", "rich"}),
+        ("home", {"pytest", "_pytest", "xdist", "click", "rich"}),
+        ("catalog", {"pytest", "_pytest", "xdist", "click", "rich"}),
+        ("judge", {"pytest", "_pytest", "xdist", "click", "rich", "os", "pathlib", "subprocess"}),
+        ("model", {"pytest", "click", "rich", "os", "pathlib", "subprocess", "io"}),
+        ("plugin", {"docker", "msgspec", "click", "rich", "subprocess"}),
+        ("items", {"docker", "click", "rich", "subprocess"}),
+        ("report", {"pytest", "_pytest", "xdist", "click"}),
+    ],
+)
+def test_a_part_knows_nothing_of_what_is_not_its_business(part: str, foreign: set[str]) -> None:
+    found = {noun(module) for file in MODULES if noun(name(file)) == part for module in imported(tree(file))}
+
+    assert sorted(found & foreign) == []
+
+
+def test_the_supervisor_needs_nothing_but_the_standard_library() -> None:
+    """It is started with ``-I -S``, so nothing else can be found."""
+    found = {noun(module) for module in imported(tree(PACKAGE / "drivers" / "supervisor.py"))}
+
+    assert sorted(found - sys.stdlib_module_names) == []
+
+
+@pytest.mark.parametrize("file", MODULES, ids=[name(file) or "conformance" for file in MODULES])
+def test_no_module_is_longer_than_400_lines_and_no_function_than_40(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").count("\n")
+    functions = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert lines <= 400
+    assert {function: length for function, length in functions.items() if length > 40} == {}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the modules that a new interpreter has loaded after *statement*."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{statement}\nimport sys\nprint(*sys.modules)"],
+        env={**os.environ, "PYTHONPATH": os.fspath(PACKAGE.parent)},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_plugin_brings_nothing_that_is_not_loaded_for_pytest_anyway() -> None:
+    loaded = loaded_by("import conformance.plugin") - loaded_by("import pytest")
+
+    assert {module for module in loaded if noun(module) != "conformance"} == set()
+    assert {module for module in loaded if noun(module) == "conformance"} == {
+        "conformance",
+        "conformance.plugin",
+        "conformance.stash",
+    }
+
+
+def test_commands_that_run_nothing_do_without_pytest() -> None:
+    """``list`` is to answer in under 0.3 s."""
+    loaded = loaded_by("from conformance.cli import cli\ncli.main(['list', 'claude/nested-session'], standalone_mode=False)")
+
+    assert {"conformance.catalog", "click", "msgspec"} <= loaded
+    assert loaded & {"pytest", "_pytest", "xdist", "rich", "subprocess", "conformance.drivers", "conformance.items"} == set()
+
+
+def test_importing_the_package_costs_next_to_nothing() -> None:
+    assert {module for module in loaded_by("import conformance") if noun(module) == "conformance"} == {"conformance"}
