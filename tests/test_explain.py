@@ -144,7 +144,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @settings(deadline=None, database=None, max_examples=60)
 @given(st.lists(WORDS | st.text("'\"\\$`! \n~*;&|", max_size=8), max_size=8))
-@example(["'", '"', "'\"", "$HOME'", "`'`", "\\'", "!'", "\n'", "a=b", "-n", "~", "#", "{a,b}'"])
+@example(["'", '"', "'\"", "$HOME'", "`'`", "\\'", "!'", "\n'", "a=b", "-n", "~", "#", "{a,b}'", "\\\\'", "\\\n'"])
 def test_a_shell_reads_back_what_was_joined(words: list[str]) -> None:
     script = f"for word in {join(words)}; do printf '%s\\0' \"$word\"; done"
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, timeout=60)

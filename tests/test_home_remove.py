@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,6 +184,28 @@ def test_what_cannot_be_removed_is_an_error(tmp_path: Path, monkeypatch: pytest.
             remove(tmp_path / "top")
     assert (tmp_path / "top/a").is_dir()
     assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize("count", [10, 1000])
+def test_one_of_many_directories_that_cannot_be_removed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    rmdir = os.rmdir
+
+    def busy(path: bytes, **options: Any) -> None:
+        if path.endswith(b"/7"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        rmdir(path, **options)
+
+    for number in range(count):
+        (tmp_path / f"top/{number}/d").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", busy)
+        with pytest.raises(OSError, match=os.strerror(errno.EBUSY)):
+            remove(tmp_path / "top")
+    assert (tmp_path / "top/7").is_dir()
+    remove(tmp_path / "top")
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can make directories of two users")

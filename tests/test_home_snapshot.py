@@ -313,10 +313,12 @@ def test_a_change_deeper_than_any_path_can_say_is_seen(home: Path, length: int, 
         os.close(fd)
 
 
-def test_many_directories_far_down_do_not_use_up_the_descriptors(home: Path) -> None:
-    fd = _deep(home, b"x" * 250, 10)
-    for number in range(300):
-        os.mkdir(f"{number}", 0o700, dir_fd=fd)
+@pytest.mark.parametrize("levels", range(4, 9))
+def test_many_directories_far_down_do_not_use_up_the_descriptors(home: Path, levels: int) -> None:
+    """With one of these depths their paths are the first that need a new start, wherever the tests run."""
+    fd = _deep(home, b"x" * 250, levels)
+    for number in range(100):
+        os.mkdir(f"{number:0250}", 0o700, dir_fd=fd)
     os.close(fd)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 40, limits[1]))
@@ -325,7 +327,7 @@ def test_many_directories_far_down_do_not_use_up_the_descriptors(home: Path) -> 
         remove(home)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert len([path for path in found if path.startswith(b"x" * 250)]) == 310
+    assert len([path for path in found if path.startswith(b"x" * 250)]) == levels + 100
     assert not [stamp for stamp in found.values() if stamp.kind == "directory" and stamp.content]
     assert not home.exists()
 

@@ -35,7 +35,8 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-MODULES = sorted(PACKAGE.rglob("*.py"))
+#: In an installed package the fixtures lie below it as well; they are programs of their own.
+MODULES = sorted(file for file in PACKAGE.rglob("*.py") if "fixtures" not in file.relative_to(PACKAGE).parts)
 
 
 def name(file: Path) -> str:

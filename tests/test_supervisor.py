@@ -442,6 +442,21 @@ def test_each_of_several_processes_left_is_named(shared: Supervisor, marker: str
     assert sorted(outcome.left) == [f"left-{number} 600" for number in range(5)]
 
 
+def test_only_what_lives_is_named(shared: Supervisor, marker: str) -> None:
+    """A process that was left has a child that has ended, for which it does not wait."""
+    code = """
+        import os, time
+        if os.fork() == 0:
+            pid = os.fork()
+            if pid:
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+                time.sleep(600)
+    """
+    outcome = shared.run(python(code, marker))
+    assert len(outcome.left) == 1
+    assert marker in outcome.left[0]
+
+
 def test_children_that_have_ended_unwaited_are_not_left_behind(shared: Supervisor) -> None:
     code = """
         import os, time
