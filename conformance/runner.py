@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import msgspec
 import pytest
@@ -17,6 +17,7 @@ import pytest
 from conformance.errors import UsageError
 from conformance.model import ScenarioResult
 from conformance.report.document import RunReport
+from conformance.report.stream import Stream
 from conformance.report.terminal import Terminal
 from conformance.resources import data_root, scenarios_dir
 from conformance.rundir import RunDirectory
@@ -55,7 +56,7 @@ class Run:
             selected = [world.catalogue.scenarios[id_] for id_ in settings.ids or ()]
             self.report = RunReport(world.contract, selected, world.driver.describe(), settings.now, world.known)
             on_failure.pop_all()
-        self._stream = sys.stderr if to_stderr else sys.stdout
+        self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
         self.terminal = Terminal(self._stream, self.report, world.catalogue.scenarios, repro)
 
     def execute(self, workers: int, *, junit: str | None = None, pytest_args: Sequence[str] = ()) -> int:

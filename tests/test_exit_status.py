@@ -355,6 +355,41 @@ def test_names_that_are_no_text_do_not_change_the_status(tmp_path: Path, workers
     assert kinds == {"claude/nested-session": ["changed-home"], "cli/slow": ["changed-home"]}
 
 
+@pytest.mark.parametrize("more", [[], ["--", "-v"]], ids=["plain", "with pytest's words"])
+@pytest.mark.parametrize("where", ["gone", "full"])
+@pytest.mark.parametrize("workers", WORKERS)
+def test_a_summary_that_nobody_reads_changes_neither_status_nor_report(
+    tmp_path: Path, workers: str, where: str, more: list[str]
+) -> None:
+    """As in ``probe-conformance run | head``."""
+    words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", workers, "--json", "report.json", *more]
+    if where == "full":
+        out = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, out = os.pipe()
+        os.close(reader)
+
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment(), stdout=out, stderr=subprocess.PIPE, timeout=TIMEOUT, check=False
+    )
+    os.close(out)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert verdict(json.loads((tmp_path / "report.json").read_text())) == (0, True, {"conforms": 2})
+
+
+def test_status_3_when_the_report_cannot_be_written(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", "0", "--json", "-"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment(), stdout=full, stderr=subprocess.PIPE, timeout=TIMEOUT, check=False
+        )
+
+    assert done.returncode == 3
+    last = done.stderr.decode().splitlines()[-1]
+    assert last == "probe-conformance: the report cannot be written to standard output: No space left on device"
+
+
 @pytest.mark.parametrize("workers", WORKERS)
 def test_a_variable_that_is_no_text_reaches_the_probe(tmp_path: Path, workers: str) -> None:
     """The request travels to workers as well, whatever bytes the user's own environment holds."""

@@ -305,7 +305,7 @@ def test_a_traceback_is_a_crash_whatever_the_exit_code(name: str, code: int) -> 
     [
         "",
         "smoke-test: creds-missing: no candidate below /home/agent/.claude\n",
-        "warning: Traceback (most recent call last) is what Python prints\n",
+        "warning: the words Traceback (most recent call last): are what Python prints\n",
         "/tmp/probe.py:3: DeprecationWarning: datetime.utcnow() is deprecated\n  datetime.utcnow()\n",
         "(node:123) ExperimentalWarning: The Fetch API is an experimental feature\n(Use `node --trace-warnings ...`)\n",
         "looked at /home/agent/.claude:12:1\n  at 12:30:05 the login was written\n  at most 3 (files)\n",

@@ -64,6 +64,3 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(e.exit_status)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:  # such as 'probe-conformance list | head'
-        sys.stderr.close()
-        sys.exit(0)

@@ -18,6 +18,7 @@ from conformance.explain import answer
 from conformance.files import replace_text
 from conformance.known import KnownFailures
 from conformance.model import Contract, Result, Scenario, ScenarioResult
+from conformance.report.stream import silence
 
 __all__ = ["INTERRUPTED", "RunReport", "write_json"]
 
@@ -129,7 +130,11 @@ def write_json(document: Mapping[str, Any], file: str) -> None:
     """
     text = json.dumps(document, indent=2) + "\n"
     if file == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError as e:
+            silence(sys.stdout)
+            raise CannotJudge(f"the report cannot be written to standard output: {e.strerror}") from None
         return
     replace_text(Path(file), text)

@@ -49,7 +49,10 @@ class Terminal:
         self._line()
         if self._console.is_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-            self._progress = Progress(*columns, console=self._console, transient=True)
+            # What else comes to standard output, such as pytest's own words, has been sent elsewhere on purpose.
+            self._progress = Progress(
+                *columns, console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False
+            )
             self._progress.add_task("", total=len(report.selected))
             self._progress.start()
 
