@@ -7,14 +7,13 @@ import json
 import os
 import pwd
 import stat
-import traceback
 import tracemalloc
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import NOBODY, ROOT, as_plain_user
 
 from conformance import catalog, contracts
 from conformance.catalog.entries import entries_of
@@ -27,8 +26,6 @@ from conformance.placeholders import Context
 from conformance.shapes import EntryTable
 
 NOW = 1_700_000_000
-NOBODY = 65534
-ROOT = os.geteuid() == 0
 
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can give files away")
 
@@ -48,35 +45,6 @@ def make(tmp_path: Path, *entries: Entry) -> Path:
 
 def file(path: str, **fields: Any) -> Entry:
     return Entry(path=path, kind="file", **fields)
-
-
-def as_plain_user(place: Path, work: Callable[[], object]) -> None:
-    """Call *work* in a child process that is not root and stands in *place*; fail with what it raised."""
-    if ROOT:
-        os.chown(place, NOBODY, NOBODY)
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
-        pid = os.fork()
-    if pid == 0:
-        said = ""
-        try:
-            os.chdir(place)  # first: the way here may be closed to others
-            if ROOT:
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
-            work()
-        except BaseException:
-            said = traceback.format_exc()
-        finally:
-            os.write(writer, said.encode()[-50_000:])
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said_there = pipe.read().decode()
-    os.waitpid(pid, 0)
-    assert said_there == ""
 
 
 @pytest.fixture(autouse=True)

@@ -5,18 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import NOBODY, ROOT, as_plain_user
 
 from conformance.home import remove
-
-NOBODY = 65534
-ROOT = os.geteuid() == 0
 
 
 @pytest.fixture(autouse=True)
@@ -27,35 +23,6 @@ def cleared(tmp_path: Path) -> Iterator[None]:
         for name in names:
             if not os.path.islink(f"{directory}/{name}"):
                 os.chmod(f"{directory}/{name}", 0o700)
-
-
-def as_plain_user(place: Path, work: Callable[[], object]) -> None:
-    """Call *work* in a child process that is not root and stands in *place*; fail with what it raised."""
-    if ROOT:
-        os.chown(place, NOBODY, NOBODY)
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
-        pid = os.fork()
-    if pid == 0:
-        said = ""
-        try:
-            os.chdir(place)  # first: the way here may be closed to others
-            if ROOT:
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
-            work()
-        except BaseException:
-            said = traceback.format_exc()
-        finally:
-            os.write(writer, said.encode()[-50_000:])
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said_there = pipe.read().decode()
-    os.waitpid(pid, 0)
-    assert said_there == ""
 
 
 def tree(top: Path, mode: int) -> Path:

@@ -10,21 +10,17 @@ import stat
 import subprocess
 import sys
 import time
-import traceback
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import NOBODY, ROOT, as_plain_user
 
 from conformance import rundir
 from conformance.errors import CannotJudge
 from conformance.home import remove
 from conformance.rundir import RunDirectory, cache_dir, sweep
-
-NOBODY = 65534
-ROOT = os.geteuid() == 0
 
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can make directories of another user")
 
@@ -36,35 +32,6 @@ def spare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     monkeypatch.setattr(rundir, "Path", lambda text: Path(str(text).replace("/var/tmp", str(place), 1)))
     return place / f"probe-conformance-{os.getuid()}"
-
-
-def as_plain_user(place: Path, work: Callable[[], object]) -> None:
-    """Call *work* in a child process that is not root and stands in *place*; fail with what it raised."""
-    if ROOT:
-        os.chown(place, NOBODY, NOBODY)
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
-        pid = os.fork()
-    if pid == 0:
-        said = ""
-        try:
-            os.chdir(place)  # first: the way here may be closed to others
-            if ROOT:
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
-            work()
-        except BaseException:
-            said = traceback.format_exc()
-        finally:
-            os.write(writer, said.encode()[-50_000:])
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        said_there = pipe.read().decode()
-    os.waitpid(pid, 0)
-    assert said_there == ""
 
 
 _HOLD = """
