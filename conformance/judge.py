@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -55,7 +56,7 @@ def judge(
             return replace(base, result="unsupported", reason=execution.outcome.unsupported)
     found = [(execution, list(_findings(scenario, contract, execution, secrets))) for execution in executions]
     findings = {finding: None for _, ones in found for finding in ones}  # each once, in order
-    if unsteady := _unsteady(contract, [execution.outcome for execution in executions]):
+    if unsteady := _unsteady(executions):
         findings[unsteady] = None
     shown = next((pair for pair in found if pair[1]), found[0])[0].outcome
     return replace(
@@ -66,6 +67,7 @@ def judge(
         findings=tuple(findings),
         stdout=_excerpt(shown.stdout),
         stderr=_excerpt(shown.stderr),
+        outside=next((execution.outside for execution in executions if execution.outside), ()),
     )
 
 
@@ -90,7 +92,7 @@ def _findings(scenario: Scenario, contract: Contract, execution: Execution, secr
     if outcome.timed_out:
         yield Finding(kind="timed-out", message=f"{wanted}, got no answer within {contract.limits.seconds:g} s")
     elif outcome.signal is not None:
-        yield Finding(kind="killed-by-signal", message=f"{wanted}, got killed by {_signal(outcome.signal)}")
+        yield Finding(kind="killed-by-signal", message=f"{wanted}, got killed by {_signal(outcome.signal)}{_why(outcome)}")
     elif outcome.code is not None:
         meanings = contract.verdicts_of(outcome.code)
         if not meanings:
@@ -107,24 +109,35 @@ def _findings(scenario: Scenario, contract: Contract, execution: Execution, secr
     for stream, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
         for name, how in leaks(output, secrets):
             yield Finding(kind="leaked-secret", message=f"the credential {name} stands on {stream}, {how}")
+    if execution.outside and contract.outside_writes == "forbidden":
+        yield Finding(kind="changed-outside", message=_some("the probe changed files outside the HOME", execution.outside))
     if outcome.left:
         yield Finding(kind="left-process", message=_some("still running after the probe had ended", outcome.left))
 
 
-def _unsteady(contract: Contract, outcomes: Sequence[Outcome]) -> Finding | None:
-    answers: dict[str, int] = {}
-    for outcome in outcomes:
+def _unsteady(executions: Sequence[Execution]) -> Finding | None:
+    answers: dict[str, Counter[str]] = {}
+    for execution in executions:
+        outcome = execution.outcome
         if outcome.timed_out:
             got = "no answer in time"
         elif outcome.signal is not None:
             got = f"killed by {_signal(outcome.signal)}"
         else:
             got = f"exit code {outcome.code}"
-        answers[got] = answers.get(got, 0) + 1
+        answers.setdefault(got, Counter())[execution.isolation] += 1
     if len(answers) < 2:
         return None
-    counts = ", ".join(f"{got} {times} times" for got, times in answers.items())
-    return Finding(kind="unsteady", message=f"unequal answers in {len(outcomes)} runs: {counts}")
+    counts = ", ".join(f"{got} {_times(where)}" for got, where in answers.items())
+    return Finding(kind="unsteady", message=f"unequal answers in {len(executions)} runs: {counts}")
+
+
+def _times(where: Counter[str]) -> str:
+    return ", ".join(f"{times} times{f' in {isolation} isolation' if isolation else ''}" for isolation, times in where.items())
+
+
+def _why(outcome: Outcome) -> str:
+    return f": {outcome.why}" if outcome.why else ""
 
 
 def _some(what: str, items: Sequence[str], limit: int = 5) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "MANY_ENTRIES",
     "WAITING_CLI_STATES",
     "CliState",
+    "ContainerNeeds",
     "Contract",
     "Entry",
     "EntryKind",
@@ -69,6 +70,7 @@ FindingKind = Literal[
     "timed-out",
     "killed-by-signal",
     "changed-home",
+    "changed-outside",
     "leaked-secret",
     "left-process",
     "unsteady",
@@ -120,6 +122,10 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Its own name, then the contracts it extends, nearest first."""
     allowed_writes: tuple[str, ...] = ()
     """Paths that may appear in the HOME while the probe runs, because the agent's CLI writes them."""
+    entrypoint_writes: tuple[str, ...] = ()
+    """Paths that may appear or change in the HOME while an image runs, because its entrypoint fills them before the probe."""
+    outside_writes: Literal["shown", "forbidden"] = "shown"
+    """Whether a file that changes outside the HOME, in a container, is a finding."""
 
     def verdict(self, name: str) -> Verdict:
         """Return the verdict called *name*; :class:`KeyError` where the contract has none."""
@@ -157,6 +163,17 @@ class Entry(Struct, frozen=True, kw_only=True):
     depth: int = 0
 
 
+class ContainerNeeds(Struct, frozen=True, kw_only=True):
+    """What a scenario asks of the container around its HOME; no local run can give it."""
+
+    user: str = ""
+    """Numeric ``uid`` or ``uid:gid`` the image is run as; empty for its own."""
+    home_owner: int | None = None
+    """Who owns the HOME directory and what is in it, unless an entry says otherwise; None for the user the image runs as."""
+    home_read_only: bool = False
+    """Whether the HOME is a mount that nobody can write to."""
+
+
 class Scenario(Struct, frozen=True, kw_only=True):
     """A fake HOME, the state of the agent's CLI, the environment, and what each contract expects."""
 
@@ -172,6 +189,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     cli: CliState = "healthy"
     env: dict[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
+    container: ContainerNeeds | None = None
+    """None where any driver can run it."""
 
     def expected(self, contract: Contract) -> tuple[str, ...]:
         """Return the verdicts that conform under *contract*; empty where it has no part in it.
@@ -218,6 +237,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     left: tuple[str, ...] = ()
     """Command lines of processes still alive after the probe had ended."""
+    why: str = ""
+    """What is known about the cause of its end, such as the limit of memory that was reached."""
 
 
 class Execution(Struct, frozen=True, kw_only=True):
@@ -225,6 +246,10 @@ class Execution(Struct, frozen=True, kw_only=True):
 
     outcome: Outcome
     changes: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    """Files that changed outside the HOME, where that was looked at."""
+    isolation: str = ""
+    """How it was kept apart from other executions, where a driver knows more than one way."""
     kept: str = ""
     """Where the home stands, when it was kept."""
     command: str = ""
@@ -256,6 +281,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     """What differs from the control's home, environment and CLI, a line each."""
     stdout: str = ""
     stderr: str = ""
+    outside: tuple[str, ...] = ()
+    """Files that changed outside the HOME, where that was looked at."""
     kept: str = ""
 
     def kinds(self) -> Iterator[str]:

@@ -157,6 +157,8 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     inputs: InputsTable | UnsetType = UNSET
     limits: LimitsTable | UnsetType = UNSET
     allowed_writes: list[Text] | UnsetType = UNSET
+    entrypoint_writes: list[Text] | UnsetType = UNSET
+    outside_writes: Literal["shown", "forbidden"] | UnsetType = UNSET
     reference: str = ""
 
 

@@ -77,7 +77,13 @@ def _build(shape: ContractFile, known: dict[str, Contract], file: str) -> Contra
         else Limits(),
         reference=shape.reference,
         lineage=(shape.name, *(parent.lineage if parent else ())),
-        allowed_writes=_writes(shape, parent),
+        allowed_writes=_writes(shape.allowed_writes, parent.allowed_writes if parent else ()),
+        entrypoint_writes=_writes(shape.entrypoint_writes, parent.entrypoint_writes if parent else ()),
+        outside_writes=shape.outside_writes
+        if not isinstance(shape.outside_writes, UnsetType)
+        else parent.outside_writes
+        if parent
+        else "shown",
     )
     probes = sorted(path.name for path in (fixtures_dir() / "probes").glob("*.py")) if shape.reference else []
     if shape.reference and shape.reference not in probes:
@@ -99,7 +105,5 @@ def _inputs(shape: ContractFile) -> Inputs | None:
     return Inputs(home=shape.inputs.home, agent=shape.inputs.agent, opposite_home=shape.inputs.opposite_home)
 
 
-def _writes(shape: ContractFile, parent: Contract | None) -> tuple[str, ...]:
-    if isinstance(shape.allowed_writes, UnsetType):
-        return parent.allowed_writes if parent else ()
-    return tuple(shape.allowed_writes)
+def _writes(listed: list[str] | UnsetType, inherited: tuple[str, ...]) -> tuple[str, ...]:
+    return inherited if isinstance(listed, UnsetType) else tuple(listed)
