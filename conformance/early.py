@@ -25,9 +25,6 @@ from conformance.model import Execution, Outcome, Scenario
 
 __all__ = ["EarlyClient", "EarlyServer", "EarlyStarts"]
 
-#: Executions that wait at the same time. Each is a few small processes; starting them is what costs.
-CONCURRENT = 64
-
 
 class _Start(Struct, tag=True):
     scenarios: list[Scenario]
@@ -41,9 +38,9 @@ class _Wait(Struct, tag=True):
 class EarlyStarts:
     """Executions under way, by the id of their scenario."""
 
-    def __init__(self, observe: Callable[[Scenario], Execution]) -> None:
+    def __init__(self, observe: Callable[[Scenario, int], Execution], concurrent: int) -> None:
         self._observe = observe
-        self._pool = ThreadPoolExecutor(CONCURRENT, thread_name_prefix="early")
+        self._pool = ThreadPoolExecutor(concurrent, thread_name_prefix="early")
         self._lock = threading.Lock()
         self._futures: dict[str, list[Future[Execution]]] = {}
 
@@ -52,7 +49,7 @@ class EarlyStarts:
         with self._lock:
             for scenario in scenarios:
                 if scenario.id not in self._futures:
-                    self._futures[scenario.id] = [self._pool.submit(self._observe, scenario) for _ in range(repeat)]
+                    self._futures[scenario.id] = [self._pool.submit(self._observe, scenario, n) for n in range(repeat)]
 
     def wait(self, id_: str) -> list[Execution]:
         """Return what was seen of a scenario that was started, when all its executions are over."""

@@ -39,9 +39,9 @@ class Engine:
         self.repeat = repeat
         self.keep = keep
 
-    def observe(self, scenario: Scenario) -> Execution:
-        """Run the probe once in the home of *scenario*."""
-        return self.driver.execute(scenario, self.contract, self.context)
+    def observe(self, scenario: Scenario, number: int = 0) -> Execution:
+        """Run the probe in the home of *scenario*, for the time called *number*, from 0."""
+        return self.driver.execute(scenario, self.contract, self.context, number)
 
     def judge(self, scenario: Scenario, executions: Sequence[Execution]) -> ScenarioResult:
         """Judge what was seen, and keep or remove the homes."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from conformance.model import Contract, Entry, Scenario
+from conformance.errors import printable
+from conformance.model import ContainerNeeds, Contract, Entry, Scenario
+from conformance.shell import join
 
-__all__ = ["answer", "difference", "entry_words", "expectation"]
+__all__ = ["answer", "container_words", "difference", "entry_words", "expectation", "probe_lines"]
 
 
 def answer(contract: Contract, verdict: str) -> str:
@@ -58,6 +61,18 @@ def _short(text: str, limit: int = 100) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def container_words(needs: ContainerNeeds | None) -> dict[str, str]:
+    """Return what a scenario asks of its container, as words, by the name of what it is about."""
+    words: dict[str, str] = {}
+    if needs and needs.user:
+        words["user"] = f"the image run as user {needs.user}"
+    if needs and needs.home_owner is not None:
+        words["owner"] = f"a HOME owned by uid {needs.home_owner}"
+    if needs and needs.home_read_only:
+        words["mount"] = "a HOME on a read-only mount"
+    return words
+
+
 def difference(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
     """Return what *scenario* has (+) and lacks (-) against *control*, a line each."""
     return tuple(_lines(scenario, control))
@@ -68,6 +83,10 @@ def _lines(scenario: Scenario, control: Scenario) -> Iterator[str]:
         yield f"+ agent {scenario.agent}, not {control.agent}"
     if scenario.cli != control.cli:
         yield f"+ CLI {scenario.cli}, not {control.cli}"
+    ours_in, theirs_in = container_words(scenario.container), container_words(control.container)
+    for about in ("user", "owner", "mount"):
+        if ours_in.get(about) != theirs_in.get(about):
+            yield f"+ {ours_in[about]}" if about in ours_in else f"- {theirs_in[about]}"
     for name in sorted(scenario.env.keys() | control.env.keys() | {*scenario.unset} | {*control.unset}):
         ours, theirs = (_variable(s, name) for s in (scenario, control))
         if ours != theirs:
@@ -85,3 +104,15 @@ def _variable(scenario: Scenario, name: str) -> str:
     if name in scenario.unset:
         return f"{name} unset"
     return f"{name}={scenario.env[name]!r}" if name in scenario.env else ""
+
+
+def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is judged, and what isolates it, for people."""
+    isolation = f"network {probe['network']}, capabilities {probe['capabilities']}"
+    if probe["kind"] != "image":
+        yield f"probe: {join(probe['command'])}"
+        yield f"isolation: {isolation}"
+        return
+    yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {join(probe['command'])}"
+    yield f"isolation: {probe['isolation']}, {isolation}, memory {probe['memory']}, user {probe['user']}, HOME {probe['home']}"
+    yield from (f"note: {printable(note)}" for note in probe["notes"])

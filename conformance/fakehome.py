@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from conformance.drivers.local import standalone
+from conformance.drivers.local import LocalDriver, standalone
 from conformance.errors import UsageError
 from conformance.model import Contract, Outcome, Scenario
 from conformance.placeholders import Context
@@ -70,8 +70,14 @@ class ProbeRunner:
         self._world = world
 
     def __call__(self, home: FakeHome) -> Outcome:
-        """Return what was seen of the probe in *home*."""
-        return self._world.driver.run_in(home.env, home.contract)
+        """Return what was seen of the probe in *home*.
+
+        :raises UsageError: the probe is an image's.
+        """
+        driver = self._world.driver
+        if not isinstance(driver, LocalDriver):
+            raise UsageError("the fixture 'probe' runs local commands only", hint="call pytest with --probe CMD")
+        return driver.run_in(home.env, home.contract)
 
 
 def probe_of(config: pytest.Config) -> ProbeRunner:

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from conformance.catalog import read_scenario, root_of
+from conformance.drivers.container.request import ImageRequest, check_reference
 from conformance.drivers.environment import check_extra
 from conformance.drivers.local import parse_command
 from conformance.early import EarlyClient, EarlyServer, EarlyStarts
 from conformance.errors import ConformanceError, UsageError
-from conformance.explain import answer
+from conformance.explain import answer, probe_lines
 from conformance.model import Contract, Execution, Scenario, ScenarioResult
 from conformance.resources import scenarios_dir
 from conformance.rundir import RunDirectory
@@ -46,11 +47,11 @@ class Session:
         if run_directory is None:
             self.early: EarlyStarts | EarlyClient = EarlyClient(socket)
         else:
-            self.early = EarlyStarts(self._observe)
+            self.early = EarlyStarts(self._observe, settings.concurrent)
         self._socket = socket
 
-    def _observe(self, scenario: Scenario) -> Execution:
-        return self.world.engine.observe(scenario)
+    def _observe(self, scenario: Scenario, number: int) -> Execution:
+        return self.world.engine.observe(scenario, number)
 
     @classmethod
     def of(cls, config: pytest.Config) -> Session:
@@ -67,7 +68,12 @@ class Session:
         world = World(_settings(config))
         world.known.check(world.catalogue, world.contract)
         directory = RunDirectory(Path(world.settings.keep) if world.settings.keep else None)
-        world.settings = msgspec.structs.replace(world.settings, run_directory=str(directory.path))
+        try:
+            world.settle(directory.path)
+        except BaseException:
+            world.close()
+            directory.close()
+            raise
         return cls(world, directory)
 
     @pytest.hookimpl(optionalhook=True)
@@ -80,9 +86,8 @@ class Session:
 
     def pytest_report_header(self) -> list[str]:
         """Say what is judged by what."""
-        facts = self.world.driver.describe()
-        isolation = f"network {facts['network']}, capabilities {facts['capabilities']}"
-        return [f"probe: {' '.join(facts['command'])} (contract {self.world.contract.name}; {isolation})"]
+        lines = list(probe_lines(self.world.driver.describe()))
+        return [f"{lines[0]} (contract {self.world.contract.name})", *lines[1:]]
 
     def collect(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Return the collector of a scenario file, or None for any other TOML file."""
@@ -117,7 +122,7 @@ class Session:
         """Start the scenarios that take long."""
         long = [item.scenario for item in session.items if isinstance(item, ScenarioItem) and item.scenario.takes_long]
         if long and not session.config.option.collectonly:
-            self.early.start(long, self.settings.repeat)
+            self.early.start(long, self.settings.executions)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -135,13 +140,14 @@ class Session:
         """Return what was seen of *scenario*: now, or while others ran."""
         if scenario.takes_long:
             return self.early.wait(scenario.id)
-        return [self.world.engine.observe(scenario) for _ in range(self.settings.repeat)]
+        return [self.world.engine.observe(scenario, n) for n in range(self.settings.executions)]
 
     def close(self) -> None:
         """End all probes, and remove what was written; a worker leaves that to its controller."""
         self.early.cancel()
         self.world.close()
         self.early.join()
+        self.world.tidy()
         if self._server is not None:
             self._server.close()
         if self._run_directory is not None:
@@ -156,8 +162,14 @@ def _settings(config: pytest.Config) -> Settings:
     keep = config.getoption("--keep-homes")
     if config.getoption("--probe-repeat") < 1:
         raise UsageError("--probe-repeat is less than 1", hint="give a number of runs")
+    image, probe = config.getoption("--image"), config.getoption("--probe")
+    if image is not None and probe is not None:
+        raise UsageError("--probe and --image name two probes", hint="give one of them")
+    if image is not None:
+        check_reference(image)
     settings = Settings(
-        argv=parse_command(config.getoption("--probe"), cwd),
+        argv=parse_command(probe, cwd) if probe is not None else (),
+        image=ImageRequest(reference=image, isolation=config.getoption("--isolation")) if image is not None else None,
         cwd=str(cwd),
         contract=contract,
         directories=_directories(config, cwd),

@@ -48,11 +48,13 @@ class Run:
 
     def __init__(self, settings: Settings, world: World, *, repro: Sequence[str], to_stderr: bool = False) -> None:
         self.directory = RunDirectory(Path(settings.keep) if settings.keep else None)
-        self.settings = world.settings = msgspec.structs.replace(settings, run_directory=str(self.directory.path))
         self.world = world
+        world.settings = settings
         with ExitStack() as on_failure:
             on_failure.callback(self.directory.close)
             on_failure.callback(world.close)
+            world.settle(self.directory.path)
+            self.settings = world.settings
             selected = [world.catalogue.scenarios[id_] for id_ in settings.ids or ()]
             self.report = RunReport(world.contract, selected, world.driver.describe(), settings.now, world.known)
             on_failure.pop_all()

@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct, field
 
 from conformance import catalog, contracts
 from conformance.catalog import Catalogue
+from conformance.drivers import Driver
+from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.drivers.local import LocalDriver
 from conformance.engine import Engine
+from conformance.errors import CannotJudge
 from conformance.known import KnownFailures
 from conformance.model import Contract, Scenario
 from conformance.placeholders import Context
+
+if TYPE_CHECKING:
+    import docker
+
+    from conformance.drivers.container.labels import Labels
 
 __all__ = ["MAIN", "Settings", "World"]
 
@@ -30,7 +40,12 @@ _CATALOGUE = "catalogue"
 class Settings(Struct, frozen=True, kw_only=True):
     """The request, checked and made absolute."""
 
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
+    """The command that is the probe, where it is one."""
+    image: ImageRequest | None = None
+    """The image that is, with its entrypoint, the probe."""
+    facts: ImageFacts | None = None
+    """What the controller has found out about the image."""
     cwd: str
     contract: str = "slot"
     directories: tuple[str, ...] = ()
@@ -46,6 +61,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     run_directory: str = ""
     brief: bool = False
     """One report for each scenario, instead of pytest's three, where nobody reads them but ourselves."""
+
+    @property
+    def executions(self) -> int:
+        """How often each scenario is run: in both isolations, where that is asked for, and as often as it is to be repeated."""
+        return self.repeat * (2 if self.facts is not None and self.facts.isolation == "both" else 1)
+
+    @property
+    def concurrent(self) -> int:
+        """How many executions that can only wait are started at the same time."""
+        return 64 if self.image is None else 8
 
     def encode(self) -> str:
         """Return a text that :meth:`decode` understands."""
@@ -89,12 +114,47 @@ class World:
         """The failures that are expected."""
         return KnownFailures.read(self.settings.known_failures)
 
+    def settle(self, run_directory: Path) -> None:
+        """Take *run_directory* for this run, and look up what no scenario can change.
+
+        :raises CannotJudge: the engine, or the image, is not there.
+        """
+        self.settings = msgspec.structs.replace(self.settings, run_directory=str(run_directory))
+        if self.settings.image is not None:
+            from conformance.drivers.container.prepare import prepare  # noqa: PLC0415 - brings the engine's SDK with it
+
+            s = self.settings
+            chosen = self.catalogue.of(self.contract)
+            chosen = [scenario for scenario in chosen if s.ids is None or scenario.id in self._ids]
+            context = Context(now=s.now, seed=s.seed)
+            facts = prepare(self.client, self.settings.image, self.labels, chosen, self.contract, context, s.extra)
+            self.settings = msgspec.structs.replace(s, facts=facts)
+
     @cached_property
-    def driver(self) -> LocalDriver:
+    def client(self) -> docker.DockerClient:
+        """The container engine."""
+        from conformance.drivers.container.client import connect  # noqa: PLC0415 - brings the engine's SDK with it
+
+        return connect()
+
+    @cached_property
+    def labels(self) -> Labels:
+        """What marks as ours what this process makes on the engine."""
+        from conformance.drivers.container.labels import Labels  # noqa: PLC0415 - brings the engine's SDK with it
+
+        directory = Path(self.settings.run_directory)
+        return Labels(directory.name, directory.with_suffix(".lock"), self.name)
+
+    @cached_property
+    def driver(self) -> Driver:
         """What runs the probe."""
         directory = Path(self.settings.run_directory) / self.name
         directory.mkdir(mode=0o700, exist_ok=True)
         s = self.settings
+        if s.image is not None and s.facts is not None:
+            from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415 - brings the engine's SDK with it
+
+            return ContainerDriver(self.client, s.image, s.facts, self.labels, extra=s.extra)
         return LocalDriver(s.argv, directory, cwd=Path(s.cwd), extra=s.extra, keep=bool(s.keep))
 
     @cached_property
@@ -123,3 +183,12 @@ class World:
         """End what still runs."""
         if "driver" in self.__dict__:
             self.driver.close()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what any process of this run has left on the engine; only the controller does that."""
+        if "client" in self.__dict__ and self.name == MAIN:
+            from conformance.drivers.container.labels import remove_run  # noqa: PLC0415 - brings the engine's SDK with it
+
+            with suppress(CannotJudge):  # it has been said already that the engine is lost; the next run sweeps
+                remove_run(self.client, self.labels.run)

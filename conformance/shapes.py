@@ -15,6 +15,8 @@ __all__ = [
     "MAX_LEVELS",
     "MAX_PATH",
     "MAX_SIZE",
+    "USER",
+    "ContainerTable",
     "ContractFile",
     "EntryTable",
     "LayerFile",
@@ -30,6 +32,9 @@ MAX_SIZE = 1024**3
 MAX_LEVELS = 100
 #: Longest path below a home, in bytes: with the path of the home itself it stays under PATH_MAX.
 MAX_PATH = 3_000
+
+#: A user, or a user and a group, by number; without leading zeros, which some would read as octal.
+USER = "(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?"
 
 Text = Annotated[str, Meta(min_length=1)]
 Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
@@ -94,6 +99,23 @@ class EnvTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     unset: Annotated[list[str], Meta(description="Variables to take away.")] = []
 
 
+class ContainerTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What the scenario asks of the container around its HOME; no local run can give it."""
+
+    user: Annotated[
+        str | UnsetType,
+        Meta(
+            description="Numeric user, as '10001' or '10001:0' with a group, that the image is run as; its own by default.",
+            extra_json_schema={"pattern": f"^{USER}$"},
+        ),
+    ] = UNSET
+    home_owner: Annotated[
+        Annotated[int, Meta(ge=0, le=2**32 - 2)] | UnsetType,
+        Meta(description="Numeric owner of the HOME and of what is in it, but for entries with an owner; by default the user."),
+    ] = UNSET
+    home_read_only: Annotated[bool, Meta(description="Whether the HOME is a mount that nobody can write to.")] = False
+
+
 class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One scenario: one fault, one file. Its id is its path below the scenario directory, without the ending."""
 
@@ -114,6 +136,13 @@ class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     home: HomeTable = field(default_factory=HomeTable)
     cli: CliTable = field(default_factory=CliTable)
     env: EnvTable = field(default_factory=EnvTable)
+    container: Annotated[
+        ContainerTable | UnsetType,
+        Meta(
+            description="What only a container can show; a scenario without it can be run anywhere.",
+            extra_json_schema={"minProperties": 1},
+        ),
+    ] = UNSET
 
 
 class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -53,6 +53,11 @@ def entry(line: str) -> str:
     return f"{GOOD}[home.files]\n{line}\n"
 
 
+def container(line: str) -> str:
+    """Return a good file with this line in its table of what it asks of a container."""
+    return f"{GOOD}[container]\n{line}\n"
+
+
 def instead(old: str, new: str) -> str:
     """Return a good file with *new* in place of *old*."""
     assert old in GOOD
@@ -120,6 +125,31 @@ BAD = {
     ),
     "env-set-int": bad(GOOD + "[env.set]\nA = 1\n", "env.set.A", "expected string, got int"),
     "env-unset-text": bad(GOOD + '[env]\nunset = "A"\n', "env.unset", "expected a list, got string"),
+    # what is asked of a container
+    "container-text": bad(top('container = "10001"'), "container", "expected a table, got string"),
+    "container-unknown-key": bad(
+        container('"home-owner" = 0'), "container.home-owner", "unknown key; allowed here: user, home_owner, home_read_only"
+    ),
+    "container-empty": bad(
+        container(""), "container", "asks for nothing; give one of user, home_owner, home_read_only, or leave"
+    ),
+    "container-of-nothing": bad(container("home_read_only = false"), "container", "asks for nothing"),
+    "user-int": bad(container("user = 10001"), "container.user", "expected string, got int"),
+    "user-empty": bad(container('user = ""'), "container.user", "'' is no numeric user; write it as '10001' or '10001:0'"),
+    "user-by-name": bad(container('user = "agent"'), "container.user", "'agent' is no numeric user", "up to 2147483647"),
+    "user-without-group": bad(container('user = "10001:"'), "container.user", "'10001:' is no numeric user"),
+    "user-without-uid": bad(container('user = ":0"'), "container.user", "':0' is no numeric user"),
+    "user-of-three": bad(container('user = "1:2:3"'), "container.user", "'1:2:3' is no numeric user"),
+    "user-negative": bad(container('user = "-1"'), "container.user", "'-1' is no numeric user"),
+    "user-octal": bad(container('user = "010001"'), "container.user", "'010001' is no numeric user"),
+    "user-beyond-engines": bad(container('user = "2147483648"'), "container.user", "'2147483648' is no numeric user"),
+    "group-beyond-engines": bad(container('user = "0:4294967295"'), "container.user", "'0:4294967295' is no numeric user"),
+    "user-and-line-break": bad(container('user = "0\\n"'), "container.user", "is no numeric user"),
+    "user-in-other-digits": bad(container('user = "\u0663"'), "container.user", "is no numeric user"),
+    "home-owner-text": bad(container('home_owner = "0"'), "container.home_owner", "expected int, got string"),
+    "home-owner-negative": bad(container("home_owner = -1"), "container.home_owner", "expected int >= 0"),
+    "home-owner-nobody": bad(container("home_owner = 4294967295"), "container.home_owner", "expected int <= 4294967294"),
+    "home-read-only-text": bad(container('home_read_only = "yes"'), "container.home_read_only", "expected bool, got string"),
     # expectations
     "expect-empty": bad(TOP + "[expect]\n", "expect", "expected a table of length >= 1"),
     "expect-int": bad(instead('"ready"', "0"), "expect.slot", "expected string | list, got int"),

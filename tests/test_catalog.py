@@ -13,7 +13,7 @@ import pytest
 from conformance import catalog, contracts, resources
 from conformance.catalog import Catalogue
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
-from conformance.model import CLI_STATES, Contract, Entry, Scenario
+from conformance.model import CLI_STATES, ContainerNeeds, Contract, Entry, Scenario
 from conformance.resources import contracts_dir, data_root, fixtures_dir, scenarios_dir
 
 SLOT = contracts.load("slot")
@@ -49,16 +49,16 @@ def lines(*directories: Path, contract: Contract | None = None) -> list[str]:
     return caught.value.lines()
 
 
-def refusal(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT) -> str:
+def refusal(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> str:
     """Return why *patterns* select nothing."""
     with pytest.raises(UsageError) as caught:
-        catalog.select(catalogue, patterns, contract)
+        catalog.select(catalogue, patterns, contract, containers=containers)
     [line] = caught.value.lines()
     return line
 
 
-def selected(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT) -> list[str]:
-    return [scenario.id for scenario in catalog.select(catalogue, patterns, contract)]
+def selected(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> list[str]:
+    return [scenario.id for scenario in catalog.select(catalogue, patterns, contract, containers=containers)]
 
 
 # Reading.
@@ -120,6 +120,26 @@ def test_what_a_file_leaves_out_is_a_healthy_cli_and_an_empty_home(tmp_path: Pat
     scenario = catalog.load([write(tmp_path, case=READY)]).get("case")
     assert (scenario.cli, scenario.entries, scenario.env, scenario.unset) == ("healthy", (), {}, ())
     assert scenario.control == {"": "claude/baseline-only"}
+
+
+@pytest.mark.parametrize(
+    ("table", "needs"),
+    [
+        ("", None),
+        ('[container]\nuser = "0"\n', ContainerNeeds(user="0")),
+        ('[container]\nuser = "2147483647:2147483647"\n', ContainerNeeds(user="2147483647:2147483647")),
+        ("[container]\nhome_owner = 0\n", ContainerNeeds(home_owner=0)),
+        ("[container]\nhome_owner = 4294967294\n", ContainerNeeds(home_owner=2**32 - 2)),
+        ("[container]\nhome_read_only = true\n", ContainerNeeds(home_read_only=True)),
+        (
+            '[container]\nuser = "10001:0"\nhome_owner = 10000\nhome_read_only = true\n',
+            ContainerNeeds(user="10001:0", home_owner=10_000, home_read_only=True),
+        ),
+        ('[container]\nuser = "10001"\nhome_read_only = false\n', ContainerNeeds(user="10001")),
+    ],
+)
+def test_a_scenario_may_ask_for_what_only_a_container_has(table: str, needs: ContainerNeeds | None, tmp_path: Path) -> None:
+    assert catalog.load([write(tmp_path, case=READY + table)]).get("case").container == needs
 
 
 def test_summary_and_origin_are_one_line_that_a_terminal_only_shows(tmp_path: Path) -> None:
@@ -294,6 +314,31 @@ def test_a_scenario_of_another_contract_is_refused_with_the_way_out(bundled: Cat
 def test_a_pattern_selects_only_scenarios_of_the_contract(bundled: Catalogue) -> None:
     assert refusal(bundled, "preflight/*").startswith("no scenario 'preflight/*' in contract 'slot'")
     assert {"slot" in bundled.get(id_).expect for id_ in selected(bundled, "claude/*")} == {True}
+
+
+READ_ONLY = READY + "[container]\nhome_read_only = true\n"
+
+
+def test_without_containers_what_only_they_can_show_is_selected_by_its_id_or_its_file_alone(tmp_path: Path) -> None:
+    directory = write(tmp_path, own__a=READY, own__b=READ_ONLY, own__c=READY)
+    found = catalog.load([directory])
+    assert selected(found, "own/*") == ["own/a", "own/b", "own/c"]
+    assert selected(found, "own/*", containers=False) == ["own/a", "own/c"]
+    assert selected(found, "own/?", "own/b", containers=False) == ["own/a", "own/b", "own/c"]
+    assert selected(found, f"{directory}/own/b.toml", containers=False) == ["own/b"]
+
+
+def test_without_containers_nothing_selects_every_scenario_that_any_driver_can_run(bundled: Catalogue) -> None:
+    for contract in (SLOT, PREFLIGHT):
+        ids = [scenario.id for scenario in bundled.of(contract) if scenario.container is None]
+        assert selected(bundled, contract=contract, containers=False) == ids
+    assert {id_.partition("/")[0] for id_ in {*selected(bundled)} - {*selected(bundled, containers=False)}} == {"container"}
+
+
+def test_without_containers_a_pattern_that_names_nothing_else_is_refused(bundled: Catalogue) -> None:
+    line = "only a container can show what 'container/*' names; name an image with --image"
+    assert refusal(bundled, "container/*", containers=False) == line
+    assert refusal(bundled, "claude/*", "container/*", containers=False) == line
 
 
 def test_a_contract_without_any_scenario_selects_nothing(bundled: Catalogue, tmp_path: Path) -> None:
@@ -594,12 +639,32 @@ def test_every_agent_and_every_condition_of_the_cli_is_met(bundled: Catalogue) -
             assert expected in ([("cli-broken",), ("cli-broken",)], [("ready",), ("creds-missing",)])
 
 
+def test_of_what_only_a_container_can_show_each_verdict_that_rests_on_credentials_is_met(bundled: Catalogue) -> None:
+    scenarios = [scenario for scenario in bundled.of(SLOT) if scenario.container]
+    for agent in ("claude", "codex"):
+        expected = {scenario.expected(SLOT) for scenario in scenarios if scenario.agent == agent}
+        assert {("ready",), ("creds-missing",), ("creds-invalid",)} <= expected
+    asked = {name for s in scenarios for name in ContainerNeeds.__struct_fields__ if getattr(s.container, name)}
+    assert asked == {*ContainerNeeds.__struct_fields__}
+
+
+def test_what_a_bundled_scenario_shuts_by_an_owner_is_shut_for_a_plain_user_that_it_names(bundled: Catalogue) -> None:
+    """Run as root, an image would own what is meant to be root's."""
+    for scenario in bundled.scenarios.values():
+        needs = scenario.container
+        if needs and (needs.home_owner is not None or any(entry.owner is not None for entry in scenario.entries)):
+            uid = int(needs.user.partition(":")[0])
+            assert uid not in {0, needs.home_owner, *(entry.owner for entry in scenario.entries)}, scenario.id
+
+
 NAMED = [
     "agent/env-missing agent/env-empty agent/env-blank agent/unmapped agent/prefix agent/wrong-case",
     "claude/no-dot-claude claude/empty-dot-claude claude/baseline-only claude/nested-session claude/legacy-credentials-json",
     "claude/credentials-file claude/artifact-zero-bytes claude/artifact-name-not-utf8 claude/ten-thousand-directories",
     "claude/kubernetes-secret-mount claude/unreadable-directory claude/unsearchable-directory claude/fifo-only",
     "codex/no-auth codex/api-key codex/empty codex/blank codex/dangling-symlink codex/fifo codex/deep-nesting codex/unreadable",
+    "container/home-of-another-uid-claude container/home-of-another-uid-codex container/root-owned-auth-json",
+    "container/home-read-only-claude container/random-uid-claude container/home-unset-no-passwd-claude",
 ]
 
 

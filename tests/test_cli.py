@@ -168,6 +168,10 @@ WRONG = [
     (["show", "claude/nested-session", "codex/api-key"], "unexpected extra argument"),
     (["home", "claude/nested-session"], "Missing argument 'DIR'"),
     (["home", "no-such", "new"], "no scenario 'no-such'"),
+    (
+        ["home", "container/home-of-another-uid-codex", "new"],
+        "only a container can show it: it needs the image run as user 10001:10001 and a HOME owned by uid 10000; run it in",
+    ),
     (["home", "claude/nested-session", "full"], "full is not empty"),
     (["home", "claude/nested-session", "plain"], "plain is no directory"),
     (["repro"], "Missing argument 'ID'"),
@@ -846,6 +850,14 @@ def test_repro_of_what_cannot_be_judged_ends_with_status_3(tmp_path: Path) -> No
     assert "two entries make" in done.stdout
 
 
+def test_what_only_a_container_can_show_is_unsupported_where_it_is_asked_for_by_its_id(tmp_path: Path) -> None:
+    found = report(tmp_path, "container/random-uid-claude", "claude/nested-session")
+
+    assert results(found) == {"claude/nested-session": "conforms", "container/random-uid-claude": "unsupported"}
+    reason = "only a container can show it: it needs the image run as user 1000650000:0"
+    assert rows(found)["container/random-uid-claude"]["reason"] == reason
+
+
 def test_each_repro_has_a_home_of_its_own_which_no_run_removes(tmp_path: Path) -> None:
     for _ in range(2):
         suite(tmp_path, "repro", "claude/nested-session", "--probe", MISSING)
@@ -926,8 +938,23 @@ def test_a_row_of_the_list_says_what_conforms(tmp_path: Path) -> None:
             "summary": "A login kept under .claude/.credentials/ counts: no file name is pinned",
             "origin": "codex-shell#21: the first probe looked for credentials.json and failed healthy slots",
             "control": "claude/baseline-only",
+            "container": False,
         }
     ]
+
+
+def test_list_tells_what_only_a_container_can_show(tmp_path: Path) -> None:
+    found = json.loads(suite(tmp_path, "list", "--json").stdout)
+    ids = {row["id"] for row in found if row["container"]}
+    assert len(ids) >= 6
+    assert ids == {row["id"] for row in found if row["id"].startswith("container/")}
+
+
+def test_show_says_what_is_asked_of_the_container(tmp_path: Path) -> None:
+    done = suite(tmp_path, "show", "container/home-of-another-uid-codex")
+    lines = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  container ")]
+    assert lines == [["container", "the image run as user 10001:10001"], ["container", "a HOME owned by uid 10000"]]
+    assert done.stdout.splitlines()[-2:] == ["    + the image run as user 10001:10001", "    + a HOME owned by uid 10000"]
 
 
 def test_list_says_nothing_to_a_reader_that_has_gone(tmp_path: Path) -> None:
@@ -944,6 +971,7 @@ def test_list_says_nothing_to_a_reader_that_has_gone(tmp_path: Path) -> None:
         "claude/artifact-name-with-newline",
         "cli/killed",
         "agent/env-missing",
+        "container/home-unset-no-passwd-claude",
     ],
 )
 def test_show_says_everything_about_a_scenario(tmp_path: Path, id_: str) -> None:

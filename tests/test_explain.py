@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from conformance import contracts
 from conformance.explain import answer, difference, entry_words, expectation
-from conformance.model import Entry, Scenario
+from conformance.model import ContainerNeeds, Entry, Scenario
 from conformance.shell import join, quote
 
 SLOT = contracts.bundled()["slot"]
@@ -82,6 +82,21 @@ def test_scenarios_with_the_same_homes_do_not_differ() -> None:
         ({}, {"unset": ("A",)}, ("- A unset",)),
         ({"unset": ("A",)}, {"env": {"A": "x"}}, ("+ A unset",)),
         ({"env": {"B": "1", "A": "2"}}, {"env": {"B": "1"}, "unset": ("C",)}, ("+ A='2'", "- C unset")),
+        (
+            {"container": ContainerNeeds(user="1:2", home_owner=0, home_read_only=True)},
+            {},
+            ("+ the image run as user 1:2", "+ a HOME owned by uid 0", "+ a HOME on a read-only mount"),
+        ),
+        (
+            {},
+            {"container": ContainerNeeds(user="1:2", home_owner=0, home_read_only=True)},
+            ("- the image run as user 1:2", "- a HOME owned by uid 0", "- a HOME on a read-only mount"),
+        ),
+        (
+            {"container": ContainerNeeds(user="1", home_owner=3)},
+            {"container": ContainerNeeds(user="2", home_owner=3, home_read_only=True)},
+            ("+ the image run as user 1", "- a HOME on a read-only mount"),
+        ),
         ({"entries": (Entry(path="f", kind="fifo"),)}, {}, ("+ f: fifo",)),
         ({}, {"entries": (Entry(path="f", kind="fifo"),)}, ("- f: fifo",)),
         (

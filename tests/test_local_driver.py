@@ -25,7 +25,7 @@ from conformance.engine import Engine
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node
 from conformance.home.build import Unbuildable
-from conformance.model import CLI_STATES, Contract, Entry, Execution, Inputs, Limits, Outcome, Scenario
+from conformance.model import CLI_STATES, ContainerNeeds, Contract, Entry, Execution, Inputs, Limits, Outcome, Scenario
 from conformance.placeholders import Context
 
 SLOT, PREFLIGHT = bundled()["slot"], bundled()["preflight"]
@@ -490,6 +490,23 @@ def test_a_condition_that_does_not_hold_is_unsupported_and_the_probe_does_not_st
     assert homes(driver) == []
 
 
+NEEDS = ContainerNeeds(user="10001:0", home_owner=10_000, home_read_only=True)
+LACKS = (
+    "only a container can show it: it needs the image run as user 10001:0"
+    " and a HOME owned by uid 10000 and a HOME on a read-only mount"
+)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_only_a_container_can_show_is_unsupported_and_nothing_is_built(
+    make_driver: MakeDriver, tmp_path: Path, keep: bool
+) -> None:
+    driver = make_driver(f"touch '{tmp_path}/started'", keep=keep)
+    assert run(driver, scenario(file("file"), container=NEEDS)) == Execution(outcome=Outcome(unsupported=LACKS))
+    assert not (tmp_path / "started").exists()
+    assert homes(driver) == []
+
+
 def node(kind: str, mode: int, owner: int | None = None) -> Node:
     return Node(path=b"x", kind=kind, mode=mode, owner=owner)  # type: ignore[arg-type]
 
@@ -699,6 +716,12 @@ def test_a_home_for_use_by_hand_has_no_opposite_where_the_contract_asks_for_none
     env = standalone(scenario(), SLOT, tmp_path / "h", CONTEXT)
     assert sorted(os.listdir(tmp_path)) == ["h", "h.cli"]
     assert env["HOME"] == str(tmp_path / "h")
+
+
+def test_no_directory_stands_in_for_a_container(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"'a/b': {LACKS}; run it in an image, with --image$"):
+        standalone(scenario(container=NEEDS), SLOT, tmp_path / "h", CONTEXT)
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("taken", ["h", "h.cli", "h.opposite"])

@@ -63,7 +63,7 @@ def test_it_is_a_valid_schema_of_the_draft_it_names() -> None:
 
 def test_editors_have_something_to_say_about_every_key() -> None:
     tables = schema()["$defs"]
-    assert {"ScenarioFile", "HomeTable", "CliTable", "EnvTable", "EntryTable"} <= tables.keys()
+    assert {"ScenarioFile", "HomeTable", "CliTable", "EnvTable", "EntryTable", "ContainerTable"} <= tables.keys()
     undescribed = [
         f"{name}.{key}" for name, table in tables.items() for key, value in table["properties"].items() if not described(value)
     ]
@@ -106,6 +106,7 @@ def test_a_file_that_uses_every_key_is_valid() -> None:
         "home": {"include": ["claude-baseline"], "files": files},
         "cli": {"state": "hangs"},
         "env": {"set": {"A": "x"}, "unset": ["B"]},
+        "container": {"user": "10001:0", "home_owner": 2**32 - 2, "home_read_only": True},
     }
     assert messages(document) == []
 
@@ -152,6 +153,14 @@ BAD: dict[str, dict[str, Any]] = {
     "cli-unknown-state": {**GOOD, "cli": {"state": "hang"}},
     "env-set-int": {**GOOD, "env": {"set": {"A": 1}}},
     "env-unset-text": {**GOOD, "env": {"unset": "A"}},
+    "container-empty": {**GOOD, "container": {}},
+    "container-unknown-key": {**GOOD, "container": {"home-owner": 0}},
+    "container-user-int": {**GOOD, "container": {"user": 10001}},
+    "container-user-by-name": {**GOOD, "container": {"user": "agent"}},
+    "container-user-octal": {**GOOD, "container": {"user": "010001"}},
+    "container-home-owner-negative": {**GOOD, "container": {"home_owner": -1}},
+    "container-home-owner-nobody": {**GOOD, "container": {"home_owner": 2**32 - 1}},
+    "container-home-read-only-text": {**GOOD, "container": {"home_read_only": "yes"}},
     **{f"no-{key}": {name: value for name, value in GOOD.items() if name != key} for key in GOOD},
 }
 

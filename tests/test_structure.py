@@ -25,7 +25,7 @@ FLOORS = [
     {"catalog", "home"},
     {"rundir", "known"},
     {"drivers"},
-    {"judge"},
+    {"images", "judge"},
     {"engine", "early"},
     {"settings"},
     {"items", "fakehome"},

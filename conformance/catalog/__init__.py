@@ -11,19 +11,23 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import UNSET, UnsetType
+
 from conformance import contracts as contract_files
 from conformance.catalog.entries import entries_of, merge
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError, one_line
-from conformance.model import Contract, Entry, Scenario
+from conformance.model import ContainerNeeds, Contract, Entry, Scenario
 from conformance.placeholders import Context, check, expand
 from conformance.resources import fixtures_dir, scenarios_dir
-from conformance.shapes import LayerFile, ScenarioFile
+from conformance.shapes import USER, ContainerTable, LayerFile, ScenarioFile
 from conformance.strict import convert, read_toml
 
 __all__ = ["Catalogue", "layer", "load", "read_scenario", "root_of", "select"]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: The highest number of a user or a group that container engines start anything as.
+_LAST_USER = 2**31 - 1
 #: Only for judging what a value comes out as; no probe is ever run with it.
 _ANYWHERE = Context(now=0, seed="", home="/home")
 
@@ -137,10 +141,26 @@ def read_scenario(path: Path, root: Path, contracts: Mapping[str, Contract]) -> 
         cli=shape.cli.state,
         env=shape.env.set,
         unset=tuple(shape.env.unset),
+        container=_container(shape.container, name),
     )
     _check_expectations(scenario, contracts)
     _check_environment(scenario)
     return scenario
+
+
+def _container(table: ContainerTable | UnsetType, name: str) -> ContainerNeeds | None:
+    if isinstance(table, UnsetType):
+        return None
+    user = "" if isinstance(table.user, UnsetType) else table.user
+    if table.user is not UNSET and not (re.fullmatch(USER, user) and max(map(int, user.split(":"))) <= _LAST_USER):
+        hint = f"write it as '10001' or '10001:0'; numbers go up to {_LAST_USER}"
+        raise FileError(name, f"{user!r} is no numeric user", key="container.user", hint=hint)
+    owner = None if isinstance(table.home_owner, UnsetType) else table.home_owner
+    needs = ContainerNeeds(user=user, home_owner=owner, home_read_only=table.home_read_only)
+    if needs == ContainerNeeds():
+        hint = f"give one of {', '.join(ContainerNeeds.__struct_fields__)}, or leave the table out"
+        raise FileError(name, "asks for nothing", key="container", hint=hint)
+    return needs
 
 
 def layer(wanted: str, *, name: str = "", root: Path | None = None) -> tuple[Entry, ...]:
@@ -210,25 +230,37 @@ def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> b
     return bool(others) and codes.isdisjoint(others)
 
 
-def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract) -> list[Scenario]:
+def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *, containers: bool = True) -> list[Scenario]:
     """Return the scenarios of *contract* that *patterns* name: ids, globs with ``*`` and ``?``, or files already loaded.
+
+    Without *containers*, those that only a container can show are left out, unless an id or a file names one of them.
 
     :raises UsageError: a pattern names nothing, or nothing is left.
     """
     candidates = {scenario.id: scenario for scenario in catalogue.of(contract)}
-    if not patterns:
-        chosen = set(candidates)
-    else:
-        chosen = {id_ for pattern in patterns for id_ in _matching(pattern, catalogue, candidates, contract)}
-    if not chosen:
+    if not candidates and not patterns:
         raise UsageError(f"no scenario is part of contract '{contract.name}'", hint="see probe-conformance list")
+    chosen: set[str] = set()
+    for pattern in patterns or ("*",):
+        named = _named(pattern, catalogue)
+        found = _matching(named, catalogue, candidates, contract)
+        if not containers and named not in candidates:
+            found = [id_ for id_ in found if candidates[id_].container is None]
+        if not found:
+            raise UsageError(f"only a container can show what '{pattern}' names", hint="name an image with --image")
+        chosen.update(found)
     return [scenario for id_, scenario in candidates.items() if id_ in chosen]
 
 
+def _named(pattern: str, catalogue: Catalogue) -> str:
+    """Return the id of the scenario whose file *pattern* names; any other pattern as it is."""
+    if not pattern.endswith(".toml"):
+        return pattern
+    path = os.path.realpath(pattern)
+    return next((s.id for s in catalogue.scenarios.values() if s.file == path), pattern)
+
+
 def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract) -> list[str]:
-    if pattern.endswith(".toml"):
-        path = os.path.realpath(pattern)
-        pattern = next((s.id for s in catalogue.scenarios.values() if s.file == path), pattern)
     if pattern in catalogue.scenarios and pattern not in candidates:
         raise UsageError(f"scenario '{pattern}' is not part of contract '{contract.name}'", hint="choose another with --contract")
     # Only * and ? are special: ids hold no brackets, and fnmatch would read [..] as a set.

@@ -13,7 +13,7 @@ import click
 from conformance import catalog, contracts
 from conformance.cli.options import contract_option, scenarios_option
 from conformance.errors import printable
-from conformance.explain import difference, entry_words, expectation
+from conformance.explain import container_words, difference, entry_words, expectation
 from conformance.model import Contract, Scenario
 from conformance.placeholders import Context
 from conformance.shell import join
@@ -55,6 +55,7 @@ def _row(scenario: Scenario, contract: Contract) -> dict[str, Any]:
         "summary": scenario.summary,
         "origin": scenario.origin,
         "control": scenario.control_for(contract),
+        "container": scenario.container is not None,
     }
 
 
@@ -71,6 +72,7 @@ def show_command(contract: str, directories: tuple[Path, ...], id_: str) -> None
     rows += [(f"expect {name}", _expectation(catalogue, name, scenario)) for name in scenario.expect]
     rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
     rows += [("unset", name) for name in scenario.unset]
+    rows += [("container", words) for words in container_words(scenario.container).values()]
     rows.append(("file", scenario.file))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:

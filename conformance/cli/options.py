@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["contract_option", "probe_options", "scenarios_option"]
+__all__ = ["contract_option", "image_options", "probe_options", "scenarios_option"]
 
 contract_option = click.option(
     "--contract",
@@ -36,6 +36,7 @@ def probe_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="CMD",
                 help="A local command, split like a shell would; by default the contract's reference probe.",
             ),
+            click.option("--image", metavar="REF", help="A container image whose entrypoint answers as the probe."),
             contract_option,
             scenarios_option,
             click.option("--env", metavar="KEY=VALUE", multiple=True, help="A variable for every probe; repeatable."),
@@ -46,6 +47,35 @@ def probe_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.IntRange(1),
                 default=1,
                 help="Run each scenario N times; unequal answers are a finding.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how the containers of an image are run."""
+    for option in reversed(
+        (
+            click.option(
+                "--isolation",
+                type=click.Choice(["fresh", "shared", "both"]),
+                help="A container for each scenario (fresh, the default), one for each worker (shared), or both, compared.",
+            ),
+            click.option("--entrypoint", metavar="CMD", help="Run this in the image instead of its entrypoint and command."),
+            click.option("--command", metavar="CMD", help="Hand this to the image's entrypoint instead of its command."),
+            click.option("--user", metavar="USER[:GROUP]", help="Run the image as this user instead of its own."),
+            click.option("--network", metavar="NAME", help="Join this network of the engine; by default there is none."),
+            click.option(
+                "--cap-add", metavar="CAP", multiple=True, help="Keep this capability, and drop all others; repeatable."
+            ),
+            click.option("--memory", metavar="SIZE", help="Limit of memory, such as 512m; by default 1g."),
+            click.option(
+                "--read-only/--writable",
+                "read_only",
+                default=None,
+                help="Whether the root file system may be written to; by default only in a container of its own.",
             ),
         )
     ):

@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from conformance import catalog
-from conformance.cli.options import probe_options
+from conformance.cli.image_request import IMAGE_OPTIONS, image_request, image_words
+from conformance.cli.options import image_options, probe_options
 from conformance.drivers.environment import check_extra
 from conformance.drivers.local import parse_command
 from conformance.errors import UsageError
@@ -28,6 +29,7 @@ __all__ = ["checked_request", "repro_words", "run_command"]
 
 @click.command("run")
 @probe_options
+@image_options
 @click.option(
     "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
 )
@@ -58,7 +60,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     ctx.exit(status)
 
 
-_REQUEST = ("probe", "contract", "directories", "env", "pass_env", "repeat")
+_REQUEST = ("probe", "image", "contract", "directories", "env", "pass_env", "repeat", *IMAGE_OPTIONS)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -74,6 +76,7 @@ def checked_request(
     *,
     patterns: list[str],
     probe: str | None,
+    image: str | None,
     contract: str,
     directories: tuple[Path, ...],
     env: tuple[str, ...],
@@ -81,6 +84,7 @@ def checked_request(
     repeat: int,
     keep: Path | None,
     known: str | None,
+    **container: Any,
 ) -> tuple[Settings, World]:
     """Check the whole request; return it with what it stands for.
 
@@ -103,12 +107,14 @@ def checked_request(
     )
     world = World(draft)
     check_extra(draft.extra, world.contract)
-    argv = parse_command(probe, cwd) if probe is not None else reference_probe(world.contract)
-    ids = tuple(scenario.id for scenario in catalog.select(world.catalogue, patterns, world.contract))
+    wanted = image_request(image, probe, **container)
+    argv = parse_command(probe, cwd) if probe is not None else () if wanted else reference_probe(world.contract)
+    chosen = catalog.select(world.catalogue, patterns, world.contract, containers=wanted is not None)
+    ids = tuple(scenario.id for scenario in chosen)
     world.known.check(world.catalogue, world.contract)
     # Made last, so that a request that is wrong in any other way leaves nothing behind.
     kept = str(keep_directory(keep)) if keep is not None else ""
-    return msgspec.structs.replace(draft, argv=argv, ids=ids, keep=kept), world
+    return msgspec.structs.replace(draft, argv=argv, image=wanted, ids=ids, keep=kept), world
 
 
 def reference_probe(contract: Contract) -> tuple[str, ...]:
@@ -126,6 +132,7 @@ def repro_words(options: dict[str, Any]) -> list[str]:
     words = ["probe-conformance", "repro"]
     if options["probe"] is not None:
         words += ["--probe", options["probe"]]
+    words += image_words(options)
     if options["contract"] != "slot":
         words += ["--contract", options["contract"]]
     for name, option in (("directories", "--scenarios"), ("env", "--env"), ("pass_env", "--pass-env")):

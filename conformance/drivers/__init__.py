@@ -13,8 +13,8 @@ __all__ = ["Driver"]
 class Driver(Protocol):
     """Runs a probe in the home of a scenario. Safe to call from several threads."""
 
-    def execute(self, scenario: Scenario, contract: Contract, context: Context) -> Execution:
-        """Build the home, run the probe in it once, and return what was seen.
+    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
+        """Build the home, run the probe in it once, and return what was seen; *number* counts the repetitions, from 0.
 
         Never raises for what a probe does or a home is: what the suite or its surroundings got wrong is an outcome
         that ``broke``, what cannot be had here one that is ``unsupported``.

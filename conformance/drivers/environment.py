@@ -22,13 +22,14 @@ def environment(
     path: str,
     opposite: str = "",
     extra: Mapping[str, str] | None = None,
+    fixed: Mapping[str, str] = FIXED,
 ) -> dict[str, str]:
-    """Return the variables of a probe: fixed ones, the user's *extra*, the contract's inputs, the scenario's changes.
+    """Return the variables of a probe: *fixed* ones, the user's *extra*, the contract's inputs, the scenario's changes.
 
     Later ones win: what the scenario says is what the case is about.
     """
     inputs = contract.inputs
-    result = {**FIXED, **(extra or {}), "PATH": path, inputs.home: context.home}
+    result = {**fixed, **(extra or {}), "PATH": path, inputs.home: context.home}
     if inputs.agent:
         result[inputs.agent] = scenario.agent
     if inputs.opposite_home:

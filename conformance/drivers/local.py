@@ -6,30 +6,27 @@ import itertools
 import os
 import shlex
 import shutil
-import stat
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.catalog import layer
 from conformance.drivers.environment import environment
+from conformance.drivers.scene import conditions, opposite_home
 from conformance.drivers.spawn import Request, Supervisor
 from conformance.drivers.stubs import AGENT_CLIS, bystanders, stub_nodes
 from conformance.errors import CannotJudge, ConformanceError, UsageError
+from conformance.explain import container_words
 from conformance.home import Node, build, check_target, difference, mismatch, plan, remove, snapshot
 from conformance.home.build import Unbuildable
-from conformance.model import Contract, Entry, Execution, Outcome, Scenario
+from conformance.model import Contract, Execution, Outcome, Scenario
 from conformance.placeholders import Context
 from conformance.shell import join, quote
 
 __all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "by_hand", "is_shut", "parse_command", "standalone"]
-
-#: Layers that are a good login, where they are not called AGENT-credentials.
-_GOOD_CREDENTIALS = {"codex": "codex-auth"}
 
 #: What the probe finds behind the stubs, unless the user gives another PATH.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -104,8 +101,10 @@ class LocalDriver:
             "capabilities": f"kept: {facts['capabilities']}" if facts["capabilities"] else "dropped",
         }
 
-    def execute(self, scenario: Scenario, contract: Contract, context: Context) -> Execution:
+    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
         """See :class:`~conformance.drivers.Driver`."""
+        if lacks := _lacks(scenario):
+            return Execution(outcome=Outcome(unsupported=lacks))
         place = Place(self.directory / str(next(self._numbers)))
         nodes: list[Node] = []
         env: dict[str, str] = {}
@@ -117,7 +116,11 @@ class LocalDriver:
         except (ConformanceError, OSError) as e:
             execution = Execution(outcome=Outcome(broke=str(e)))
         if self.keep:
-            return replace(execution, kept=str(place.top), command=self._by_hand(env, shut=any(_conditions(nodes, place.home))))
+            return replace(
+                execution,
+                kept=str(place.top),
+                command=self._by_hand(env, shut=any(conditions(nodes, os.fsencode(place.home), os.geteuid()))),
+            )
         try:
             remove(place.top)
         except OSError as e:
@@ -133,7 +136,7 @@ class LocalDriver:
         place.top.mkdir(mode=0o700, parents=True, exist_ok=True)
         build(nodes, place.home)
         if contract.inputs.opposite_home or contract.inputs.home != "HOME":
-            build(plan(_opposite(scenario, contract), context), place.opposite)
+            build(plan(opposite_home(scenario, contract), context), place.opposite)
         asked = scenario.env.get(contract.inputs.agent, scenario.agent)
         stubs = self._stubs(scenario.agent, scenario.cli, bystanders(scenario, contract, asked))
         path = f"{stubs}:{self._system_path({*AGENT_CLIS, *contract.agents})}"
@@ -150,7 +153,7 @@ class LocalDriver:
             env=env,
             cwd=str(self.cwd),
             seconds=contract.limits.seconds,
-            checks=(*self._needed, *_conditions(nodes, place.home)),
+            checks=(*self._needed, *conditions(nodes, os.fsencode(place.home), os.geteuid())),
         )
         outcome = self._supervisor.run(request)
         if outcome.broke or outcome.unsupported:
@@ -205,23 +208,10 @@ class LocalDriver:
         self._supervisor.close()
 
 
-def _opposite(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
-    """Return a home whose answer is the opposite of what *scenario* expects: good credentials, or none at all."""
-    expects_ready = all(contract.code(verdict) == 0 for verdict in scenario.expected(contract))
-    return () if expects_ready else layer(_GOOD_CREDENTIALS.get(scenario.agent, f"{scenario.agent}-credentials"))
-
-
-def _conditions(nodes: Iterable[Node], home: Path) -> Iterable[tuple[str, bytes]]:
-    """Yield what the modes and owners of *nodes* mean for the user that runs the probe, to be checked before it starts."""
-    base = os.fsencode(home)
-    for node in nodes:
-        if node.kind not in ("file", "directory"):
-            continue
-        mine = node.owner in (None, os.geteuid())
-        if not node.mode & (stat.S_IRUSR if mine else stat.S_IROTH):
-            yield "unreadable", base + b"/" + node.path
-        if node.kind == "directory" and not node.mode & (stat.S_IXUSR if mine else stat.S_IXOTH):
-            yield "unsearchable", base + b"/" + node.path
+def _lacks(scenario: Scenario) -> str:
+    """Return why *scenario* cannot be shown without a container; empty where it can."""
+    words = container_words(scenario.container).values()
+    return f"only a container can show it: it needs {' and '.join(words)}" if words else ""
 
 
 def by_hand(env: Mapping[str, str], *, shut: bool) -> list[str]:
@@ -234,7 +224,7 @@ def by_hand(env: Mapping[str, str], *, shut: bool) -> list[str]:
 
 def is_shut(scenario: Scenario, context: Context) -> bool:
     """Return whether anything in the home of *scenario* is meant to be out of reach for the probe."""
-    return any(_conditions(plan(scenario.entries, context), Path()))
+    return any(conditions(plan(scenario.entries, context), b"", os.geteuid()))
 
 
 def standalone(scenario: Scenario, contract: Contract, directory: Path, context: Context) -> dict[str, str]:
@@ -243,8 +233,10 @@ def standalone(scenario: Scenario, contract: Contract, directory: Path, context:
     The CLI comes to stand beside it, in ``DIRECTORY.cli``, and the home with the opposite answer, where the contract
     asks for one, in ``DIRECTORY.opposite``.
 
-    :raises UsageError: one of them cannot be used.
+    :raises UsageError: one of them cannot be used, or no directory can be what the scenario needs.
     """
+    if lacks := _lacks(scenario):
+        raise UsageError(f"'{scenario.id}': {lacks}", hint="run it in an image, with --image")
     check_target(directory)
     cli, opposite = (directory.with_name(f"{directory.name}.{name}") for name in ("cli", "opposite"))
     for target in (cli, opposite):
@@ -254,5 +246,5 @@ def standalone(scenario: Scenario, contract: Contract, directory: Path, context:
     asked = scenario.env.get(contract.inputs.agent, scenario.agent)
     build(stub_nodes(scenario.agent, scenario.cli, bystanders(scenario, contract, asked)), cli)
     if contract.inputs.opposite_home:
-        build(plan(_opposite(scenario, contract), context), opposite)
+        build(plan(opposite_home(scenario, contract), context), opposite)
     return environment(scenario, contract, context, path=f"{cli}:{SYSTEM_PATH}", opposite=str(opposite))

@@ -2,8 +2,21 @@
 
 from conformance.home.build import build, check_target
 from conformance.home.plan import Node, plan
-from conformance.home.snapshot import Snapshot, difference, mismatch, snapshot
-from conformance.home.tarball import write_tar
+from conformance.home.snapshot import Snapshot, difference, mismatch, snapshot, stamps
+from conformance.home.tarball import read_tar, write_tar
 from conformance.home.walk import remove
 
-__all__ = ["Node", "Snapshot", "build", "check_target", "difference", "mismatch", "plan", "remove", "snapshot", "write_tar"]
+__all__ = [
+    "Node",
+    "Snapshot",
+    "build",
+    "check_target",
+    "difference",
+    "mismatch",
+    "plan",
+    "read_tar",
+    "remove",
+    "snapshot",
+    "stamps",
+    "write_tar",
+]

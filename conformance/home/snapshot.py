@@ -15,7 +15,7 @@ from msgspec import Struct
 from conformance.home.plan import Node
 from conformance.home.walk import walk
 
-__all__ = ["Snapshot", "Stamp", "difference", "mismatch", "snapshot"]
+__all__ = ["Snapshot", "Stamp", "difference", "mismatch", "snapshot", "stamps"]
 
 _KINDS = {
     stat.S_IFREG: "file",
@@ -78,6 +78,21 @@ def snapshot(top: Path, known: Iterable[bytes] = ()) -> Snapshot:
     return found
 
 
+def stamps(nodes: Iterable[Node]) -> Snapshot:
+    """Return the stamps of *nodes* as they stand in a plan or in an archive, which neither holds a socket."""
+    found = {}
+    for node in nodes:
+        if node.kind == "file":
+            digest = hashlib.blake2b(digest_size=16)
+            for chunk in node.chunks():
+                digest.update(chunk)
+            found[node.path] = Stamp("file", node.mode, node.size, digest.hexdigest())
+        elif node.kind != "socket":
+            link = node.kind == "symlink"
+            found[node.path] = Stamp(node.kind, 0o777 if link else node.mode, 0, os.fsdecode(node.target))
+    return found
+
+
 def _stamp(name: bytes, status: os.stat_result, fd: int | None) -> Stamp:
     kind = _KINDS.get(stat.S_IFMT(status.st_mode), "device")
     mode = stat.S_IMODE(status.st_mode)
@@ -132,15 +147,25 @@ def _above(path: bytes) -> Iterable[bytes]:
         yield path
 
 
-def difference(before: Snapshot, after: Snapshot, allowed: Sequence[str] = ()) -> tuple[str, ...]:
+def difference(
+    before: Snapshot, after: Snapshot, allowed: Sequence[str] = (), *, replaceable: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return what changed, a line each, except what is *allowed* to appear.
 
     *allowed* are paths below the home; ``*`` stands for one name, ``**`` for any path. Only additions are excused:
-    what the scenario put there may never change.
+    what the scenario put there may never change, but for the files in *replaceable*, which may have other content.
     """
     if before == after:
         return ()
-    patterns = [_pattern(text) for text in allowed]
+    patterns = [_pattern(text) for text in (*allowed, *replaceable)]
+    if replaceable:
+        fillable = [_pattern(text) for text in replaceable]
+        same = {
+            path: stamp
+            for path, stamp in after.items()
+            if path in before and stamp.kind == before[path].kind == "file" and any(p.fullmatch(path) for p in fillable)
+        }
+        before = {**before, **same}
     excused = {path for path in after.keys() - before.keys() if any(p.fullmatch(path) for p in patterns)}
     # The directories that had to be made for an excused entry are excused as well.
     excused |= {above for path in excused for above in _above(path)}

@@ -1,4 +1,4 @@
-"""Write a home as a tar stream, for targets that cannot be reached as a directory."""
+"""A home as a tar stream, for targets that cannot be reached as a directory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, cast
 
+from msgspec.structs import replace
+
 from conformance.home.build import Unbuildable
 from conformance.home.plan import Node
+from conformance.model import EntryKind
 
-__all__ = ["write_tar"]
+__all__ = ["read_tar", "write_tar"]
 
-_TYPES = {"file": tarfile.REGTYPE, "directory": tarfile.DIRTYPE, "symlink": tarfile.SYMTYPE, "fifo": tarfile.FIFOTYPE}
+_TYPES: dict[EntryKind, bytes] = {
+    "file": tarfile.REGTYPE,
+    "directory": tarfile.DIRTYPE,
+    "symlink": tarfile.SYMTYPE,
+    "fifo": tarfile.FIFOTYPE,
+}
 
 
 class _Reader(io.RawIOBase):
@@ -37,13 +45,15 @@ class _Reader(io.RawIOBase):
 
 
 def write_tar(nodes: Iterable[Node], stream: BinaryIO, *, uid: int = 0, gid: int = 0, now: float = 0.0) -> None:
-    """Write *nodes* to *stream* as an uncompressed pax archive (POSIX.1-2001), which keeps any name and any time.
+    """Write *nodes* to *stream* as an uncompressed archive in GNU's format.
 
-    Entries belong to *uid* and *gid* unless the scenario names an owner; what has no time of its own gets *now*.
+    That keeps any name, as the bytes it is, of any length, and any time; unlike pax, small programs such as busybox read it.
+    Entries belong to *uid* and *gid*, unless the scenario names another owner, whose group has the same number; what has no
+    time of its own gets *now*.
 
     :raises Unbuildable: the home holds a socket, which no tar archive can.
     """
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape") as tar:
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape") as tar:
         for node in nodes:
             if node.kind not in _TYPES:
                 raise Unbuildable(f"a tar archive cannot hold {os.fsdecode(node.path)!r}, a {node.kind}")
@@ -51,7 +61,38 @@ def write_tar(nodes: Iterable[Node], stream: BinaryIO, *, uid: int = 0, gid: int
             info.type = _TYPES[node.kind]
             info.mode = 0o777 if node.kind == "symlink" else node.mode
             info.mtime = int(now) if node.mtime is None else node.mtime
-            info.uid, info.gid = (uid if node.owner is None else node.owner), gid
+            info.uid = uid if node.owner is None else node.owner
+            info.gid = gid if node.owner in (None, uid) else info.uid
             info.linkname = os.fsdecode(node.target)
             info.size = node.size
             tar.addfile(info, cast(BinaryIO, _Reader(node.chunks())) if node.kind == "file" else None)
+
+
+def read_tar(stream: BinaryIO, *, strip: int = 1) -> Iterator[Node]:
+    """Yield what an archive holds, without the first *strip* names of each path; devices are left out.
+
+    By default an archive of one directory is expected, which comes first, with an empty path.
+
+    :raises tarfile.TarError: it is no archive, or ends too early.
+    """
+    kinds: dict[bytes, EntryKind] = {code: kind for kind, code in _TYPES.items()}
+    contents: dict[str, Node] = {}
+    with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
+        for info in tar:
+            path = os.fsencode(info.name.removeprefix("./")).rstrip(b"/")
+            below = b"/".join(path.split(b"/")[strip:])
+            if info.islnk() and info.linkname in contents:  # a second name of a file that came before
+                yield replace(contents[info.linkname], path=below)
+            elif info.isfile() or info.type in kinds:
+                file = tar.extractfile(info) if info.isfile() else None
+                node = Node(
+                    path=below,
+                    kind=kinds.get(info.type, "file"),
+                    mode=info.mode & 0o7777,
+                    owner=info.uid,
+                    mtime=int(info.mtime),
+                    target=os.fsencode(info.linkname) if info.issym() else b"",
+                    pieces=((file.read(), 1),) if file is not None else (),
+                )
+                contents[info.name] = node
+                yield node

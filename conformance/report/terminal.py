@@ -12,6 +12,7 @@ from rich.text import Text
 
 from conformance import __version__
 from conformance.errors import one_line, printable
+from conformance.explain import probe_lines
 from conformance.model import Scenario, ScenarioResult
 from conformance.report.document import RunReport
 from conformance.shell import join
@@ -44,8 +45,8 @@ class Terminal:
         report = self._report
         words = _some(len(report.selected), "scenario") + (f", {_some(workers, 'worker')}" if workers else "")
         self._line(f"probe-conformance {__version__}, contract {report.contract.name} {report.contract.version}: {words}")
-        self._line(f"probe: {join(report.probe['command'])}")
-        self._line(f"isolation: network {report.probe['network']}, capabilities {report.probe['capabilities']}")
+        for line in probe_lines(report.probe):
+            self._line(line)
         self._line()
         if self._console.is_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
@@ -112,6 +113,8 @@ class Terminal:
                 yield name, line
             if len(lines) > _OUTPUT_LINES:
                 yield name, f"… {len(lines) - _OUTPUT_LINES} more lines"
+        for line in result.outside[:10]:
+            yield "outside the HOME", printable(line)
         if result.kept:
             yield "home kept", f"{result.kept}/home"
         yield "repeat it with", join([*self._repro[:2], result.id, *self._repro[2:]])

@@ -1,0 +1,298 @@
+"""Run the probe of an image: in a container for each scenario, in one that they share, or in both ways."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+from msgspec.structs import replace
+
+from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, words
+from conformance.drivers.container.fresh import OneRun, ended
+from conformance.drivers.container.ground import Ground, KeptGround, PlainGround
+from conformance.drivers.container.labels import Labels
+from conformance.drivers.container.request import ASIDE, ImageFacts, ImageRequest
+from conformance.drivers.container.shared import SharedContainer
+from conformance.drivers.container.shell import ShellLost
+from conformance.drivers.container.spec import ContainerSpec
+from conformance.drivers.container.trees import Trees, trees
+from conformance.drivers.environment import environment
+from conformance.drivers.scene import conditions
+from conformance.errors import ConformanceError
+from conformance.home import Snapshot, difference, stamps
+from conformance.home.build import Unbuildable
+from conformance.model import Contract, Execution, Outcome, Scenario
+from conformance.placeholders import Context
+
+__all__ = ["ContainerDriver"]
+
+#: Seconds that testing the conditions of a home may take.
+_CHECK_SECONDS = 30.0
+#: Tells an image's entrypoint that it is to answer as a probe, and to do nothing else.
+MODE = {"AGENT_MODE": "smoke-test"}
+
+
+class _Place:
+    """What one scenario at a time uses: homes, and the containers that are shared."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.shared: dict[str, SharedContainer] = {}
+
+    def drop(self, image: str) -> None:
+        """Remove the shared container of *image*."""
+        if image in self.shared:
+            self.shared.pop(image).close()
+
+    def close(self) -> None:
+        for container in self.shared.values():
+            container.close()
+        self.ground.close()
+
+
+class ContainerDriver:
+    """Runs the entrypoint of an image; *facts* tell all there is to know about it."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        request: ImageRequest,
+        facts: ImageFacts,
+        labels: Labels,
+        *,
+        extra: Mapping[str, str] | None = None,
+        always_compare: bool = False,
+    ) -> None:
+        self._client = client
+        self._request = request
+        self._facts = facts
+        self._labels = labels
+        self._extra = dict(extra or {})
+        self._always_compare = always_compare
+        self._compared = False
+        self._idle: list[_Place] = []
+        self._places: set[_Place] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._lost = ""
+
+    def describe(self) -> dict[str, Any]:
+        """Return the image, the engine, and what isolates its containers."""
+        facts, limits = self._facts, self._request.confinement
+        return {
+            "kind": "image",
+            "image": self._request.reference,
+            "digest": facts.digest or facts.id,
+            "image_id": facts.id,
+            "engine": facts.engine,
+            "command": [*facts.entrypoint, *facts.command],
+            "user": f"{facts.uid}:{facts.gid}",
+            "home": facts.home,
+            "isolation": facts.isolation,
+            "network": "cut" if limits.network == "none" else f"open: {limits.network}",
+            "capabilities": f"kept: {' '.join(limits.cap_add)}" if limits.cap_add else "dropped",
+            "memory": limits.memory,
+            "notes": list(facts.notes),
+        }
+
+    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
+        """See :class:`~conformance.drivers.Driver`; of both isolations, an odd *number* takes the shared one."""
+        both = self._facts.isolation == "both"
+        shared = (number % 2 == 1) if both else self._facts.isolation == "shared"
+        shared = shared and scenario.container is None  # what it needs can only be had by a container of its own
+        if self._lost or self._closed:
+            return Execution(outcome=Outcome(broke=self._lost or "the run was ended"))
+        try:
+            execution = self._execute(scenario, contract, context, shared=shared)
+        except Unbuildable as e:
+            execution = Execution(outcome=Outcome(unsupported=str(e)))
+        except EngineLost as e:
+            self._lost = str(e)
+            execution = Execution(outcome=Outcome(broke=str(e)))
+        except (ConformanceError, *ENGINE_ERRORS) as e:
+            execution = Execution(outcome=Outcome(broke=str(e) if isinstance(e, ConformanceError) else words(e)))
+        return replace(execution, isolation="shared" if shared else "fresh") if both else execution
+
+    def _execute(self, scenario: Scenario, contract: Contract, context: Context, *, shared: bool) -> Execution:
+        place = self._take()
+        usable = False
+        try:
+            laid = self.lay_out(place.ground, scenario, contract, context)
+            spec = self.spec(scenario, contract, context, place.ground)
+            if shared:
+                try:
+                    outcome, outside, container = *self._run_shared(place, spec, laid, contract), ""
+                except ShellLost:
+                    # Whatever became of it, only a container of its own can tell.
+                    place.drop(spec.image)
+                    place.ground.lay_out(laid)
+                    shared = False
+            if not shared:
+                outcome, outside, after = self._run_fresh(place.ground, spec, laid, scenario, contract)
+            else:
+                after = place.ground.look(container)
+            execution = Execution(outcome=outcome, outside=outside)
+            if not (outcome.broke or outcome.unsupported):
+                execution = self._compared_homes(place.ground, execution, laid, after, contract)
+            usable = place.ground.lasting
+        finally:
+            self._give(place, usable=usable)
+        return execution
+
+    def lay_out(self, ground: Ground, scenario: Scenario, contract: Contract, context: Context) -> Trees:
+        """Lay out the home of *scenario*, and what lies beside it, in *ground*."""
+        uid, gid = self._user(scenario)
+        context = replace(context, scenario=scenario.id, home=self._facts.home)
+        laid = trees(scenario, contract, context, self._facts, uid, gid)
+        ground.lay_out(laid)
+        return laid
+
+    def _user(self, scenario: Scenario) -> tuple[int, int]:
+        """Return the uid and gid that the probe runs as."""
+        needs = scenario.container
+        if needs is None or not needs.user:
+            return self._facts.uid, self._facts.gid
+        uid, _, gid = needs.user.partition(":")
+        return int(uid), int(gid or 0)
+
+    def spec(self, scenario: Scenario, contract: Contract, context: Context, ground: Ground) -> ContainerSpec:
+        """Return the container that *scenario* calls for, over the volumes of *ground*."""
+        facts, needs = self._facts, scenario.container
+        home, aside = ground.volumes
+        stubbed = scenario.cli != "healthy" and facts.stubbed
+        argv = (*facts.entrypoint, *facts.command)
+        env = self._environment(scenario, contract, context)
+        if "HOME" in env and env["HOME"] is None:
+            # Engines give everybody a HOME, so it is taken away inside.
+            argv = ("sh", "-c", 'unset HOME; exec "$@"', "sh", *argv)
+        return ContainerSpec(
+            image=facts.stubbed if stubbed else facts.id,
+            argv=argv,
+            environment=env,
+            user=needs.user if needs is not None and needs.user else facts.user,
+            directory=facts.directory,
+            volumes=(replace(home, read_only=needs is not None and needs.home_read_only), aside),
+            read_only=self._request.confinement.writable is False,
+            confinement=self._request.confinement,
+        )
+
+    def _environment(self, scenario: Scenario, contract: Contract, context: Context) -> dict[str, str | None]:
+        """Return the variables to set beside the image's own; None for one to be taken away."""
+        facts = self._facts
+        context = replace(context, scenario=scenario.id, home=facts.home)
+        path = f"{ASIDE}/cli:{self._extra.get('PATH', facts.environment['PATH'])}"
+        where = f"{ASIDE}/opposite"
+        env = environment(scenario, contract, context, path=path, opposite=where, extra=self._extra, fixed=MODE)
+        return {**env, **dict.fromkeys(scenario.unset)}
+
+    def _run_shared(self, place: _Place, spec: ContainerSpec, laid: Trees, contract: Contract) -> tuple[Outcome, tuple[str, ...]]:
+        container = place.shared.get(spec.image)
+        if container is None:
+            opened = replace(spec, argv=("sh",), environment={}, read_only=True, directory="/")
+            container = place.shared[spec.image] = SharedContainer(self._client, opened, self._labels.of())
+        if (script := _tests(laid, self._facts.home)) and (unmet := container.unmet(script)):
+            return Outcome(unsupported=unmet), ()
+        outcome = container.run(spec.argv, spec.environment, spec.directory, contract.limits.seconds)
+        if outcome.timed_out:
+            place.drop(spec.image)
+        return ended(outcome, contract), ()
+
+    def _run_fresh(
+        self, ground: Ground, spec: ContainerSpec, laid: Trees, scenario: Scenario, contract: Contract
+    ) -> tuple[Outcome, tuple[str, ...], tuple[Snapshot, Snapshot]]:
+        if unmet := self._unmet(spec, laid):
+            return Outcome(unsupported=unmet), (), ({}, {})
+        run = OneRun(self._client, spec, self._labels.of(scenario))
+        try:
+            ground.fill(run.container, laid)
+            outcome = ended(run.run(contract.limits.seconds), contract)
+            outside = run.changed_outside() if self._wants_comparison(outcome, scenario, contract) else ()
+            return outcome, outside, ground.look(run.container)
+        finally:
+            run.close()
+
+    def _unmet(self, spec: ContainerSpec, laid: Trees) -> str:
+        """Return which condition does not hold for the probe's user, in a container like the probe's own."""
+        script = _tests(laid, self._facts.home)
+        if spec.volumes[0].read_only:
+            script += f"[ -w {shlex.quote(self._facts.home)} ] && echo the HOME can be written to\n".encode()
+        if not script or not self._facts.tools:
+            return ""
+        run = OneRun(self._client, replace(spec, argv=("sh", "-c", script.decode()), environment={}), self._labels.of())
+        try:
+            outcome = run.run(_CHECK_SECONDS)
+        finally:
+            run.close()
+        return outcome.stdout.decode(errors="backslashreplace").strip()
+
+    def _wants_comparison(self, outcome: Outcome, scenario: Scenario, contract: Contract) -> bool:
+        """Return whether it pays to look for changes outside the HOME.
+
+        That takes as long as another start, so unless the contract forbids them only what deviates is looked at, and one.
+        """
+        expected = {contract.code(verdict) for verdict in scenario.expected(contract)}
+        first, self._compared = not self._compared, True
+        return self._always_compare or first or contract.outside_writes == "forbidden" or outcome.code not in expected
+
+    def _compared_homes(
+        self, ground: Ground, execution: Execution, laid: Trees, after: tuple[Snapshot, Snapshot], contract: Contract
+    ) -> Execution:
+        """Add what the probe has changed in the homes; it is unsupported where they did not stand as they should."""
+        changes = _changes(laid, after, contract)
+        if changes and ground.lasting:
+            ground.lay_out(laid)
+            untouched = ground.look("")
+            if wrong := _changes(laid, untouched, None):
+                return Execution(outcome=Outcome(unsupported=f"this engine's volumes do not hold the home: {wrong[0]}"))
+        return replace(execution, changes=changes)
+
+    def _take(self) -> _Place:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        kind = KeptGround if self._facts.tools else PlainGround
+        place = _Place(kind(self._client, self._facts, self._labels))
+        with self._lock:
+            self._places.add(place)
+        return place
+
+    def _give(self, place: _Place, *, usable: bool) -> None:
+        with self._lock:
+            if usable and not self._closed:
+                self._idle.append(place)
+                return
+            self._places.discard(place)
+        place.close()
+
+    def close(self) -> None:
+        """Remove all containers and volumes of this process."""
+        with self._lock:
+            self._closed = True
+            places, self._places = self._places, set()
+        for place in places:
+            place.close()
+
+
+def _tests(laid: Trees, home: str) -> bytes:
+    """Return a script that says, as the probe's user, which of the homes' conditions does not hold."""
+    lines = []
+    for condition, path in conditions(laid.home, home.encode(), laid.uid):
+        test = "-x" if condition == "unsearchable" else "-r"
+        name = shlex.quote(path.decode("utf-8", "surrogateescape"))
+        said = shlex.quote(f"{path.decode(errors='backslashreplace')} is not {condition} for uid {laid.uid}")
+        lines.append(f"[ {test} {name} ] && echo {said}\n".encode("utf-8", "surrogateescape"))
+    return b"".join(lines)
+
+
+def _changes(laid: Trees, after: tuple[Snapshot, Snapshot], contract: Contract | None) -> tuple[str, ...]:
+    """Return what stands otherwise than it was laid out, but for what *contract* excuses."""
+    prefix = b"opposite/"
+    other = [replace(node, path=node.path[len(prefix) :]) for node in laid.aside if (node.path + b"/").startswith(prefix)]
+    allowed = contract.allowed_writes if contract is not None else ()
+    filled = contract.entrypoint_writes if contract is not None else ()
+    expected = (stamps(laid.home), stamps(other))
+    home, opposite = (difference(b, a, allowed, replaceable=filled) for b, a in zip(expected, after, strict=True))
+    return (*home, *(f"in the opposite home: {change}" for change in opposite))

@@ -1,0 +1,119 @@
+"""What a container prints, as it comes over the connection to the engine: frames, told apart by stream."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import docker
+
+from conformance.drivers.container.client import EngineLost
+
+__all__ = ["KEEP_BYTES", "Attached", "Output"]
+
+#: How much of each output stream is kept, in bytes; the rest is read and thrown away.
+KEEP_BYTES = 1024 * 1024
+
+_STDOUT, _STDERR = 1, 2
+
+
+class Output:
+    """A stream of which a bounded part is kept."""
+
+    def __init__(self, limit: int = KEEP_BYTES) -> None:
+        self.data = bytearray()
+        self.truncated = False
+        self._limit = limit
+
+    def add(self, chunk: bytes) -> None:
+        """Take what was printed."""
+        room = self._limit - len(self.data)
+        self.data += chunk[:room]
+        self.truncated |= len(chunk) > room
+
+
+class Attached:
+    """The standard streams of a container: attached before it is started, so that nothing is missed."""
+
+    def __init__(self, client: docker.DockerClient, container: str, *, stdin: bool = False) -> None:
+        parameters = {"stdin": int(stdin), "stdout": 1, "stderr": 1, "stream": 1}
+        self._response = client.api.attach_socket(container, params=parameters)
+        # Over a local socket the SDK hands out a file over it, which knows no time limit.
+        self._socket: socket.socket = getattr(self._response, "_sock", self._response)
+        self._buffer = b""
+
+    def send(self, data: bytes, deadline: float) -> None:
+        """Write *data* to the container's standard input.
+
+        :raises EngineLost: the connection is gone.
+        :raises TimeoutError: it is not taken until *deadline*, in seconds of the monotonic clock.
+        """
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.01))
+        try:
+            self._socket.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError as e:
+            raise EngineLost(f"the connection to the container was lost: {e.strerror or e}") from None
+
+    def frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
+        """Yield the number of a stream, 1 or 2, and what came on it, until the container ends.
+
+        :raises TimeoutError: it has not ended at *deadline*.
+        """
+        while True:
+            header = self._exactly(8, deadline)
+            if len(header) < 8:
+                return
+            size = int.from_bytes(header[4:], "big")
+            while size > 0:
+                chunk = self._some(min(size, 1 << 20), deadline)
+                if not chunk:
+                    return
+                size -= len(chunk)
+                yield header[0], chunk
+
+    def _exactly(self, size: int, deadline: float) -> bytes:
+        data = b""
+        while len(data) < size:
+            chunk = self._some(size - len(data), deadline)
+            if not chunk:
+                break
+            data += chunk
+        return data
+
+    def _some(self, size: int, deadline: float) -> bytes:
+        if not self._buffer:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
+            try:
+                self._buffer = self._socket.recv(1 << 18)
+            except TimeoutError:
+                raise
+            except OSError:
+                return b""  # the engine has gone; what it says when it is asked next tells
+        part, self._buffer = self._buffer[:size], self._buffer[size:]
+        return part
+
+    def close(self) -> None:
+        """Hang up."""
+        for one in {self._response, self._socket}:
+            one.close()
+
+
+def streams_of(limit: int = KEEP_BYTES) -> dict[int, Output]:
+    """Return an empty output for each stream, by its number in the frames."""
+    return {_STDOUT: Output(limit), _STDERR: Output(limit)}
+
+
+def keep(connection: Attached, outputs: dict[int, Output], deadline: float) -> None:
+    """Read until the container ends.
+
+    :raises TimeoutError: it has not ended at *deadline*; what came until then is kept.
+    """
+    for number, chunk in connection.frames(deadline):
+        if number in outputs:
+            outputs[number].add(chunk)
