@@ -18,7 +18,7 @@ from pathlib import Path
 from conformance.errors import CannotJudge
 from conformance.home import remove
 
-__all__ = ["RunDirectory", "cache_dir"]
+__all__ = ["RunDirectory", "cache_dir", "sweep_directories"]
 
 #: What a run calls its directory and the lock beside it; anything else in the same place is somebody else's.
 _NAME = re.compile(r"run-[0-9a-f]{12}(\.lock)?")
@@ -78,8 +78,15 @@ class RunDirectory:
         self._lock = -1
 
 
-def sweep(parent: Path) -> None:
-    """Remove what runs that are dead have left in *parent*."""
+def sweep_directories() -> list[str]:
+    """Remove what runs that are dead have left in the cache directory; return a name for each thing removed."""
+    parent = cache_dir() / "runs"
+    return [f"directory {parent / name}" for name in sweep(parent)]
+
+
+def sweep(parent: Path) -> list[str]:
+    """Remove what runs that are dead have left in *parent*; return their names."""
+    swept = []
     for path in {entry.with_suffix("") for entry in parent.glob("run-*") if _NAME.fullmatch(entry.name)}:
         lock_file = path.with_suffix(".lock")
         try:
@@ -90,7 +97,9 @@ def sweep(parent: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove(path)
             lock_file.unlink(missing_ok=True)
+            swept.append(path.name)
         except OSError:
             pass  # it is alive, or something of it cannot be removed: the next run tries again
         finally:
             os.close(lock)
+    return swept

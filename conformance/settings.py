@@ -87,6 +87,8 @@ class World:
 
     def __init__(self, settings: Settings, name: str = MAIN) -> None:
         self.settings = settings
+        self.staging = False
+        """Whether volumes and images are to outlive the run, for a case to be repeated by hand."""
         self.name = name
         """The process: ``main``, or the worker's id. Each has its own part of the run's directory."""
 
@@ -143,7 +145,7 @@ class World:
         from conformance.drivers.container.labels import Labels  # noqa: PLC0415 - brings the engine's SDK with it
 
         directory = Path(self.settings.run_directory)
-        return Labels(directory.name, directory.with_suffix(".lock"), self.name)
+        return Labels(directory.name, directory.with_suffix(".lock"), self.name, kept=self.staging)
 
     @cached_property
     def driver(self) -> Driver:
@@ -154,7 +156,7 @@ class World:
         if s.image is not None and s.facts is not None:
             from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415 - brings the engine's SDK with it
 
-            return ContainerDriver(self.client, s.image, s.facts, self.labels, extra=s.extra)
+            return ContainerDriver(self.client, s.image, s.facts, self.labels, extra=s.extra, always_compare=self.staging)
         return LocalDriver(s.argv, directory, cwd=Path(s.cwd), extra=s.extra, keep=bool(s.keep))
 
     @cached_property
@@ -191,4 +193,4 @@ class World:
             from conformance.drivers.container.labels import remove_run  # noqa: PLC0415 - brings the engine's SDK with it
 
             with suppress(CannotJudge):  # it has been said already that the engine is lost; the next run sweeps
-                remove_run(self.client, self.labels.run)
+                remove_run(self.client, self.labels.run, keep=self.staging)

@@ -300,6 +300,7 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "difference": ['+ .claude/.credentials/session.json: JSON {"accessToken": "{secret}", "expiresAt": "{now+8h}"}'],
         "stdout": "out\n",
         "stderr": "err\n",
+        "outside": [],
         "kept": "",
     }
 

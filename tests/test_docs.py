@@ -43,11 +43,21 @@ def generated(page: Path, text: str) -> None:
     assert page.read_text(encoding="utf-8") == text, f"write it anew: UPDATE_DOCS=1 pytest {Path(__file__).name}"
 
 
+def commands(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of *command*, and of all that lie below it."""
+    yield words
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from commands(below, *words, name)
+
+
 def help_page() -> str:
     """Return the page of all help texts."""
     parts = ["# Commands\n\nThe texts of `--help`.\n"]
-    for name in ("", *cli.list_commands(click.Context(cli))):
-        words = [name] if name else []
+    for words in commands(cli):
         shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="probe-conformance", terminal_width=100)
         assert shown.exit_code == 0
         parts.append(f"## {' '.join(['probe-conformance', *words])}\n\n```text\n{shown.output.rstrip()}\n```\n")

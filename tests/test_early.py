@@ -30,7 +30,7 @@ def seen(text: str) -> Execution:
     return Execution(outcome=Outcome(code=64, stdout=text.encode()))
 
 
-Starter = Callable[[Callable[[Scenario], Execution]], EarlyStarts]
+Starter = Callable[..., EarlyStarts]
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def starts() -> Iterator[Starter]:
     """Return a function that makes early starts, which are ended with the test."""
     made = []
 
-    def make(observe: Callable[[Scenario], Execution]) -> EarlyStarts:
-        made.append(EarlyStarts(observe))
+    def make(observe: Callable[[Scenario, int], Execution], concurrent: int = 64) -> EarlyStarts:
+        made.append(EarlyStarts(observe, concurrent))
         return made[-1]
 
     yield make
@@ -72,7 +72,7 @@ class Counter:
         self.counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, case: Scenario) -> Execution:
+    def __call__(self, case: Scenario, number: int) -> Execution:
         with self._lock:
             self.counts[case.id] = self.counts.get(case.id, 0) + 1
             return seen(f"{case.id} {self.counts[case.id]}")
@@ -82,7 +82,7 @@ def test_scenarios_that_wait_overlap(starts: Starter) -> None:
     """Twenty of them are all under way before the first is let go."""
     barrier = threading.Barrier(20)
 
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         barrier.wait(PATIENCE)
         return seen(case.id)
 
@@ -93,7 +93,7 @@ def test_scenarios_that_wait_overlap(starts: Starter) -> None:
 
 
 def test_twenty_seconds_of_waiting_take_far_less(starts: Starter) -> None:
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         time.sleep(1)
         return seen(case.id)
 
@@ -108,7 +108,7 @@ def test_twenty_seconds_of_waiting_take_far_less(starts: Starter) -> None:
 def test_repetitions_overlap_as_well_and_all_are_returned(starts: Starter) -> None:
     barrier = threading.Barrier(6)
 
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         return seen(f"{case.id} {barrier.wait(PATIENCE)}")
 
     early = starts(observe)
@@ -118,10 +118,36 @@ def test_repetitions_overlap_as_well_and_all_are_returned(starts: Starter) -> No
     assert len({text.split()[1] for text in texts}) == 6
 
 
+def test_each_repetition_is_told_its_number_from_0(starts: Starter) -> None:
+    """Of an image, the number says in which isolation it runs."""
+    early = starts(lambda case, number: seen(f"{case.id} {number}"))
+    early.start([scenario("a"), scenario("b")], 3)
+    assert [early.wait(id_) for id_ in ("a", "b")] == [[seen(f"{id_} {n}") for n in range(3)] for id_ in ("a", "b")]
+
+
+def test_no_more_are_under_way_than_was_asked_for(starts: Starter) -> None:
+    """Each is a container where the probe is an image."""
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def observe(case: Scenario, number: int) -> Execution:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.05)
+        with lock:
+            now[0] -= 1
+        return seen(case.id)
+
+    early = starts(observe, 3)
+    early.start([scenario(f"n{n}") for n in range(12)], 1)
+    early.join()
+    assert most == [3]
+
+
 def test_starting_returns_before_anything_is_seen(starts: Starter) -> None:
     let_go = threading.Event()
 
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         assert let_go.wait(PATIENCE)
         return seen(case.id)
 
@@ -155,7 +181,7 @@ def test_what_was_seen_may_be_asked_for_twice(starts: Starter) -> None:
 
 
 def test_a_failure_of_an_observation_is_not_swallowed(starts: Starter) -> None:
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         raise RuntimeError(f"no luck with {case.id}")
 
     early = starts(observe)
@@ -168,8 +194,8 @@ def test_cancelling_starts_nothing_more_and_waits_for_nobody(starts: Starter) ->
     let_go = threading.Event()
     counter = Counter()
 
-    def observe(case: Scenario) -> Execution:
-        execution = counter(case)
+    def observe(case: Scenario, number: int) -> Execution:
+        execution = counter(case, number)
         assert let_go.wait(PATIENCE)
         return execution
 
@@ -198,7 +224,7 @@ def test_cancelling_starts_nothing_more_and_waits_for_nobody(starts: Starter) ->
     ids=["code", "binary", "signal", "timed out", "broke", "unsupported", "large"],
 )
 def test_what_was_seen_arrives_unchanged(starts: Starter, serve: Server, execution: Execution) -> None:
-    client = serve(starts(lambda _: execution))
+    client = serve(starts(lambda case, number: execution))
     client.start([scenario("a")], 2)
     assert client.wait("a") == [execution, execution]
 
@@ -211,7 +237,7 @@ def test_scenarios_arrive_unchanged(starts: Starter, serve: Server) -> None:
     ]
     arrived: list[Scenario] = []
 
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         arrived.append(case)
         return seen(case.id)
 
@@ -241,7 +267,7 @@ def test_the_first_of_several_clients_starts_and_all_see_the_same(starts: Starte
 def test_clients_that_wait_do_not_keep_each_other_waiting(starts: Starter, serve: Server) -> None:
     barrier = threading.Barrier(20)
 
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         barrier.wait(PATIENCE)
         return seen(case.id)
 
@@ -255,7 +281,7 @@ def test_clients_that_wait_do_not_keep_each_other_waiting(starts: Starter, serve
 
 
 def test_a_failure_of_an_observation_reaches_the_client_as_broke_with_its_words(starts: Starter, serve: Server) -> None:
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         raise RuntimeError(f"no luck with {case.id}")
 
     client = serve(starts(observe))
@@ -271,7 +297,7 @@ def test_a_scenario_that_nobody_started_broke(starts: Starter, serve: Server) ->
 def test_what_was_cancelled_broke(starts: Starter, serve: Server) -> None:
     let_go = threading.Event()
 
-    def observe(case: Scenario) -> Execution:
+    def observe(case: Scenario, number: int) -> Execution:
         assert let_go.wait(PATIENCE)
         return seen(case.id)
 
@@ -303,7 +329,7 @@ def test_a_server_that_is_closed_or_was_never_there_broke(starts: Starter, tmp_p
 
 
 def test_a_server_that_speaks_nonsense_broke(starts: Starter, serve: Server) -> None:
-    client = serve(starts(lambda _: "nonsense"))  # type: ignore[arg-type, return-value]
+    client = serve(starts(lambda case, number: "nonsense"))
     client.start([scenario("a")], 1)
     assert [bool(execution.outcome.broke) for execution in client.wait("a")] == [True]
 
@@ -313,11 +339,11 @@ SERVER = """
     from pathlib import Path
     from conformance.early import EarlyServer, EarlyStarts
 
-    def observe(scenario):
+    def observe(scenario, number):
         print("under way", flush=True)
         threading.Event().wait()
 
-    EarlyServer(EarlyStarts(observe), Path(sys.argv[1]))
+    EarlyServer(EarlyStarts(observe, 4), Path(sys.argv[1]))
     print("serving", flush=True)
     threading.Event().wait()
 """

@@ -155,13 +155,13 @@ def test_owner_group_and_time_have_defaults_that_the_scenario_overrides() -> Non
     first, second = archive(nodes), archive(nodes, uid=1000, gid=2_000_000_000, now=NOW + 0.9)
     assert {(i.name, i.uid, i.gid, i.mtime) for i in members(first).values()} == {
         ("plain", 0, 0, 0),
-        ("given", 1234, 0, NOW - 86400),
-        ("l", 4321, 0, 0),
+        ("given", 1234, 1234, NOW - 86400),
+        ("l", 4321, 4321, 0),
     }
     assert {(i.name, i.uid, i.gid, i.mtime) for i in members(second).values()} == {
         ("plain", 1000, 2_000_000_000, NOW),
-        ("given", 1234, 2_000_000_000, NOW - 86400),
-        ("l", 4321, 2_000_000_000, NOW),
+        ("given", 1234, 1234, NOW - 86400),
+        ("l", 4321, 4321, NOW),
     }
 
 
@@ -230,8 +230,22 @@ def test_symlinks_have_all_permissions_as_on_disk(tmp_path: Path) -> None:
     assert members(archive(nodes_of(link("link", "x"))))["link"].mode == stat.S_IMODE((tmp_path / "link").lstat().st_mode)
 
 
-def test_what_the_old_format_has_no_room_for_stands_in_pax_headers() -> None:
-    """Those are a standard, and read everywhere; the other extensions are not."""
-    found = members(archive(nodes_of(file("n" * 255, text="", mtime="{now-20000d}"), link("l", "t" * 300))))
-    assert found["n" * 255].pax_headers == {"path": "n" * 255, "mtime": str(NOW - 20_000 * 86400)}
-    assert found["l"].pax_headers == {"linkpath": "t" * 300}
+def test_what_the_old_format_has_no_room_for_stands_as_gnu_wrote_it_first() -> None:
+    """The tar of busybox reads that, and knows nothing of pax headers; those would be files beside ours."""
+    data = archive(nodes_of(file("n" * 255, text="", mtime="{now-20000d}"), link("l", "t" * 300), file("{byte:ff}", text="")))
+    found = members(data)
+    assert sorted(found) == ["l", "n" * 255, "\udcff"]
+    assert (found["n" * 255].mtime, found["l"].linkname) == (NOW - 20_000 * 86400, "t" * 300)
+    assert [info.pax_headers for info in found.values()] == [{}, {}, {}]
+    magic = {data[at + 257 : at + 265] for at in range(0, len(data), 512)}
+    assert {word for word in magic if word.startswith(b"ustar")} == {b"ustar  \0"}
+
+
+def test_a_foreign_owners_group_has_the_owners_number() -> None:
+    nodes = nodes_of(file("mine", text="", owner=1000), file("root", text="", owner=0), file("other", text="", owner=10_000))
+    found = members(archive(nodes, uid=1000, gid=50))
+    assert {name: (info.uid, info.gid) for name, info in found.items()} == {
+        "mine": (1000, 50),
+        "root": (0, 0),
+        "other": (10_000, 10_000),
+    }

@@ -40,7 +40,7 @@ OPEN = scenario("ready", "creds-invalid")
 
 
 def ran(code: int | None = None, **fields: Any) -> Execution:
-    execution = {name: fields.pop(name) for name in ("changes", "kept", "command") if name in fields}
+    execution = {name: fields.pop(name) for name in ("changes", "kept", "command", "isolation", "outside") if name in fields}
     return Execution(outcome=Outcome(code=code, **fields), **execution)
 
 
@@ -369,6 +369,28 @@ def test_unequal_answers_are_a_finding_also_where_each_would_conform() -> None:
     assert (result.result, result.code) == ("deviates", 0)
 
 
+def test_unequal_answers_are_counted_by_isolation_where_there_are_two() -> None:
+    executions = [ran(65, isolation="fresh"), ran(0, isolation="shared"), ran(65, isolation="fresh"), ran(65, isolation="shared")]
+    assert findings(MISSING, *executions) == [
+        ("wrong-verdict", "expected creds-missing (65), got ready (0)"),
+        (
+            "unsteady",
+            "unequal answers in 4 runs: "
+            "exit code 65 2 times in fresh isolation, 1 times in shared isolation, exit code 0 1 times in shared isolation",
+        ),
+    ]
+
+
+def test_answers_that_differ_between_isolations_deviate_also_where_each_would_conform() -> None:
+    assert findings(OPEN, ran(0, isolation="fresh"), ran(66, isolation="shared")) == [
+        (
+            "unsteady",
+            "unequal answers in 2 runs: exit code 0 1 times in fresh isolation, exit code 66 1 times in shared isolation",
+        )
+    ]
+    assert findings(OPEN, ran(0, isolation="fresh"), ran(0, isolation="shared")) == []
+
+
 def test_unequal_answers_come_after_what_is_wrong_with_each() -> None:
     executions = [ran(65), ran(0), ran(timed_out=True), ran(signal=15), ran(0)]
     assert findings(MISSING, *executions) == [
@@ -390,6 +412,35 @@ def test_the_run_that_deviated_is_the_one_that_is_shown() -> None:
 
 def test_unequal_output_with_equal_answers_is_steady() -> None:
     assert findings(MISSING, ran(65, stdout=b"1"), ran(65, stdout=b"2")) == []
+
+
+# Outside the HOME
+
+
+OUTSIDE = tuple(f"added /srv/{n}" for n in range(7))
+FORBIDS = replace(SLOT, outside_writes="forbidden")
+
+
+def test_changes_outside_the_home_are_shown_and_no_finding_unless_the_contract_forbids_them() -> None:
+    assert SLOT.outside_writes != "forbidden"
+    result = judged(MISSING, ran(65), ran(65, outside=OUTSIDE[:2]))
+    assert (result.result, result.findings, result.outside) == ("conforms", (), OUTSIDE[:2])
+
+
+def test_a_contract_that_forbids_changes_outside_the_home_makes_a_finding_of_them() -> None:
+    assert findings(MISSING, ran(65, outside=OUTSIDE[:1]), contract=FORBIDS) == [
+        ("changed-outside", "the probe changed files outside the HOME: added /srv/0"),
+    ]
+    assert findings(MISSING, ran(65, outside=OUTSIDE), contract=FORBIDS) == [
+        ("changed-outside", f"the probe changed files outside the HOME: {'; '.join(OUTSIDE[:5])} and 2 more"),
+    ]
+    assert findings(MISSING, ran(65), contract=FORBIDS) == []
+
+
+def test_a_signal_comes_with_its_reason_where_that_is_known() -> None:
+    assert findings(MISSING, ran(signal=9, why="out of memory, the limit is 64m")) == [
+        ("killed-by-signal", "expected creds-missing (65), got killed by SIGKILL: out of memory, the limit is 64m"),
+    ]
 
 
 # What says nothing about the probe

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from conformance import home
 from conformance.catalog import Catalogue
 from conformance.contracts import bundled
-from conformance.drivers import local, supervisor
+from conformance.drivers import local, scene, supervisor
 from conformance.drivers.local import LocalDriver, parse_command, standalone
 from conformance.engine import Engine
 from conformance.errors import CannotJudge, UsageError
@@ -482,7 +482,7 @@ def test_a_condition_that_does_not_hold_is_unsupported_and_the_probe_does_not_st
     make_driver: MakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a file system that keeps modes but does not heed them."""
-    monkeypatch.setattr(local, "_conditions", lambda nodes, home: [("unreadable", os.fsencode(home / "file"))])
+    monkeypatch.setattr(local, "conditions", lambda nodes, base, uid: [("unreadable", base + b"/file")])
     driver = make_driver(f"touch '{tmp_path}/started'")
     execution = run(driver, scenario(file("file")))
     assert execution.outcome.unsupported.endswith(f"/home/file is not unreadable for uid {os.geteuid()}")
@@ -535,7 +535,7 @@ def node(kind: str, mode: int, owner: int | None = None) -> Node:
     ],
 )
 def test_modes_and_owners_mean_something_to_the_user_of_the_probe(made: Node, conditions: list[str]) -> None:
-    assert list(local._conditions([made], Path("/home"))) == [(condition, b"/home/x") for condition in conditions]
+    assert list(scene.conditions([made], b"/home", os.geteuid())) == [(condition, b"/home/x") for condition in conditions]
 
 
 # What goes wrong on our side.

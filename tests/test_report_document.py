@@ -231,6 +231,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "difference": ["+ f: fifo"],
         "stdout": "out",
         "stderr": "err",
+        "outside": [],
         "kept": "/kept/a/0",
     }
 

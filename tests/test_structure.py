@@ -114,9 +114,9 @@ def test_there_is_no_circle_inside_a_package(part: str) -> None:
     ("part", "foreign"),
     [
         ("drivers", {"pytest", "_pytest", "xdist", "click", "rich"}),
-        ("home", {"pytest", "_pytest", "xdist", "click", "rich"}),
-        ("catalog", {"pytest", "_pytest", "xdist", "click", "rich"}),
-        ("judge", {"pytest", "_pytest", "xdist", "click", "rich", "os", "pathlib", "subprocess"}),
+        ("home", {"pytest", "_pytest", "xdist", "click", "rich", "docker"}),
+        ("catalog", {"pytest", "_pytest", "xdist", "click", "rich", "docker"}),
+        ("judge", {"docker", "pytest", "_pytest", "xdist", "click", "rich", "os", "pathlib", "subprocess"}),
         ("model", {"pytest", "click", "rich", "os", "pathlib", "subprocess", "io"}),
         ("plugin", {"docker", "msgspec", "click", "rich", "subprocess"}),
         ("items", {"docker", "click", "rich", "subprocess"}),
@@ -178,7 +178,37 @@ def test_commands_that_run_nothing_do_without_pytest() -> None:
     loaded = loaded_by("from conformance.cli import cli\ncli.main(['list', 'claude/nested-session'], standalone_mode=False)")
 
     assert {"conformance.catalog", "click", "msgspec"} <= loaded
-    assert loaded & {"pytest", "_pytest", "xdist", "rich", "subprocess", "conformance.drivers", "conformance.items"} == set()
+    foreign = {"pytest", "_pytest", "xdist", "rich", "docker", "subprocess", "conformance.drivers", "conformance.items"}
+    assert loaded & foreign == set()
+
+
+def test_only_what_deals_with_an_engine_knows_its_sdk() -> None:
+    """What only type checkers see does not count."""
+    found = {name(file) for file in MODULES if {noun(module) for module in imported(tree(file))} & {"docker", "requests"}}
+
+    assert {module for module in found if not module.startswith("drivers.container.")} <= {"images"}
+    assert "drivers.container.request" not in found  # the settings of every run know it
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_of_a_local_probe_does_without_the_sdk_of_engines(tmp_path: Path, workers: str) -> None:
+    """It takes a fifth of a second to import, in every worker."""
+    words = ["run", "claude/nested-session", "--probe", "sh -c 'exit 0'", "-n", workers]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "conformance", *words],
+        env={**os.environ, "PYTHONPATH": os.fspath(PACKAGE.parent), "PYTHONPROFILEIMPORTTIME": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    loaded = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+
+    assert done.returncode == 0, done.stdout
+    # The driver is imported by whoever runs a scenario: so the imports of workers are seen as well.
+    assert loaded.count("conformance.settings") == 1 + int(workers)
+    assert {noun(module) for module in loaded} & {"docker", "requests", "urllib3"} == set()
 
 
 def test_importing_the_package_costs_next_to_nothing() -> None:

@@ -18,7 +18,7 @@ class _Commands(click.Group):
     """The commands; those that run probes are imported when they are asked for, so that the others answer at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "list", "show", "home", "repro", "image", "schema"]
+        return ["run", "list", "show", "home", "repro", "image", "sweep", "schema"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "run":
@@ -29,6 +29,10 @@ class _Commands(click.Group):
             from conformance.cli.repro import repro_command  # noqa: PLC0415 - it brings pytest with it
 
             return repro_command
+        if cmd_name == "sweep":
+            from conformance.cli.sweep import sweep_command  # noqa: PLC0415 - it brings the engine's SDK with it
+
+            return sweep_command
         if cmd_name == "image":
             from conformance.cli.image import image_command  # noqa: PLC0415 - only for who asks for it
 

@@ -30,7 +30,7 @@ def image_request(image: str | None, probe: str | None, **options: Any) -> Image
         raise UsageError("--probe and --image name two probes", hint="give one of them")
     check_reference(image)
     defaults = Confinement()
-    memory = options["memory"] or defaults.memory
+    memory = defaults.memory if options["memory"] is None else options["memory"]
     if not re.fullmatch(r"[1-9][0-9]*[bkmgBKMG]?", memory):
         raise UsageError(f"--memory '{memory}' is no size", hint="write it like 512m or 2g")
     for capability in options["cap_add"]:

@@ -7,24 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
-from conformance.cli.options import probe_options
+from conformance.cli.options import image_options, probe_options
 from conformance.cli.run import checked_request
+from conformance.drivers.container.driver import ContainerDriver
 from conformance.drivers.local import LocalDriver
-from conformance.engine import Engine
 from conformance.errors import CannotJudge, UsageError, printable
-from conformance.explain import expectation
+from conformance.explain import expectation, probe_lines
+from conformance.home import build, plan
 from conformance.items import keep_directory
 from conformance.judge import judge
-from conformance.model import Contract, ScenarioResult
+from conformance.model import Contract, Execution, Scenario, ScenarioResult
 from conformance.placeholders import Context
-from conformance.rundir import cache_dir
+from conformance.rundir import RunDirectory, cache_dir
+from conformance.settings import World
+from conformance.shell import join
 
 __all__ = ["repro_command"]
 
 
 @click.command("repro")
 @probe_options
+@image_options
 @click.option(
     "--keep",
     metavar="DIR",
@@ -36,24 +41,65 @@ __all__ = ["repro_command"]
 def repro_command(ctx: click.Context, /, id_: str, keep: Path | None, **options: Any) -> None:
     """Run one scenario with everything shown, and keep its home."""
     settings, world = checked_request(patterns=[id_], keep=keep, known=None, **options)
+    world.settings = settings
     if len(settings.ids or ()) != 1:
         raise UsageError(f"'{id_}' names {len(settings.ids or ())} scenarios", hint="give the id of one")
     scenario = world.catalogue.get((settings.ids or ("",))[0])
     control = world.catalogue.scenarios.get(scenario.control_for(world.contract))
     # Homes, stubs and all stay in the directory, so that the printed command works as long as it is there.
     place = Path(settings.keep or keep_directory(_new_directory(id_)))
-    driver = LocalDriver(settings.argv, place, cwd=Path(settings.cwd), extra=settings.extra, keep=True)
-    try:
-        engine = Engine(driver, world.catalogue, world.contract, Context(now=settings.now, seed=settings.seed))
-        executions = [engine.observe(scenario) for _ in range(settings.repeat)]
-    finally:
-        driver.close()
-    result = judge(scenario, world.contract, executions, engine.secrets(scenario), control)
+    run = _run_image if settings.image is not None else _run_command
+    executions, shown = run(world, scenario, place)
+    result = judge(scenario, world.contract, executions, world.engine.secrets(scenario), control)
     click.echo(f"{scenario.id}: {scenario.summary}\norigin: {scenario.origin}")
-    click.echo(f"home: {executions[0].kept}/home\ncommand:\n  {executions[0].command}\n")
-    for line in _judgement(result, world.contract):
+    for line in (*shown, "", *_judgement(result, world.contract)):
         click.echo(line)
     ctx.exit({"conforms": 0, "deviates": 1}.get(result.result, CannotJudge.exit_status))
+
+
+def _run_command(world: World, scenario: Scenario, place: Path) -> tuple[list[Execution], list[str]]:
+    """Run a local command; return what was seen, and what to say about repeating it."""
+    settings = world.settings
+    driver = LocalDriver(settings.argv, place, cwd=Path(settings.cwd), extra=settings.extra, keep=True)
+    world.driver = driver
+    try:
+        executions = [world.engine.observe(scenario) for _ in range(settings.repeat)]
+    finally:
+        driver.close()
+    if not executions[0].kept:
+        return executions, []
+    return executions, [f"home: {executions[0].kept}/home", "command:", f"  {executions[0].command}"]
+
+
+def _run_image(world: World, scenario: Scenario, place: Path) -> tuple[list[Execution], list[str]]:
+    """Run an image; return what was seen, and what to say about repeating it."""
+    directory = RunDirectory()
+    world.staging = True
+    try:
+        world.settle(directory.path)
+        driver = world.driver
+        assert isinstance(driver, ContainerDriver)
+        executions = [world.engine.observe(scenario, n) for n in range(world.settings.executions)]
+        context = Context(now=world.settings.now, seed=world.settings.seed)
+        lines = list(probe_lines(driver.describe()))
+        if any(execution.outcome.unsupported or execution.outcome.broke for execution in executions):
+            return executions, lines
+        spec = driver.stage(scenario, world.contract, context)
+        lines += [_home_on_disk(scenario, replace(context, scenario=scenario.id, home=spec.volumes[0].target), place)]
+        lines += ["command:", f"  {join(spec.words())} < /dev/null"]
+        return executions, [*lines, "its volumes stay; to remove them: probe-conformance sweep --kept"]
+    finally:
+        world.close()
+        directory.close()
+
+
+def _home_on_disk(scenario: Scenario, context: Context, place: Path) -> str:
+    """Build the home here as well, to be looked at: the one in the engine's volume cannot be."""
+    try:
+        build(plan(scenario.entries, context), place / "home")
+    except CannotJudge as e:
+        return f"home: in the volume only; {e}"
+    return f"home: {place / 'home'} (a copy of what is in the volume)"
 
 
 def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
@@ -62,6 +108,7 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     got = f"{result.verdict or 'outside the contract'} ({result.code})" if result.code is not None else "no exit code"
     yield f"got: {got} after {result.seconds:.2f} s: {result.result}"
     yield from (f"  {finding.kind}: {printable(finding.message)}" for finding in result.findings)
+    yield from (f"  outside the HOME: {printable(line)}" for line in result.outside)
     if result.reason:
         yield f"  {printable(result.reason)}"
     yield f"control: {result.control}; against it, this one has"

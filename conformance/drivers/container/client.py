@@ -25,6 +25,10 @@ TIMEOUT = 20
 ENGINE_ERRORS = (DockerException, requests.RequestException, HTTPError, OSError)
 
 
+#: The version of the engine's interface that is spoken, so that it need not be asked for: docker 20.10, podman 3.
+_OLDEST = "1.41"
+
+
 class EngineLost(CannotJudge):
     """The engine does not answer any more."""
 
@@ -35,13 +39,16 @@ def connect() -> docker.DockerClient:
     :raises CannotJudge: no engine is there, or it does not let us in.
     """
     host, tls = _endpoint()
+    client = None
     try:
         if "DOCKER_HOST" in os.environ:
-            client = docker.from_env(timeout=TIMEOUT)
+            client = docker.from_env(timeout=TIMEOUT, version=_OLDEST)
         else:
-            client = docker.DockerClient(base_url=host, tls=tls or False, timeout=TIMEOUT)
+            client = docker.DockerClient(base_url=host, tls=tls or False, timeout=TIMEOUT, version=_OLDEST)
         client.ping()
-    except ENGINE_ERRORS as e:
+    except (*ENGINE_ERRORS, ValueError) as e:
+        if client is not None:
+            client.close()
         number = _number(e)
         if number in (errno.EACCES, errno.EPERM):
             hint = "add your user to the socket's group (often docker), or use a rootless engine"
@@ -57,10 +64,10 @@ def _endpoint() -> tuple[str, TLSConfig | None]:
     if host := os.environ.get("DOCKER_HOST"):
         return host, None
     try:
-        context = docker.ContextAPI.get_current_context()
+        context = docker.ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
         if context is not None and context.Name != "default" and context.Host:
             return context.Host, context.TLSConfig
-    except (DockerException, OSError, ValueError, KeyError, TypeError):
+    except Exception:  # just that is what the SDK raises
         pass  # a broken docker configuration names nothing; the sockets below may still be there
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     places = ["/var/run/docker.sock", f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"]
@@ -91,7 +98,7 @@ def words(error: BaseException) -> str:
 
 def lost(error: BaseException) -> bool:
     """Return whether *error* says that the engine has gone, rather than that it refuses something."""
-    return not isinstance(error, APIError)
+    return isinstance(error, requests.RequestException | HTTPError | OSError) and not isinstance(error, APIError)
 
 
 @contextmanager

@@ -41,8 +41,8 @@ class Ground(Protocol):
     def look(self, container: str) -> tuple[Snapshot, Snapshot]:
         """Return what stands in the HOME and in the opposite one, when the *container* has ended."""
 
-    def close(self) -> None:
-        """Remove it."""
+    def close(self, *, keep_volumes: bool = False) -> None:
+        """Remove it; the volumes stay where that is wanted."""
 
 
 class KeptGround:
@@ -65,9 +65,9 @@ class KeptGround:
         """See :class:`Ground`."""
         return self._keeper.look()
 
-    def close(self) -> None:
+    def close(self, *, keep_volumes: bool = False) -> None:
         """See :class:`Ground`."""
-        self._keeper.close()
+        self._keeper.close(keep_volumes=keep_volumes)
 
 
 class PlainGround:
@@ -107,8 +107,8 @@ class PlainGround:
                 raise
             return stamps(read_tar(io.BytesIO(b"".join(stream))))
 
-    def close(self) -> None:
+    def close(self, *, keep_volumes: bool = False) -> None:
         """See :class:`Ground`."""
-        for volume in self.volumes:
+        for volume in () if keep_volumes else self.volumes:
             with suppress(*ENGINE_ERRORS):
                 self._client.api.remove_volume(volume.name, force=True)

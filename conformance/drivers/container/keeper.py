@@ -29,7 +29,7 @@ from conformance.home.build import Unbuildable
 __all__ = ["Keeper", "volumes"]
 
 #: Seconds that any of a keeper's works may take; the largest homes take a few.
-_SECONDS = 60.0
+_SECONDS = 30.0
 #: The most that is read back from a home, in bytes: what the largest scenario holds, several times over.
 _READ_BYTES = 256 * 1024 * 1024
 _TOP = "/.probe-conformance-keeper"
@@ -127,6 +127,8 @@ class Keeper:
         try:
             reply = self._shell.run(script, _SECONDS, limit=_READ_BYTES, feed=feed)
         except TimeoutError:
+            with engine_errors("the engine does not answer"):
+                self._client.ping()
             raise CannotJudge("the keeper of the homes does not answer in time") from None
         if reply.truncated:
             raise CannotJudge("the home is too large to be read back")
@@ -135,10 +137,10 @@ class Keeper:
             raise CannotJudge(f"the home cannot be laid out in the container: {said[0]}")
         return reply.code, reply.stdout
 
-    def close(self) -> None:
-        """Remove the container and the volumes."""
+    def close(self, *, keep_volumes: bool = False) -> None:
+        """Remove the container and, unless they are to stay, the volumes."""
         if self._shell is not None:
             self._shell.close()
-        for volume in self.volumes:
+        for volume in () if keep_volumes else self.volumes:
             with suppress(*ENGINE_ERRORS):
                 self._client.api.remove_volume(volume.name, force=True)

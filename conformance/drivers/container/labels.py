@@ -12,6 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,10 @@ def remove_run(client: docker.DockerClient, run: str, *, keep: bool = False) -> 
     """
     with engine_errors("what the run has made cannot be removed"):
         for _ in range(50):
-            left = [one for one in _labelled(client, f"{RUN}={run}") if not (keep and KEPT in one[2])]
-            for kind, id_, _labels in left:
-                _remove(client, kind, id_)
+            left = [one for one in _labelled(client, f"{RUN}={run}") if not (keep and _kept(one[0], one[2]))]
+            for wanted in ("container", "volume", "image"):
+                with ThreadPoolExecutor(8) as pool:  # each takes the engine a fifth of a second
+                    list(pool.map(lambda one: _remove(client, one[0], one[1]), [one for one in left if one[0] == wanted]))
             if not left:
                 return
             time.sleep(0.1)  # the engine itself may be at work on one of them
@@ -86,9 +88,14 @@ def sweep(client: docker.DockerClient, *, kept: bool = False) -> list[str]:
     removed = []
     with engine_errors("what dead runs have left cannot be removed"):
         for kind, id_, labels in _labelled(client, RUN):
-            if (kept if KEPT in labels else not _alive(labels)) and _remove(client, kind, id_):
+            if (kept if _kept(kind, labels) else not _alive(labels)) and _remove(client, kind, id_):
                 removed.append(f"{kind} {id_.removeprefix('sha256:')[:12] if kind != 'volume' else id_}")
     return removed
+
+
+def _kept(kind: str, labels: Mapping[str, str]) -> bool:
+    """Return whether something is meant to outlive its run, which no container is."""
+    return KEPT in labels and kind != "container"
 
 
 def _alive(labels: Mapping[str, str]) -> bool:

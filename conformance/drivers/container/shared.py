@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import docker
 
+from conformance.drivers.container.client import engine_errors
 from conformance.drivers.container.shell import Reply, Shell, ShellLost
 from conformance.drivers.container.spec import SCRATCH, ContainerSpec
 from conformance.model import Outcome
@@ -55,6 +56,7 @@ class SharedContainer:
     """One container, for one probe at a time."""
 
     def __init__(self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]) -> None:
+        self._client = client
         self._shell = Shell(client, spec, labels)
         self._shell.run(_FUNCTIONS.encode(), _SECONDS)
 
@@ -66,10 +68,14 @@ class SharedContainer:
         """Run the probe *argv* for at most so many *seconds*, with *env* beside the image's own variables.
 
         :raises ShellLost: the container cannot be used any more, whoever is to blame.
+        :raises EngineLost: the engine does not answer any more.
         """
         try:
             reply = self._shell.run(_script(argv, env, directory), seconds)
         except TimeoutError:
+            # An engine that does not answer any more looks the same.
+            with engine_errors("the engine does not answer"):
+                self._client.ping()
             self.close()
             return Outcome(timed_out=True, seconds=seconds)
         tidied = self._tidy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import docker
 
@@ -99,7 +100,9 @@ class Attached:
         return part
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; a thread that still reads sees the end."""
+        with suppress(OSError, AttributeError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         for one in {self._response, self._socket}:
             one.close()
 

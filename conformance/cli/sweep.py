@@ -1,0 +1,22 @@
+"""The command sweep: remove what runs that were killed have left."""
+
+from __future__ import annotations
+
+import click
+
+from conformance.drivers.container.client import connect
+from conformance.drivers.container.labels import sweep
+from conformance.rundir import sweep_directories
+
+__all__ = ["sweep_command"]
+
+
+@click.command("sweep")
+@click.option("--kept", is_flag=True, help="Also remove volumes and images that repro has left for a case to be run by hand.")
+def sweep_command(*, kept: bool) -> None:
+    """Remove what runs that were killed have left: their directories, and containers, volumes and images on the engine.
+
+    Every run does this when it starts. What belongs to a run that is alive, or to anybody else, is left alone.
+    """
+    for name in (*sweep_directories(), *sweep(connect(), kept=kept)):
+        click.echo(f"removed {name}")
