@@ -65,7 +65,7 @@ def summary(report: dict[str, Any], image: str) -> list[str]:
             lines += [f"### {heading}", "", *table(("scenario", "reason"), [(row["id"], row["reason"]) for row in rows])]
     for id_ in report["stale_known_failures"]:
         lines.append(f"- {cell(id_)} is a known failure, and conforms: take it off the list")
-    lines += [f"- {cell(line)}" for line in report["trouble"]]
+    lines += [f"- {cell(line)}" for line in (*report["trouble"], report["diagnosis"]) if line]
     return lines
 
 

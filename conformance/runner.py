@@ -14,8 +14,10 @@ from typing import Any, TextIO, cast
 import msgspec
 import pytest
 
+from conformance.drivers.container.request import SILENT
 from conformance.errors import UsageError
 from conformance.model import ScenarioResult
+from conformance.report.diagnosis import diagnose
 from conformance.report.document import RunReport
 from conformance.report.stream import Stream
 from conformance.report.terminal import Terminal
@@ -154,6 +156,7 @@ class _RunPlugin:
         self.stopped_early = False
         self._report = run.report
         self._terminal = run.terminal
+        self._is_image = run.settings.image is not None
         self._by_file = {scenario.file: scenario.id for scenario in run.report.selected}
 
     def _id(self, node_id: str) -> str | None:
@@ -202,5 +205,11 @@ class _RunPlugin:
         self._report.trouble.append(str(excrepr).strip().rpartition("\n")[2])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Note whether ``-x`` or ``--maxfail`` ended the run."""
+        """Note whether ``-x`` or ``--maxfail`` ended the run; look for what all deviations have in common."""
         self.stopped_early = bool(session.shouldfail)
+        if self._is_image and not self._report.interrupted and not self._report.trouble:
+            left_out = self._report.leave_out(SILENT)
+            diagnosis = diagnose(
+                self._report.reported(), self.world.contract, self._report.selected, self.world.code_without_mode
+            )
+            self._report.diagnosis = f"{diagnosis}; {left_out} scenarios were left out" if left_out else diagnosis

@@ -159,6 +159,20 @@ class World:
             return ContainerDriver(self.client, s.image, s.facts, self.labels, extra=s.extra, always_compare=self.staging)
         return LocalDriver(s.argv, directory, cwd=Path(s.cwd), extra=s.extra, keep=bool(s.keep))
 
+    def code_without_mode(self, scenario: Scenario) -> int | None:
+        """Return the exit code of the image in *scenario* when it is asked for a mode that does not exist."""
+        from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415 - brings the engine's SDK with it
+
+        s = self.settings
+        assert s.image is not None
+        assert s.facts is not None
+        facts = msgspec.structs.replace(s.facts, isolation="fresh")
+        driver = ContainerDriver(self.client, s.image, facts, self.labels, extra={**s.extra, "AGENT_MODE": "no-such-mode"})
+        try:
+            return driver.execute(scenario, self.contract, Context(now=s.now, seed=s.seed)).outcome.code
+        finally:
+            driver.close()
+
     @cached_property
     def engine(self) -> Engine:
         """What observes and judges."""

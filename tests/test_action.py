@@ -59,6 +59,7 @@ def report(*rows: dict[str, Any], **values: Any) -> dict[str, Any]:
         "conformant": True,
         "stale_known_failures": [],
         "trouble": [],
+        "diagnosis": "",
         "scenarios": list(rows),
     } | values
 
@@ -237,10 +238,18 @@ def test_summary_says_how_a_probe_ended(job: Job, values: dict[str, Any], got: s
     assert f"| claude/one | ready (0) | {got} |" in job.page()
 
 
-def test_summary_shows_known_failures_that_conform_and_trouble(job: Job) -> None:
-    job.step(RUN, STAND_IN_REPORT=json.dumps(report(stale_known_failures=["claude/old"], trouble=["a worker was lost"])))
+def test_summary_shows_what_is_true_of_the_run_as_a_whole(job: Job) -> None:
+    job.step(
+        RUN,
+        STAND_IN_REPORT=json.dumps(
+            report(stale_known_failures=["claude/old"], trouble=["a worker was lost"], diagnosis="the probe sleeps")
+        ),
+    )
     job.step(SUMMARY)
-    assert "- claude/old is a known failure, and conforms: take it off the list\n- a worker was lost\n" in job.page()
+    assert (
+        "- claude/old is a known failure, and conforms: take it off the list\n- a worker was lost\n- the probe sleeps\n"
+        in job.page()
+    )
 
 
 @pytest.mark.parametrize(
@@ -292,3 +301,33 @@ def test_summary_reads_what_the_suite_writes(job: Job) -> None:
     assert done.returncode == 1
     assert job.step(SUMMARY).returncode == 0
     assert "| claude/baseline-only | creds-missing (65) | ready (0) | wrong-verdict: " in job.page()
+
+
+def workflows() -> list[dict[str, Any]]:
+    """Return the pipelines that the page shows."""
+    page = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
+    return [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
+
+
+def test_pipelines_of_the_page_give_the_action_what_it_takes() -> None:
+    steps = [step for pipeline in workflows() for job in pipeline.get("jobs", {}).values() for step in job["steps"]]
+    ours = [step for step in steps if step.get("uses", "").startswith("OWNER/probe-conformance@")]
+    assert len(ours) == 1
+    assert set(ours[0]["with"]) <= set(ACTION["inputs"])
+    assert "image" in ours[0]["with"]
+
+
+def test_page_names_every_input_with_its_default() -> None:
+    page = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
+    rows = {
+        name: default.strip("`") for name, default in re.findall(r"^\| `([\w-]+)` \|[^|]*\| ([^|]+?) \|$", page, re.MULTILINE)
+    }
+    named = {name: str(spec["default"]) for name, spec in ACTION["inputs"].items() if spec.get("default")}
+    assert {name: rows.get(name) for name in named} == named
+
+
+def test_pipelines_of_the_page_pin_what_they_use() -> None:
+    page = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
+    uses = re.findall(r"uses: (?!OWNER/)(.*)", page)
+    assert uses
+    assert [use for use in uses if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v[\d.]+", use)] == []

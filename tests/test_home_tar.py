@@ -18,7 +18,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from conformance.home import Node, build, mismatch, plan, remove, snapshot, write_tar
+from conformance.home import Node, build, difference, mismatch, plan, read_tar, remove, snapshot, stamps, write_tar
 from conformance.home.build import Unbuildable
 from conformance.home.snapshot import Snapshot, Stamp
 from conformance.model import Entry
@@ -249,3 +249,132 @@ def test_a_foreign_owners_group_has_the_owners_number() -> None:
         "root": (0, 0),
         "other": (10_000, 10_000),
     }
+
+
+# Reading
+
+
+def read(data: bytes, **options: Any) -> list[Node]:
+    return list(read_tar(io.BytesIO(data), **options))
+
+
+def normal(node: Node) -> Node:
+    """Return *node* as an archive holds it: owner and time are said, and content is one piece."""
+    content = b"".join(node.chunks())
+    mode = 0o777 if node.kind == "symlink" else node.mode
+    owner, mtime = (1000 if node.owner is None else node.owner), (NOW if node.mtime is None else node.mtime)
+    return replace(node, mode=mode, owner=owner, mtime=mtime, pieces=((content, 1),) if node.kind == "file" else ())
+
+
+def test_what_was_written_is_what_is_read() -> None:
+    """Every kind, mode, owner and time; names that are no UTF-8, very long or odd; links to anything."""
+    nodes = nodes_of(*ENTRIES, file("mine", text="", owner=1000), file("other", text="", owner=2_000_000))
+    assert {node.kind for node in nodes} == {"file", "directory", "symlink", "fifo"}
+    assert read(archive(nodes, uid=1000, gid=50, now=NOW), strip=0) == [normal(node) for node in nodes]
+
+
+def test_an_archive_of_one_directory_is_read_as_what_lies_in_it() -> None:
+    """As an engine hands one out: the directory comes first, by its own name."""
+    nodes = nodes_of(file("a/b", text="x"), link("l", "a/b"))
+    top = Node(path=b"agent", kind="directory", mode=0o711, owner=7, mtime=NOW)
+    inside = [replace(node, path=b"agent/" + node.path) for node in nodes]
+    found = read(archive([top, *inside], uid=1000, now=NOW))
+    assert found == [replace(top, path=b""), *(normal(node) for node in nodes)]
+    assert [node.path for node in read(archive([top, *inside]), strip=2)] == [b"", b"", b"b", b""]
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion")
+def test_a_hard_link_is_a_second_file_with_the_same_content(tmp_path: Path) -> None:
+    (tmp_path / "home" / "d").mkdir(parents=True)
+    (tmp_path / "home" / "a").write_text("content")
+    (tmp_path / "home" / "a").chmod(0o640)
+    os.link(tmp_path / "home" / "a", tmp_path / "home" / "d" / "b")
+    os.link(tmp_path / "home" / "a", tmp_path / "home" / "d" / os.fsdecode(b"\xff"))
+    done = subprocess.run(["tar", "-C", tmp_path, "-cf", "-", "home"], stdout=subprocess.PIPE, timeout=60, check=True)
+
+    found = {node.path: node for node in read(done.stdout)}
+    assert found.keys() == {b"", b"a", b"d", b"d/b", b"d/\xff"}
+    files = [found[path] for path in (b"a", b"d/b", b"d/\xff")]
+    assert [(node.kind, node.mode, node.pieces) for node in files] == [("file", 0o640, ((b"content", 1),))] * 3
+    assert stamps(found.values()) == snapshot(tmp_path / "home")
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion")
+@pytest.mark.parametrize("format_", ["gnu", "pax", "ustar"])
+def test_what_other_programs_write_is_read(tmp_path: Path, format_: str) -> None:
+    nodes = nodes_of(file("a/é", text="x"), file("a/" + "n" * 90, text="y", mode=0o400), link("l", "a"))
+    build(nodes, tmp_path / "home")
+    argv = ["tar", "-C", tmp_path / "home", f"--format={format_}", "-cf", "-", "."]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=60, check=True)
+    assert {n.path for n in read(done.stdout, strip=0)} - {b"."} == {n.path for n in nodes}
+
+
+@pytest.mark.parametrize("keep", [1, 300, 512, 600, 1500])
+def test_an_archive_that_ends_too_early_is_an_error(keep: int) -> None:
+    data = archive(nodes_of(file("a", text="x" * 1000), file("b", text="y" * 1000)))
+    if keep == 512:  # a header whose content is missing
+        with pytest.raises((tarfile.TarError, OSError, EOFError)):
+            read(data[:keep])
+        return
+    with pytest.raises(tarfile.TarError):
+        read(data[:keep])
+
+
+def test_devices_are_left_out() -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, type_ in (("null", tarfile.CHRTYPE), ("disk", tarfile.BLKTYPE), ("fifo", tarfile.FIFOTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type = type_
+            tar.addfile(info)
+    assert [node.path for node in read(stream.getvalue(), strip=0)] == [b"fifo"]
+
+
+# Stamps
+
+
+def test_the_stamps_of_a_plan_are_those_of_the_home_on_disk(tmp_path: Path) -> None:
+    """So what was laid out and what comes back can be compared without ever having stood here."""
+    nodes = [node for node in nodes_of(*ENTRIES) if not node.path.startswith((b"dir-0", b"mode-0"))]
+    build(nodes, tmp_path / "home")
+    found = dict(snapshot(tmp_path / "home"))
+    assert found.pop(b"").kind == "directory"
+    assert stamps(nodes) == found
+    assert stamps(read(archive(nodes), strip=0)) == found
+
+
+def test_sockets_have_no_stamp_because_no_archive_brings_them_back() -> None:
+    assert stamps(nodes_of(Entry(path="s", kind="socket"), Entry(path="p", kind="fifo"))).keys() == {b"p"}
+
+
+# Differences that are excused
+
+
+BEFORE = stamps(nodes_of(file("d/CLAUDE.md", text="old"), file("d/other", text="x"), link("d/link", "x")))
+
+
+def after(*entries: Entry) -> Snapshot:
+    return {**BEFORE, **stamps(nodes_of(*entries))}
+
+
+def test_a_replaceable_file_may_have_other_content_and_mode_and_may_appear() -> None:
+    where = ("d/*.md", "new/**")
+    assert difference(BEFORE, after(file("d/CLAUDE.md", text="new", mode=0o644)), replaceable=where) == ()
+    assert difference(BEFORE, after(file("d/2.md", text=""), file("new/a/b", text="")), replaceable=where) == ()
+    assert difference(BEFORE, BEFORE, replaceable=where) == ()
+
+
+def test_no_other_file_may_and_none_without_being_named() -> None:
+    changed = after(file("d/CLAUDE.md", text="new"))
+    assert difference(BEFORE, changed) == ("changed d/CLAUDE.md: other content, file, mode 0600, 3 bytes",)
+    assert difference(BEFORE, changed, allowed=("d/*.md",)) != ()  # only additions are allowed by that
+    assert difference(BEFORE, after(file("d/other", text="y")), replaceable=("d/*.md",)) == (
+        "changed d/other: other content, file, mode 0600, 1 bytes",
+    )
+
+
+def test_a_replaceable_file_may_neither_go_away_nor_become_something_else() -> None:
+    gone = {path: stamp for path, stamp in BEFORE.items() if path != b"d/CLAUDE.md"}
+    assert difference(BEFORE, gone, replaceable=("d/*.md",)) == ("removed d/CLAUDE.md (file, mode 0600, 3 bytes)",)
+    assert difference(BEFORE, after(link("d/CLAUDE.md", "x")), replaceable=("d/*.md",)) != ()
+    assert difference(BEFORE, after(link("d/link", "y")), replaceable=("d/**",)) != ()

@@ -40,6 +40,8 @@ class RunReport:
         self.interrupted = False
         self.trouble: list[str] = []
         """What went wrong with the run as a whole, a line each."""
+        self.diagnosis = ""
+        """What all deviations have in common, where that is known."""
         self._results: dict[str, ScenarioResult] = {}
 
     def add(self, result: ScenarioResult) -> None:
@@ -53,6 +55,17 @@ class RunReport:
     def results(self) -> list[ScenarioResult]:
         """Return a result for every selected scenario, in order; one that was never reported broke."""
         return [self._results.get(scenario.id) or self._blank(scenario) for scenario in self.selected]
+
+    def leave_out(self, reason: str) -> int:
+        """Take out of the selection what was not run for this *reason*; return how much that was."""
+        gone = {result.id for result in self._results.values() if result.reason == reason}
+        self.selected = [scenario for scenario in self.selected if scenario.id not in gone]
+        self._results = {id_: result for id_, result in self._results.items() if id_ not in gone}
+        return len(gone)
+
+    def reported(self) -> list[ScenarioResult]:
+        """Return the results that have come in."""
+        return list(self._results.values())
 
     def done(self) -> int:
         """Return how many results have come in."""
@@ -109,6 +122,7 @@ class RunReport:
             "counts": self.counts(),
             "stale_known_failures": self.stale(),
             "trouble": self.trouble,
+            "diagnosis": self.diagnosis,
             "scenarios": [self._row(result) for result in self.results()],
         }
 

@@ -83,6 +83,9 @@ class Terminal:
         for line in self._report.trouble:
             self._line(f"TROUBLE {one_line(line)}", "bold magenta")
         self._patterns()
+        if self._report.diagnosis:
+            self._line(f"DIAGNOSIS {self._report.diagnosis}", "bold")
+            self._line()
         self._verdict()
 
     def _show(self, result: ScenarioResult) -> None:

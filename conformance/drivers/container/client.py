@@ -67,7 +67,7 @@ def _endpoint() -> tuple[str, TLSConfig | None]:
         context = docker.ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
         if context is not None and context.Name != "default" and context.Host:
             return context.Host, context.TLSConfig
-    except Exception:  # just that is what the SDK raises
+    except Exception:  # noqa: S110 - just that is what the SDK raises
         pass  # a broken docker configuration names nothing; the sockets below may still be there
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     places = ["/var/run/docker.sock", f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"]
@@ -82,7 +82,7 @@ def _number(error: BaseException | None) -> int | None:
         if not isinstance(one, BaseException) or id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, OSError) and one.errno is not None:
+        if isinstance(one, OSError) and isinstance(one.errno, int):
             return one.errno
         pending += [one.__cause__, one.__context__, *one.args]
     return None

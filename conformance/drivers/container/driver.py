@@ -15,7 +15,7 @@ from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, word
 from conformance.drivers.container.fresh import OneRun, ended
 from conformance.drivers.container.ground import Ground, KeptGround, PlainGround
 from conformance.drivers.container.labels import Labels
-from conformance.drivers.container.request import ASIDE, ImageFacts, ImageRequest
+from conformance.drivers.container.request import ASIDE, SILENT, ImageFacts, ImageRequest
 from conformance.drivers.container.shared import SharedContainer
 from conformance.drivers.container.shell import ShellLost
 from conformance.drivers.container.spec import ContainerSpec
@@ -30,6 +30,8 @@ from conformance.placeholders import Context
 
 __all__ = ["ContainerDriver"]
 
+#: So many scenarios without an answer, before there was one, are enough for each process.
+_SILENCES = 3
 #: Seconds that testing the conditions of a home may take.
 _CHECK_SECONDS = 30.0
 #: Tells an image's entrypoint that it is to answer as a probe, and to do nothing else.
@@ -79,6 +81,7 @@ class ContainerDriver:
         self._lock = threading.Lock()
         self._closed = False
         self._lost = ""
+        self._silences = 0
 
     def describe(self) -> dict[str, Any]:
         """Return the image, the engine, and what isolates its containers."""
@@ -104,8 +107,8 @@ class ContainerDriver:
         both = self._facts.isolation == "both"
         shared = (number % 2 == 1) if both else self._facts.isolation == "shared"
         shared = shared and scenario.container is None  # what it needs can only be had by a container of its own
-        if self._lost or self._closed:
-            return Execution(outcome=Outcome(broke=self._lost or "the run was ended"))
+        if self._lost or self._closed or self._silences >= _SILENCES:
+            return Execution(outcome=Outcome(broke=self._lost or ("the run was ended" if self._closed else SILENT)))
         try:
             execution = self._execute(scenario, contract, context, shared=shared)
         except Unbuildable as e:
@@ -115,6 +118,8 @@ class ContainerDriver:
             execution = Execution(outcome=Outcome(broke=str(e)))
         except (ConformanceError, *ENGINE_ERRORS) as e:
             execution = Execution(outcome=Outcome(broke=str(e) if isinstance(e, ConformanceError) else words(e)))
+        # One answer is enough to go on to the end.
+        self._silences = self._silences + 1 if execution.outcome.timed_out and self._silences >= 0 else -1
         return replace(execution, isolation="shared" if shared else "fresh") if both else execution
 
     def _execute(self, scenario: Scenario, contract: Contract, context: Context, *, shared: bool) -> Execution:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from conformance.errors import UsageError
 from conformance.home import Node
 
-__all__ = ["ASIDE", "Confinement", "ImageFacts", "ImageRequest", "Isolation", "check_reference"]
+__all__ = ["ASIDE", "SILENT", "Confinement", "ImageFacts", "ImageRequest", "Isolation", "check_reference"]
 
 Isolation = Literal["fresh", "shared", "both"]
 
@@ -35,6 +35,10 @@ def check_reference(reference: str) -> None:
     """
     if not _REFERENCE.fullmatch(reference) or len(reference) > 512:
         raise UsageError(f"'{reference}' is no image reference", hint="write it like name, name:tag or host/name@sha256:…")
+
+
+#: Why a scenario was not run: with an image that never ends, a run would take hours to say so.
+SILENT = "not run: the image has not answered in any scenario so far"
 
 
 class Confinement(Struct, frozen=True, kw_only=True):
