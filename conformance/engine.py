@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from conformance.catalog import Catalogue
 from conformance.drivers import Driver
-from conformance.home import remove
+from conformance.errors import CannotJudge
+from conformance.home import build, plan, remove
 from conformance.judge import judge
 from conformance.model import Contract, Execution, Scenario, ScenarioResult
 from conformance.placeholders import Context
@@ -56,6 +57,8 @@ class Engine:
         for execution in executions:
             if execution.kept:
                 kept = self._dispose(scenario, Path(execution.kept), keep=execution is telling) or kept
+        if telling is not None and self.keep is not None and not kept:
+            kept = self._build_again(scenario)
         return replace(result, kept=kept)
 
     def _dispose(self, scenario: Scenario, place: Path, *, keep: bool) -> str:
@@ -66,6 +69,17 @@ class Engine:
         target = self.keep / scenario.id
         target.parent.mkdir(parents=True, exist_ok=True)
         place.rename(target)  # the run's directory lies on the same file system for this very reason
+        return str(target)
+
+    def _build_again(self, scenario: Scenario) -> str:
+        """Build the home that a container had, where it can be looked at; return where, or nothing where that is not possible."""
+        assert self.keep is not None
+        target = self.keep / scenario.id
+        context = replace(self.context, scenario=scenario.id, home=str(target / "home"))
+        try:
+            build(plan(scenario.entries, context), target / "home")
+        except CannotJudge:
+            return ""
         return str(target)
 
     def secrets(self, scenario: Scenario) -> dict[str, str]:

@@ -11,7 +11,6 @@ import subprocess
 import tarfile
 import tempfile
 import tomllib
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,9 +32,6 @@ Flavour = Literal["stubs", "real-clis"]
 DEFAULT_BASE = "python:3.13-slim"
 DEBIAN_SUITE = "bookworm"
 DEBIAN_MIRROR = "http://deb.debian.org/debian"  # its Release file is signed: plain HTTP needs no certificates
-
-#: Where packages come from when there is no npm to ask.
-NPM_REGISTRY = "https://registry.npmjs.org"
 
 #: Says of an image that it was made here, and what it is: a flavour, or "base". Containers made from it inherit it.
 LABEL = "probe-conformance.image"
@@ -295,33 +291,22 @@ def _released(arch: str, place: Path, out: Callable[[str], None]) -> dict[str, P
 
 
 def _download(package: str, version: str, place: Path) -> Path:
-    """Fetch one package: with npm where it is there, since that knows of mirrors and proxies, else from the public registry."""
-    name = package.rpartition("/")[2]
-    if npm := shutil.which("npm"):
-        done = subprocess.run(
-            [npm, "pack", "--silent", f"{package}@{version}", "--pack-destination", os.fspath(place)],
-            cwd=place,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        if done.returncode:
-            raise _not_downloaded(package, version, (done.stderr.splitlines() or [f"npm exited {done.returncode}"])[-1])
-        return place / done.stdout.splitlines()[-1]
-    archive = place / f"{name}-{version}.tgz"
-    try:
-        with (
-            urllib.request.urlopen(  # noqa: S310 - always the registry's https
-                f"{NPM_REGISTRY}/{package}/-/{archive.name}", timeout=60
-            ) as answer,
-            archive.open("wb") as file,
-        ):
-            shutil.copyfileobj(answer, file)
-    except OSError as e:
-        raise _not_downloaded(package, version, str(e)) from None
-    return archive
+    """Fetch one package with npm, which knows of mirrors and proxies."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise CannotJudge(f"{package} is downloaded with npm, which is not here", hint="install npm")
+    done = subprocess.run(
+        [npm, "pack", "--silent", f"{package}@{version}", "--pack-destination", os.fspath(place)],
+        cwd=place,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        raise _not_downloaded(package, version, (done.stderr.splitlines() or [f"npm exited {done.returncode}"])[-1])
+    return place / done.stdout.splitlines()[-1]
 
 
 def _not_downloaded(package: str, version: str, why: str) -> CannotJudge:

@@ -48,12 +48,11 @@ def judge(
         difference=difference(scenario, control) if control is not None else (),
         seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
     )
-    for execution in executions:
-        if reason := execution.outcome.broke or _unsaid(execution.outcome):
-            return replace(base, result="broke", reason=reason)
-    for execution in executions:
-        if execution.outcome.unsupported:
-            return replace(base, result="unsupported", reason=execution.outcome.unsupported)
+    outcomes = [execution.outcome for execution in executions]
+    if reason := next(filter(None, (outcome.broke or _unsaid(outcome) for outcome in outcomes)), ""):
+        return replace(base, result="broke", reason=reason)
+    if reason := next(filter(None, (outcome.unsupported for outcome in outcomes)), ""):
+        return replace(base, result="unsupported", reason=reason)
     found = [(execution, list(_findings(scenario, contract, execution, secrets))) for execution in executions]
     findings = {finding: None for _, ones in found for finding in ones}  # each once, in order
     if unsteady := _unsteady(executions):

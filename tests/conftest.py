@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
+import docker
 import pytest
+
+from conformance import images
+from conformance.drivers.container.client import connect
+from conformance.errors import CannotJudge
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +23,32 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(cache))
     return cache
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """Return a client of a real engine; without one, skip, or fail where that is not accepted."""
+    try:
+        client = connect()
+    except CannotJudge as e:
+        _do_without(str(e))
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def reference_image(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the reference image, built once for all workers: of Debian packages where that is possible."""
+    own = shutil.which("debootstrap") is not None and os.geteuid() == 0
+    with (tmp_path_factory.getbasetemp().parent / "reference-image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return images.build(engine, base=images.debian_base(engine) if own else images.DEFAULT_BASE)
+        except CannotJudge as e:
+            _do_without(str(e))
+
+
+def _do_without(reason: str) -> NoReturn:
+    if os.environ.get("CONFORMANCE_REQUIRE_DOCKER") == "1":
+        pytest.fail(f"CONFORMANCE_REQUIRE_DOCKER=1, but {reason}")
+    pytest.skip(reason)

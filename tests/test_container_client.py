@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import docker
 import pytest
 import requests
 from docker.errors import APIError
@@ -26,9 +27,6 @@ from support import as_plain_user
 from conformance.drivers.container import client
 from conformance.drivers.container.client import EngineLost, connect, engine_errors
 from conformance.errors import CannotJudge
-
-# The SDK does not close a socket that it could not connect.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +65,7 @@ class Engine(socketserver.ThreadingUnixStreamServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    server: Engine  # type: ignore[assignment]
+    server: Engine
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
@@ -189,9 +187,9 @@ def test_the_socket_of_a_rootless_engine_is_used_where_only_that_is_there(
 
 
 def test_a_rootless_docker_comes_before_podman(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    podman, docker = start("podman/podman.sock"), start("docker.sock")
+    podman, moby = start("podman/podman.sock"), start("docker.sock")
     monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
-    only(monkeypatch, podman.path, docker.path)
+    only(monkeypatch, podman.path, moby.path)
     assert reached() == "docker.sock"
 
 
@@ -220,14 +218,15 @@ def test_none_in_the_usual_places(monkeypatch: pytest.MonkeyPatch, place: Path) 
     """The first of them is named, where a stock docker would be."""
     only(monkeypatch)
     asked: list[str] = []
-    monkeypatch.setattr(client.docker, "DockerClient", lambda base_url, **_: (asked.append(base_url), missing())[1])
+
+    def refuse(base_url: str, **_: Any) -> None:
+        asked.append(base_url)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(docker, "DockerClient", refuse)
 
     assert refusal().startswith("no container engine at unix:///var/run/docker.sock; ")
     assert asked == ["unix:///var/run/docker.sock"]
-
-
-def missing() -> Any:
-    raise FileNotFoundError(2, "No such file or directory")
 
 
 def test_a_socket_that_nobody_listens_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,12 @@ def test_a_run_is_attached_to_before_it_starts_so_that_nothing_is_missed(engine:
 def test_much_output_is_cut(engine: Engine) -> None:
     engine.code = 0
     data = b"".join(frame(1, b"x" * 50_000) for _ in range(40))
-    sender = threading.Thread(target=lambda: (engine.theirs.sendall(data), engine.theirs.shutdown(socket.SHUT_WR)))
+
+    def send() -> None:
+        engine.theirs.sendall(data)
+        engine.theirs.shutdown(socket.SHUT_WR)
+
+    sender = threading.Thread(target=send)
     engine.closes = False
     sender.start()
     outcome = one_run(engine).run(30)

@@ -15,7 +15,6 @@ import pytest
 import requests
 from docker.errors import APIError
 
-from conformance.drivers.container import labels as module
 from conformance.drivers.container.client import EngineLost
 from conformance.drivers.container.labels import HOST, KEPT, LOCK, MADE, RUN, STALE, Labels, host, remove_run, sweep
 from conformance.errors import CannotJudge
@@ -317,7 +316,7 @@ def test_what_the_engine_is_still_busy_with_is_tried_again(tmp_path: Path, monke
         if len(waits) == 3:
             engine.fails.clear()
 
-    monkeypatch.setattr(module.time, "sleep", wait)
+    monkeypatch.setattr(time, "sleep", wait)
     removed(engine, "run-0")
     assert engine.things == {}
     assert len(waits) == 4
@@ -326,7 +325,7 @@ def test_what_the_engine_is_still_busy_with_is_tried_again(tmp_path: Path, monke
 def test_what_the_engine_never_lets_go_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(x=409)
     engine.add("x", Labels("run-0", tmp_path / "l", "main").of(), "container", "volume")
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     with pytest.raises(CannotJudge) as caught:
         removed(engine, "run-0")
     assert str(caught.value) == "the engine does not remove container x, volume x"

@@ -329,7 +329,7 @@ def test_what_came_before_a_time_out_is_kept(wire: tuple[Attached, socket.socket
     other.sendall(frame(1, b"some") + frame(2, b"half of it")[:12])
     with pytest.raises(TimeoutError):
         keep(attached, outputs, time.monotonic() + 0.2)
-    assert (outputs[1].data, outputs[2].data) == (b"some", b"half")
+    assert [bytes(outputs[number].data) for number in (1, 2)] == [b"some", b"half"]
 
 
 def test_streams_that_nobody_knows_are_left_out(wire: tuple[Attached, socket.socket]) -> None:
@@ -357,11 +357,11 @@ def test_a_bounded_part_of_a_stream_is_kept() -> None:
     output = Output(10)
     for chunk in (b"12345", b"67890"):
         output.add(chunk)
-    assert (output.data, output.truncated) == (b"1234567890", False)
+    assert (bytes(output.data), output.truncated) == (b"1234567890", False)
     output.add(b"")
     assert not output.truncated
     output.add(b"x")
-    assert (output.data, output.truncated) == (b"1234567890", True)
+    assert (bytes(output.data), output.truncated) == (b"1234567890", True)
 
 
 @pytest.mark.parametrize("stream", [1, 2])

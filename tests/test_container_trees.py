@@ -24,7 +24,6 @@ FACTS = ImageFacts(
     id="sha256:0",
     digest="",
     engine="docker 1",
-    architecture="amd64",
     entrypoint=("/entrypoint",),
     command=(),
     environment={"PATH": "/usr/bin"},

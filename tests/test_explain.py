@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from conformance import contracts
-from conformance.explain import answer, difference, entry_words, expectation
+from conformance.explain import answer, difference, entry_words, expectation, probe_lines
 from conformance.model import ContainerNeeds, Entry, Scenario
 from conformance.shell import join, quote
 
@@ -165,3 +165,27 @@ def test_a_shell_reads_back_what_was_joined(words: list[str]) -> None:
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, timeout=60)
     assert done.stdout.decode().split("\0")[:-1] == words
     assert done.stderr == b""
+
+
+def test_what_is_judged_and_what_isolates_it_is_said_of_commands_and_images() -> None:
+    command = {"kind": "command", "command": ["/bin/sh", "a b"], "network": "cut", "capabilities": "dropped"}
+    assert list(probe_lines(command)) == ["probe: /bin/sh 'a b'", "isolation: network cut, capabilities dropped"]
+
+    image = {
+        **command,
+        "kind": "image",
+        "image": "agent:1",
+        "digest": "sha256:0",
+        "engine": "docker 20.10",
+        "user": "10001:0",
+        "home": "/home/agent",
+        "isolation": "fresh",
+        "memory": "1g",
+        "notes": ["one\x1b[0m", "two"],
+    }
+    assert list(probe_lines(image)) == [
+        "probe: image agent:1 (sha256:0) on docker 20.10: /bin/sh 'a b'",
+        "isolation: fresh, network cut, capabilities dropped, memory 1g, user 10001:0, HOME /home/agent",
+        "note: one\\x1b[0m",
+        "note: two",
+    ]

@@ -304,7 +304,7 @@ def test_a_hard_link_is_a_second_file_with_the_same_content(tmp_path: Path) -> N
 def test_what_other_programs_write_is_read(tmp_path: Path, format_: str) -> None:
     nodes = nodes_of(file("a/é", text="x"), file("a/" + "n" * 90, text="y", mode=0o400), link("l", "a"))
     build(nodes, tmp_path / "home")
-    argv = ["tar", "-C", tmp_path / "home", f"--format={format_}", "-cf", "-", "."]
+    argv = ["tar", "-C", os.fspath(tmp_path / "home"), f"--format={format_}", "-cf", "-", "."]
     done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=60, check=True)
     assert {n.path for n in read(done.stdout, strip=0)} - {b"."} == {n.path for n in nodes}
 

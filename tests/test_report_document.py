@@ -215,6 +215,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "counts": {"conforms": 1, "deviates": 1, "unsupported": 0, "broke": 0, "known-failure": 0},
         "stale_known_failures": [],
         "trouble": [],
+        "diagnosis": "",
     }
     assert document["scenarios"][0] == {
         "id": "a/0",

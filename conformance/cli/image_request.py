@@ -29,6 +29,8 @@ def image_request(image: str | None, probe: str | None, **options: Any) -> Image
     if probe is not None:
         raise UsageError("--probe and --image name two probes", hint="give one of them")
     check_reference(image)
+    if options["network"] == "":
+        raise UsageError("--network is empty", hint="name a network of the engine, or leave it out for none")
     defaults = Confinement()
     memory = defaults.memory if options["memory"] is None else options["memory"]
     if not re.fullmatch(r"[1-9][0-9]*[bkmgBKMG]?", memory):
@@ -66,11 +68,11 @@ def _words(name: str, options: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def image_words(options: Mapping[str, Any]) -> list[str]:
-    """Return the words that ask for the same image in the same way; whether containers are shared changes no answer."""
+    """Return the words that ask for the same image in the same way."""
     if options.get("image") is None:
         return []
     words = ["--image", options["image"]]
-    for name in ("entrypoint", "command", "user", "network", "memory"):
+    for name in ("isolation", "entrypoint", "command", "user", "network", "memory"):
         if options[name] is not None:
             words += [f"--{name}", options[name]]
     for capability in options["cap_add"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,16 +92,12 @@ def checked_request(
     :raises ConformanceError: anything in it is wrong.
     """
     cwd = Path.cwd()
-    files = [pattern for pattern in patterns if pattern.endswith(".toml")]
-    for file in files:
-        if not os.path.isfile(file):  # unlike Path.is_file it is not upset by names too long, or out of reach
-            raise UsageError(f"no file {file}", hint="name a scenario file, or an id without .toml")
     draft = Settings(
         argv=(),
         cwd=str(cwd),
         contract=contract,
         directories=tuple(str(directory.absolute()) for directory in directories),
-        files=tuple(str(Path(file).absolute()) for file in files),
+        files=tuple(_files(patterns)),
         extra=extra_variables(env, pass_env),
         repeat=repeat,
         known_failures=str(Path(known).absolute()) if known else "",
@@ -115,6 +112,15 @@ def checked_request(
     # Made last, so that a request that is wrong in any other way leaves nothing behind.
     kept = str(keep_directory(keep)) if keep is not None else ""
     return msgspec.structs.replace(draft, argv=argv, image=wanted, ids=ids, keep=kept), world
+
+
+def _files(patterns: list[str]) -> Iterator[str]:
+    """Yield the scenario files among *patterns*."""
+    for file in patterns:
+        if file.endswith(".toml"):
+            if not os.path.isfile(file):  # unlike Path.is_file it is not upset by names too long, or out of reach
+                raise UsageError(f"no file {file}", hint="name a scenario file, or an id without .toml")
+            yield str(Path(file).absolute())
 
 
 def reference_probe(contract: Contract) -> tuple[str, ...]:

@@ -18,5 +18,6 @@ def sweep_command(*, kept: bool) -> None:
 
     Every run does this when it starts. What belongs to a run that is alive, or to anybody else, is left alone.
     """
-    for name in (*sweep_directories(), *sweep(connect(), kept=kept)):
-        click.echo(f"removed {name}")
+    for found in (sweep_directories, lambda: sweep(connect(), kept=kept)):
+        for name in found():
+            click.echo(f"removed {name}")

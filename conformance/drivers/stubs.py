@@ -17,10 +17,22 @@ from conformance.resources import fixtures_dir
 from conformance.shapes import LayerFile
 from conformance.strict import convert, read_toml
 
-__all__ = ["AGENT_CLIS", "bystanders", "stub_nodes"]
+__all__ = ["AGENT_CLIS", "SCRIPTED", "bystanders", "stub_nodes"]
 
 #: Programs that a probe may look for. None of them may be reachable but through the stubs.
 AGENT_CLIS = ("claude", "codex")
+
+#: Conditions whose stub has to run, which takes the shell that it is written for.
+SCRIPTED = frozenset(CLI_STATES) - {
+    "missing",
+    "not-executable",
+    "no-shebang",
+    "no-interpreter",
+    "symlink-loop",
+    "directory",
+    "truncated-elf",
+    "healthy",  # in an image, its own
+}
 
 
 def bystanders(scenario: Scenario, contract: Contract, agent_value: str) -> tuple[str, ...]:

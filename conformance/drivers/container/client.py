@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,11 +42,16 @@ def connect() -> docker.DockerClient:
     host, tls = _endpoint()
     client = None
     try:
+        if host.startswith("unix://"):
+            with socket.socket(socket.AF_UNIX) as trial:  # the SDK does not close its own where this fails
+                trial.settimeout(TIMEOUT)
+                trial.connect(host.removeprefix("unix://"))
         if "DOCKER_HOST" in os.environ:
             client = docker.from_env(timeout=TIMEOUT, version=_OLDEST)
         else:
             client = docker.DockerClient(base_url=host, tls=tls or False, timeout=TIMEOUT, version=_OLDEST)
-        client.ping()
+        if not client.ping():
+            raise DockerException("what listens there is no engine")
     except (*ENGINE_ERRORS, ValueError) as e:
         if client is not None:
             client.close()
@@ -63,12 +69,15 @@ def _endpoint() -> tuple[str, TLSConfig | None]:
     """Return where the engine listens: what docker's own command line would use, else podman's socket."""
     if host := os.environ.get("DOCKER_HOST"):
         return host, None
+    name = os.environ.get("DOCKER_CONTEXT")
     try:
-        context = docker.ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT"))
-        if context is not None and context.Name != "default" and context.Host:
-            return context.Host, context.TLSConfig
-    except Exception:  # noqa: S110 - just that is what the SDK raises
-        pass  # a broken docker configuration names nothing; the sockets below may still be there
+        context = docker.ContextAPI.get_context(name)
+    except Exception:  # just that is what the SDK raises; a broken docker configuration names nothing
+        context = None
+    if context is None and name:
+        raise CannotJudge(f"there is no docker context '{name}'", hint="look at DOCKER_CONTEXT, or set DOCKER_HOST")
+    if context is not None and context.Name != "default" and context.Host:
+        return context.Host, context.TLSConfig
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     places = ["/var/run/docker.sock", f"{runtime}/docker.sock", f"{runtime}/podman/podman.sock", "/run/podman/podman.sock"]
     return f"unix://{next((place for place in places if Path(place).exists()), places[0])}", None

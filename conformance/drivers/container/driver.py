@@ -22,7 +22,8 @@ from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.trees import Trees, trees
 from conformance.drivers.environment import environment
 from conformance.drivers.scene import conditions
-from conformance.errors import ConformanceError
+from conformance.drivers.stubs import SCRIPTED
+from conformance.errors import CannotJudge, ConformanceError
 from conformance.home import Snapshot, difference, stamps
 from conformance.home.build import Unbuildable
 from conformance.model import Contract, Execution, Outcome, Scenario
@@ -120,29 +121,30 @@ class ContainerDriver:
             execution = Execution(outcome=Outcome(broke=str(e) if isinstance(e, ConformanceError) else words(e)))
         # One answer is enough to go on to the end.
         self._silences = self._silences + 1 if execution.outcome.timed_out and self._silences >= 0 else -1
-        return replace(execution, isolation="shared" if shared else "fresh") if both else execution
+        return execution if both else replace(execution, isolation="")
 
     def _execute(self, scenario: Scenario, contract: Contract, context: Context, *, shared: bool) -> Execution:
         place = self._take()
         usable = False
+        outside: tuple[str, ...] = ()
         try:
             laid = self.lay_out(place.ground, scenario, contract, context)
             spec = self.spec(scenario, contract, context, place.ground)
             if shared:
                 try:
-                    outcome, outside, container = *self._run_shared(place, spec, laid, contract), ""
+                    outcome = self._run_shared(place, spec, laid, contract)
                 except ShellLost:
                     # Whatever became of it, only a container of its own can tell.
                     place.drop(spec.image)
                     place.ground.lay_out(laid)
                     shared = False
             if not shared:
-                outcome, outside, after = self._run_fresh(place.ground, spec, laid, scenario, contract)
-            else:
-                after = place.ground.look(container)
-            execution = Execution(outcome=outcome, outside=outside)
+                outcome, outside = self._run_fresh(spec, laid, scenario, contract)
+            if self._facts.foreign and b"exec format error" in outcome.stderr:
+                raise CannotJudge(self._facts.foreign, hint="build it for this machine, or use an engine on the other")
+            execution = Execution(outcome=outcome, outside=outside, isolation="shared" if shared else "fresh")
             if not (outcome.broke or outcome.unsupported):
-                execution = self._compared_homes(place.ground, execution, laid, after, contract)
+                execution = self._compared_homes(place.ground, execution, laid, contract)
             usable = place.ground.lasting
         except EngineLost:
             self._client.api.timeout = 1  # what is still tried, to clean up, is not worth waiting for
@@ -156,6 +158,8 @@ class ContainerDriver:
         uid, gid = self._user(scenario)
         context = replace(context, scenario=scenario.id, home=self._facts.home)
         laid = trees(scenario, contract, context, self._facts, uid, gid)
+        if not self._facts.tools and scenario.cli in SCRIPTED:
+            raise Unbuildable("the stub of such a CLI is a shell script, and the image has no shell")
         ground.lay_out(laid)
         return laid
 
@@ -175,6 +179,8 @@ class ContainerDriver:
         argv = (*facts.entrypoint, *facts.command)
         env = self._environment(scenario, contract, context)
         if "HOME" in env and env["HOME"] is None:
+            if not facts.tools:
+                raise Unbuildable("HOME can only be taken away by a shell, and the image has none")
             # Engines give everybody a HOME, so it is taken away inside.
             argv = ("sh", "-c", 'unset HOME; exec "$@"', "sh", *argv)
         return ContainerSpec(
@@ -197,29 +203,28 @@ class ContainerDriver:
         env = environment(scenario, contract, context, path=path, opposite=where, extra=self._extra, fixed=MODE)
         return {**env, **dict.fromkeys(scenario.unset)}
 
-    def _run_shared(self, place: _Place, spec: ContainerSpec, laid: Trees, contract: Contract) -> tuple[Outcome, tuple[str, ...]]:
+    def _run_shared(self, place: _Place, spec: ContainerSpec, laid: Trees, contract: Contract) -> Outcome:
         container = place.shared.get(spec.image)
         if container is None:
             opened = replace(spec, argv=("sh",), environment={}, read_only=True, directory="/")
             container = place.shared[spec.image] = SharedContainer(self._client, opened, self._labels.of())
         if (script := _tests(laid, self._facts.home)) and (unmet := container.unmet(script)):
-            return Outcome(unsupported=unmet), ()
+            return Outcome(unsupported=unmet)
         outcome = container.run(spec.argv, spec.environment, spec.directory, contract.limits.seconds)
         if outcome.timed_out:
             place.drop(spec.image)
-        return ended(outcome, contract), ()
+        return ended(outcome, contract)
 
     def _run_fresh(
-        self, ground: Ground, spec: ContainerSpec, laid: Trees, scenario: Scenario, contract: Contract
-    ) -> tuple[Outcome, tuple[str, ...], tuple[Snapshot, Snapshot]]:
+        self, spec: ContainerSpec, laid: Trees, scenario: Scenario, contract: Contract
+    ) -> tuple[Outcome, tuple[str, ...]]:
         if unmet := self._unmet(spec, laid):
-            return Outcome(unsupported=unmet), (), ({}, {})
+            return Outcome(unsupported=unmet), ()
         run = OneRun(self._client, spec, self._labels.of(scenario))
         try:
-            ground.fill(run.container, laid)
             outcome = ended(run.run(contract.limits.seconds), contract)
             outside = run.changed_outside() if self._wants_comparison(outcome, scenario, contract) else ()
-            return outcome, outside, ground.look(run.container)
+            return outcome, outside
         finally:
             run.close()
 
@@ -227,7 +232,8 @@ class ContainerDriver:
         """Return which condition does not hold for the probe's user, in a container like the probe's own."""
         script = _tests(laid, self._facts.home)
         if spec.volumes[0].read_only:
-            script += f"[ -w {shlex.quote(self._facts.home)} ] && echo the HOME can be written to\n".encode()
+            path = shlex.quote(f"{self._facts.home}/.probe-conformance")
+            script += f"( : >{path} ) 2>/dev/null && echo the HOME can be written to\n".encode()
         if not script or not self._facts.tools:
             return ""
         run = OneRun(self._client, replace(spec, argv=("sh", "-c", script.decode()), environment={}), self._labels.of())
@@ -246,15 +252,12 @@ class ContainerDriver:
         first, self._compared = not self._compared, True
         return self._always_compare or first or contract.outside_writes == "forbidden" or outcome.code not in expected
 
-    def _compared_homes(
-        self, ground: Ground, execution: Execution, laid: Trees, after: tuple[Snapshot, Snapshot], contract: Contract
-    ) -> Execution:
+    def _compared_homes(self, ground: Ground, execution: Execution, laid: Trees, contract: Contract) -> Execution:
         """Add what the probe has changed in the homes; it is unsupported where they did not stand as they should."""
-        changes = _changes(laid, after, contract)
+        changes = _changes(laid, ground.look(), contract)
         if changes and ground.lasting:
             ground.lay_out(laid)
-            untouched = ground.look("")
-            if wrong := _changes(laid, untouched, None):
+            if wrong := _changes(laid, ground.look(), None):
                 return Execution(outcome=Outcome(unsupported=f"this engine's volumes do not hold the home: {wrong[0]}"))
         return replace(execution, changes=changes)
 
@@ -278,14 +281,8 @@ class ContainerDriver:
         """
         ground = self._ground()
         try:
-            laid = self.lay_out(ground, scenario, contract, context)
+            self.lay_out(ground, scenario, contract, context)
             spec = self.spec(scenario, contract, context, ground)
-            if not ground.lasting:  # only a container can be filled
-                run = OneRun(self._client, spec, self._labels.of(scenario))
-                try:
-                    ground.fill(run.container, laid)
-                finally:
-                    run.close()
         except BaseException:
             ground.close()
             raise
@@ -310,13 +307,16 @@ class ContainerDriver:
 
 
 def _tests(laid: Trees, home: str) -> bytes:
-    """Return a script that says, as the probe's user, which of the homes' conditions does not hold."""
+    """Return a script that says, as the probe's user, which of the homes' conditions does not hold.
+
+    It tries: what small shells say of permissions is worked out from modes, and wrong for a root without capabilities.
+    """
     lines = []
     for condition, path in conditions(laid.home, home.encode(), laid.uid):
-        test = "-x" if condition == "unsearchable" else "-r"
+        test = "cd" if condition == "unsearchable" else ": <"
         name = shlex.quote(path.decode("utf-8", "surrogateescape"))
         said = shlex.quote(f"{path.decode(errors='backslashreplace')} is not {condition} for uid {laid.uid}")
-        lines.append(f"[ {test} {name} ] && echo {said}\n".encode("utf-8", "surrogateescape"))
+        lines.append(f"( {test} {name} ) 2>/dev/null && echo {said}\n".encode("utf-8", "surrogateescape"))
     return b"".join(lines)
 
 

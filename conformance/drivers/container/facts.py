@@ -42,11 +42,7 @@ def look_up(client: docker.DockerClient, request: ImageRequest, labels: Labels, 
     config = image.get("Config") or {}
     environment = dict(pair.partition("=")[::2] for pair in config.get("Env") or [])
     environment.setdefault("PATH", _DEFAULT_PATH)
-    entrypoint = tuple(request.entrypoint if request.entrypoint is not None else config.get("Entrypoint") or ())
-    replaced = request.entrypoint is not None
-    command = tuple(request.command if request.command is not None else () if replaced else config.get("Cmd") or ())
-    if not entrypoint + command:
-        raise UsageError(f"image '{request.reference}' has neither entrypoint nor command", hint="name one with --entrypoint")
+    entrypoint, command = _program(request, config)
     user = request.user or config.get("User") or ""
     with engine_errors(f"image '{request.reference}' cannot be looked into"):
         # Never started: it is only there to be looked into.
@@ -57,7 +53,7 @@ def look_up(client: docker.DockerClient, request: ImageRequest, labels: Labels, 
                 id=image["Id"],
                 digest=next(iter(image.get("RepoDigests") or []), ""),
                 engine=_engine(version),
-                architecture=image.get("Architecture") or "",
+                foreign=_foreign(image.get("Architecture") or "", version.get("Arch") or ""),
                 entrypoint=entrypoint,
                 command=command,
                 environment=environment,
@@ -71,7 +67,25 @@ def look_up(client: docker.DockerClient, request: ImageRequest, labels: Labels, 
             facts = _with_seed(client, container, facts)
         finally:
             client.api.remove_container(container, v=True, force=True)
-    return _with_tools(client, facts, labels, _SAME.get(version.get("Arch", ""), version.get("Arch", "")))
+    return _with_tools(client, facts, labels)
+
+
+def _program(request: ImageRequest, config: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return entrypoint and command; as for engines, another entrypoint sets aside the image's command."""
+    entrypoint = config.get("Entrypoint") if request.entrypoint is None else request.entrypoint
+    command = request.command
+    if command is None:
+        command = config.get("Cmd") if request.entrypoint is None else None
+    if not entrypoint and not command:
+        raise UsageError(f"image '{request.reference}' has neither entrypoint nor command", hint="name one with --entrypoint")
+    return tuple(entrypoint or ()), tuple(command or ())
+
+
+def _foreign(architecture: str, machine: str) -> str:
+    machine = _SAME.get(machine, machine)
+    if not architecture or not machine or architecture == machine:
+        return ""
+    return f"the image is for {architecture}, and the engine runs {machine}"
 
 
 def _inspect(client: docker.DockerClient, reference: str) -> dict[str, Any]:
@@ -164,14 +178,13 @@ def _with_seed(client: docker.DockerClient, container: str, facts: ImageFacts) -
     return replace(facts, seed=tuple(node for node in read_tar(io.BytesIO(data)) if node.path))
 
 
-def _with_tools(client: docker.DockerClient, facts: ImageFacts, labels: Labels, machine: str) -> ImageFacts:
+def _with_tools(client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> ImageFacts:
     """Add what work inside its containers can rely on, found by trying."""
     try:
         keeper = Keeper(client, facts, labels)
     except CannotJudge as e:
-        if facts.architecture and machine and facts.architecture != machine and "exec format error" in str(e):
-            hint = "build it for this machine, or use an engine on the other"
-            raise CannotJudge(f"the image is for {facts.architecture}, and the engine runs {machine}", hint=hint) from None
+        if facts.foreign and "exec format error" in str(e):
+            raise CannotJudge(facts.foreign, hint="build it for this machine, or use an engine on the other") from None
         return replace(facts, notes=(*facts.notes, "the image has no shell with tar, head, rm and env in it"))
     try:
         return replace(facts, tools=True, python=keeper.has("python3"))

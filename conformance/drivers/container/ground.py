@@ -8,13 +8,12 @@ from typing import Protocol
 
 import docker
 from docker.errors import APIError
-from msgspec.structs import replace
 
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.keeper import Keeper, volumes
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.request import ASIDE, ImageFacts
-from conformance.drivers.container.spec import Volume
+from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.drivers.container.trees import Trees
 from conformance.home import Snapshot, read_tar, stamps
 from conformance.home.build import Unbuildable
@@ -30,16 +29,13 @@ class Ground(Protocol):
     """Whether it can be used for another scenario."""
 
     def lay_out(self, trees: Trees) -> None:
-        """Make *trees* all that is there, before the container is made.
+        """Make *trees* all that is there.
 
         :raises CannotJudge: that is not possible.
         """
 
-    def fill(self, container: str, trees: Trees) -> None:
-        """Do the same where only a *container* can be filled, before it starts."""
-
-    def look(self, container: str) -> tuple[Snapshot, Snapshot]:
-        """Return what stands in the HOME and in the opposite one, when the *container* has ended."""
+    def look(self) -> tuple[Snapshot, Snapshot]:
+        """Return what stands in the HOME and in the opposite one."""
 
     def close(self, *, keep_volumes: bool = False) -> None:
         """Remove it; the volumes stay where that is wanted."""
@@ -58,10 +54,7 @@ class KeptGround:
         """See :class:`Ground`."""
         self._keeper.lay_out(trees)
 
-    def fill(self, container: str, trees: Trees) -> None:
-        """See :class:`Ground`."""
-
-    def look(self, container: str) -> tuple[Snapshot, Snapshot]:
+    def look(self) -> tuple[Snapshot, Snapshot]:
         """See :class:`Ground`."""
         return self._keeper.look()
 
@@ -71,7 +64,10 @@ class KeptGround:
 
 
 class PlainGround:
-    """Filled and read through the engine, for images that have no shell; each of its requests costs as much as a start."""
+    """Filled and read through the engine, for images that have no shell; each of its requests costs as much as a start.
+
+    That goes by a container over the same volumes which is never started, so that the probe's own may be read-only.
+    """
 
     lasting = False
 
@@ -79,28 +75,29 @@ class PlainGround:
         self._client = client
         self._home = facts.home
         self.volumes = volumes(client, labels.of(), facts.home)
+        self._container = ""
+        try:
+            self._container = ContainerSpec(image=facts.id, argv=("/",), volumes=self.volumes).create(client, labels.of())
+        except BaseException:
+            self.close()
+            raise
 
     def lay_out(self, trees: Trees) -> None:
         """See :class:`Ground`."""
         if trees.sockets:
             raise Unbuildable("no tar archive can hold a socket, and the image has no shell to make one from")
-
-    def fill(self, container: str, trees: Trees) -> None:
-        """See :class:`Ground`."""
-        if any(volume.read_only for volume in self.volumes):
-            raise Unbuildable("a read-only HOME can only be filled by the shell of an image, and this one has none")
         with engine_errors("the home cannot be laid out in the container"):
-            self._client.api.put_archive(container, self._home, replace(trees, aside=()).archive(".", "."))
-            self._client.api.put_archive(container, ASIDE, replace(trees, home=()).archive(".", "."))
+            # From the top, because an archive says nothing about the directory that it is unpacked in.
+            self._client.api.put_archive(self._container, "/", trees.archive(self._home.lstrip("/"), ASIDE.lstrip("/")))
 
-    def look(self, container: str) -> tuple[Snapshot, Snapshot]:
+    def look(self) -> tuple[Snapshot, Snapshot]:
         """See :class:`Ground`."""
-        return self._read(container, self._home), self._read(container, f"{ASIDE}/opposite")
+        return self._read(self._home), self._read(f"{ASIDE}/opposite")
 
-    def _read(self, container: str, path: str) -> Snapshot:
+    def _read(self, path: str) -> Snapshot:
         with engine_errors("the home cannot be read back"):
             try:
-                stream, _ = self._client.api.get_archive(container, path)
+                stream, _ = self._client.api.get_archive(self._container, path)
             except APIError as e:
                 if e.status_code == 404:
                     return {}
@@ -109,6 +106,9 @@ class PlainGround:
 
     def close(self, *, keep_volumes: bool = False) -> None:
         """See :class:`Ground`."""
+        with suppress(*ENGINE_ERRORS):
+            if self._container:
+                self._client.api.remove_container(self._container, v=True, force=True)
         for volume in () if keep_volumes else self.volumes:
             with suppress(*ENGINE_ERRORS):
                 self._client.api.remove_volume(volume.name, force=True)

@@ -101,10 +101,12 @@ def _kept(kind: str, labels: Mapping[str, str]) -> bool:
 def _alive(labels: Mapping[str, str]) -> bool:
     """Return whether the run behind *labels* may still need what carries them."""
     if labels.get(HOST) != host():
-        made = labels.get(MADE, "")
-        return not made.isdecimal() or time.time() - int(made) < STALE
+        return _young(labels)
+    path = labels.get(LOCK, "")
+    if not os.path.isdir(os.path.dirname(path)):
+        return _young(labels)  # perhaps a container beside ours, with a file system of its own
     try:
-        lock = os.open(labels.get(LOCK, ""), os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False  # taken away by the run itself, at its end, or by a later one
     except OSError:
@@ -116,6 +118,11 @@ def _alive(labels: Mapping[str, str]) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+def _young(labels: Mapping[str, str]) -> bool:
+    made = labels.get(MADE, "")
+    return not made.isdecimal() or time.time() - int(made) < STALE
 
 
 def _labelled(client: docker.DockerClient, label: str) -> list[tuple[str, str, Mapping[str, str]]]:

@@ -78,7 +78,8 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     """What a registry calls it; empty for an image that was never in one."""
     engine: str
     """Name and version of the engine."""
-    architecture: str
+    foreign: str = ""
+    """That the image is for another processor than the engine's, where it is; some machines can run it all the same."""
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     environment: dict[str, str]

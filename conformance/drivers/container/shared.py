@@ -36,7 +36,7 @@ tidy() {{
     if left; then
         sleep 0.25
         if left; then
-            for p in $found; do tr '\\0' ' ' <"$p/cmdline"; echo; done
+            for p in $found; do printf '\\nLEFT '; tr '\\0' ' ' <"$p/cmdline"; echo; done
             for n in 1 2 3 4 5 6 7 8 9; do kill -9 -1 2>/dev/null; left || break; sleep 0.05; done
         fi
     fi
@@ -85,7 +85,7 @@ class SharedContainer:
             stderr=reply.stderr,
             truncated=reply.truncated,
             seconds=reply.seconds,
-            left=tuple(line.strip() for line in tidied.stdout.decode(errors="backslashreplace").splitlines() if line.strip()),
+            left=_left(tidied.stdout),
         )
 
     def _tidy(self) -> Reply:
@@ -100,6 +100,12 @@ class SharedContainer:
     def close(self) -> None:
         """Remove it."""
         self._shell.close()
+
+
+def _left(output: bytes) -> tuple[str, ...]:
+    """Return the command lines that tidying up has named, among whatever those processes printed meanwhile."""
+    lines = output.decode(errors="backslashreplace").splitlines()
+    return tuple(line.removeprefix("LEFT ").strip() or "a process without a name" for line in lines if line.startswith("LEFT "))
 
 
 def _script(argv: tuple[str, ...], env: Mapping[str, str | None], directory: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -12,7 +13,7 @@ from msgspec import Struct
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.streams import KEEP_BYTES, Attached, Output, streams_of
-from conformance.errors import CannotJudge
+from conformance.errors import CannotJudge, one_line
 
 __all__ = ["Reply", "Shell", "ShellLost"]
 
@@ -67,29 +68,33 @@ class Shell:
         return self._reply(mark, deadline, limit)
 
     def _until(self, mark: bytes, deadline: float) -> None:
-        seen = b""
+        seen = {1: b"", 2: b""}
         for number, chunk in self._attached.frames(deadline):
-            seen = (seen + chunk)[-200:] if number == 1 else seen
-            if mark in seen:
+            seen[number] = (seen[number] + chunk)[-200:]
+            if mark in seen[1]:
                 return
-        raise ShellLost("the shell in the container has ended")
+        raise _lost(seen[2])
 
     def _reply(self, mark: bytes, deadline: float, limit: int) -> Reply:
         started = time.monotonic()
         outputs = streams_of(limit + 200)
         tails = {1: b"", 2: b""}
-        ended = {1: False, 2: False}
+        ends: dict[int, re.Match[bytes]] = {}
+        line = re.compile(rb"\n" + mark + rb"(?: (\d+))?\n")
         for number, chunk in self._attached.frames(deadline):
+            if number in ends or number not in outputs:
+                continue  # what the script has left running may print on
             outputs[number].add(chunk)
+            if end := line.search(tails[number] + chunk):
+                ends[number] = end
             tails[number] = (tails[number] + chunk)[-200:]
-            at = tails[number].rfind(mark)
-            ended[number] = at >= 0 and tails[number].endswith(b"\n")
-            if all(ended.values()):
-                code = int(tails[1][tails[1].rfind(mark) + len(mark) :])
-                out, err = (_before(outputs[n], tails[n], mark) for n in (1, 2))
+            if len(ends) == 2:
+                out, err = (_before(outputs[n], mark) for n in (1, 2))
                 truncated = any(output.truncated for output in outputs.values())
-                return Reply(code=code, stdout=out, stderr=err, truncated=truncated, seconds=time.monotonic() - started)
-        raise ShellLost("the shell in the container has ended")
+                return Reply(
+                    code=int(ends[1][1]), stdout=out, stderr=err, truncated=truncated, seconds=time.monotonic() - started
+                )
+        raise _lost(tails[2])
 
     def close(self) -> None:
         """Remove the container."""
@@ -99,7 +104,13 @@ class Shell:
             self._client.api.remove_container(self._container, v=True, force=True)
 
 
-def _before(output: Output, tail: bytes, mark: bytes) -> bytes:
+def _lost(said: bytes) -> ShellLost:
+    """Return the error for a shell that has ended, with the last that it *said*."""
+    words = one_line(said.decode(errors="backslashreplace"))
+    return ShellLost(f"the shell in the container has ended{f': {words}' if words else ''}")
+
+
+def _before(output: Output, mark: bytes) -> bytes:
     """Return what stood in *output* before the line with *mark*."""
     data = bytes(output.data)
     at = data.rfind(b"\n" + mark)

@@ -1,0 +1,104 @@
+"""Small images for tests, put together without a build, and runs of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tarfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError
+
+#: Scenarios that call for each of the four answers, of both agents, and for a CLI that is broken.
+FEW = ("claude/nested-session", "claude/baseline-only", "agent/unmapped", "codex/empty", "cli/exit-1", "cli/healthy")
+
+
+class Images:
+    """Images of one test; used as a context manager, it removes them."""
+
+    def __init__(self, client: docker.DockerClient, reference: str) -> None:
+        self._client = client
+        self._reference = reference
+        self._made: list[str] = []
+
+    def __enter__(self) -> Images:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for image in self._made:
+            with suppress(APIError):
+                self._client.api.remove_image(image, force=True)
+
+    def like_reference(self, files: Mapping[str, bytes] | None = None, **config: Any) -> str:
+        """Return the reference image with other *files* (executable, root's) and another *config*."""
+        container = self._client.api.create_container(self._reference, entrypoint=["/"])["Id"]
+        try:
+            self._client.api.put_archive(container, "/", _archive(files or {}))
+            changes = [f"{key.upper()} {json.dumps(value)}" for key, value in config.items()]
+            return self._known(self._client.api.commit(container, changes=changes)["Id"])
+        finally:
+            self._client.api.remove_container(container, v=True, force=True)
+
+    def of(self, files: Mapping[str, bytes], *, links: Mapping[str, str] | None = None, platform: str = "", **config: Any) -> str:
+        """Return an image of nothing but *files* (executable, root's) and *links*."""
+        api = self._client.api
+        parameters = {"fromSrc": "-", "repo": f"conformance-test-{secrets.token_hex(4)}", "tag": "1", "platform": platform}
+        parameters["changes"] = [f"{key.upper()} {json.dumps(value)}" for key, value in config.items()]  # type: ignore[assignment]
+        answer = api.post(
+            f"{api.base_url}/v{api.api_version}/images/create", params=parameters, data=_archive(files, links or {}), timeout=60
+        )
+        answer.raise_for_status()
+        return self._known(f"{parameters['repo']}:1")
+
+    def _known(self, image: str) -> str:
+        self._made.append(image)
+        return image
+
+
+def _archive(files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name.lstrip("/"))
+            info.size, info.mode = len(content), 0o755
+            tar.addfile(info, io.BytesIO(content))
+        for name, target in (links or {}).items():
+            info = tarfile.TarInfo(name.lstrip("/"))
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            tar.addfile(info)
+    return stream.getvalue()
+
+
+def run(image: str, *arguments: str, cwd: Path, timeout: float = 200) -> tuple[int, dict[str, Any], str]:
+    """Run ``probe-conformance run``; return its exit status, its JSON report, and all it has printed."""
+    report = cwd / f"{secrets.token_hex(4)}.json"
+    command = [sys.executable, "-m", "conformance", "run", "--image", image, "--json", os.fspath(report), *arguments]
+    done = subprocess.run(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False
+    )
+    assert "Traceback" not in done.stdout, done.stdout
+    return done.returncode, json.loads(report.read_text()) if report.exists() else {}, done.stdout
+
+
+def rows(report: Mapping[str, Any]) -> dict[str, tuple[str, int | None, tuple[str, ...]]]:
+    """Return, for each scenario of a *report*, result, exit code and kinds of findings."""
+    return {
+        row["id"]: (row["result"], row["code"], tuple(finding["kind"] for finding in row["findings"]))
+        for row in report["scenarios"]
+    }
+
+
+def left_by(client: docker.DockerClient, labels: Sequence[str] = ("probe-conformance.run",)) -> list[str]:
+    """Return what is on the engine with *labels*."""
+    wanted = {"label": list(labels)}
+    found = [one["Id"] for one in client.api.containers(all=True, filters=wanted)]
+    found += [one["Name"] for one in client.api.volumes(filters=wanted).get("Volumes") or []]
+    return found + [one["Id"] for one in client.api.images(filters=wanted)]
