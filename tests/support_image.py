@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,10 @@ class Images:
 
     def like_reference(self, files: Mapping[str, bytes] | None = None, **config: Any) -> str:
         """Return the reference image with other *files* (executable, root's) and another *config*."""
-        container = self._client.api.create_container(self._reference, entrypoint=["/"])["Id"]
+        container = self._client.api.create_container(self._reference)["Id"]
         try:
             self._client.api.put_archive(container, "/", _archive(files or {}))
-            changes = [f"{key.upper()} {json.dumps(value)}" for key, value in config.items()]
+            changes = list(_changes(config))
             return self._known(self._client.api.commit(container, changes=changes)["Id"])
         finally:
             self._client.api.remove_container(container, v=True, force=True)
@@ -51,7 +51,7 @@ class Images:
         """Return an image of nothing but *files* (executable, root's) and *links*."""
         api = self._client.api
         parameters = {"fromSrc": "-", "repo": f"conformance-test-{secrets.token_hex(4)}", "tag": "1", "platform": platform}
-        parameters["changes"] = [f"{key.upper()} {json.dumps(value)}" for key, value in config.items()]  # type: ignore[assignment]
+        parameters["changes"] = list(_changes(config))  # type: ignore[assignment]
         answer = api.post(
             f"{api.base_url}/v{api.api_version}/images/create", params=parameters, data=_archive(files, links or {}), timeout=60
         )
@@ -61,6 +61,15 @@ class Images:
     def _known(self, image: str) -> str:
         self._made.append(image)
         return image
+
+
+def _changes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a Dockerfile that *config* stands for; the value of ``env`` holds a variable by each name."""
+    for key, value in config.items():
+        if key == "env":
+            yield from (f"ENV {name}={json.dumps(content)}" for name, content in value.items())
+        else:
+            yield f"{key.upper()} {json.dumps(value)}"
 
 
 def _archive(files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> bytes:

@@ -14,11 +14,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import docker
 import pytest
 import requests
 from docker.errors import APIError
@@ -215,18 +215,46 @@ def test_no_socket_at_all(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_none_in_the_usual_places(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
-    """The first of them is named, where a stock docker would be."""
+    """The first of them is named, where a stock docker would be; one may well be there on the machine of this test."""
     only(monkeypatch)
     asked: list[str] = []
 
-    def refuse(base_url: str, **_: Any) -> None:
-        asked.append(base_url)
-        raise FileNotFoundError(2, "No such file or directory")
+    class Nowhere(socket.socket):
+        def connect(self, address: Any) -> None:
+            asked.append(address)
+            raise FileNotFoundError(2, "No such file or directory")
 
-    monkeypatch.setattr(docker, "DockerClient", refuse)
+    monkeypatch.setattr(client, "socket", SimpleNamespace(AF_UNIX=socket.AF_UNIX, socket=Nowhere))
 
-    assert refusal().startswith("no container engine at unix:///var/run/docker.sock; ")
-    assert asked == ["unix:///var/run/docker.sock"]
+    assert refusal() == "no container engine at unix:///var/run/docker.sock; start docker or podman, or set DOCKER_HOST"
+    assert asked == ["/var/run/docker.sock"]
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "../elsewhere", "a b"])
+def test_a_docker_context_that_does_not_exist(name: str, start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names one does not mean the engine that happens to be here."""
+    engine = start("podman/podman.sock")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
+    only(monkeypatch, engine.path)
+    monkeypatch.setenv("DOCKER_CONTEXT", name)
+    assert refusal() == f"there is no docker context '{name}'; look at DOCKER_CONTEXT, or set DOCKER_HOST"
+    assert engine.asked == []
+
+
+def test_docker_host_wins_over_a_docker_context_that_does_not_exist(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", start("one.sock").host)
+    monkeypatch.setenv("DOCKER_CONTEXT", "elsewhere")
+    assert reached() == "one.sock"
+
+
+def test_the_docker_context_called_default_is_the_usual_places(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start("podman/podman.sock")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    only(monkeypatch, engine.path)
+    assert reached() == "podman/podman.sock"
 
 
 def test_a_socket_that_nobody_listens_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,15 +293,25 @@ def test_a_server_that_is_no_engine(place: Path, monkeypatch: pytest.MonkeyPatch
         server.listen()
 
         def talk() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+            for _ in range(2):  # a trial comes first
+                connection, _ = server.accept()
+                with connection, suppress(OSError):
+                    connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
 
         threading.Thread(target=talk, daemon=True).start()
         monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/ssh.sock")
         said = refusal()
     assert said.startswith(f"the container engine at unix://{place}/ssh.sock does not answer: ")
     assert said.endswith("; look at DOCKER_HOST")
+
+
+@pytest.mark.parametrize("answer", [b"", b"ok then", b"<html>It works!</html>", b'{"Version": "1"}'])
+def test_a_web_server_that_is_no_engine(answer: bytes, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers every request with status 200, but only an engine says OK to a ping."""
+    engine = start("web.sock", answer=answer)
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    line = f"the container engine at {engine.host} does not answer: what listens there is no engine; look at DOCKER_HOST"
+    assert refusal() == line
 
 
 def test_an_engine_that_is_unwell(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

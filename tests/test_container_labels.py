@@ -230,11 +230,34 @@ def test_what_does_not_say_when_it_was_made_on_another_machine_stays(tmp_path: P
     assert swept(engine) == []
 
 
-def test_what_names_no_lock_has_no_run_that_is_alive() -> None:
-    """An image hands its labels down, and a label can be anything: an empty path is no file."""
+@pytest.mark.parametrize(("age", "gone"), [(0, False), (STALE - 60, False), (STALE + 60, True)])
+@pytest.mark.parametrize("lock", [None, "", "run-0.lock", "/none/run-0.lock"])
+def test_what_names_a_lock_in_no_directory_stays_until_it_is_old(lock: str | None, age: float, gone: bool) -> None:
+    """In a container beside the engine our cache is not what it is elsewhere, and yet it is the same machine."""
+    marks = {RUN: "run-0", HOST: host(), MADE: f"{time.time() - age:.0f}", **({} if lock is None else {LOCK: lock})}
     engine = Engine()
-    engine.add("x", {RUN: "run-0", HOST: host()}, "container")
+    engine.add("x", marks)
+    assert bool(swept(engine)) == gone
+
+
+def test_what_names_a_lock_in_no_directory_and_does_not_say_when_it_was_made_stays() -> None:
+    engine = Engine()
+    engine.add("x", {RUN: "run-0", HOST: host(), LOCK: "/none/run-0.lock"})
+    assert swept(engine) == []
+
+
+@pytest.mark.parametrize("made", [0, STALE + 60])
+def test_a_lock_that_is_gone_from_its_directory_says_enough_at_any_age(tmp_path: Path, made: float) -> None:
+    engine = Engine()
+    engine.add("x", {RUN: "run-0", HOST: host(), LOCK: f"{tmp_path}/gone.lock", MADE: f"{time.time() - made:.0f}"}, "container")
     assert swept(engine) == ["container x"]
+
+
+def test_a_lock_that_is_held_says_enough_at_any_age(hold: Callable[[str], Path]) -> None:
+    engine = Engine()
+    marks = {**Labels("run-0", hold("run-0.lock"), "main").of(), MADE: f"{time.time() - 2 * STALE:.0f}"}
+    engine.add("x", marks)
+    assert swept(engine) == []
 
 
 def test_what_is_kept_for_repeating_a_case_stays_but_no_container_does(tmp_path: Path) -> None:

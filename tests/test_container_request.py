@@ -225,8 +225,6 @@ def test_sizes_are_as_engines_take_them(memory: str) -> None:
 
 @pytest.mark.parametrize("given", [NOTHING, GIVEN, {**GIVEN, "read_only": False}, {**NOTHING, "cap_add": ("NET_RAW",)}])
 def test_the_words_of_a_request_ask_for_the_same_again(given: dict[str, Any]) -> None:
-    """But for how containers are shared, which changes no answer."""
-
     @click.command()
     @click.option("--image")
     @image_options
@@ -236,7 +234,7 @@ def test_the_words_of_a_request_ask_for_the_same_again(given: dict[str, Any]) ->
     asked: list[dict[str, Any]] = []
     words = image_words({"image": "agent:1", **given})
     command(words, standalone_mode=False)
-    assert asked == [{"image": "agent:1", **given, "isolation": None}]
+    assert asked == [{"image": "agent:1", **given}]
     assert image_words({"image": None, **given}) == []
 
 
