@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import pytest
 from docker.errors import APIError
 
 #: Scenarios that call for each of the four answers, of both agents, and for a CLI that is broken.
@@ -84,6 +85,17 @@ def _archive(files: Mapping[str, bytes], links: Mapping[str, str] | None = None)
             info.type, info.linkname = tarfile.SYMTYPE, target
             tar.addfile(info)
     return stream.getvalue()
+
+
+def busybox() -> bytes:
+    """Return this machine's static busybox, which runs in an image that has nothing else; without one, skip or fail."""
+    data = next((path.read_bytes() for path in map(Path, ("/bin/busybox", "/usr/bin/busybox")) if path.exists()), b"")
+    if data and b"/ld-" not in data[:4096]:  # where a program says who loads it
+        return data
+    reason = "there is no static busybox on this machine: the package is often called busybox-static"
+    if os.environ.get("CONFORMANCE_REQUIRE_DOCKER") == "1":
+        pytest.fail(f"CONFORMANCE_REQUIRE_DOCKER=1, but {reason}")
+    pytest.skip(reason)
 
 
 def run(image: str, *arguments: str, cwd: Path, timeout: float = 200) -> tuple[int, dict[str, Any], str]:

@@ -33,8 +33,6 @@ __all__ = ["ContainerDriver"]
 
 #: So many scenarios without an answer, before there was one, are enough for each process.
 _SILENCES = 3
-#: Seconds that testing the conditions of a home may take.
-_CHECK_SECONDS = 30.0
 #: Tells an image's entrypoint that it is to answer as a probe, and to do nothing else.
 MODE = {"AGENT_MODE": "smoke-test"}
 
@@ -44,17 +42,30 @@ class _Place:
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
-        self.shared: dict[str, SharedContainer] = {}
+        self._shared: dict[tuple[str, str, bool], SharedContainer] = {}
 
-    def drop(self, image: str) -> None:
-        """Remove the shared container of *image*."""
-        if image in self.shared:
-            self.shared.pop(image).close()
+    def shared(self, client: docker.DockerClient, spec: ContainerSpec, labels: Labels) -> SharedContainer:
+        """Return a container with a shell in it that is like *spec* but for its program."""
+        key = _key(spec)
+        if key not in self._shared:
+            wanted = replace(spec, argv=("sh",), environment={}, read_only=True, directory="/")
+            self._shared[key] = SharedContainer(client, wanted, labels.of())
+        return self._shared[key]
+
+    def drop(self, spec: ContainerSpec) -> None:
+        """Remove the shared container that is like *spec*."""
+        if container := self._shared.pop(_key(spec), None):
+            container.close()
 
     def close(self) -> None:
-        for container in list(self.shared.values()):  # a run that is being ended may still add one
+        for container in list(self._shared.values()):  # a run that is being ended may still add one
             container.close()
         self.ground.close()
+
+
+def _key(spec: ContainerSpec) -> tuple[str, str, bool]:
+    """Return in what the containers of one image and one pair of volumes can differ."""
+    return spec.image, spec.user, spec.volumes[0].read_only
 
 
 class ContainerDriver:
@@ -135,11 +146,11 @@ class ContainerDriver:
                     outcome = self._run_shared(place, spec, laid, contract)
                 except ShellLost:
                     # Whatever became of it, only a container of its own can tell.
-                    place.drop(spec.image)
+                    place.drop(spec)
                     place.ground.lay_out(laid)
                     shared = False
             if not shared:
-                outcome, outside = self._run_fresh(spec, laid, scenario, contract)
+                outcome, outside = self._run_fresh(place, spec, laid, scenario, contract)
             if self._facts.foreign and b"exec format error" in outcome.stderr:
                 raise CannotJudge(self._facts.foreign, hint="build it for this machine, or use an engine on the other")
             execution = Execution(outcome=outcome, outside=outside, isolation="shared" if shared else "fresh")
@@ -204,22 +215,22 @@ class ContainerDriver:
         return {**env, **dict.fromkeys(scenario.unset)}
 
     def _run_shared(self, place: _Place, spec: ContainerSpec, laid: Trees, contract: Contract) -> Outcome:
-        container = place.shared.get(spec.image)
-        if container is None:
-            opened = replace(spec, argv=("sh",), environment={}, read_only=True, directory="/")
-            container = place.shared[spec.image] = SharedContainer(self._client, opened, self._labels.of())
-        if (script := _tests(laid, self._facts.home)) and (unmet := container.unmet(script)):
+        container = place.shared(self._client, spec, self._labels)
+        if (script := _tests(laid, spec)) and (unmet := container.unmet(script)):
             return Outcome(unsupported=unmet)
         outcome = container.run(spec.argv, spec.environment, spec.directory, contract.limits.seconds)
         if outcome.timed_out:
-            place.drop(spec.image)
+            place.drop(spec)
         return ended(outcome, contract)
 
     def _run_fresh(
-        self, spec: ContainerSpec, laid: Trees, scenario: Scenario, contract: Contract
+        self, place: _Place, spec: ContainerSpec, laid: Trees, scenario: Scenario, contract: Contract
     ) -> tuple[Outcome, tuple[str, ...]]:
-        if unmet := self._unmet(spec, laid):
-            return Outcome(unsupported=unmet), ()
+        if self._facts.tools and (script := _tests(laid, spec)):
+            # Asked in a container that lasts, with the same user, rights and volumes, before the probe has its own.
+            unmet = place.shared(self._client, replace(spec, image=self._facts.id), self._labels).unmet(script)
+            if unmet:
+                return Outcome(unsupported=unmet), ()
         run = OneRun(self._client, spec, self._labels.of(scenario))
         try:
             outcome = ended(run.run(contract.limits.seconds), contract)
@@ -227,21 +238,6 @@ class ContainerDriver:
             return outcome, outside
         finally:
             run.close()
-
-    def _unmet(self, spec: ContainerSpec, laid: Trees) -> str:
-        """Return which condition does not hold for the probe's user, in a container like the probe's own."""
-        script = _tests(laid, self._facts.home)
-        if spec.volumes[0].read_only:
-            path = shlex.quote(f"{self._facts.home}/.probe-conformance")
-            script += f"( : >{path} ) 2>/dev/null && echo the HOME can be written to\n".encode()
-        if not script or not self._facts.tools:
-            return ""
-        run = OneRun(self._client, replace(spec, argv=("sh", "-c", script.decode()), environment={}), self._labels.of())
-        try:
-            outcome = run.run(_CHECK_SECONDS)
-        finally:
-            run.close()
-        return outcome.stdout.decode(errors="backslashreplace").strip()
 
     def _wants_comparison(self, outcome: Outcome, scenario: Scenario, contract: Contract) -> bool:
         """Return whether it pays to look for changes outside the HOME.
@@ -306,17 +302,21 @@ class ContainerDriver:
             list(pool.map(_Place.close, places))
 
 
-def _tests(laid: Trees, home: str) -> bytes:
+def _tests(laid: Trees, spec: ContainerSpec) -> bytes:
     """Return a script that says, as the probe's user, which of the homes' conditions does not hold.
 
     It tries: what small shells say of permissions is worked out from modes, and wrong for a root without capabilities.
     """
     lines = []
-    for condition, path in conditions(laid.home, home.encode(), laid.uid):
+    home = spec.volumes[0]
+    for condition, path in conditions(laid.home, home.target.encode(), laid.uid):
         test = "cd" if condition == "unsearchable" else ": <"
         name = shlex.quote(path.decode("utf-8", "surrogateescape"))
         said = shlex.quote(f"{path.decode(errors='backslashreplace')} is not {condition} for uid {laid.uid}")
         lines.append(f"( {test} {name} ) 2>/dev/null && echo {said}\n".encode("utf-8", "surrogateescape"))
+    if home.read_only:
+        path = f"{home.target}/.probe-conformance".encode()
+        lines.append(f"( : >{shlex.quote(path.decode())} ) 2>/dev/null && echo the HOME can be written to\n".encode())
     return b"".join(lines)
 
 
