@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -48,16 +49,22 @@ class Images:
         finally:
             self._client.api.remove_container(container, v=True, force=True)
 
-    def of(self, files: Mapping[str, bytes], *, links: Mapping[str, str] | None = None, platform: str = "", **config: Any) -> str:
-        """Return an image of nothing but *files* (executable, root's) and *links*."""
-        api = self._client.api
-        parameters = {"fromSrc": "-", "repo": f"conformance-test-{secrets.token_hex(4)}", "tag": "1", "platform": platform}
-        parameters["changes"] = list(_changes(config))  # type: ignore[assignment]
-        answer = api.post(
-            f"{api.base_url}/v{api.api_version}/images/create", params=parameters, data=_archive(files, links or {}), timeout=60
-        )
-        answer.raise_for_status()
-        return self._known(f"{parameters['repo']}:1")
+    def of(
+        self, files: Mapping[str, bytes], *, links: Mapping[str, str] | None = None, processor: str = "", **config: Any
+    ) -> str:
+        """Return an image of nothing but *files* (executable, root's) and *links*, for the engine's *processor* or another."""
+        layer = _archive(files, links or {})
+        shape = {
+            "architecture": processor or self._client.version()["Arch"],
+            "os": "linux",
+            "config": {key.capitalize(): value for key, value in config.items()},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        }
+        name = f"conformance-test-{secrets.token_hex(4)}:1"
+        manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+        parts = {"config.json": json.dumps(shape).encode(), "manifest.json": json.dumps(manifest).encode(), "layer.tar": layer}
+        self._client.images.load(_archive(parts))
+        return self._known(name)
 
     def _known(self, image: str) -> str:
         self._made.append(image)

@@ -78,8 +78,9 @@ class Engine:
         assert force
         self._remove("volume", id_)
 
-    def remove_image(self, id_: str, *, force: bool) -> None:
+    def remove_image(self, id_: str, *, force: bool, noprune: bool = False) -> None:
         assert force
+        assert noprune, "the engine would remove the image under test too, where it has no name"
         self._remove("image", id_)
 
 

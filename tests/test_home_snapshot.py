@@ -520,3 +520,24 @@ def test_a_home_that_is_not_what_was_planned_is_noticed(home: Path, act: Callabl
     )
     act(home)
     assert mismatch(plan(entries, context()), snapshot(home)) == expected
+
+
+def test_what_is_allowed_may_be_written_through_a_link_of_the_home(tmp_path: Path) -> None:
+    """codex writes to .codex/tmp, wherever .codex leads; to write beside it is no more allowed than before."""
+    entries = (
+        Entry(path="volume/codex/auth.json", kind="file", text="{}"),
+        Entry(path="volume/other", kind="file", text=""),
+        Entry(path=".codex", kind="symlink", target="volume/codex"),
+        Entry(path="away", kind="symlink", target="../volume"),
+    )
+    home = tmp_path / "home"
+    build(plan(entries, context()), home)
+
+    def act() -> None:
+        (home / ".codex/tmp/arg0").mkdir(parents=True)
+        (home / ".codex/tmp/arg0/lock").touch()
+
+    assert changes(home, act, ALLOWED) == ()
+    assert changes(home, (home / "volume/tmp").mkdir, ALLOWED) == ("added volume/tmp (directory, mode 0755)",)
+    found = changes(home, (home / ".codex/tmp/arg0/lock").unlink, ALLOWED)
+    assert [line.partition(" (")[0] for line in found] == ["removed volume/codex/tmp/arg0/lock"]

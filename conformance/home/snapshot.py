@@ -166,13 +166,34 @@ def difference(
             if path in before and stamp.kind == before[path].kind == "file" and any(p.fullmatch(path) for p in fillable)
         }
         before = {**before, **same}
-    excused = {path for path in after.keys() - before.keys() if any(p.fullmatch(path) for p in patterns)}
+    links = _links(before) if patterns else {}
+    excused = {
+        path
+        for path in after.keys() - before.keys()
+        if any(p.fullmatch(name) for p in patterns for name in (path, *_aliases(path, links)))
+    }
     # The directories that had to be made for an excused entry are excused as well.
     excused |= {above for path in excused for above in _above(path)}
     lines = [f"removed {_name(path)} ({before[path].describe()})" for path in before.keys() - after.keys()]
     lines += [f"added {_name(path)} ({after[path].describe()})" for path in after.keys() - before.keys() - excused]
     lines += [_changed(path, before[path], after[path]) for path in before.keys() & after.keys() if before[path] != after[path]]
     return tuple(sorted(lines))
+
+
+def _links(found: Snapshot) -> dict[bytes, bytes]:
+    """Return the symlinks in *found* that lead to another place in the same home, each with that place."""
+    links = {}
+    for path, stamp in found.items():
+        if stamp.kind == "symlink":  # an absolute target is outside, as far as anybody here can tell
+            target = os.path.normpath(os.path.join(os.path.dirname(path), os.fsencode(stamp.content)))
+            if target != b"." and not target.startswith(b".."):
+                links[path] = target
+    return links
+
+
+def _aliases(path: bytes, links: Mapping[bytes, bytes]) -> Iterable[bytes]:
+    """Yield the names that *path* has by one of the *links*: who writes through a link does not know where that ends."""
+    return (link + path[len(target) :] for link, target in links.items() if path.startswith(target + b"/"))
 
 
 def _pattern(text: str) -> re.Pattern[bytes]:
