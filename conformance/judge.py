@@ -132,7 +132,9 @@ def _unsteady(executions: Sequence[Execution]) -> Finding | None:
 
 
 def _times(where: Counter[str]) -> str:
-    return ", ".join(f"{times} times{f' in {isolation} isolation' if isolation else ''}" for isolation, times in where.items())
+    if "" in where:
+        return f"{where['']} times"
+    return " and ".join(f"{f'{times} times ' if times > 1 else ''}in {isolation} isolation" for isolation, times in where.items())
 
 
 def _why(outcome: Outcome) -> str:

@@ -212,4 +212,6 @@ class _RunPlugin:
             diagnosis = diagnose(
                 self._report.reported(), self.world.contract, self._report.selected, self.world.code_without_mode
             )
-            self._report.diagnosis = f"{diagnosis}; {left_out} scenarios were left out" if left_out else diagnosis
+            some = "1 scenario was" if left_out == 1 else f"{left_out} scenarios were"
+            said = f"{some} left out" if left_out else ""
+            self._report.diagnosis = "; ".join(filter(None, (diagnosis, said)))

@@ -19,8 +19,24 @@ import docker
 import pytest
 from docker.errors import APIError
 
+from conformance import resources
+
 #: Scenarios that call for each of the four answers, of both agents, and for a CLI that is broken.
 FEW = ("claude/nested-session", "claude/baseline-only", "agent/unmapped", "codex/empty", "cli/exit-1", "cli/healthy")
+PROBE = "/opt/conformance/slot.py"
+#: The reference probe under another name, for scripts that do something else before.
+REFERENCE = "/opt/conformance/reference.py"
+ASK = f"exec python3 -I {REFERENCE}\n"
+ONE = "claude/nested-session"
+#: What the four answers of FEW come to where all of them are right.
+RIGHT = {
+    "claude/nested-session": ("conforms", 0, ()),
+    "claude/baseline-only": ("conforms", 65, ()),
+    "agent/unmapped": ("conforms", 64, ()),
+    "codex/empty": ("conforms", 66, ()),
+    "cli/exit-1": ("conforms", 64, ()),
+    "cli/healthy": ("conforms", 0, ()),
+}
 
 
 class Images:
@@ -130,3 +146,41 @@ def left_by(client: docker.DockerClient, labels: Sequence[str] = ("probe-conform
     found = [one["Id"] for one in client.api.containers(all=True, filters=wanted)]
     found += [one["Name"] for one in client.api.volumes(filters=wanted).get("Volumes") or []]
     return found + [one["Id"] for one in client.api.images(filters=wanted)]
+
+
+def judged(image: str, cwd: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Run in one process, which is soonest done with few scenarios; return as `run` does."""
+    return run(image, *arguments, "-n", "0", cwd=cwd, timeout=60)
+
+
+def script(text: str) -> dict[str, bytes]:
+    """Return the files of an image whose probe is a shell script, which may ask the reference probe in the end."""
+    reference = (resources.fixtures_dir() / "probes" / "slot.py").read_bytes()
+    return {PROBE: f"#!/bin/sh\n{text}".encode(), REFERENCE: reference}
+
+
+def contract(cwd: Path, text: str) -> str:
+    """Write a contract that extends `slot`; return its file's name."""
+    (cwd / "own.toml").write_text(f'name = "own"\nversion = "1"\nsummary = "As slot"\nextends = "slot"\n{text}')
+    return "own.toml"
+
+
+def row(report: Mapping[str, Any], id_: str = ONE) -> dict[str, Any]:
+    """Return what a *report* says of one scenario."""
+    found: dict[str, Any] = next(one for one in report["scenarios"] if one["id"] == id_)
+    return found
+
+
+def messages(report: Mapping[str, Any], id_: str = ONE) -> dict[str, str]:
+    """Return the findings of one scenario: messages by kind."""
+    return {finding["kind"]: finding["message"] for finding in row(report, id_)["findings"]}
+
+
+def diagnosis(printed: str) -> str:
+    """Return what deviations have in common, as *printed*; empty for nothing."""
+    return next((line.removeprefix("DIAGNOSIS ") for line in printed.splitlines() if line.startswith("DIAGNOSIS ")), "")
+
+
+def notes(printed: str) -> list[str]:
+    """Return the notes at the top of what was *printed*."""
+    return [line.removeprefix("note: ") for line in printed.splitlines() if line.startswith("note: ")]

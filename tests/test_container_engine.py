@@ -44,10 +44,10 @@ def test_the_reference_image_conforms_in_the_whole_catalogue(reference_image: st
 def test_the_gate_of_s2_runs_in_the_image_too(reference_image: str, tmp_path: Path) -> None:
     arguments = ("--contract", "preflight", "--command", "/opt/conformance/preflight.py", "--isolation", "shared")
 
-    status, report, printed = run(reference_image, *arguments, "-n", "2", cwd=tmp_path)
+    status, report, printed = run(reference_image, *arguments, "preflight/*", cwd=tmp_path)
 
     assert status == 0, printed
-    assert report["counts"]["conforms"] > 150
+    assert report["counts"]["conforms"] == len(rows(report)) > 15
 
 
 def test_the_report_names_image_and_engine(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
@@ -88,7 +88,9 @@ def _installed() -> bool:
 def test_four_workers_say_the_same_again_and_leave_nothing(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:
-    runs = [run(reference_image, "agent/*", "expiry/*", "--isolation", way, "-n", "4", cwd=tmp_path) for way in ("shared", "fresh")]
+    runs = [
+        run(reference_image, "agent/*", "expiry/*", "--isolation", way, "-n", "4", cwd=tmp_path) for way in ("shared", "fresh")
+    ]
 
     assert [status for status, _, _ in runs] == [0, 0]
     assert rows(runs[0][1]) == rows(runs[1][1])

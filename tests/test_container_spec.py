@@ -158,12 +158,16 @@ def test_the_engine_writes_no_log() -> None:
 
 
 def test_scratch_space_is_there_only_where_the_rest_cannot_be_written() -> None:
-    assert PLAIN.scratch() == ()
+    assert PLAIN.scratch() == {}
     assert not created(PLAIN)["host_config"].get("Tmpfs")
-    assert replace(PLAIN, read_only=True).scratch() == ("/tmp", "/var/tmp", "/run")
+    assert replace(PLAIN, read_only=True).scratch() == {
+        "/tmp": "rw,exec,mode=1777",
+        "/var/tmp": "rw,exec,mode=1777",
+        "/run": "rw,exec,mode=755",
+    }
     # A HOME in such a place is a volume already.
     home = Volume(name="v", target="/tmp")
-    assert replace(PLAIN, read_only=True, volumes=(home,)).scratch() == ("/var/tmp", "/run")
+    assert replace(PLAIN, read_only=True, volumes=(home,)).scratch().keys() == {"/var/tmp", "/run"}
 
 
 def test_what_the_engine_refuses_is_told() -> None:

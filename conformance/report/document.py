@@ -40,6 +40,8 @@ class RunReport:
         self.interrupted = False
         self.trouble: list[str] = []
         """What went wrong with the run as a whole, a line each."""
+        self.left_out: set[str] = set()
+        """Scenarios that were selected and are not judged."""
         self.diagnosis = ""
         """What all deviations have in common, where that is known."""
         self._results: dict[str, ScenarioResult] = {}
@@ -58,7 +60,7 @@ class RunReport:
 
     def leave_out(self, reason: str) -> int:
         """Take out of the selection what was not run for this *reason*; return how much that was."""
-        gone = {result.id for result in self._results.values() if result.reason == reason}
+        gone = self.left_out = {result.id for result in self._results.values() if result.reason == reason}
         self.selected = [scenario for scenario in self.selected if scenario.id not in gone]
         self._results = {id_: result for id_, result in self._results.items() if id_ not in gone}
         return len(gone)
@@ -93,9 +95,8 @@ class RunReport:
     def conformant(self) -> bool:
         """Return whether every selected scenario conforms or is unsupported, and at least one conforms."""
         counts = self.counts()
-        return (
-            counts["conforms"] > 0 and not (counts["deviates"] or counts["broke"] or counts["known-failure"]) and not self.trouble
-        )
+        against = counts["deviates"] or counts["broke"] or counts["known-failure"] or self.left_out or self.trouble
+        return counts["conforms"] > 0 and not against
 
     def exit_status(self) -> int:
         """Return 130 interrupted, 3 something could not be judged, 1 something deviates or is known and conforms, else 0."""
@@ -104,7 +105,7 @@ class RunReport:
             return INTERRUPTED
         if counts["broke"] or self.trouble or not counts["conforms"] + counts["deviates"] + counts["known-failure"]:
             return CannotJudge.exit_status
-        return 1 if counts["deviates"] or self.stale() else 0
+        return 1 if counts["deviates"] or self.stale() or self.left_out else 0
 
     def document(self) -> dict[str, Any]:
         """Return the report as built-in types."""

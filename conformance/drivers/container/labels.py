@@ -146,7 +146,8 @@ def _remove(client: docker.DockerClient, kind: str, id_: str) -> bool:
         elif kind == "volume":
             client.api.remove_volume(id_, force=True)
         else:
-            client.api.remove_image(id_, force=True)
+            # Without noprune the image below goes as well where it has no name: the one under test.
+            client.api.remove_image(id_, force=True, noprune=True)
     except APIError as e:
         if e.status_code in (404, 409):
             return False

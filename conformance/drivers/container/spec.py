@@ -13,8 +13,8 @@ from conformance.drivers.container.request import Confinement
 
 __all__ = ["ContainerSpec", "Volume"]
 
-#: What a program may write to beside its HOME where the root file system is read-only.
-SCRATCH = ("/tmp", "/var/tmp", "/run")
+#: What a program may write to beside its HOME where the root file system is read-only, with its usual mode.
+SCRATCH = {"/tmp": "1777", "/var/tmp": "1777", "/run": "755"}
 
 
 class Volume(Struct, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
             memswap_limit=limits.memory,
             pids_limit=limits.pids,
             read_only=self.read_only,
-            tmpfs=dict.fromkeys(self.scratch(), "rw,exec,mode=1777"),
+            tmpfs=self.scratch(),
             # What it prints is read as it comes, so the engine has no need to write it to its disk.
             log_config=LogConfig(type=LogConfig.types.NONE),
             mounts=[
@@ -77,10 +77,10 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
             )
         return str(made["Id"])
 
-    def scratch(self) -> tuple[str, ...]:
-        """Return the directories that may be written to although the rest is read-only."""
-        taken = [volume.target for volume in self.volumes]
-        return tuple(path for path in SCRATCH if path not in taken) if self.read_only else ()
+    def scratch(self) -> dict[str, str]:
+        """Return the directories that may be written to although the rest is read-only, each with its mount options."""
+        taken = [volume.target for volume in self.volumes] if self.read_only else SCRATCH
+        return {path: f"rw,exec,mode={mode}" for path, mode in SCRATCH.items() if path not in taken}
 
     def words(self) -> list[str]:
         """Return the ``docker run`` command that starts the same container by hand."""
@@ -91,8 +91,8 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
         words += ["--security-opt", "no-new-privileges", "--memory", limits.memory, "--memory-swap", limits.memory]
         words += ["--pids-limit", str(limits.pids)]
         words += ["--read-only"] if self.read_only else []
-        for path in self.scratch():
-            words += ["--tmpfs", f"{path}:rw,exec,mode=1777"]
+        for path, options in self.scratch().items():
+            words += ["--tmpfs", f"{path}:{options}"]
         for volume in self.volumes:
             words += ["--volume", f"{volume.name}:{volume.target}:nocopy{',ro' if volume.read_only else ''}"]
         for name, value in sorted(self.environment.items()):
