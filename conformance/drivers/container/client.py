@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,7 +101,10 @@ def _number(error: BaseException | None) -> int | None:
 def words(error: BaseException) -> str:
     """Return what *error* says, on one line, without the wrapping of several libraries."""
     if isinstance(error, APIError):
-        return one_line(str(error.explanation or error))
+        said = one_line(str(error.explanation or error))
+        # Runtimes wrap the one line that matters into the names of all parts that have passed it on.
+        told = re.search(r"container process: (.*?)(?:: unknown)?$", said)
+        return told[1] if told else said
     number = _number(error)
     return os.strerror(number) if number is not None else one_line(str(error) or type(error).__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import signal
 import time
 from contextlib import suppress
@@ -68,9 +67,7 @@ class OneRun:
             said = words(e)
             if not isinstance(e, APIError):
                 raise EngineLost(f"the container engine was lost: {said}", hint="see that it runs, then start again") from None
-            # Runtimes wrap the one line that matters into the names of all parts that have passed it on.
-            told = re.search(r"container process: (.*?)(?:: unknown)?$", said)
-            raise CannotJudge(f"the container does not start: {told[1] if told else said}") from None
+            raise CannotJudge(f"the container does not start: {said}") from None
 
     def _code(self, deadline: float) -> int | None:
         """Wait for the end until *deadline*, in seconds of the monotonic clock; return its exit status, or kill it."""
