@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -138,14 +138,6 @@ def rows(report: Mapping[str, Any]) -> dict[str, tuple[str, int | None, tuple[st
         row["id"]: (row["result"], row["code"], tuple(finding["kind"] for finding in row["findings"]))
         for row in report["scenarios"]
     }
-
-
-def left_by(client: docker.DockerClient, labels: Sequence[str] = ("probe-conformance.run",)) -> list[str]:
-    """Return what is on the engine with *labels*."""
-    wanted = {"label": list(labels)}
-    found = [one["Id"] for one in client.api.containers(all=True, filters=wanted)]
-    found += [one["Name"] for one in client.api.volumes(filters=wanted).get("Volumes") or []]
-    return found + [one["Id"] for one in client.api.images(filters=wanted)]
 
 
 def judged(image: str, cwd: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, words
 from conformance.drivers.container.fresh import OneRun, ended
-from conformance.drivers.container.ground import Ground, KeptGround, PlainGround
+from conformance.drivers.container.ground import Ground, PlainGround
+from conformance.drivers.container.keeper import Keeper
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.request import ASIDE, SILENT, ImageFacts, ImageRequest
 from conformance.drivers.container.shared import SharedContainer
@@ -267,7 +268,7 @@ class ContainerDriver:
         return place
 
     def _ground(self) -> Ground:
-        kind = KeptGround if self._facts.tools else PlainGround
+        kind = Keeper if self._facts.tools else PlainGround
         return kind(self._client, self._facts, self._labels)
 
     def stage(self, scenario: Scenario, contract: Contract, context: Context) -> ContainerSpec:

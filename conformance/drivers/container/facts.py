@@ -186,10 +186,8 @@ def _with_tools(client: docker.DockerClient, facts: ImageFacts, labels: Labels) 
         if facts.foreign and "exec format error" in str(e):
             raise CannotJudge(facts.foreign, hint="build it for this machine, or use an engine on the other") from None
         return replace(facts, notes=(*facts.notes, f"the image has no shell with tar, head, rm and env in it ({e})"))
-    try:
-        return replace(facts, tools=True, python=keeper.has("python3"))
-    finally:
-        keeper.close()
+    keeper.close()
+    return replace(facts, tools=True)
 
 
 def commit_stubbed(client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> ImageFacts:

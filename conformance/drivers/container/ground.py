@@ -10,7 +10,7 @@ import docker
 from docker.errors import APIError
 
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
-from conformance.drivers.container.keeper import Keeper, volumes
+from conformance.drivers.container.keeper import volumes
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.request import ASIDE, ImageFacts
 from conformance.drivers.container.spec import ContainerSpec, Volume
@@ -18,11 +18,11 @@ from conformance.drivers.container.trees import Trees
 from conformance.home import Snapshot, read_tar, stamps
 from conformance.home.build import Unbuildable
 
-__all__ = ["Ground", "KeptGround", "PlainGround"]
+__all__ = ["Ground", "PlainGround"]
 
 
 class Ground(Protocol):
-    """A HOME and what lies beside it, as volumes."""
+    """A HOME and what lies beside it, as volumes: a keeper, where the image has what one needs."""
 
     volumes: tuple[Volume, Volume]
     lasting: bool
@@ -39,28 +39,6 @@ class Ground(Protocol):
 
     def close(self, *, keep_volumes: bool = False) -> None:
         """Remove it; the volumes stay where that is wanted."""
-
-
-class KeptGround:
-    """Taken care of by a keeper."""
-
-    lasting = True
-
-    def __init__(self, client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> None:
-        self._keeper = Keeper(client, facts, labels)
-        self.volumes = self._keeper.volumes
-
-    def lay_out(self, trees: Trees) -> None:
-        """See :class:`Ground`."""
-        self._keeper.lay_out(trees)
-
-    def look(self) -> tuple[Snapshot, Snapshot]:
-        """See :class:`Ground`."""
-        return self._keeper.look()
-
-    def close(self, *, keep_volumes: bool = False) -> None:
-        """See :class:`Ground`."""
-        self._keeper.close(keep_volumes=keep_volumes)
 
 
 class PlainGround:

@@ -63,6 +63,9 @@ def volumes(client: docker.DockerClient, labels: dict[str, str], home: str) -> t
 class Keeper:
     """Two volumes, and a container that takes care of them."""
 
+    lasting = True
+    """It can be used for one scenario after the other."""
+
     def __init__(self, client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> None:
         self._client = client
         self.volumes = volumes(client, labels.of(), facts.home)

@@ -96,7 +96,6 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     """What the image itself keeps in that HOME."""
     tools: bool = False
     """Whether it has the shell and the few programs that work inside it need."""
-    python: bool = False
     stubbed: str = ""
     """Id of the image in which stubs can take the place of its own CLIs; empty where it has none."""
     notes: tuple[str, ...] = ()

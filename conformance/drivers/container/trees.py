@@ -39,11 +39,6 @@ class Trees(Struct, frozen=True, kw_only=True):
         """The nodes of the HOME that no archive can carry."""
         return tuple(node for node in self.home if node.kind == "socket")
 
-    @property
-    def size(self) -> int:
-        """Length of all contents together, in bytes."""
-        return sum(node.size for node in (*self.home, *self.aside))
-
 
 def _below(top: bytes, nodes: Iterable[Node]) -> Iterable[Node]:
     return (replace(node, path=top + b"/" + node.path if node.path else top) for node in nodes)
