@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from conformance import catalog, contracts
 from conformance.catalog import Catalogue
-from conformance.drivers import Driver
+from conformance.drivers import Driver, Unavailable
 from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.drivers.local import LocalDriver
 from conformance.engine import Engine
@@ -156,7 +156,11 @@ class World:
         if s.image is not None and s.facts is not None:
             from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415 - brings the engine's SDK with it
 
-            return ContainerDriver(self.client, s.image, s.facts, self.labels, extra=s.extra, always_compare=self.staging)
+            try:
+                client = self.client
+            except CannotJudge as e:  # the controller has reached it, a moment ago
+                return Unavailable(f"the container engine was lost: {e}")
+            return ContainerDriver(client, s.image, s.facts, self.labels, extra=s.extra, always_compare=self.staging)
         return LocalDriver(s.argv, directory, cwd=Path(s.cwd), extra=s.extra, keep=bool(s.keep))
 
     def code_without_mode(self, scenario: Scenario) -> int | None:

@@ -26,7 +26,9 @@ from support import as_plain_user
 
 from conformance.drivers.container import client
 from conformance.drivers.container.client import EngineLost, connect, engine_errors
+from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.errors import CannotJudge
+from conformance.settings import Settings, World
 
 
 @pytest.fixture(autouse=True)
@@ -387,3 +389,30 @@ def test_an_engine_that_is_gone_is_told_as_lost(error: Exception) -> None:
 def test_an_error_of_ours_is_no_matter_of_the_engine() -> None:
     with pytest.raises(ZeroDivisionError), engine_errors("no volume is made"):
         raise ZeroDivisionError
+
+
+def test_a_worker_that_finds_no_engine_any_more_says_so_for_every_scenario(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone")
+    facts = ImageFacts(
+        id="sha256:0",
+        digest="",
+        engine="docker 1",
+        entrypoint=("/entrypoint",),
+        command=(),
+        environment={"PATH": "/bin"},
+        directory="/",
+        user="",
+        uid=0,
+        gid=0,
+        home="/root",
+    )
+    settings = Settings(cwd=str(tmp_path), image=ImageRequest(reference="image"), facts=facts, run_directory=str(tmp_path))
+    world = World(settings, "gw0")
+    scenario = world.catalogue.get("claude/nested-session")
+
+    result = world.engine.judge(scenario, [world.engine.observe(scenario)])
+
+    assert result.result == "broke"
+    assert result.reason.startswith("the container engine was lost: no container engine at unix://")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from conformance.model import Contract, Execution, Scenario
+from conformance.model import Contract, Execution, Outcome, Scenario
 from conformance.placeholders import Context
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "Unavailable"]
 
 
 class Driver(Protocol):
@@ -25,3 +25,21 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """End what still runs."""
+
+
+class Unavailable:
+    """Stands in for a driver that cannot be had any more, and says why for every scenario."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
+        """See :class:`Driver`."""
+        return Execution(outcome=Outcome(broke=self._why))
+
+    def describe(self) -> dict[str, Any]:
+        """See :class:`Driver`."""
+        return {"kind": "unavailable", "command": [], "network": "", "capabilities": ""}
+
+    def close(self) -> None:
+        """See :class:`Driver`."""
