@@ -24,11 +24,25 @@ import requests
 from docker.errors import APIError
 from support import as_plain_user
 
-from conformance.drivers.container import client
+from conformance.drivers.container import client, facts
 from conformance.drivers.container.client import EngineLost, connect, engine_errors
 from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.errors import CannotJudge
 from conformance.settings import Settings, World
+
+FACTS = ImageFacts(
+    id="sha256:0",
+    digest="",
+    engine="docker 1",
+    entrypoint=("/entrypoint",),
+    command=(),
+    environment={"PATH": "/bin"},
+    directory="/",
+    user="",
+    uid=0,
+    gid=0,
+    home="/root",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -395,20 +409,7 @@ def test_a_worker_that_finds_no_engine_any_more_says_so_for_every_scenario(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone")
-    facts = ImageFacts(
-        id="sha256:0",
-        digest="",
-        engine="docker 1",
-        entrypoint=("/entrypoint",),
-        command=(),
-        environment={"PATH": "/bin"},
-        directory="/",
-        user="",
-        uid=0,
-        gid=0,
-        home="/root",
-    )
-    settings = Settings(cwd=str(tmp_path), image=ImageRequest(reference="image"), facts=facts, run_directory=str(tmp_path))
+    settings = Settings(cwd=str(tmp_path), image=ImageRequest(reference="image"), facts=FACTS, run_directory=str(tmp_path))
     world = World(settings, "gw0")
     scenario = world.catalogue.get("claude/nested-session")
 
@@ -416,3 +417,16 @@ def test_a_worker_that_finds_no_engine_any_more_says_so_for_every_scenario(
 
     assert result.result == "broke"
     assert result.reason.startswith("the container engine was lost: no container engine at unix://")
+
+
+def test_an_engine_that_goes_while_an_image_is_looked_up_is_no_image_without_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def ping(self) -> bool:
+            raise ConnectionRefusedError(111, "Connection refused")
+
+    def no_keeper(*_: object) -> None:
+        raise CannotJudge("the shell in the container has ended")
+
+    monkeypatch.setattr(facts, "Keeper", no_keeper)
+    with pytest.raises(EngineLost):
+        facts._with_tools(Gone(), FACTS, None)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from conformance.drivers.stubs import AGENT_CLIS
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node, read_tar, write_tar
 
-__all__ = ["look_up"]
+__all__ = ["commit_stubbed", "look_up"]
 
 #: Where agents' CLIs are installed, beside the directories of the image's PATH and some below the HOME.
 _PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/claude/bin", "/opt/codex/bin")
@@ -185,6 +185,8 @@ def _with_tools(client: docker.DockerClient, facts: ImageFacts, labels: Labels) 
     except CannotJudge as e:
         if facts.foreign and "exec format error" in str(e):
             raise CannotJudge(facts.foreign, hint="build it for this machine, or use an engine on the other") from None
+        with engine_errors("the engine does not answer"):
+            client.ping()  # one that has gone is no property of the image
         return replace(facts, notes=(*facts.notes, f"the image has no shell with tar, head, rm and env in it ({e})"))
     keeper.close()
     return replace(facts, tools=True)

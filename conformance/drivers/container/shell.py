@@ -60,12 +60,15 @@ class Shell:
         deadline = time.monotonic() + seconds
         ready = b"printf " + mark + b"\n" if feed is not None else b""
         end = b"printf '\\n" + mark + b" %s\\n' \"$?\"\nprintf '\\n" + mark + b"\\n' >&2\n"
-        # As one command, so that the shell has read all of it before anything else reads from the same input.
-        self._attached.send(b"{\n" + ready + script + b"\n" + end + b"}\n", deadline)
-        if feed is not None:
-            self._until(mark, deadline)
-            self._attached.send(feed, deadline)
-        return self._reply(mark, deadline, limit)
+        try:
+            # As one command, so that the shell has read all of it before anything else reads from the same input.
+            self._attached.send(b"{\n" + ready + script + b"\n" + end + b"}\n", deadline)
+            if feed is not None:
+                self._until(mark, deadline)
+                self._attached.send(feed, deadline)
+            return self._reply(mark, deadline, limit)
+        except ConnectionError as e:  # of the shell or of the engine: whoever asks the engine next is told
+            raise ShellLost(f"the shell in the container cannot be reached: {e}") from None
 
     def _until(self, mark: bytes, deadline: float) -> None:
         seen = {1: b"", 2: b""}

@@ -9,8 +9,6 @@ from contextlib import suppress
 
 import docker
 
-from conformance.drivers.container.client import EngineLost
-
 __all__ = ["KEEP_BYTES", "Attached", "Output"]
 
 #: How much of each output stream is kept, in bytes; the rest is read and thrown away.
@@ -47,7 +45,7 @@ class Attached:
     def send(self, data: bytes, deadline: float) -> None:
         """Write *data* to the container's standard input.
 
-        :raises EngineLost: the connection is gone.
+        :raises ConnectionError: the connection is gone, with the container or with the engine.
         :raises TimeoutError: it is not taken until *deadline*, in seconds of the monotonic clock.
         """
         self._socket.settimeout(max(deadline - time.monotonic(), 0.01))
@@ -56,7 +54,7 @@ class Attached:
         except TimeoutError:
             raise
         except OSError as e:
-            raise EngineLost(f"the connection to the container was lost: {e.strerror or e}") from None
+            raise ConnectionError(e.strerror or str(e)) from None
 
     def frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
         """Yield the number of a stream, 1 or 2, and what came on it, until the container ends.
