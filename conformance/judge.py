@@ -48,11 +48,8 @@ def judge(
         difference=difference(scenario, control) if control is not None else (),
         seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
     )
-    outcomes = [execution.outcome for execution in executions]
-    if reason := next(filter(None, (outcome.broke or _unsaid(outcome) for outcome in outcomes)), ""):
-        return replace(base, result="broke", reason=reason)
-    if reason := next(filter(None, (outcome.unsupported for outcome in outcomes)), ""):
-        return replace(base, result="unsupported", reason=reason)
+    if unjudged := _unjudged(base, [execution.outcome for execution in executions]):
+        return unjudged
     found = [(execution, list(_findings(scenario, contract, execution, secrets))) for execution in executions]
     findings = {finding: None for _, ones in found for finding in ones}  # each once, in order
     if unsteady := _unsteady(executions):
@@ -61,6 +58,7 @@ def judge(
     return replace(
         base,
         code=shown.code,
+        signal=shown.signal,
         verdict=_verdict(contract, base.expected, shown.code),
         result="deviates" if findings else "conforms",
         findings=tuple(findings),
@@ -68,6 +66,14 @@ def judge(
         stderr=_excerpt(shown.stderr),
         outside=next((execution.outside for execution in executions if execution.outside), ()),
     )
+
+
+def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResult | None:
+    if reason := next(filter(None, (outcome.broke or _unsaid(outcome) for outcome in outcomes)), ""):
+        return replace(base, result="broke", reason=reason)
+    if reason := next(filter(None, (outcome.unsupported for outcome in outcomes)), ""):
+        return replace(base, result="unsupported", reason=reason)
+    return None
 
 
 def _unsaid(outcome: Outcome) -> str:

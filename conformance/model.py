@@ -15,6 +15,7 @@ __all__ = [
     "CLI_STATES",
     "MANY_ENTRIES",
     "WAITING_CLI_STATES",
+    "Action",
     "CliState",
     "ContainerNeeds",
     "Contract",
@@ -78,6 +79,20 @@ FindingKind = Literal[
 ]
 
 
+class Action(Struct, frozen=True):
+    """What a Manager does when it sees a code: one word, and the labels it puts on what it does."""
+
+    name: str
+    labels: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return " ".join((self.name, *sorted(self.labels)))
+
+    def covers(self, asked: Action) -> bool:
+        """Return whether doing this is doing what was *asked*: the same, with at least the labels asked for."""
+        return self.name == asked.name and self.labels >= asked.labels
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
     """One named meaning of an answer."""
 
@@ -87,6 +102,13 @@ class Verdict(Struct, frozen=True, kw_only=True):
     meaning: str
     action: str
     """What the Manager does when it sees the code."""
+    labels: tuple[str, ...] = ()
+    """What the Manager labels it with, such as the ticket it queues."""
+
+    @property
+    def asks(self) -> Action:
+        """What the contract asks of the Manager."""
+        return Action(self.action, frozenset(self.labels))
 
 
 class Inputs(Struct, frozen=True, kw_only=True):
@@ -116,6 +138,8 @@ class Contract(Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     inputs: Inputs
     limits: Limits = Limits()
+    otherwise: tuple[str, ...] = ("retry",)
+    """Actions that a Manager may take on a code that means none of the verdicts: a passing fault of the probe."""
     reference: str = ""
     """File of the bundled reference probe, below ``fixtures/probes``; empty for none."""
     lineage: tuple[str, ...] = ()
@@ -270,6 +294,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     agent: str
     expected: tuple[str, ...]
     code: int | None = None
+    signal: int | None = None
+    """What killed the probe, where that is how it ended."""
     verdict: str | None = None
     result: Result = "broke"
     reason: str = ""

@@ -21,6 +21,7 @@ from conformance.report.diagnosis import diagnose
 from conformance.report.document import RunReport
 from conformance.report.stream import Stream
 from conformance.report.terminal import Terminal
+from conformance.report.view import View
 from conformance.resources import data_root, scenarios_dir
 from conformance.rundir import RunDirectory
 from conformance.settings import Settings, World
@@ -48,7 +49,10 @@ def worker_count(wanted: str, scenarios: int) -> int:
 class Run:
     """One run of the selected scenarios."""
 
-    def __init__(self, settings: Settings, world: World, *, repro: Sequence[str], to_stderr: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, world: World, *, repro: Sequence[str] = (), to_stderr: bool = False, summary: bool = True
+    ) -> None:
+        """Make everything ready; *repro* is the command that repeats a scenario, for the *summary* at the end."""
         self.directory = RunDirectory(Path(settings.keep) if settings.keep else None)
         self.world = world
         world.settings = settings
@@ -61,7 +65,9 @@ class Run:
             self.report = RunReport(world.contract, selected, world.driver.describe(), settings.now, world.known)
             on_failure.pop_all()
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
-        self.terminal = Terminal(self._stream, self.report, world.catalogue.scenarios, repro)
+        self.terminal = View(self._stream, self.report)
+        if summary:
+            self.terminal = Terminal(self._stream, self.report, world.catalogue.scenarios, repro)
 
     def execute(self, workers: int, *, junit: str | None = None, pytest_args: Sequence[str] = ()) -> int:
         """Run with so many *workers*, write the summary, and return the exit status."""

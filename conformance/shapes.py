@@ -37,6 +37,8 @@ MAX_PATH = 3_000
 USER = "(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?"
 
 Text = Annotated[str, Meta(min_length=1)]
+#: An action or a label: Managers write them on one line, with blanks between.
+Word = Annotated[str, Meta(pattern=r"^\S+\Z")]
 Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
 
@@ -157,7 +159,8 @@ class VerdictTable(Struct, forbid_unknown_fields=True):
 
     code: Annotated[int, Meta(ge=0, le=255)]
     meaning: Text
-    action: Text
+    action: Word
+    labels: list[Word] = []
 
 
 class InputsTable(Struct, forbid_unknown_fields=True):
@@ -183,6 +186,7 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     extends: str = ""
     agents: Annotated[list[Text], Meta(min_length=1)] | UnsetType = UNSET
     verdicts: dict[str, VerdictTable] | UnsetType = UNSET
+    otherwise: Word | Annotated[list[Word], Meta(min_length=1)] | UnsetType = UNSET
     inputs: InputsTable | UnsetType = UNSET
     limits: LimitsTable | UnsetType = UNSET
     allowed_writes: list[Text] | UnsetType = UNSET

@@ -12,7 +12,7 @@ import msgspec
 
 from conformance.errors import FileError
 
-__all__ = ["MAX_FILE_BYTES", "convert", "read_toml"]
+__all__ = ["MAX_FILE_BYTES", "convert", "read_text", "read_toml", "toml"]
 
 #: A scenario or contract is a page of text; anything larger is a mistake, and is not even parsed.
 MAX_FILE_BYTES = 1024 * 1024
@@ -27,6 +27,15 @@ def read_toml(path: Path, *, name: str = "") -> dict[str, Any]:
     :raises FileError: it cannot be read, is too large, not UTF-8 or not TOML.
     """
     name = name or str(path)
+    return toml(name, read_text(path, name=name))
+
+
+def read_text(path: Path, *, name: str = "") -> str:
+    """Return the text in *path*, called *name* in messages.
+
+    :raises FileError: it cannot be read, is too large, or not UTF-8.
+    """
+    name = name or str(path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -35,11 +44,18 @@ def read_toml(path: Path, *, name: str = "") -> dict[str, Any]:
     if len(data) > MAX_FILE_BYTES:
         raise FileError(name, f"is larger than {MAX_FILE_BYTES} bytes", hint="large content is written with size, runs or count")
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as e:
         raise FileError(
             name, f"is not UTF-8 (byte {e.start})", hint="bytes that are no text are written as hex or base64"
         ) from None
+
+
+def toml(name: str, text: str) -> dict[str, Any]:
+    """Return the table that *text*, the content of the file called *name*, is.
+
+    :raises FileError: it is not TOML.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:

@@ -144,9 +144,9 @@ def test_a_name_without_a_slash_is_looked_up_on_path_only(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("", "--probe is empty; give a command, such as ./smoke_test.py"),
-        (" \t\n", "--probe is empty; give a command, such as ./smoke_test.py"),
-        ("'' x", "--probe is empty; give a command, such as ./smoke_test.py"),
+        ("", "--probe is empty; give a command, such as ./my_probe"),
+        (" \t\n", "--probe is empty; give a command, such as ./my_probe"),
+        ("'' x", "--probe is empty; give a command, such as ./my_probe"),
         ("./probe 'open", "--probe cannot be split: no closing quotation; quote it like in a shell"),
         ('./probe "open', "--probe cannot be split: no closing quotation; quote it like in a shell"),
         ("./probe \\", "--probe cannot be split: no escaped character; quote it like in a shell"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
@@ -14,29 +15,21 @@ from conformance.errors import ConformanceError, one_line
 __all__ = ["cli", "main"]
 
 
+#: Commands in modules of their own name that bring much with them, such as pytest, rich or the SDK of engines.
+_LATER = {"run", "repro", "lockstep", "contract", "image", "sweep"}
+
+
 class _Commands(click.Group):
     """The commands; those that run probes are imported when they are asked for, so that the others answer at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "list", "show", "home", "repro", "image", "sweep", "schema"]
+        return ["run", "list", "show", "home", "repro", "lockstep", "contract", "image", "sweep", "schema"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "run":
-            from conformance.cli.run import run_command  # noqa: PLC0415 - it brings pytest with it
-
-            return run_command
-        if cmd_name == "repro":
-            from conformance.cli.repro import repro_command  # noqa: PLC0415 - it brings pytest with it
-
-            return repro_command
-        if cmd_name == "sweep":
-            from conformance.cli.sweep import sweep_command  # noqa: PLC0415 - it brings the engine's SDK with it
-
-            return sweep_command
-        if cmd_name == "image":
-            from conformance.cli.image import image_command  # noqa: PLC0415 - only for who asks for it
-
-            return image_command
+        if cmd_name in _LATER:
+            module = importlib.import_module(f"conformance.cli.{cmd_name}")
+            command: click.Command = getattr(module, f"{cmd_name}_command")
+            return command
         return super().get_command(ctx, cmd_name)
 
 

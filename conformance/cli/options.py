@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["contract_option", "image_options", "probe_options", "scenarios_option"]
+__all__ = ["actions_option", "contract_option", "image_options", "manager_option", "probe_options", "scenarios_option"]
 
 contract_option = click.option(
     "--contract",
@@ -24,6 +24,18 @@ scenarios_option = click.option(
     multiple=True,
     type=click.Path(path_type=Path),
     help="A directory with scenarios of your own, beside the bundled ones; repeatable.",
+)
+manager_option = click.option(
+    "--manager",
+    metavar="M",
+    required=True,
+    help="The Manager: a table file (JSON, TOML, YAML), a Python object 'module:NAME', or a command.",
+)
+actions_option = click.option(
+    "--actions",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A table file that maps the Manager's own words for actions to the contract's.",
 )
 
 

@@ -25,15 +25,17 @@ from conformance.resources import fixtures_dir
 from conformance.runner import Run, worker_count
 from conformance.settings import Settings, World
 
-__all__ = ["checked_request", "repro_words", "run_command"]
+__all__ = ["check_outputs", "checked_request", "repro_words", "run_command", "workers_option"]
+
+workers_option = click.option(
+    "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
+)
 
 
 @click.command("run")
 @probe_options
 @image_options
-@click.option(
-    "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
-)
+@workers_option
 @click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
 @click.option("--junit", "junit_file", metavar="FILE", help="Write a JUnit report.")
 @click.option("--known-failures", metavar="FILE", help="Failures that are expected, each with its reason.")
@@ -47,7 +49,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     Without ID, GLOB ('claude/*') or FILE every scenario of the contract runs. What follows '--' goes to pytest.
     """
     patterns, pytest_args = _split(ctx, arguments)
-    _check_outputs(options)
+    check_outputs(options)
     settings, world = checked_request(
         patterns=patterns, **{name: options[name] for name in _REQUEST}, keep=options["keep"], known=options["known_failures"]
     )
@@ -149,14 +151,14 @@ def repro_words(options: dict[str, Any]) -> list[str]:
     return words
 
 
-def _check_outputs(options: dict[str, Any]) -> None:
+def check_outputs(options: dict[str, Any]) -> None:
     """Refuse, before anything runs, files that cannot be written or that would be lost."""
     for name in ("json_file", "junit_file", "write_known_failures"):
-        file = options[name]
+        file = options.get(name)
         if file and file != "-" and not os.path.isdir(parent := Path(file).absolute().parent):
             raise UsageError(f"no directory {parent} for {file}", hint="make it first")
         if file and os.path.isdir(file):
             raise UsageError(f"{file} is a directory", hint="name a file")
-    new, old = options["write_known_failures"], options["known_failures"]
+    new, old = options.get("write_known_failures"), options.get("known_failures")
     if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):
         raise UsageError(f"{new} is there already", hint=f"give --known-failures {new} as well to update it and keep its reasons")

@@ -76,6 +76,7 @@ def _build(shape: ContractFile, known: dict[str, Contract], file: str) -> Contra
         if parent
         else Limits(),
         reference=shape.reference,
+        otherwise=_otherwise(shape, parent),
         lineage=(shape.name, *(parent.lineage if parent else ())),
         allowed_writes=_writes(shape.allowed_writes, parent.allowed_writes if parent else ()),
         entrypoint_writes=_writes(shape.entrypoint_writes, parent.entrypoint_writes if parent else ()),
@@ -96,7 +97,16 @@ def _build(shape: ContractFile, known: dict[str, Contract], file: str) -> Contra
 def _verdicts(shape: ContractFile) -> tuple[Verdict, ...]:
     if isinstance(shape.verdicts, UnsetType):
         return ()
-    return tuple(Verdict(name=name, code=v.code, meaning=v.meaning, action=v.action) for name, v in shape.verdicts.items())
+    return tuple(
+        Verdict(name=name, code=v.code, meaning=v.meaning, action=v.action, labels=tuple(v.labels))
+        for name, v in shape.verdicts.items()
+    )
+
+
+def _otherwise(shape: ContractFile, parent: Contract | None) -> tuple[str, ...]:
+    if isinstance(shape.otherwise, UnsetType):
+        return parent.otherwise if parent else ("retry",)
+    return (shape.otherwise,) if isinstance(shape.otherwise, str) else tuple(shape.otherwise)
 
 
 def _inputs(shape: ContractFile) -> Inputs | None:

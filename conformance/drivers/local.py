@@ -32,23 +32,25 @@ __all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "by_hand", "is_shut", "parse_c
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def parse_command(command: str, directory: Path) -> tuple[str, ...]:
+def parse_command(command: str, directory: Path, noun: str = "probe") -> tuple[str, ...]:
     """Split *command* like a shell would, and find its program: from *directory*, or on the caller's PATH.
+
+    *noun* is what the command is, and the option that took it.
 
     :raises UsageError: it cannot be split, or names no program.
     """
     try:
         words = shlex.split(command)
     except ValueError as e:
-        raise UsageError(f"--probe cannot be split: {str(e).lower()}", hint="quote it like in a shell") from None
+        raise UsageError(f"--{noun} cannot be split: {str(e).lower()}", hint="quote it like in a shell") from None
     if not words or not words[0]:
-        raise UsageError("--probe is empty", hint="give a command, such as ./smoke_test.py")
+        raise UsageError(f"--{noun} is empty", hint=f"give a command, such as ./my_{noun}")
     program = str(directory / words[0]) if "/" in words[0] else shutil.which(words[0])
     if program is None or not os.path.exists(program):
-        raise UsageError(f"no probe '{words[0]}'", hint="name a program on PATH, or a path to one")
+        raise UsageError(f"no {noun} '{words[0]}'", hint="name a program on PATH, or a path to one")
     if os.path.isdir(program) or not os.access(program, os.X_OK):
         raise UsageError(
-            f"the probe '{words[0]}' is not executable", hint="chmod +x it, or name its interpreter: 'python3 probe.py'"
+            f"the {noun} '{words[0]}' is not executable", hint=f"chmod +x it, or name its interpreter: 'python3 {noun}.py'"
         )
     return (str(Path(program).absolute()), *words[1:])  # '..' stays: behind a link it is another directory
 

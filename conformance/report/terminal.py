@@ -6,15 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
-
-from conformance import __version__
 from conformance.errors import one_line, printable
-from conformance.explain import probe_lines
 from conformance.model import Scenario, ScenarioResult
 from conformance.report.document import RunReport
+from conformance.report.view import View
 from conformance.shell import join
 
 __all__ = ["Terminal"]
@@ -26,55 +21,17 @@ _OUTPUT_LINES = 8
 _MANY = 5
 
 
-class Terminal:
-    """Writes to *stream*: with colours and a moving bar where that is a terminal, plain lines elsewhere."""
+class Terminal(View):
+    """The view of a run that judges a probe: at the end, what deviated, why, and how to see it again."""
 
     def __init__(self, stream: TextIO, report: RunReport, scenarios: Mapping[str, Scenario], repro: Sequence[str]) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
-        self._report = report
+        super().__init__(stream, report)
         self._scenarios = scenarios
         self._repro = list(repro)
-        self._progress: Progress | None = None
-        self._next_tenth = 1
-
-    def _line(self, text: str = "", style: str = "") -> None:
-        self._console.print(Text(text, style=style))
-
-    def start(self, workers: int) -> None:
-        """Say what is judged by what, and show the bar."""
-        report = self._report
-        words = _some(len(report.selected), "scenario") + (f", {_some(workers, 'worker')}" if workers else "")
-        self._line(f"probe-conformance {__version__}, contract {report.contract.name} {report.contract.version}: {words}")
-        for line in probe_lines(report.probe):
-            self._line(line)
-        self._line()
-        if self._console.is_terminal:
-            columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-            # What else comes to standard output, such as pytest's own words, has been sent elsewhere on purpose.
-            self._progress = Progress(
-                *columns, console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._progress.add_task("", total=len(report.selected))
-            self._progress.start()
-
-    def step(self) -> None:
-        """Show that one more result has come in."""
-        done, total = self._report.done(), len(self._report.selected)
-        if self._progress is not None:
-            bad = sum(count for kind, count in self._report.counts().items() if kind == "deviates")
-            self._progress.update(
-                self._progress.task_ids[0], completed=done, description=f"[red]{bad} deviate[/red]" if bad else ""
-            )
-        elif total >= 10 and done * 10 >= total * self._next_tenth:
-            self._next_tenth = done * 10 // total + 1
-            self._line(f"  {done} of {total}")
 
     def finish(self) -> None:
         """Write the summary."""
-        if self._progress is not None:
-            self._progress.stop()
-        elif len(self._report.selected) >= 10:
-            self._line()
+        super().finish()
         for result in self._report.results():
             if result.result not in ("conforms", "known-failure"):
                 self._show(result)
@@ -141,10 +98,6 @@ class Terminal:
             self._line(f"{line}: CONFORMANT" if report.conformant() else f"{line}: no new failure", "bold green")
         else:
             self._line(f"{line}: {'NOT CONFORMANT' if status == 1 else 'NOT JUDGED'}", "bold red")
-
-
-def _some(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 _PLURALS = {

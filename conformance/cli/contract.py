@@ -1,0 +1,89 @@
+"""The command contract: draft one from a Manager, and show two side by side."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from conformance import contracts
+from conformance.cli.lockstep import ask
+from conformance.cli.options import actions_option, contract_option
+from conformance.errors import CannotJudge, UsageError, printable
+from conformance.files import replace_text
+from conformance.lockstep.draft import differences, draft
+
+__all__ = ["contract_command"]
+
+_WIDTH = 130
+
+
+@click.command("contract")
+@click.option("--from-manager", "manager", metavar="M", help="Draft a contract from a Manager: a table, object or command.")
+@actions_option
+@contract_option
+@click.option("--name", metavar="NAME", default="drafted", show_default=True, help="The name of the drafted contract.")
+@click.option("-o", "--output", metavar="FILE", help="Write the draft to FILE instead of standard output.")
+@click.option("--diff", metavar="A B", nargs=2, help="Show two contracts side by side; exit status 1 where they differ.")
+@click.pass_context
+def contract_command(
+    ctx: click.Context,
+    /,
+    manager: str | None,
+    actions: Path | None,
+    contract: str,
+    name: str,
+    output: str | None,
+    diff: tuple[str, str] | None,
+) -> None:
+    """Draft a contract from a Manager, or show two contracts side by side.
+
+    A draft takes the verdicts of --contract, with the codes on which the Manager does what each of them asks for.
+    """
+    if (manager is None) == (diff is None):
+        raise UsageError("nothing to do" if manager is None else "two things to do", hint="give --from-manager or --diff")
+    if diff is not None:
+        ctx.exit(_show_differences(*diff))
+    assert manager is not None
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in contracts.bundled():
+        raise UsageError(
+            f"'{name}' cannot be its name", hint="use lower-case letters, digits and '-'; no bundled contract's name"
+        )
+    if output is not None and os.path.lexists(output):
+        raise UsageError(f"{output} is there already", hint="name a new file")
+    base = contracts.load(contract)
+    if base.name not in contracts.bundled():
+        hint = f"a drafted contract extends a bundled one: {', '.join(contracts.bundled())}"
+        raise UsageError(f"'{contract}' cannot be extended", hint=hint)
+    _, answers = ask(manager, actions, base)
+    if lost := answers.lost():
+        raise CannotJudge(f"the Manager cannot be asked: {lost}")
+    text = draft(base, answers, name, f"the Manager {manager}")
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        replace_text(Path(output), text)
+
+
+def _show_differences(one: str, other: str) -> int:
+    a, b = contracts.load(one), contracts.load(other)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("", "", a.name, b.name):
+        table.add_column(heading)
+    differ = 0
+    for what, here, there in differences(a, b):
+        differ += here != there
+        cells = ("≠" if here != there else "", what, here or "–", there or "–")
+        table.add_row(*(Text(printable(cell)) for cell in cells), style="bold" if here != there else "")
+    console.print(table)
+    console.print(f"{differ} differ" if differ else "the same", style="bold")
+    return 1 if differ else 0

@@ -1,0 +1,83 @@
+"""The command lockstep: probe, Manager and contract held against each other."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import click
+
+from conformance.cli.options import actions_option, image_options, manager_option, probe_options
+from conformance.cli.run import check_outputs, checked_request, workers_option
+from conformance.managers import open_manager
+from conformance.managers.answers import Answers
+from conformance.managers.tables import read_words
+from conformance.model import Action, Contract
+from conformance.report.document import write_json
+from conformance.report.lockstep import LockstepReport
+from conformance.report.stream import Stream
+from conformance.rundir import RunDirectory
+from conformance.runner import Run, worker_count
+
+__all__ = ["ask", "lockstep_command"]
+
+
+@click.command("lockstep")
+@manager_option
+@actions_option
+@probe_options
+@image_options
+@workers_option
+@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.argument("patterns", metavar="[ID|GLOB|FILE]...", nargs=-1)
+@click.pass_context
+def lockstep_command(
+    ctx: click.Context,
+    /,
+    patterns: tuple[str, ...],
+    manager: str,
+    actions: Path | None,
+    workers: str,
+    json_file: str | None,
+    **options: Any,
+) -> None:
+    """Check that probe, Manager and contract agree on every exit code.
+
+    The Manager is asked what it does with each code there is; then every scenario's probe is run, and its real exit
+    code is given to the Manager. Where they disagree, the contract tells which side moved.
+
+    Exit status: 0 in lockstep, 1 not, 2 the request is wrong, 3 something could not be judged, 130 interrupted.
+    """
+    check_outputs({"json_file": json_file})
+    settings, world = checked_request(patterns=list(patterns), keep=None, known=None, **options)
+    count = worker_count(workers, len(settings.ids or ()))
+    described, answers = ask(manager, actions, world.contract)
+    report = LockstepReport(world.contract, described, answers, None)
+    if not report.lost:
+        run = Run(settings, world, to_stderr=json_file == "-", summary=False)
+        run.execute(count)
+        report = LockstepReport(world.contract, described, answers, run.report)
+    report.show(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)))
+    if json_file:
+        write_json(report.document(), json_file)
+    if report.lost:
+        click.echo(f"probe-conformance: the Manager cannot be judged: {report.lost}", err=True)
+    ctx.exit(report.exit_status())
+
+
+def ask(manager: str, actions: Path | None, contract: Contract) -> tuple[dict[str, Any], Answers]:
+    """Return the *manager*, and what it does with each exit code.
+
+    :raises ConformanceError: it is not there, or cannot be asked.
+    """
+    cwd = Path.cwd()
+    known = [verdict.asks for verdict in contract.verdicts] + [Action(name) for name in contract.otherwise]
+    words = read_words(cwd / actions, known) if actions is not None else {}
+    opened = open_manager(manager, words, cwd)
+    directory = RunDirectory()
+    try:
+        answers = opened.ask(tuple(verdict.code for verdict in contract.verdicts), directory.path)
+    finally:
+        directory.close()
+    return opened.describe(), answers
