@@ -212,7 +212,7 @@ class LockstepReport:
             if counts[kind]:
                 reasons = Counter(result.reason for result in self._run.results() if result.result == kind)
                 yield f"{kind}: {counts[kind]} scenarios, such as: {reasons.most_common(1)[0][0]}"
-        yield from self._run.trouble
+        yield from filter(None, (self._run.diagnosis, *self._run.trouble))
 
     def _verdict(self) -> tuple[str, str]:
         status = self.exit_status()

@@ -1,6 +1,6 @@
 """What the suite costs, side by side with the least anybody could pay for the same work.
 
-    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d]
+    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e]
 
 Prints figures and ratios and asserts nothing: they depend on the machine. Compared commands take turns, so that a
 slow minute hits all of them; what counts is the ratio of their medians.
@@ -27,6 +27,7 @@ from conformance.drivers.local import LocalDriver, Place
 from conformance.home import build, plan, remove
 from conformance.model import Scenario
 from conformance.placeholders import Context
+from conformance.resources import fixtures_dir
 from conformance.rundir import RunDirectory
 
 SUITE = [sys.executable, "-m", "conformance"]
@@ -40,11 +41,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--executions", type=int, default=1000)
-    parser.add_argument("which", nargs="*", default=["a", "b", "c", "d"])
+    parser.add_argument("which", nargs="*", default=["a", "b", "c", "d", "e"])
     options = parser.parse_args()
     catalogue = catalog.load()
     ordinary = [s for s in catalogue.of(CONTRACT) if not s.waits and s.id not in HEAVY]
-    for name, bench in (("a", throughput), ("b", homes), ("c", listing), ("d", whole_catalogue)):
+    for name, bench in (("a", throughput), ("b", homes), ("c", listing), ("d", whole_catalogue), ("e", lockstep)):
         if name in options.which:
             bench(catalogue, ordinary, options.rounds, options.executions)
 
@@ -114,6 +115,21 @@ def whole_catalogue(catalogue: Catalogue, ordinary: list[Scenario], rounds: int,
         print(f"    {waiting} can only wait; bound max(12 s, 1.25 x floor) = {bound:.1f} s, suite {suite / bound:.2f} of it")
     finally:
         remove(directory)
+
+
+def lockstep(_: Catalogue, ordinary: list[Scenario], rounds: int, __: int) -> None:
+    """(e) The whole catalogue as run judges it, and as lockstep does with a Manager in each form."""
+    managers = fixtures_dir() / "managers"
+    ask = [*SUITE, "lockstep", "-n", "2", "--manager"]
+    commands = {
+        "run": [*SUITE, "run", "-n", "2"],
+        "lockstep, a table": [*ask, str(managers / "slot.toml")],
+        "lockstep, a command": [*ask, str(managers / "slot.sh")],
+    }
+    show("(e) whole catalogue", measure(commands, rounds), base="run")
+    ids = [scenario.id for scenario in ordinary]
+    commands = {name: [*words, *ids] for name, words in commands.items()}
+    show("(e) the scenarios that do not wait", measure(commands, rounds), base="run")
 
 
 class Floor:
