@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from test_cli import suite
+from test_cli import environment, suite
 
 from conformance import contracts
 from conformance.lockstep.faults import Fault, contract_faults, manager_faults, ranges, treatment_faults
@@ -343,6 +343,22 @@ def test_a_scenario_that_broke_is_not_judged(tmp_path: Path) -> None:
     assert (status, document["counts"]["broke"]) == (3, len(FEW))
     assert "note: broke: 4 scenarios, such as: " in done.stdout
     assert done.stdout.endswith("NOT JUDGED\n")
+
+
+def test_an_interrupted_lockstep_says_so(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, threading\n"
+        "threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "from conformance.cli import main\n"
+        f"main(['lockstep', '--manager', {str(MANAGERS / 'slot.toml')!r}, '-n', '0', '--json', 'a', 'cli/hangs', *{FEW!r}])\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (130, "INTERRUPTED"), done.stderr
+    assert json.loads((tmp_path / "a").read_text())["exit_status"] == 130
 
 
 def test_what_no_exit_code_shows_is_counted_and_left_to_run(tmp_path: Path) -> None:

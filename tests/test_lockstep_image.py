@@ -7,9 +7,9 @@ from pathlib import Path
 
 import docker
 from support_image import REFERENCE, Images
+from test_cli import suite
 
 from conformance.resources import fixtures_dir
-from test_cli import suite
 
 MANAGER = str(fixtures_dir() / "managers" / "slot.toml")
 FEW = ["claude/baseline-only", "claude/nested-session", "agent/unmapped", "codex/empty"]
@@ -25,7 +25,9 @@ def test_the_reference_image_is_in_lockstep_and_a_renumbered_one_has_moved(
         renumbered = images.like_reference({REFERENCE.replace("reference.py", "slot.py"): probe})
         documents = {}
         for image in (reference_image, renumbered):
-            done = suite(tmp_path, "lockstep", *FEW, "--image", image, "--isolation", "shared", "--manager", MANAGER, "--json", "a")
+            done = suite(
+                tmp_path, "lockstep", *FEW, "--image", image, "--isolation", "shared", "--manager", MANAGER, "--json", "a"
+            )
             documents[image] = (done.returncode, json.loads((tmp_path / "a").read_text()))
 
     status, document = documents[reference_image]

@@ -19,7 +19,7 @@ from conformance.lockstep.faults import Fault, contract_faults, manager_faults, 
 from conformance.lockstep.witness import change, moves, observed
 from conformance.managers.answers import CODES, Answers, code_words
 from conformance.model import Contract, ScenarioResult, Verdict
-from conformance.report.document import RunReport
+from conformance.report.document import INTERRUPTED, RunReport
 from conformance.shell import join
 
 __all__ = ["LockstepReport"]
@@ -219,6 +219,8 @@ class LockstepReport:
         count = f"{len(self.faults)} fault{'' if len(self.faults) == 1 else 's'}"
         if status == 0:
             return "IN LOCKSTEP", "bold green"
+        if status == INTERRUPTED:
+            return "INTERRUPTED", "bold yellow"
         if status == 1:
             return f"NOT IN LOCKSTEP: {count}", "bold red"
         return f"NOT JUDGED: {self.lost}" if self.lost else "NOT JUDGED", "bold magenta"
