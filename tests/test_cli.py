@@ -292,6 +292,7 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "expected": ["ready"],
         "expected_codes": [0],
         "code": 65,
+        "signal": None,
         "verdict": "creds-missing",
         "result": "deviates",
         "reason": "",
@@ -426,7 +427,7 @@ def test_the_summary_shows_each_kind_of_result(tmp_path: Path, every_result: tup
         "DEVIATES mine/deviates",
         "UNSUPPORTED mine/unsupported",
     ]
-    assert re.match("1 conform, 1 deviate, 1 unsupported, 1 broke, 1 known failures in .* s: NOT JUDGED", lines[-1])
+    assert re.match("1 conform, 1 deviate, 1 unsupported, 1 broke, 1 known failure in .* s: NOT JUDGED", lines[-1])
 
 
 def test_the_line_that_repeats_a_deviation_works_when_it_is_pasted(tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "expected": ["ready", "creds-invalid"],
         "expected_codes": [0, 66],
         "code": 65,
+        "signal": None,
         "verdict": "creds-missing",
         "result": "deviates",
         "reason": "",

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from conformance.errors import one_line, printable
-from conformance.model import Scenario, ScenarioResult
+from conformance.model import Result, Scenario, ScenarioResult
 from conformance.report.document import RunReport
-from conformance.report.view import View
+from conformance.report.view import View, some
 from conformance.shell import join
 
 __all__ = ["Terminal"]
@@ -89,7 +89,7 @@ class Terminal(View):
 
     def _verdict(self) -> None:
         report = self._report
-        words = [f"{count} {_PLURALS[kind]}" for kind, count in report.counts().items() if count or kind == "conforms"]
+        words = [_count(kind, count) for kind, count in report.counts().items() if count or kind == "conforms"]
         line = f"{', '.join(words)} in {report.seconds:.1f} s"
         status = report.exit_status()
         if report.interrupted:
@@ -100,10 +100,7 @@ class Terminal(View):
             self._line(f"{line}: {'NOT CONFORMANT' if status == 1 else 'NOT JUDGED'}", "bold red")
 
 
-_PLURALS = {
-    "conforms": "conform",
-    "deviates": "deviate",
-    "unsupported": "unsupported",
-    "broke": "broke",
-    "known-failure": "known failures",
-}
+def _count(kind: Result, count: int) -> str:
+    if kind == "known-failure":
+        return some(count, "known failure")
+    return f"{count} {kind.removesuffix('s')}"
