@@ -50,6 +50,7 @@ class FileError(ConformanceError):
         super().__init__(f"{file}: {key}: {cause}" if key else f"{file}: {cause}", hint=hint)
         self.file = file
         self.key = key
+        self.detail = cause
 
 
 class CannotJudge(ConformanceError):

@@ -110,7 +110,7 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is judged, and what isolates it, for people."""
     isolation = f"network {probe['network']}, capabilities {probe['capabilities']}"
     if probe["kind"] != "image":
-        yield f"probe: {join(probe['command'])}"
+        yield f"probe: {join(probe['command']) or 'the CLI itself'}"
         yield f"isolation: {isolation}"
         return
     yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {join(probe['command'])}"

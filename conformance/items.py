@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from conformance.catalog import read_scenario, root_of
+from conformance.catalog import read_scenarios, root_of
 from conformance.drivers.container.request import ImageRequest, check_reference
 from conformance.drivers.environment import check_extra
 from conformance.drivers.local import parse_command
@@ -24,7 +24,7 @@ from conformance.rundir import RunDirectory
 from conformance.settings import Settings, World
 from conformance.stash import RUN_PLUGIN, SESSION
 
-__all__ = ["Broke", "Deviation", "ScenarioItem", "Session", "explain"]
+__all__ = ["Broke", "Deviation", "ScenarioItem", "Session", "explain", "item_name"]
 
 
 class Broke(Exception):
@@ -102,16 +102,15 @@ class Session:
     def _root(self, path: Path) -> Path:
         return next((root for root in map(Path, self.settings.directories) if root in path.parents), root_of(path))
 
-    def scenario(self, path: Path) -> Scenario | None:
-        """Return the scenario in *path*, if it is to be run.
+    def scenarios(self, path: Path) -> list[Scenario]:
+        """Return the scenarios in *path* that are to be run.
 
         :raises ConformanceError: the file is wrong.
         """
         if self.settings.ids is not None:
-            return self.world.scenario(path)
+            return self.world.scenarios(path)
         known = {**self.world.catalogue.contracts, self.world.contract.name: self.world.contract}
-        scenario = read_scenario(path, self._root(path), known)
-        return scenario if scenario.expected(self.world.contract) else None
+        return [found for found in read_scenarios(path, self._root(path), known) if found.expected(self.world.contract)]
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -224,20 +223,25 @@ def keep_directory(path: Path) -> Path:
 
 
 class ScenarioFile(pytest.File):
-    """A scenario file: one item, where it has a part in the contract."""
+    """A scenario file: an item for each scenario in it that has a part in the contract."""
 
     def __init__(self, *, session_: Session, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conformance = session_
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yield the item."""
+        """Yield the items; those of a family are named as pytest names the cases of a parametrized test."""
         try:
-            scenario = self.conformance.scenario(self.path)
+            scenarios = self.conformance.scenarios(self.path)
         except ConformanceError as e:
             raise self.CollectError("\n".join(e.lines())) from None
-        if scenario is not None:
-            yield ScenarioItem.from_parent(self, name=self.conformance.world.contract.name, scenario=scenario)
+        for scenario in scenarios:
+            yield ScenarioItem.from_parent(self, name=item_name(self.conformance.world.contract, scenario), scenario=scenario)
+
+
+def item_name(contract: Contract, scenario: Scenario) -> str:
+    """Return what the item of *scenario* is called within its file."""
+    return f"{contract.name}[{scenario.variant}]" if scenario.variant else contract.name
 
 
 class ScenarioItem(pytest.Item):

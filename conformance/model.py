@@ -28,6 +28,7 @@ __all__ = [
     "Limits",
     "Outcome",
     "Result",
+    "Rule",
     "Scenario",
     "ScenarioResult",
     "Verdict",
@@ -111,6 +112,18 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return Action(self.action, frozenset(self.labels))
 
 
+class Rule(Struct, frozen=True, kw_only=True):
+    """One sentence of a contract, which scenarios cite by its short name."""
+
+    contract: str
+    """The contract that lays it down; one that extends it inherits it."""
+    text: str
+    expect: tuple[str, ...] = ()
+    """The verdicts it calls for; more than one where it leaves the point open, none where it holds in every scenario."""
+    findings: tuple[FindingKind, ...] = ()
+    """What breaking it is called, where every scenario looks for that."""
+
+
 class Inputs(Struct, frozen=True, kw_only=True):
     """How a contract hands its inputs to the probe: names of environment variables."""
 
@@ -150,6 +163,10 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Paths that may appear or change in the HOME while an image runs, because its entrypoint fills them before the probe."""
     outside_writes: Literal["shown", "forbidden"] = "shown"
     """Whether a file that changes outside the HOME, in a container, is a finding."""
+    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Agent to the command of its own CLI that answers as the probe; empty where the probe is a program of its own."""
+    rules: dict[str, Rule] = field(default_factory=dict)
+    """What it demands, by short names; those of the contracts it extends included."""
 
     def verdict(self, name: str) -> Verdict:
         """Return the verdict called *name*; :class:`KeyError` where the contract has none."""
@@ -215,6 +232,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
     unset: tuple[str, ...] = ()
     container: ContainerNeeds | None = None
     """None where any driver can run it."""
+    rules: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Contract to the short names of its rules that the case is about."""
+    variant: str = ""
+    """Its name in a file that holds several; the id is the file's, a slash, and this."""
 
     def expected(self, contract: Contract) -> tuple[str, ...]:
         """Return the verdicts that conform under *contract*; empty where it has no part in it.
@@ -224,6 +245,13 @@ class Scenario(Struct, frozen=True, kw_only=True):
         for name in contract.lineage:
             if name in self.expect:
                 return self.expect[name]
+        return ()
+
+    def cites(self, contract: Contract) -> tuple[str, ...]:
+        """Return the names of the rules that its expectation under *contract* rests on."""
+        for name in contract.lineage:
+            if name in self.expect:
+                return self.rules.get(name, ())
         return ()
 
     def control_for(self, contract: Contract) -> str:

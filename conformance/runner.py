@@ -16,6 +16,7 @@ import pytest
 
 from conformance.drivers.container.request import SILENT
 from conformance.errors import UsageError
+from conformance.items import item_name
 from conformance.model import ScenarioResult
 from conformance.report.diagnosis import diagnose
 from conformance.report.document import RunReport
@@ -27,7 +28,7 @@ from conformance.rundir import RunDirectory
 from conformance.settings import Settings, World
 from conformance.stash import RUN_PLUGIN
 
-__all__ = ["Run", "worker_count"]
+__all__ = ["Run", "sigterm_interrupts", "worker_count"]
 
 #: Fewer scenarios than this for each worker do not pay for starting it.
 _WORTH_A_WORKER = 8
@@ -78,7 +79,7 @@ class Run:
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
         arguments += [f"--junitxml={Path(junit).absolute()}"] if junit else []
-        with _environment(), _sigterm_interrupts(), ExitStack() as stack:
+        with _environment(), sigterm_interrupts(), ExitStack() as stack:
             stack.callback(self.directory.close)
             # pytest's own words would stand between ours; who hands arguments on to pytest wants to see what it says.
             stack.enter_context(redirect_stdout(self._stream if pytest_args else stack.enter_context(open(os.devnull, "w"))))
@@ -140,7 +141,7 @@ def _environment() -> Iterator[None]:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
+def sigterm_interrupts() -> Iterator[None]:
     """Let a polite request to end do what ctrl-C does: report, clean up, leave."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -163,11 +164,11 @@ class _RunPlugin:
         self._report = run.report
         self._terminal = run.terminal
         self._is_image = run.settings.image is not None
-        self._by_file = {scenario.file: scenario.id for scenario in run.report.selected}
+        self._by_item = {(s.file, item_name(run.world.contract, s)): s.id for s in run.report.selected}
 
     def _id(self, node_id: str) -> str | None:
-        path = (data_root() / node_id.partition("::")[0]).resolve()
-        return self._by_file.get(str(path))
+        file, _, item = node_id.partition("::")
+        return self._by_item.get((str((data_root() / file).resolve()), item))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what was collected, where there are no workers."""

@@ -184,20 +184,21 @@ class World:
         context = Context(now=s.now, seed=s.seed)
         return Engine(self.driver, self.catalogue, self.contract, context, repeat=s.repeat, keep=Path(s.keep) if s.keep else None)
 
-    def scenario(self, path: Path) -> Scenario | None:
-        """Return the scenario in the file *path* if it is selected."""
-        scenario = self._by_file.get(str(path.resolve()))
-        if scenario is None or not scenario.expected(self.contract):
-            return None
-        return scenario if self.settings.ids is None or scenario.id in self._ids else None
+    def scenarios(self, path: Path) -> list[Scenario]:
+        """Return the selected scenarios in the file *path*."""
+        here = (found for found in self._by_file.get(str(path.resolve()), ()) if found.expected(self.contract))
+        return [found for found in here if self.settings.ids is None or found.id in self._ids]
 
     @cached_property
     def _ids(self) -> frozenset[str]:
         return frozenset(self.settings.ids or ())
 
     @cached_property
-    def _by_file(self) -> dict[str, Scenario]:
-        return {scenario.file: scenario for scenario in self.catalogue.scenarios.values()}
+    def _by_file(self) -> dict[str, list[Scenario]]:
+        found: dict[str, list[Scenario]] = {}
+        for scenario in self.catalogue.scenarios.values():
+            found.setdefault(scenario.file, []).append(scenario)
+        return found
 
     def close(self) -> None:
         """End what still runs."""

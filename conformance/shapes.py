@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from conformance.model import CliState
+from conformance.model import CliState, FindingKind
 
 __all__ = [
     "MAX_COUNT",
@@ -19,6 +19,7 @@ __all__ = [
     "ContainerTable",
     "ContractFile",
     "EntryTable",
+    "FamilyFile",
     "LayerFile",
     "ScenarioFile",
     "schema",
@@ -36,6 +37,9 @@ MAX_PATH = 3_000
 #: A user, or a user and a group, by number; without leading zeros, which some would read as octal.
 USER = "(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?"
 
+#: A variant, which is the last part of its scenario's id.
+VARIANT = r"^[a-z0-9][a-z0-9.-]*\Z"
+
 Text = Annotated[str, Meta(min_length=1)]
 #: An action or a label: Managers write them on one line, with blanks between.
 Word = Annotated[str, Meta(pattern=r"^\S+\Z")]
@@ -43,10 +47,14 @@ Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
 
 class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """One entry of the HOME. At most one of text, json, hex, base64, runs, symlink and type."""
+    """One entry of the HOME. At most one of text, json, patch, hex, base64, runs, symlink and type."""
 
     text: Annotated[str | UnsetType, Meta(description="A file with this text; placeholders are replaced.")] = UNSET
     json: Annotated[Any, Meta(description="A file with this value as JSON; placeholders are replaced in its strings.")] = UNSET
+    patch: Annotated[
+        dict[str, Any] | UnsetType,
+        Meta(description="What to change in the json of an included layer (RFC 7396); '{absent}' takes a member away."),
+    ] = UNSET
     hex: Annotated[str | UnsetType, Meta(description="A file with these bytes, as hexadecimal digits.")] = UNSET
     base64: Annotated[str | UnsetType, Meta(description="A file with these bytes, as base64.")] = UNSET
     runs: Annotated[
@@ -118,33 +126,70 @@ class ContainerTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     home_read_only: Annotated[bool, Meta(description="Whether the HOME is a mount that nobody can write to.")] = False
 
 
+Control = Annotated[
+    Text | dict[str, Text],
+    Meta(description="Id of the nearest scenario with another verdict; a table of contract to id where they differ."),
+]
+Expect = Annotated[
+    dict[str, Text | Annotated[list[Text], Meta(min_length=1)]],
+    Meta(
+        min_length=1,
+        description="Contract to the verdict that conforms, or to a list where the contract leaves a point open.",
+    ),
+]
+Rules = Annotated[
+    dict[str, Text | Annotated[list[Text], Meta(min_length=1)]],
+    Meta(description="Contract to the short name of the rule the case is about, or to a list of them."),
+]
+Summary = Annotated[Sentence, Meta(description="The rule this case is about, in one sentence.")]
+Origin = Annotated[Sentence, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")]
+Agent = Annotated[Text, Meta(description="The coding agent whose slot it is: claude or codex.")]
+Container = Annotated[
+    ContainerTable | UnsetType,
+    Meta(
+        description="What only a container can show; a scenario without it can be run anywhere.",
+        extra_json_schema={"minProperties": 1},
+    ),
+]
+
+
 class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One scenario: one fault, one file. Its id is its path below the scenario directory, without the ending."""
 
-    summary: Annotated[Sentence, Meta(description="The rule this case is about, in one sentence.")]
-    origin: Annotated[Sentence, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")]
-    agent: Annotated[Text, Meta(description="The coding agent whose slot it is: claude or codex.")]
-    control: Annotated[
-        Text | dict[str, Text],
-        Meta(description="Id of the nearest scenario with another verdict; a table of contract to id where they differ."),
-    ]
-    expect: Annotated[
-        dict[str, Text | Annotated[list[Text], Meta(min_length=1)]],
-        Meta(
-            min_length=1,
-            description="Contract to the verdict that conforms, or to a list where the contract leaves a point open.",
-        ),
-    ]
+    summary: Summary
+    origin: Origin
+    agent: Agent
+    control: Control
+    expect: Expect
+    rules: Rules = {}
     home: HomeTable = field(default_factory=HomeTable)
     cli: CliTable = field(default_factory=CliTable)
     env: EnvTable = field(default_factory=EnvTable)
-    container: Annotated[
-        ContainerTable | UnsetType,
-        Meta(
-            description="What only a container can show; a scenario without it can be run anywhere.",
-            extra_json_schema={"minProperties": 1},
-        ),
-    ] = UNSET
+    container: Container = UNSET
+
+
+class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """What one scenario of a family has of its own. Tables are merged with the family's; all else takes its place."""
+
+    summary: Summary | UnsetType = UNSET
+    origin: Origin | UnsetType = UNSET
+    agent: Agent | UnsetType = UNSET
+    control: Control | UnsetType = UNSET
+    expect: Expect | UnsetType = UNSET
+    rules: Rules | UnsetType = UNSET
+    home: HomeTable | UnsetType = UNSET
+    cli: CliTable | UnsetType = UNSET
+    env: EnvTable | UnsetType = UNSET
+    container: Container = UNSET
+
+
+class FamilyFile(VariantTable):
+    """Scenarios that differ in little: what they share, and for each its variant. An id is the file's, '/', the variant's."""
+
+    variants: Annotated[
+        dict[Annotated[str, Meta(pattern=VARIANT)], VariantTable],
+        Meta(min_length=1, description="Name to what the scenario of that name has of its own."),
+    ]
 
 
 class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -177,6 +222,14 @@ class LimitsTable(Struct, forbid_unknown_fields=True):
     seconds: Annotated[float, Meta(gt=0, le=100)] = 15.0
 
 
+class RuleTable(Struct, forbid_unknown_fields=True, kw_only=True):
+    """One sentence of the contract: with the verdicts it calls for, or with what breaking it is called in any scenario."""
+
+    text: Sentence
+    expect: Text | Annotated[list[Text], Meta(min_length=1)] | UnsetType = UNSET
+    findings: Annotated[list[FindingKind], Meta(min_length=1)] | UnsetType = UNSET
+
+
 class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     """One contract. What a contract that extends another leaves out, it takes from there."""
 
@@ -193,9 +246,19 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     entrypoint_writes: list[Text] | UnsetType = UNSET
     outside_writes: Literal["shown", "forbidden"] | UnsetType = UNSET
     reference: str = ""
+    commands: dict[Text, Annotated[list[Text], Meta(min_length=1)]] | UnsetType = UNSET
+    rules: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")], RuleTable] = {}
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a scenario file."""
-    made = msgspec.json.schema(ScenarioFile)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "probe-conformance scenario", **made}
+    """Return the JSON Schema (draft 2020-12) of a scenario file: of one scenario, or of a family."""
+    either, components = msgspec.json.schema_components([ScenarioFile, FamilyFile], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "probe-conformance scenario",
+        # Named by what it has, so that an editor complains about the scenario at hand and not about the other kind.
+        "if": {"required": ["variants"]},
+        "then": either[1],
+        "else": either[0],
+        "$defs": components,
+    }

@@ -26,7 +26,7 @@ from conformance.placeholders import Context
 
 TOP = 'summary = "A login kept anywhere counts"\norigin = "contract slot"\nagent = "claude"\ncontrol = "claude/baseline-only"\n'
 GOOD = TOP + '[expect]\nslot = "ready"\n'
-FIELDS = "text, json, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"
+FIELDS = "text, json, patch, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"
 VERDICTS = "allowed: ready, cli-broken, creds-missing, creds-invalid"
 LEAVES = "leaves the home"
 
@@ -161,7 +161,10 @@ BAD = {
     "verdict-is-a-code": bad(instead('"ready"', '"0"'), "expect.slot", "unknown verdict '0'", VERDICTS),
     "verdict-twice": bad(instead('"ready"', '["ready", "ready"]'), "expect.slot", "a verdict stands there twice"),
     "unknown-contract": bad(
-        instead("slot =", "slots ="), "expect.slots", "no contract 'slots'; known: preflight, slot;", "--contract FILE"
+        instead("slot =", "slots ="),
+        "expect.slots",
+        "no contract 'slots'; known: cli-status, preflight, slot, slot-strict;",
+        "--contract FILE",
     ),
     "unknown-agent": bad(instead('"claude"', '"gemini"'), "agent", "unknown agent 'gemini'; allowed under 'slot': claude, codex"),
     "agent-not-of-contract": bad(
@@ -242,7 +245,7 @@ BAD = {
     "link-empty": at("a", '{ symlink = "" }', "a.symlink: expected string of length >= 1"),
     "link-unknown-placeholder": at("a", '{ symlink = "{tmp}/x" }', "unknown placeholder {tmp}"),
     # entries
-    "entry-empty": at("a", "{}", "has no content; give one of text, json, hex, base64, runs, symlink, type, size"),
+    "entry-empty": at("a", "{}", "has no content; give one of text, json, patch, hex, base64, runs, symlink, type, size"),
     "entry-only-mode": at("a", '{ mode = "0600" }', "has no content"),
     "entry-two-contents": at("a", '{ text = "", json = 1 }', "text and json exclude each other; keep one"),
     "entry-three-contents": at("a", '{ hex = "", type = "fifo", symlink = "x" }', "hex and symlink and type exclude each other"),

@@ -469,7 +469,7 @@ def test_a_contract_of_ones_own_is_known_only_when_it_is_named(tmp_path: Path) -
     directory = write(tmp_path / "s", case=CHILD_CASE.format("own", "own"))
     assert "own" in catalog.load([directory], contract=own).contracts
     [line] = lines(directory)
-    known = "known: preflight, slot; a contract of your own is named with --contract FILE"
+    known = "known: cli-status, preflight, slot, slot-strict; a contract of your own is named with --contract FILE"
     assert line == f"{directory}/case.toml: expect.own: no contract 'own'; {known}"
 
 
@@ -584,9 +584,9 @@ def test_every_bundled_layer_can_be_read_and_is_used(path: Path, bundled: Catalo
 # What is bundled.
 
 
-def test_there_are_at_least_ninety_scenarios_for_slot_and_all_can_be_read(bundled: Catalogue) -> None:
-    assert len(bundled.of(SLOT)) >= 90
-    assert len(bundled.scenarios) == len(list(scenarios_dir().rglob("*.toml")))
+def test_there_are_at_least_two_hundred_scenarios_and_every_file_holds_some(bundled: Catalogue) -> None:
+    assert len(bundled.of(SLOT)) >= 200
+    assert {scenario.file for scenario in bundled.scenarios.values()} == set(map(str, scenarios_dir().rglob("*.toml")))
 
 
 @pytest.mark.parametrize("contract", [SLOT, PREFLIGHT], ids=lambda contract: contract.name)
@@ -676,13 +676,19 @@ def test_an_id_is_never_given_up(id_: str, bundled: Catalogue) -> None:
 
 def test_loading_hands_out_its_own_contracts_only(tmp_path: Path) -> None:
     """A contract of one call is not known to the next."""
-    assert sorted(catalog.load(contract=own_contract(tmp_path)).contracts) == ["own", "preflight", "slot"]
-    assert sorted(catalog.load().contracts) == ["preflight", "slot"]
+    assert sorted(catalog.load(contract=own_contract(tmp_path)).contracts) == [
+        "cli-status",
+        "own",
+        "preflight",
+        "slot",
+        "slot-strict",
+    ]
+    assert sorted(catalog.load().contracts) == ["cli-status", "preflight", "slot", "slot-strict"]
 
 
 def test_a_single_file_that_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
-        catalog.read_scenario(write(tmp_path, a__b=READY + "x = 1\n") / "a/b.toml", tmp_path, contracts.bundled())
+        catalog.read_scenarios(write(tmp_path, a__b=READY + "x = 1\n") / "a/b.toml", tmp_path, contracts.bundled())
     assert (caught.value.file, caught.value.key) == (f"{tmp_path}/a/b.toml", "expect.x")
     assert isinstance(caught.value, ConformanceError)
 

@@ -133,7 +133,7 @@ WRONG = [
     (["run", "no-such.toml"], "no file no-such.toml"),
     (["run", "bad.toml"], "bad.toml: sumary: unknown key"),
     (["run", "--contract", "preflight", "agent/env-empty"], "not part of contract 'preflight'"),
-    (["run", "--contract", "no-such"], "no contract 'no-such'; bundled: preflight, slot"),
+    (["run", "--contract", "no-such"], "no contract 'no-such'; bundled: cli-status, preflight, slot, slot-strict"),
     (["run", "--contract", "bad.toml"], "bad.toml: "),
     (["run", "--scenarios", "no-such"], "no-such: no such directory"),
     (["run", "--scenarios", "plain"], "plain: no such directory"),

@@ -53,7 +53,7 @@ def refusal(directory: Path, text: str) -> str:
 
 
 def test_the_bundled_contracts() -> None:
-    assert sorted(contracts.bundled()) == ["preflight", "slot"]
+    assert sorted(contracts.bundled()) == ["cli-status", "preflight", "slot", "slot-strict"]
 
 
 def test_slot_gives_each_verdict_a_code_of_its_own() -> None:
@@ -190,7 +190,9 @@ def test_a_relative_file_counts_from_the_current_directory(tmp_path: Path, monke
 def test_what_is_neither_a_bundled_contract_nor_a_file_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         contracts.load(name, base=tmp_path)
-    assert caught.value.lines() == [f"no contract '{name}'; bundled: preflight, slot; or name a contract file"]
+    assert caught.value.lines() == [
+        f"no contract '{name}'; bundled: cli-status, preflight, slot, slot-strict; or name a contract file"
+    ]
 
 
 VERDICT = '[verdicts.more]\ncode = 5\nmeaning = "m"\naction = "a"\n'
@@ -213,8 +215,14 @@ BAD = {
     "name-line-break": (OWN.replace('"own"', '"own\\n"'), "name: expected string matching regex"),
     "name-digit": (OWN.replace('"own"', '"1own"'), "name: expected string matching regex"),
     "name-bundled": (OWN.replace('"own"', '"slot"'), "name: 'slot' is the name of a bundled contract; choose another name"),
-    "extends-unknown": (CHILD.replace('"slot"', '"slots"'), "extends: no contract 'slots'; known: preflight, slot"),
-    "extends-itself": (CHILD.replace('"slot"', '"child"'), "extends: no contract 'child'; known: preflight, slot"),
+    "extends-unknown": (
+        CHILD.replace('"slot"', '"slots"'),
+        "extends: no contract 'slots'; known: cli-status, preflight, slot, slot-strict",
+    ),
+    "extends-itself": (
+        CHILD.replace('"slot"', '"child"'),
+        "extends: no contract 'child'; known: cli-status, preflight, slot, slot-strict",
+    ),
     "no-agents": (
         OWN.replace('agents = ["claude"]', ""),
         "agents: missing; only a contract that extends another may leave it out",

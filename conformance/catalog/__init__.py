@@ -11,25 +11,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import UNSET, UnsetType
-
 from conformance import contracts as contract_files
-from conformance.catalog.entries import entries_of, merge
-from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError, one_line
-from conformance.model import ContainerNeeds, Contract, Entry, Scenario
-from conformance.placeholders import Context, check, expand
-from conformance.resources import fixtures_dir, scenarios_dir
-from conformance.shapes import USER, ContainerTable, LayerFile, ScenarioFile
-from conformance.strict import convert, read_toml
+from conformance.catalog.reading import layer, read_scenarios
+from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
+from conformance.model import Contract, Scenario
+from conformance.resources import scenarios_dir
 
-__all__ = ["Catalogue", "layer", "load", "read_scenario", "root_of", "select"]
-
-_ID = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: The highest number of a user or a group that container engines start anything as.
-_LAST_USER = 2**31 - 1
-#: Only for judging what a value comes out as; no probe is ever run with it.
-_ANYWHERE = Context(now=0, seed="", home="/home")
+__all__ = ["Catalogue", "layer", "load", "read_scenarios", "root_of", "select"]
 
 
 class Catalogue:
@@ -68,8 +56,8 @@ def load(directories: Iterable[Path] = (), *, contract: Contract | None = None, 
     scenarios: dict[str, Scenario] = {}
     for path, root in _scenario_files(directories, files, errors).items():
         try:
-            scenario = read_scenario(path, root, known)
-            _admit(scenario, scenarios)
+            for scenario in read_scenarios(path, root, known):
+                _admit(scenario, scenarios)
         except ConformanceError as e:
             errors.append(e)
     catalogue = Catalogue(scenarios, known)
@@ -113,100 +101,6 @@ def _admit(scenario: Scenario, scenarios: dict[str, Scenario]) -> None:
     raise FileError(scenario.file, f"its id '{scenario.id}' is taken by {other.file}", hint="ids are unique; rename one")
 
 
-def read_scenario(path: Path, root: Path, contracts: Mapping[str, Contract]) -> Scenario:
-    """Return the scenario in *path*, whose id counts from *root*.
-
-    :raises FileError: with the file and the key that is wrong.
-    """
-    name = str(path)
-    id_ = path.relative_to(root).with_suffix("").as_posix()
-    if not _ID.fullmatch(id_) or id_.endswith(".toml"):
-        raise FileError(name, f"'{id_}' is no id", hint="use lower-case letters, digits, '-' and '.' in file and directory names")
-    if os.path.exists(path) and not os.path.isfile(path):  # opening a FIFO would wait for ever
-        raise FileError(name, "is no regular file")
-    shape = convert(read_toml(path), ScenarioFile, name=name)
-    expect = {c: (v,) if isinstance(v, str) else tuple(v) for c, v in shape.expect.items()}
-    scenario = Scenario(
-        id=id_,
-        file=name,
-        summary=one_line(shape.summary),
-        origin=one_line(shape.origin),
-        agent=shape.agent,
-        control={"": shape.control} if isinstance(shape.control, str) else shape.control,
-        expect=expect,
-        entries=merge(
-            [*(layer(wanted, name=name, root=root) for wanted in shape.home.include), entries_of(shape.home.files, name=name)],
-            name=name,
-        ),
-        cli=shape.cli.state,
-        env=shape.env.set,
-        unset=tuple(shape.env.unset),
-        container=_container(shape.container, name),
-    )
-    _check_expectations(scenario, contracts)
-    _check_environment(scenario)
-    return scenario
-
-
-def _container(table: ContainerTable | UnsetType, name: str) -> ContainerNeeds | None:
-    if isinstance(table, UnsetType):
-        return None
-    user = "" if isinstance(table.user, UnsetType) else table.user
-    if table.user is not UNSET and not (re.fullmatch(USER, user) and max(map(int, user.split(":"))) <= _LAST_USER):
-        hint = f"write it as '10001' or '10001:0'; numbers go up to {_LAST_USER}"
-        raise FileError(name, f"{user!r} is no numeric user", key="container.user", hint=hint)
-    owner = None if isinstance(table.home_owner, UnsetType) else table.home_owner
-    needs = ContainerNeeds(user=user, home_owner=owner, home_read_only=table.home_read_only)
-    if needs == ContainerNeeds():
-        hint = f"give one of {', '.join(ContainerNeeds.__struct_fields__)}, or leave the table out"
-        raise FileError(name, "asks for nothing", key="container", hint=hint)
-    return needs
-
-
-def layer(wanted: str, *, name: str = "", root: Path | None = None) -> tuple[Entry, ...]:
-    """Return the entries of the layer called *wanted*: from ``layers`` below *root*, else a bundled one.
-
-    :raises FileError: there is none; *name* is the file that asks for it.
-    """
-    places = [*([root / "layers"] if root else []), fixtures_dir() / "layers"]
-    for place in places:
-        path = place / f"{wanted}.toml"
-        if re.fullmatch(r"[a-z0-9-]+", wanted) and os.path.isfile(path):
-            return entries_of(convert(read_toml(path), LayerFile, name=str(path)).files, name=str(path))
-    known = sorted({path.stem for place in places for path in place.glob("*.toml")})
-    raise FileError(name, f"no layer '{wanted}'", key="home.include", hint=f"known: {', '.join(known)}")
-
-
-def _check_expectations(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
-    for name, verdicts in scenario.expect.items():
-        if name not in contracts:
-            hint = f"known: {', '.join(contracts)}; a contract of your own is named with --contract FILE"
-            raise FileError(scenario.file, f"no contract '{name}'", key=f"expect.{name}", hint=hint)
-        contract = contracts[name]
-        known = [v.name for v in contract.verdicts]
-        for verdict in verdicts:
-            if verdict not in known:
-                raise FileError(
-                    scenario.file, f"unknown verdict '{verdict}'", key=f"expect.{name}", hint=f"allowed: {', '.join(known)}"
-                )
-        if len(set(verdicts)) < len(verdicts):
-            raise FileError(scenario.file, "a verdict stands there twice", key=f"expect.{name}")
-        if scenario.agent not in contract.agents:
-            hint = f"allowed under '{name}': {', '.join(contract.agents)}"
-            raise FileError(scenario.file, f"unknown agent '{scenario.agent}'", key="agent", hint=hint)
-
-
-def _check_environment(scenario: Scenario) -> None:
-    for name in (*scenario.env, *scenario.unset):
-        if not _VARIABLE.fullmatch(name):
-            raise FileError(scenario.file, f"'{name}' is no name of a variable", key="env")
-    for name, value in scenario.env.items():
-        if name in scenario.unset:
-            raise FileError(scenario.file, f"'{name}' is both set and unset", key="env")
-        if wrong := check(value) or ("a NUL cannot be handed to a program" if "\0" in expand(value, _ANYWHERE) else ""):
-            raise FileError(scenario.file, wrong, key=f"env.set.{name}")
-
-
 def _wrong_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileError]:
     """Yield what is wrong with the controls of *scenario*: each must be there and tell some verdict from another."""
     for name in scenario.expect if {"", *scenario.expect}.issuperset(scenario.control) else ():
@@ -242,22 +136,22 @@ def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *,
         raise UsageError(f"no scenario is part of contract '{contract.name}'", hint="see probe-conformance list")
     chosen: set[str] = set()
     for pattern in patterns or ("*",):
-        named = _named(pattern, catalogue)
-        found = _matching(named, catalogue, candidates, contract)
-        if not containers and named not in candidates:
-            found = [id_ for id_ in found if candidates[id_].container is None]
-        if not found:
-            raise UsageError(f"only a container can show what '{pattern}' names", hint="name an image with --image")
-        chosen.update(found)
+        for named in _named(pattern, catalogue, candidates):
+            found = _matching(named, catalogue, candidates, contract)
+            if not containers and named not in candidates:
+                found = [id_ for id_ in found if candidates[id_].container is None]
+            if not found:
+                raise UsageError(f"only a container can show what '{pattern}' names", hint="name an image with --image")
+            chosen.update(found)
     return [scenario for id_, scenario in candidates.items() if id_ in chosen]
 
 
-def _named(pattern: str, catalogue: Catalogue) -> str:
-    """Return the id of the scenario whose file *pattern* names; any other pattern as it is."""
-    if not pattern.endswith(".toml"):
-        return pattern
-    path = os.path.realpath(pattern)
-    return next((s.id for s in catalogue.scenarios.values() if s.file == path), pattern)
+def _named(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario]) -> list[str]:
+    """Return the ids of the scenarios whose file *pattern* names; any other pattern as it is."""
+    path = os.path.realpath(pattern) if pattern.endswith(".toml") else ""
+    here = [scenario.id for scenario in catalogue.scenarios.values() if path and scenario.file == path]
+    # Where only some of a family have a part in the contract, those are meant.
+    return [id_ for id_ in here if id_ in candidates] or here[:1] or [pattern]
 
 
 def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract) -> list[str]:

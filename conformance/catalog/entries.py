@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from conformance.errors import FileError
 from conformance.model import Entry
@@ -17,10 +18,21 @@ from conformance.shapes import MAX_LEVELS, MAX_PATH, MAX_SIZE, EntryTable, Files
 
 __all__ = ["entries_of", "merge"]
 
-_CONTENTS = ("text", "json", "hex", "base64", "runs", "symlink", "type")
+_CONTENTS = ("text", "json", "patch", "hex", "base64", "runs", "symlink", "type")
 _UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 #: Only for judging where a path or a link leads; no home is ever built with it.
 _ANYWHERE = Context(now=0, seed="", home="/home")
+
+
+#: In a patch, in place of a member that is to go; RFC 7396 writes null there, which is a value like any other here.
+_ABSENT = "{absent}"
+
+
+class Patch(Entry, frozen=True, kw_only=True):
+    """A change to the json of an entry with the same path, in a layer below."""
+
+    own: tuple[str, ...] = ()
+    """The attributes that it gives as well."""
 
 
 def entries_of(files: Files, *, name: str) -> tuple[Entry, ...]:
@@ -34,9 +46,18 @@ def entries_of(files: Files, *, name: str) -> tuple[Entry, ...]:
 def merge(layers: list[tuple[Entry, ...]], *, name: str) -> tuple[Entry, ...]:
     """Return the entries of several layers as one, later ones in place of earlier ones with the same path.
 
-    :raises FileError: something would have to lie below an entry that is no directory.
+    :raises FileError: something would have to lie below an entry that is no directory, or a patch has nothing to change.
     """
-    merged = {entry.path: entry for layer in layers for entry in layer}
+    merged: dict[str, Entry] = {}
+    for entry in (entry for layer in layers for entry in layer):
+        if isinstance(entry, Patch):
+            below = merged.get(entry.path)
+            if below is None or not below.has_json:
+                raise FileError(name, "there is no json of an included layer to patch", key=f"home.files.{entry.path}")
+            own = {attribute: getattr(entry, attribute) for attribute in entry.own}
+            merged[entry.path] = replace(below, json=_patched(below.json, entry.json), **own)
+        else:
+            merged[entry.path] = entry
     for path in merged:
         parts = path.split("/")
         for end in range(1, len(parts)):
@@ -58,7 +79,10 @@ def _entry(path: str, table: str | EntryTable, name: str, key: str) -> Entry:
         raise FileError(name, "has no content", key=key, hint=f"give one of {', '.join((*_CONTENTS, 'size'))}")
     kind = given[0] if given else "size"
     try:
-        entry = Entry(path=path, **_attributes(kind, table), **_content(kind, table))
+        attributes = _attributes(kind, table)
+        entry = Entry(path=path, **attributes, **_content(kind, table))
+        if kind == "patch":
+            entry = Patch(own=tuple(attributes), **{field: getattr(entry, field) for field in Entry.__struct_fields__})
         if entry.kind == "symlink":
             _check_target(entry)
         if _length(entry) * entry.count > MAX_SIZE:
@@ -99,6 +123,8 @@ def _content(kind: str, table: EntryTable) -> dict[str, Any]:
         found["text"] = _checked(str(table.text))
     elif kind == "json":
         found |= {"json": _json(table.json, MAX_LEVELS), "has_json": True}
+    elif kind == "patch":
+        found |= {"json": _json(table.patch, MAX_LEVELS, patch=True), "has_json": True}
     elif kind == "hex":
         found["data"] = _decoded(bytes.fromhex, str(table.hex), "hex")
     elif kind == "base64":
@@ -173,18 +199,27 @@ def _decoded(decode: Any, text: str, name: str) -> bytes:
     return result
 
 
-def _json(value: Any, levels: int) -> Any:
+def _json(value: Any, levels: int, *, patch: bool = False) -> Any:
     """Return *value* when JSON can carry it; TOML has dates and non-finite numbers, which JSON has not."""
     if isinstance(value, dict | list) and not levels:
         raise ValueError(f"json: is nested deeper than {MAX_LEVELS} levels; write the file with runs")
     if isinstance(value, dict):
-        return {key: _json(inner, levels - 1) for key, inner in value.items()}
+        return {key: _json(inner, levels - 1, patch=patch) for key, inner in value.items()}
     if isinstance(value, list):
         return [_json(inner, levels - 1) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("json: JSON has no infinite numbers and no NaN; write the file as text")
     if isinstance(value, str):
-        return _checked(value)
+        return value if patch and value == _ABSENT else _checked(value)
     if isinstance(value, int | float):
         return value
     raise ValueError("json: JSON has no dates; write a relative time such as {now+8h:rfc3339}")
+
+
+def _patched(value: Any, patch: Any) -> Any:
+    """Return *value* with *patch* applied, as RFC 7396 has it."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = value if isinstance(value, dict) else {}
+    changed = {key: _patched(kept.get(key), inner) for key, inner in patch.items() if inner != _ABSENT}
+    return {key: inner for key, inner in {**kept, **changed}.items() if patch.get(key) != _ABSENT}

@@ -16,14 +16,14 @@ __all__ = ["cli", "main"]
 
 
 #: Commands in modules of their own name that bring much with them, such as pytest, rich or the SDK of engines.
-_LATER = {"run", "repro", "lockstep", "contract", "image", "sweep"}
+_LATER = {"run", "repro", "compare", "lockstep", "contract", "strength", "lint", "reality", "image", "sweep"}
 
 
 class _Commands(click.Group):
     """The commands; those that run probes are imported when they are asked for, so that the others answer at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "list", "show", "home", "repro", "lockstep", "contract", "image", "sweep", "schema"]
+        return ["run", "list", "show", "home", "repro", "strength", "lockstep", "contract", "image", "sweep", "schema"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _LATER:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from conformance import catalog
 from conformance.cli.image_request import IMAGE_OPTIONS, image_request, image_words
 from conformance.cli.options import image_options, probe_options
 from conformance.drivers.environment import check_extra
-from conformance.drivers.local import parse_command
+from conformance.drivers.local import SYSTEM_PATH, own_command, parse_command
 from conformance.errors import UsageError
 from conformance.items import extra_variables, keep_directory
 from conformance.known import write
@@ -107,7 +107,7 @@ def checked_request(
     world = World(draft)
     check_extra(draft.extra, world.contract)
     wanted = image_request(image, probe, **container)
-    argv = parse_command(probe, cwd) if probe is not None else () if wanted else reference_probe(world.contract)
+    argv = parse_command(probe, cwd) if probe is not None else () if wanted else reference_probe(world.contract, draft.extra)
     chosen = catalog.select(world.catalogue, patterns, world.contract, containers=wanted is not None)
     ids = tuple(scenario.id for scenario in chosen)
     world.known.check(world.catalogue, world.contract)
@@ -125,11 +125,15 @@ def _files(patterns: list[str]) -> Iterator[str]:
             yield str(Path(file).absolute())
 
 
-def reference_probe(contract: Contract) -> tuple[str, ...]:
-    """Return the command of the reference probe that comes with *contract*.
+def reference_probe(contract: Contract, extra: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the command of the reference probe that comes with *contract*; an empty one where the CLIs are the probe.
 
-    :raises UsageError: it has none.
+    :raises UsageError: it has none, or a CLI is not there.
     """
+    if contract.commands:
+        for agent in contract.agents:
+            own_command(contract, agent, (extra or {}).get("PATH", SYSTEM_PATH))
+        return ()
     if not contract.reference:
         raise UsageError(f"contract '{contract.name}' has no reference probe", hint="name a probe with --probe")
     return (sys.executable, "-I", str(fixtures_dir() / "probes" / contract.reference))

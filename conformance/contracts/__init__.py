@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import UnsetType
 
 from conformance.errors import FileError, UsageError
-from conformance.model import Contract, Inputs, Limits, Verdict
+from conformance.model import Contract, Inputs, Limits, Rule, Verdict
 from conformance.resources import contracts_dir, fixtures_dir
 from conformance.shapes import ContractFile
 from conformance.strict import convert, read_toml
@@ -85,13 +85,47 @@ def _build(shape: ContractFile, known: dict[str, Contract], file: str) -> Contra
         else parent.outside_writes
         if parent
         else "shown",
+        commands=_commands(shape, parent),
+        rules={**(parent.rules if parent else {}), **_rules(shape)},
     )
+    _check_names(contract, shape, file)
     probes = sorted(path.name for path in (fixtures_dir() / "probes").glob("*.py")) if shape.reference else []
     if shape.reference and shape.reference not in probes:
         raise FileError(file, f"no reference probe '{shape.reference}'", key="reference", hint=f"bundled: {', '.join(probes)}")
     if len({v.code for v in contract.verdicts}) < 2:
         raise FileError(file, "all verdicts share one exit code", key="verdicts", hint="a contract needs two answers at least")
     return contract
+
+
+def _check_names(contract: Contract, shape: ContractFile, file: str) -> None:
+    """Make sure that rules and commands speak of verdicts and agents that the contract has."""
+    verdicts = [verdict.name for verdict in contract.verdicts]
+    for name, rule in _rules(shape).items():
+        for verdict in rule.expect:
+            if verdict not in verdicts:
+                hint = f"allowed: {', '.join(verdicts)}"
+                raise FileError(file, f"unknown verdict '{verdict}'", key=f"rules.{name}.expect", hint=hint)
+        if bool(rule.expect) == bool(rule.findings):
+            raise FileError(file, "needs either verdicts (expect) or findings", key=f"rules.{name}")
+    if contract.commands and contract.commands.keys() != set(contract.agents):
+        raise FileError(file, "needs a command for each agent, and for no other", key="commands")
+
+
+def _commands(shape: ContractFile, parent: Contract | None) -> dict[str, tuple[str, ...]]:
+    if isinstance(shape.commands, UnsetType):
+        return parent.commands if parent else {}
+    return {agent: tuple(command) for agent, command in shape.commands.items()}
+
+
+def _rules(shape: ContractFile) -> dict[str, Rule]:
+    rules = {}
+    for name, table in shape.rules.items():
+        expect: tuple[str, ...] = ()
+        if not isinstance(table.expect, UnsetType):
+            expect = (table.expect,) if isinstance(table.expect, str) else tuple(table.expect)
+        findings = () if isinstance(table.findings, UnsetType) else tuple(table.findings)
+        rules[name] = Rule(contract=shape.name, text=table.text, expect=expect, findings=findings)
+    return rules
 
 
 def _verdicts(shape: ContractFile) -> tuple[Verdict, ...]:

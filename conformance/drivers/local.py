@@ -8,6 +8,7 @@ import shlex
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from conformance.model import Contract, Execution, Outcome, Scenario
 from conformance.placeholders import Context
 from conformance.shell import join, quote
 
-__all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "by_hand", "is_shut", "parse_command", "standalone"]
+__all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "by_hand", "is_shut", "own_command", "parse_command", "standalone"]
 
 #: What the probe finds behind the stubs, unless the user gives another PATH.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -55,6 +56,19 @@ def parse_command(command: str, directory: Path, noun: str = "probe") -> tuple[s
     return (str(Path(program).absolute()), *words[1:])  # '..' stays: behind a link it is another directory
 
 
+def own_command(contract: Contract, agent: str, path: str) -> tuple[str, ...]:
+    """Return the command of the CLI of *agent* that answers as the probe under *contract*, its program found on *path*.
+
+    :raises UsageError: there is no such program.
+    """
+    program, *arguments = contract.commands[agent]
+    found = shutil.which(program, path=path)
+    if found is None:
+        hint = "install it, and say where with --env PATH=DIRECTORY:…, or name an image that has it with --image"
+        raise UsageError(f"contract '{contract.name}' asks the CLI itself, and there is no '{program}' on {path}", hint=hint)
+    return (os.path.abspath(found), *arguments)
+
+
 class Place(Struct, frozen=True):
     """Where the homes of one scenario are built."""
 
@@ -72,23 +86,32 @@ class Place(Struct, frozen=True):
 
 
 class LocalDriver:
-    """Runs a command in homes below *directory*, which must exist."""
+    """Runs a command in homes below *directory*, which must exist; without one, the CLI that the contract asks itself."""
 
     def __init__(
         self, argv: Sequence[str], directory: Path, *, cwd: Path, extra: Mapping[str, str] | None = None, keep: bool = False
     ) -> None:
-        self.argv = tuple(argv)
         self.directory = directory
         self.cwd = cwd
         self.extra = dict(extra or {})
         self.keep = keep
-        # Without the capabilities that pass over modes, root may be unable to read what another user owns.
-        files = [os.path.join(cwd, word) for word in self.argv]
-        self._needed = [("readable", os.fsencode(path)) for path in (str(cwd), *files) if os.access(path, os.R_OK)]
+        self._take(argv)
         self._numbers = itertools.count(1)
         self._supervisor = Supervisor(directory / "supervisor.log")
         self._shared: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
+
+    def _take(self, argv: Sequence[str]) -> None:
+        self.argv = tuple(argv)
+        # Without the capabilities that pass over modes, root may be unable to read what another user owns.
+        files = [os.path.join(self.cwd, word) for word in self.argv]
+        self._needed = [("readable", os.fsencode(path)) for path in (str(self.cwd), *files) if os.access(path, os.R_OK)]
+
+    def of(self, argv: Sequence[str]) -> LocalDriver:
+        """Return a driver for another probe that shares all else with this one, which alone is to be closed."""
+        other = copy(self)
+        other._take(argv)
+        return other
 
     def describe(self) -> dict[str, Any]:
         """Return the command and what isolates it."""
@@ -97,7 +120,7 @@ class LocalDriver:
         except OSError as e:
             raise CannotJudge(f"the supervisor process does not start: {e}") from None
         return {
-            "kind": "command",
+            "kind": "command" if self.argv else "cli",
             "command": list(self.argv),
             "network": f"open: {facts['network']}" if facts["network"] else "cut",
             "capabilities": f"kept: {facts['capabilities']}" if facts["capabilities"] else "dropped",
@@ -110,9 +133,11 @@ class LocalDriver:
         place = Place(self.directory / str(next(self._numbers)))
         nodes: list[Node] = []
         env: dict[str, str] = {}
+        argv = self.argv
         try:
             nodes, env = self.prepare(scenario, contract, context, place)
-            execution = self._run(contract, place, nodes, env)
+            argv = self.argv or own_command(contract, scenario.agent, env["PATH"])
+            execution = self._run(argv, contract, place, nodes, env)
         except Unbuildable as e:
             execution = Execution(outcome=Outcome(unsupported=str(e)))
         except (ConformanceError, OSError) as e:
@@ -121,7 +146,7 @@ class LocalDriver:
             return replace(
                 execution,
                 kept=str(place.top),
-                command=self._by_hand(env, shut=any(conditions(nodes, os.fsencode(place.home), os.geteuid()))),
+                command=self._by_hand(argv, env, shut=any(conditions(nodes, os.fsencode(place.home), os.geteuid()))),
             )
         try:
             remove(place.top)
@@ -139,19 +164,22 @@ class LocalDriver:
         build(nodes, place.home)
         if contract.inputs.opposite_home or contract.inputs.home != "HOME":
             build(plan(opposite_home(scenario, contract), context), place.opposite)
-        asked = scenario.env.get(contract.inputs.agent, scenario.agent)
-        stubs = self._stubs(scenario.agent, scenario.cli, bystanders(scenario, contract, asked))
-        path = f"{stubs}:{self._system_path({*AGENT_CLIS, *contract.agents})}"
+        if contract.commands:
+            path = self.extra.get("PATH", SYSTEM_PATH)  # here the CLIs are the probe, and no stub stands before them
+        else:
+            asked = scenario.env.get(contract.inputs.agent, scenario.agent)
+            stubs = self._stubs(scenario.agent, scenario.cli, bystanders(scenario, contract, asked))
+            path = f"{stubs}:{self._system_path({*AGENT_CLIS, *contract.agents})}"
         env = environment(scenario, contract, context, path=path, opposite=str(place.opposite), extra=self.extra)
         return nodes, env
 
-    def _run(self, contract: Contract, place: Place, nodes: list[Node], env: dict[str, str]) -> Execution:
+    def _run(self, argv: tuple[str, ...], contract: Contract, place: Place, nodes: list[Node], env: dict[str, str]) -> Execution:
         known = [node.path for node in nodes]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(nodes, before):
             return Execution(outcome=Outcome(unsupported=f"this file system does not hold the home: {wrong}"))
         request = Request(
-            argv=self.argv,
+            argv=argv,
             env=env,
             cwd=str(self.cwd),
             seconds=contract.limits.seconds,
@@ -169,9 +197,9 @@ class LocalDriver:
         request = Request(argv=self.argv, env=dict(env), cwd=str(self.cwd), seconds=contract.limits.seconds)
         return self._supervisor.run(request)
 
-    def _by_hand(self, env: Mapping[str, str], *, shut: bool) -> str:
+    def _by_hand(self, argv: Sequence[str], env: Mapping[str, str], *, shut: bool) -> str:
         """Return the line that starts the probe by hand."""
-        return f"cd {quote(str(self.cwd))} && {join([*by_hand(env, shut=shut), *self.argv])} < /dev/null"
+        return f"cd {quote(str(self.cwd))} && {join([*by_hand(env, shut=shut), *argv])} < /dev/null"
 
     def _stubs(self, agent: str, state: str, others: tuple[str, ...]) -> str:
         """Return the directory of stubs for this condition; each is built once and used by many scenarios."""

@@ -188,7 +188,9 @@ class ContainerDriver:
         facts, needs = self._facts, scenario.container
         home, aside = ground.volumes
         stubbed = scenario.cli != "healthy" and facts.stubbed
-        argv = (*facts.entrypoint, *facts.command)
+        asked_for = self._request.entrypoint is not None or self._request.command is not None
+        own = () if asked_for else contract.commands.get(scenario.agent, ())
+        argv = own or (*facts.entrypoint, *facts.command)
         env = self._environment(scenario, contract, context)
         if "HOME" in env and env["HOME"] is None:
             if not facts.tools:

@@ -1,0 +1,120 @@
+"""The command strength: what the catalogue catches of a bank of wrong probes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO, cast
+
+import click
+
+from conformance import catalog
+from conformance.bank import Bank, bundled_bank, read_banks
+from conformance.catalog import Catalogue
+from conformance.cli.options import scenarios_option
+from conformance.cli.run import check_outputs
+from conformance.errors import UsageError
+from conformance.placeholders import Context
+from conformance.report.document import write_json
+from conformance.report.stream import Stream
+from conformance.report.strength import StrengthReport, StrengthView
+from conformance.rundir import RunDirectory
+from conformance.runner import sigterm_interrupts, worker_count
+from conformance.strength import Ground, Task, right_tasks, tasks, try_all
+
+__all__ = ["strength_command"]
+
+#: Workers for each processor: much of the time goes into waiting for probes that wait.
+_PER_PROCESSOR = 3
+
+
+@click.command("strength")
+@click.option(
+    "--bank", metavar="DIR", type=click.Path(path_type=Path), help="Wrong probes of your own, in place of the bundled ones."
+)
+@click.option("--contract", "only", metavar="NAME", multiple=True, help="Only the wrong probes of this contract; repeatable.")
+@click.option("--full", is_flag=True, help="Run every wrong probe in every scenario, also after it is caught.")
+@scenarios_option
+@click.option(
+    "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.pass_context
+def strength_command(
+    ctx: click.Context,
+    /,
+    bank: Path | None,
+    only: tuple[str, ...],
+    directories: tuple[Path, ...],
+    workers: str,
+    json_file: str | None,
+    *,
+    full: bool,
+) -> None:
+    """Run wrong probes, and see that the scenarios catch them.
+
+    Each wrong probe is a right one with a single vice. It is caught when a scenario about that vice does not conform;
+    then it is not run any further, unless with --full.
+
+    Exit status: 0 all are caught, 1 a vice survives or is caught by accident only, 2 the request is wrong, 3 something
+    could not be judged, 130 interrupted.
+    """
+    check_outputs({"json_file": json_file})
+    catalogue = catalog.load([directory.absolute() for directory in directories])
+    banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
+    todo = tasks(banks, catalogue, full=full)
+    judged = {found.contract.name: found.contract for found in banks}
+    report = StrengthReport(catalogue, list(judged.values()), total=len(todo), full=full)
+    view = StrengthView(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)), report)
+    directory = RunDirectory()
+    ground = Ground(
+        scenarios=list(catalogue.scenarios.values()),
+        contracts={**catalogue.contracts, **judged},
+        context=Context(now=time.time(), seed=secrets.token_hex(8)),
+        directory=str(directory.path),
+    )
+    try:
+        _try(ground, todo, banks, _workers(workers, len(todo)), report, view)
+    finally:
+        directory.close()
+    view.finish()
+    if json_file:
+        write_json(report.document(), json_file)
+    ctx.exit(report.exit_status())
+
+
+def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[Bank]:
+    """Return the banks in *directory*, or those of the contracts called *only*."""
+    banks = read_banks(directory, catalogue)
+    names = [found.contract.name for found in banks]
+    if unknown := [name for name in only if name not in names]:
+        raise UsageError(f"no wrong probes of contract '{unknown[0]}'", hint=f"there are some of {', '.join(names)}")
+    return [found for found in banks if not only or found.contract.name in only]
+
+
+def _try(
+    ground: Ground, todo: Sequence[Task], banks: Sequence[Bank], workers: int, report: StrengthReport, view: StrengthView
+) -> None:
+    """Try all wrong probes, then the right ones in what has caught any."""
+    started = time.monotonic()
+    view.start(workers)
+    try:
+        with sigterm_interrupts():
+            for trial in try_all(ground, todo, workers):
+                report.trials.append(trial)
+                view.step()
+            report.right += try_all(ground, right_tasks(banks, report.trials), 0)
+    except KeyboardInterrupt:
+        report.interrupted = True
+    finally:
+        report.seconds = time.monotonic() - started
+
+
+def _workers(wanted: str, probes: int) -> int:
+    if wanted == "auto":
+        return min(_PER_PROCESSOR * len(os.sched_getaffinity(0)), probes)
+    return min(worker_count(wanted, probes), probes)

@@ -1,0 +1,225 @@
+"""How strong the catalogue is: every wrong probe of a bank is run, and the scenarios that catch it are noted.
+
+Wrong probes are tried in processes of their own, each for one at a time. Unless all is to be known, a wrong probe is
+tried no longer than until a scenario about its vice has caught it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from conformance.bank import Bank, WrongProbe
+from conformance.catalog import Catalogue
+from conformance.drivers.local import LocalDriver
+from conformance.engine import Engine
+from conformance.errors import CannotJudge
+from conformance.model import Contract, Scenario, ScenarioResult
+from conformance.placeholders import Context
+
+__all__ = ["Ground", "Trial", "constants", "tasks", "try_all", "try_probe"]
+
+#: A probe that lets so many scenarios end without an answer, of those in which a right one need not wait, is not asked on.
+_SILENCES = 2
+#: How many of the scenarios that only wait are run beside each other.
+_WAITING = 16
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """One wrong probe to be tried, and in which scenarios."""
+
+    probe: WrongProbe
+    contract: Contract
+    first: tuple[str, ...]
+    """Scenarios to begin with; when one of them catches it, that is enough unless all is to be known."""
+    then: tuple[str, ...]
+    """The others, in order."""
+    full: bool = False
+
+
+class Trial(Struct, frozen=True, kw_only=True):
+    """What became of one wrong probe."""
+
+    probe: WrongProbe
+    catches: dict[str, tuple[str, ...]]
+    """Scenario that catches it to the kinds of findings."""
+    broke: dict[str, str]
+    """Scenario that could not be judged to the reason."""
+    executions: int
+    seconds: float
+    gave_up: bool = False
+    """It gave no answer so often that it was not asked on."""
+
+    def about(self) -> list[str]:
+        """Return the scenarios about its vice that catch it."""
+        return [id_ for id_ in self.probe.about if id_ in self.catches]
+
+
+class Ground(Struct, frozen=True, kw_only=True):
+    """What all trials share, and plain enough to travel to other processes."""
+
+    scenarios: list[Scenario]
+    contracts: dict[str, Contract]
+    context: Context
+    directory: str
+
+
+class _Worker:
+    """One process that tries wrong probes."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.catalogue = Catalogue({scenario.id: scenario for scenario in ground.scenarios}, ground.contracts)
+        self.context = ground.context
+        self.directory = Path(ground.directory) / f"worker-{os.getpid()}"
+        self.directory.mkdir(mode=0o755, exist_ok=True)
+        self.driver = LocalDriver((), self.directory, cwd=self.directory)
+        self.numbers = itertools.count(1)
+
+
+_worker: _Worker | None = None
+
+
+def _start(ground: bytes) -> None:
+    """Make this process a worker; it leaves it to its parent to be interrupted."""
+    global _worker  # noqa: PLW0603 - what an executor's initializer makes has no other place
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker = _Worker(msgspec.msgpack.decode(ground, type=Ground))
+
+
+def _work(task: bytes) -> bytes:
+    assert _worker is not None
+    return msgspec.msgpack.encode(try_probe(_worker, msgspec.msgpack.decode(task, type=Task)))
+
+
+def try_probe(worker: _Worker, task: Task) -> Trial:
+    """Run one wrong probe in the scenarios of its *task*."""
+    started = time.monotonic()
+    driver = worker.driver.of(task.probe.install(worker.directory / f"probe-{next(worker.numbers)}"))
+    engine = Engine(driver, worker.catalogue, task.contract, worker.context, repeat=task.probe.repeat)
+    ones = _Ones(engine, task)
+    for ids in (task.first, task.then):
+        if ones.run([worker.catalogue.scenarios[id_] for id_ in ids]) and not task.full:
+            break
+    return Trial(
+        probe=task.probe,
+        catches={result.id: tuple(dict.fromkeys(result.kinds())) for result in ones.results if result.findings},
+        broke={result.id: result.reason for result in ones.results if result.result == "broke"},
+        executions=len(ones.results) * task.probe.repeat,
+        seconds=round(time.monotonic() - started, 3),
+        gave_up=ones.silences >= _SILENCES,
+    )
+
+
+class _Ones:
+    """Runs scenarios with one engine, and stops when it knows enough."""
+
+    def __init__(self, engine: Engine, task: Task) -> None:
+        self._engine = engine
+        self._full = task.full
+        self.results: list[ScenarioResult] = []
+        self.silences = 0
+
+    def run(self, scenarios: Sequence[Scenario]) -> bool:
+        """Run *scenarios*, those in which there is only waiting beside each other; return whether one caught the probe."""
+        quick = [scenario for scenario in scenarios if not scenario.waits]
+        waiting = [scenario for scenario in scenarios if scenario.waits]
+        caught = False
+        with ThreadPoolExecutor(_WAITING) as pool:
+            early = [pool.submit(self._one, scenario) for scenario in waiting] if self._full else []
+            for scenario in quick:
+                if self.silences >= _SILENCES:
+                    break
+                result = self._one(scenario)
+                self.silences += "timed-out" in result.kinds()
+                caught |= self._note(result)
+                if caught and not self._full:
+                    return True
+            late = [] if self._full or self.silences >= _SILENCES else [pool.submit(self._one, scenario) for scenario in waiting]
+            for future in (*early, *late):
+                caught |= self._note(future.result())
+        return caught
+
+    def _one(self, scenario: Scenario) -> ScenarioResult:
+        return self._engine.judge(scenario, [self._engine.observe(scenario, n) for n in range(self._engine.repeat)])
+
+    def _note(self, result: ScenarioResult) -> bool:
+        self.results.append(result)
+        return bool(result.findings)
+
+
+def tasks(banks: Iterable[Bank], catalogue: Catalogue, *, full: bool) -> list[Task]:
+    """Return a task for every wrong probe; what takes a container has no part in it."""
+    found = []
+    for bank in banks:
+        local = {scenario.id: scenario for scenario in catalogue.of(bank.contract) if scenario.container is None}
+        for probe in bank.wrong:
+            first = tuple(id_ for id_ in probe.about if id_ in local)
+            then = tuple(id_ for id_ in local if id_ not in probe.about)
+            found.append(Task(probe=probe, contract=bank.contract, first=first, then=then, full=full))
+    return found
+
+
+def right_tasks(banks: Iterable[Bank], trials: Iterable[Trial]) -> list[Task]:
+    """Return a task for the right probe of every bank: only the scenarios that catch something, in which it has to conform."""
+    caught: dict[str, dict[str, None]] = {}
+    for trial in trials:
+        caught.setdefault(trial.probe.contract, {}).update(dict.fromkeys(trial.catches))
+    return [
+        Task(probe=bank.right, contract=bank.contract, first=tuple(caught.get(bank.contract.name, ())), then=(), full=True)
+        for bank in banks
+        if bank.right is not None
+    ]
+
+
+def try_all(ground: Ground, todo: Sequence[Task], workers: int) -> Iterator[Trial]:
+    """Yield a trial for every task of *todo* as it ends, tried by so many *workers*; none of them: in this process.
+
+    :raises CannotJudge: a worker was lost.
+    """
+    if not workers:
+        worker = _Worker(ground)
+        try:
+            yield from (try_probe(worker, task) for task in todo)
+        finally:
+            worker.driver.close()
+        return
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("forkserver"),
+        initializer=_start,
+        initargs=(msgspec.msgpack.encode(ground),),
+    )
+    try:
+        futures = [pool.submit(_work, msgspec.msgpack.encode(task)) for task in todo]
+        for future in as_completed(futures):
+            yield msgspec.msgpack.decode(future.result(), type=Trial)
+    except BrokenProcessPool:
+        raise CannotJudge("a worker was lost", hint="try it with fewer, or with -n 0") from None
+    finally:
+        # Whoever leaves early does not wait for probes that hang.
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+            child.join()
+
+
+def constants(catalogue: Catalogue, contract: Contract) -> list[tuple[int, list[str], int]]:
+    """Return, for every exit code of *contract*, the scenarios that a probe passes which always answers it, of how many.
+
+    Such a probe does nothing that could be a finding but answer.
+    """
+    asked = [
+        (scenario.id, {contract.code(verdict) for verdict in scenario.expected(contract)}) for scenario in catalogue.of(contract)
+    ]
+    codes = sorted({verdict.code for verdict in contract.verdicts})
+    return [(code, [id_ for id_, conform in asked if code in conform], len(asked)) for code in codes]
