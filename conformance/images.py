@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +20,7 @@ from docker.utils import match_tag, parse_repository_tag
 from conformance import __version__
 from conformance.drivers.container.client import engine_errors, words
 from conformance.errors import CannotJudge, UsageError, one_line
+from conformance.released import packages, pinned
 from conformance.resources import fixtures_dir
 
 __all__ = ["DEBIAN_MIRROR", "DEBIAN_SUITE", "DEFAULT_BASE", "LABEL", "Flavour", "build", "debian_base", "default_tag"]
@@ -93,7 +91,7 @@ def build(
             _build(client, files, dockerfile, base, flavour, out, tag)
             return tag
         with tempfile.TemporaryDirectory(prefix="probe-conformance-") as place:
-            archives = _released(client.api.version()["Arch"], Path(place), out)
+            archives = archives_for(client.api.version()["Arch"], Path(place), out)
             reference = _build(client, files, dockerfile, base, "stubs", out)
             directory = fixtures / "images" / flavour
             _build(client, {"Dockerfile": directory / "Dockerfile", **archives}, "Dockerfile", reference, flavour, out, tag)
@@ -272,44 +270,10 @@ def _follow(steps: Iterable[dict[str, Any]], base: str, out: Callable[[str], Non
     return built
 
 
-def _released(arch: str, place: Path, out: Callable[[str], None]) -> dict[str, Path]:
+def archives_for(arch: str, place: Path, out: Callable[[str], None]) -> dict[str, Path]:
     """Download the packages of the released CLIs for *arch* to *place*; return the archives by the names the build expects."""
-    table = tomllib.loads((fixtures_dir() / "images" / "real-clis" / "packages.toml").read_text(encoding="utf-8"))
     archives = {}
-    for cli, builds in table.items():
-        if arch not in builds:
-            raise CannotJudge(f"no {cli} is pinned for {arch}", hint=f"there is one for {', '.join(builds)}")
-        package, version, integrity = (builds[arch][key] for key in ("package", "version", "integrity"))
-        out(f"downloading {package} {version}")
-        archive = _download(package, version, place)
-        with archive.open("rb") as file:
-            digest = base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
-        if f"sha512-{digest}" != integrity:
-            raise CannotJudge(f"{package} {version} is not what was pinned", hint="look at the npm registry in use")
-        archives[f"{cli}.tgz"] = archive
+    for cli, package in packages(arch).items():
+        out(f"downloading {package.name} {package.version}")
+        archives[f"{cli}.tgz"] = pinned(package, place)
     return archives
-
-
-def _download(package: str, version: str, place: Path) -> Path:
-    """Fetch one package with npm, which knows of mirrors and proxies."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise CannotJudge(f"{package} is downloaded with npm, which is not here", hint="install npm")
-    done = subprocess.run(
-        [npm, "pack", "--silent", f"{package}@{version}", "--pack-destination", os.fspath(place)],
-        cwd=place,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        raise _not_downloaded(package, version, (done.stderr.splitlines() or [f"npm exited {done.returncode}"])[-1])
-    return place / done.stdout.splitlines()[-1]
-
-
-def _not_downloaded(package: str, version: str, why: str) -> CannotJudge:
-    return CannotJudge(
-        f"{package} {version} cannot be downloaded: {one_line(why)}", hint="see that the npm registry is within reach"
-    )

@@ -14,7 +14,7 @@ import pytest
 from conformance.catalog import read_scenarios, root_of
 from conformance.drivers.container.request import ImageRequest, check_reference
 from conformance.drivers.environment import check_extra
-from conformance.drivers.local import parse_command
+from conformance.drivers.local import parse_callable, parse_command
 from conformance.early import EarlyClient, EarlyServer, EarlyStarts
 from conformance.errors import ConformanceError, UsageError
 from conformance.explain import answer, probe_lines
@@ -25,6 +25,10 @@ from conformance.settings import Settings, World
 from conformance.stash import RUN_PLUGIN, SESSION
 
 __all__ = ["Broke", "Deviation", "ScenarioItem", "Session", "explain", "item_name"]
+
+
+#: The options of which one names the probe.
+_PROBES = ("--image", "--probe", "--python")
 
 
 class Broke(Exception):
@@ -161,13 +165,13 @@ def _settings(config: pytest.Config) -> Settings:
     keep = config.getoption("--keep-homes")
     if config.getoption("--probe-repeat") < 1:
         raise UsageError("--probe-repeat is less than 1", hint="give a number of runs")
-    image, probe = config.getoption("--image"), config.getoption("--probe")
-    if image is not None and probe is not None:
-        raise UsageError("--probe and --image name two probes", hint="give one of them")
+    image, probe, python = (config.getoption(option) for option in _PROBES)
+    if len(given := [option for option in _PROBES if config.getoption(option) is not None]) > 1:
+        raise UsageError(f"{' and '.join(sorted(given, reverse=True))} name two probes", hint="give one of them")
     if image is not None:
         check_reference(image)
     settings = Settings(
-        argv=parse_command(probe, cwd) if probe is not None else (),
+        argv=parse_command(probe, cwd) if probe is not None else parse_callable(python, cwd) if python is not None else (),
         image=ImageRequest(reference=image, isolation=config.getoption("--isolation")) if image is not None else None,
         cwd=str(cwd),
         contract=contract,

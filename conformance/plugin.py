@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add = group.addoption
     add("--probe", metavar="CMD", help="run the scenario files that are collected against this command, split like a shell would")
     add("--image", metavar="REF", help="run them against the entrypoint of this container image")
+    add("--python", metavar="MODULE:NAME", help="run them against this Python callable, which returns the exit code")
     add("--isolation", choices=["fresh", "shared", "both"], default="fresh", help="a container for each scenario, or shared ones")
     add("--contract", metavar="NAME|FILE", default="slot", help="the contract to judge by (default: slot)")
     add("--scenarios", metavar="DIR", action="append", default=[], help="more scenarios that controls may name; repeatable")
@@ -33,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Set the session up where a probe is named, here or by the controller of this worker."""
     wanted = "conformance" in getattr(config, "workerinput", {}) or any(
-        config.getoption(option) is not None for option in ("--probe", "--image")
+        config.getoption(option) is not None for option in ("--probe", "--image", "--python")
     )
     if wanted or config.pluginmanager.has_plugin(RUN_PLUGIN):
         from conformance.errors import ConformanceError  # noqa: PLC0415 - costs nothing while no probe is named

@@ -23,7 +23,21 @@ class _Commands(click.Group):
     """The commands; those that run probes are imported when they are asked for, so that the others answer at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "list", "show", "home", "repro", "strength", "lockstep", "contract", "image", "sweep", "schema"]
+        return [
+            "run",
+            "list",
+            "show",
+            "home",
+            "repro",
+            "compare",
+            "strength",
+            "lint",
+            "lockstep",
+            "contract",
+            "image",
+            "sweep",
+            "schema",
+        ]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _LATER:

@@ -49,6 +49,11 @@ def probe_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 help="A local command, split like a shell would; by default the contract's reference probe.",
             ),
             click.option("--image", metavar="REF", help="A container image whose entrypoint answers as the probe."),
+            click.option(
+                "--python",
+                metavar="MODULE:NAME",
+                help="A Python callable that returns the exit code, called in a process of its own.",
+            ),
             contract_option,
             scenarios_option,
             click.option("--env", metavar="KEY=VALUE", multiple=True, help="A variable for every probe; repeatable."),

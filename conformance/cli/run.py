@@ -15,7 +15,7 @@ from conformance import catalog
 from conformance.cli.image_request import IMAGE_OPTIONS, image_request, image_words
 from conformance.cli.options import image_options, probe_options
 from conformance.drivers.environment import check_extra
-from conformance.drivers.local import SYSTEM_PATH, own_command, parse_command
+from conformance.drivers.local import SYSTEM_PATH, own_command, parse_callable, parse_command
 from conformance.errors import UsageError
 from conformance.items import extra_variables, keep_directory
 from conformance.known import write
@@ -25,7 +25,7 @@ from conformance.resources import fixtures_dir
 from conformance.runner import Run, worker_count
 from conformance.settings import Settings, World
 
-__all__ = ["check_outputs", "checked_request", "repro_words", "run_command", "workers_option"]
+__all__ = ["check_outputs", "checked_request", "local_probe", "repro_words", "run_command", "workers_option"]
 
 workers_option = click.option(
     "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
@@ -63,7 +63,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     ctx.exit(status)
 
 
-_REQUEST = ("probe", "image", "contract", "directories", "env", "pass_env", "repeat", *IMAGE_OPTIONS)
+_REQUEST = ("probe", "image", "python", "contract", "directories", "env", "pass_env", "repeat", *IMAGE_OPTIONS)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -80,6 +80,7 @@ def checked_request(
     patterns: list[str],
     probe: str | None,
     image: str | None,
+    python: str | None,
     contract: str,
     directories: tuple[Path, ...],
     env: tuple[str, ...],
@@ -106,14 +107,26 @@ def checked_request(
     )
     world = World(draft)
     check_extra(draft.extra, world.contract)
+    if python is not None and (other := "--probe" if probe is not None else "--image" if image is not None else ""):
+        raise UsageError(f"{other} and --python name two probes", hint="give one of them")
     wanted = image_request(image, probe, **container)
-    argv = parse_command(probe, cwd) if probe is not None else () if wanted else reference_probe(world.contract, draft.extra)
+    argv = () if wanted else local_probe(probe, python, world.contract, draft.extra)
     chosen = catalog.select(world.catalogue, patterns, world.contract, containers=wanted is not None)
     ids = tuple(scenario.id for scenario in chosen)
     world.known.check(world.catalogue, world.contract)
     # Made last, so that a request that is wrong in any other way leaves nothing behind.
     kept = str(keep_directory(keep)) if keep is not None else ""
     return msgspec.structs.replace(draft, argv=argv, image=wanted, ids=ids, keep=kept), world
+
+
+def local_probe(probe: str | None, python: str | None, contract: Contract, extra: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the command that starts *probe*, or calls *python*; that of the reference probe where neither is named.
+
+    :raises UsageError: there is no such probe.
+    """
+    if python is not None:
+        return parse_callable(python, Path.cwd())
+    return parse_command(probe, Path.cwd()) if probe is not None else reference_probe(contract, extra)
 
 
 def _files(patterns: list[str]) -> Iterator[str]:
@@ -144,6 +157,8 @@ def repro_words(options: dict[str, Any]) -> list[str]:
     words = ["probe-conformance", "repro"]
     if options["probe"] is not None:
         words += ["--probe", options["probe"]]
+    if options["python"] is not None:
+        words += ["--python", options["python"]]
     words += image_words(options)
     if options["contract"] != "slot":
         words += ["--contract", options["contract"]]

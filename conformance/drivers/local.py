@@ -6,6 +6,8 @@ import itertools
 import os
 import shlex
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -15,6 +17,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from conformance.drivers import callable as callable_host
 from conformance.drivers.environment import environment
 from conformance.drivers.scene import conditions, opposite_home
 from conformance.drivers.spawn import Request, Supervisor
@@ -27,7 +30,17 @@ from conformance.model import Contract, Execution, Outcome, Scenario
 from conformance.placeholders import Context
 from conformance.shell import join, quote
 
-__all__ = ["SYSTEM_PATH", "LocalDriver", "Place", "by_hand", "is_shut", "own_command", "parse_command", "standalone"]
+__all__ = [
+    "SYSTEM_PATH",
+    "LocalDriver",
+    "Place",
+    "by_hand",
+    "is_shut",
+    "own_command",
+    "parse_callable",
+    "parse_command",
+    "standalone",
+]
 
 #: What the probe finds behind the stubs, unless the user gives another PATH.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -54,6 +67,24 @@ def parse_command(command: str, directory: Path, noun: str = "probe") -> tuple[s
             f"the {noun} '{words[0]}' is not executable", hint=f"chmod +x it, or name its interpreter: 'python3 {noun}.py'"
         )
     return (str(Path(program).absolute()), *words[1:])  # '..' stays: behind a link it is another directory
+
+
+def parse_callable(wanted: str, directory: Path) -> tuple[str, ...]:
+    """Return the command that calls ``MODULE:NAME``, looked for from *directory* on, as a probe in a process of its own.
+
+    :raises UsageError: it is not written like that, or there is nothing to call.
+    """
+    module, colon, name = wanted.partition(":")
+    if not colon or not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+        raise UsageError(f"'{wanted}' is no MODULE:NAME", hint="write it like my_package.probe:main")
+    command = (sys.executable, "-I", callable_host.__file__, module, name)
+    looked = subprocess.run([*command, "look"], cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if looked.returncode:
+        said = looked.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {looked.returncode}"]
+        missing = looked.returncode == callable_host.NOTHING_TO_CALL
+        cause = said[-1] if missing else f"module '{module}' cannot be imported: {said[-1]}"
+        raise UsageError(cause, hint="a module is looked for from the current directory on, and among what is installed")
+    return command
 
 
 def own_command(contract: Contract, agent: str, path: str) -> tuple[str, ...]:
@@ -137,7 +168,8 @@ class LocalDriver:
         try:
             nodes, env = self.prepare(scenario, contract, context, place)
             argv = self.argv or own_command(contract, scenario.agent, env["PATH"])
-            execution = self._run(argv, contract, place, nodes, env)
+            # A CLI that is asked itself may write where it stands: some of its settings mean the current directory.
+            execution = self._run(argv, self.cwd if self.argv else place.home, contract, place, nodes, env)
         except Unbuildable as e:
             execution = Execution(outcome=Outcome(unsupported=str(e)))
         except (ConformanceError, OSError) as e:
@@ -173,7 +205,9 @@ class LocalDriver:
         env = environment(scenario, contract, context, path=path, opposite=str(place.opposite), extra=self.extra)
         return nodes, env
 
-    def _run(self, argv: tuple[str, ...], contract: Contract, place: Place, nodes: list[Node], env: dict[str, str]) -> Execution:
+    def _run(
+        self, argv: tuple[str, ...], cwd: Path, contract: Contract, place: Place, nodes: list[Node], env: dict[str, str]
+    ) -> Execution:
         known = [node.path for node in nodes]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(nodes, before):
@@ -181,7 +215,7 @@ class LocalDriver:
         request = Request(
             argv=argv,
             env=env,
-            cwd=str(self.cwd),
+            cwd=str(cwd),
             seconds=contract.limits.seconds,
             checks=(*self._needed, *conditions(nodes, os.fsencode(place.home), os.geteuid())),
         )
@@ -199,7 +233,8 @@ class LocalDriver:
 
     def _by_hand(self, argv: Sequence[str], env: Mapping[str, str], *, shut: bool) -> str:
         """Return the line that starts the probe by hand."""
-        return f"cd {quote(str(self.cwd))} && {join([*by_hand(env, shut=shut), *argv])} < /dev/null"
+        where = str(self.cwd) if self.argv else env["HOME"]
+        return f"cd {quote(where)} && {join([*by_hand(env, shut=shut), *argv])} < /dev/null"
 
     def _stubs(self, agent: str, state: str, others: tuple[str, ...]) -> str:
         """Return the directory of stubs for this condition; each is built once and used by many scenarios."""

@@ -1,0 +1,31 @@
+"""The command lint: the catalogue held against its own rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from conformance import catalog
+from conformance.cli.options import scenarios_option
+from conformance.lint import lint
+
+__all__ = ["lint_command"]
+
+
+@click.command("lint")
+@scenarios_option
+@click.pass_context
+def lint_command(ctx: click.Context, /, directories: tuple[Path, ...]) -> None:
+    """Check the catalogue itself: names, summaries, origins, controls, and that every rule has its scenarios.
+
+    Exit status: 0 nothing to complain about, 1 a line for each complaint, 2 a file cannot be read.
+    """
+    catalogue = catalog.load([directory.absolute() for directory in directories])
+    complaints = lint(catalogue)
+    for complaint in complaints:
+        click.echo(str(complaint))
+    rules = sum(1 for c in catalogue.contracts.values() for rule in c.rules.values() if rule.contract == c.name)
+    words = f"{len(catalogue.scenarios)} scenarios, {len(catalogue.contracts)} contracts, {rules} rules"
+    click.echo(f"{words}: {len(complaints) or 'no'} complaint{'' if len(complaints) == 1 else 's'}")
+    ctx.exit(1 if complaints else 0)

@@ -1,0 +1,99 @@
+"""The command reality: the released CLIs in the homes of the catalogue."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TextIO, cast
+
+import click
+
+from conformance import catalog
+from conformance.cli.run import check_outputs, workers_option
+from conformance.compare import Side, run_all
+from conformance.drivers.local import SYSTEM_PATH
+from conformance.errors import UsageError
+from conformance.released import machine, other_version, packages, pinned, unpack
+from conformance.report.document import write_json
+from conformance.report.reality import RealityReport
+from conformance.report.stream import Stream
+from conformance.rundir import RunDirectory, cache_dir
+from conformance.runner import sigterm_interrupts, worker_count
+from conformance.settings import Settings, World
+
+__all__ = ["reality_command"]
+
+
+@click.command("reality")
+@click.option(
+    "--cli-version", "versions", metavar="CLI=VERSION", multiple=True, help="Another release than the pinned one; repeatable."
+)
+@workers_option
+@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
+@click.pass_context
+def reality_command(
+    ctx: click.Context, /, versions: tuple[str, ...], workers: str, json_file: str | None, patterns: tuple[str, ...]
+) -> None:
+    """Ask the released CLIs what they say of the homes that the catalogue builds.
+
+    The pinned packages are downloaded with npm into the cache, once, and run without a network. What they say is held
+    against the contract cli-status, which has on record what they said before, and shown beside what the other
+    contracts demand.
+
+    Exit status: 0 all is as on record, 1 a CLI changed its mind, 2 the request is wrong, 3 something could not be
+    judged, 130 interrupted.
+    """
+    check_outputs({"json_file": json_file})
+    wanted = dict(_release(text) for text in versions)
+    stream = cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout))
+    directory = RunDirectory()
+    with ExitStack() as stack:
+        stack.callback(directory.close)
+        place, releases = _installed(wanted, directory.path, stream)
+        extra = {"PATH": f"{place}:{SYSTEM_PATH}"}
+        world = World(Settings(cwd=str(directory.path), contract="cli-status", extra=extra))
+        chosen = catalog.select(world.catalogue, patterns, world.contract, containers=False)
+        report = RealityReport(world.catalogue.contracts, releases, len(chosen))
+        stack.callback(world.close)
+        world.settle(directory.path)
+        count = 2 * len(os.sched_getaffinity(0)) if workers == "auto" else worker_count(workers, len(chosen))
+        started = time.monotonic()
+        try:
+            with sigterm_interrupts():
+                report.rows += run_all(chosen, [Side("A", "the CLI itself", world)], count)
+        except KeyboardInterrupt:
+            report.interrupted = True
+        report.seconds = time.monotonic() - started
+    report.show(stream)
+    if json_file:
+        write_json(report.document(), json_file)
+    ctx.exit(report.exit_status())
+
+
+def _release(text: str) -> tuple[str, str]:
+    cli, equals, release = text.partition("=")
+    known = list(packages(machine()))
+    if not equals or not release or cli not in known:
+        raise UsageError(f"'{text}' is no CLI=VERSION", hint=f"the CLIs are {', '.join(known)}")
+    return cli, release
+
+
+def _installed(wanted: Mapping[str, str], directory: Path, stream: TextIO) -> tuple[Path, dict[str, str]]:
+    """Return a directory with the programs of the CLIs, and the release of each."""
+    archives = cache_dir() / "clis"
+    archives.mkdir(mode=0o700, exist_ok=True)
+    programs = directory / "programs"
+    programs.mkdir(mode=0o755)
+    releases = {}
+    for cli, package in packages(machine()).items():
+        chosen = other_version(package, wanted[cli]) if cli in wanted else package
+        stream.write(f"{cli} {chosen.release}: {chosen.name}{'' if chosen.integrity else ', whose digest nobody has pinned'}\n")
+        program = unpack(pinned(chosen, archives), chosen, directory / f"{cli}-{chosen.release}")
+        (programs / cli).symlink_to(program)
+        releases[cli] = chosen.release
+    return programs, releases
