@@ -38,9 +38,11 @@ EntryKind = Literal["file", "directory", "symlink", "fifo", "socket"]
 
 CliState = Literal[
     "healthy",
+    "alone",
     "missing",
     "not-executable",
     "no-shebang",
+    "no-shebang-exit-0",
     "no-interpreter",
     "symlink-loop",
     "directory",
@@ -50,7 +52,11 @@ CliState = Literal[
     "killed",
     "hangs",
     "hangs-ignoring-sigterm",
+    "hangs-in-a-child",
+    "leaves-a-child",
     "slow",
+    "slower",
+    "too-slow",
     "silent",
     "huge-output",
     "not-utf8",
@@ -59,7 +65,7 @@ CliState = Literal[
 CLI_STATES: tuple[str, ...] = CliState.__args__  # type: ignore[attr-defined]
 
 #: Conditions under which a right probe can only wait: a run starts these first and goes on beside them.
-WAITING_CLI_STATES = frozenset({"hangs", "hangs-ignoring-sigterm", "slow"})
+WAITING_CLI_STATES = frozenset({"hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "slow", "slower", "too-slow"})
 
 #: A home with so many entries of one kind keeps the disk busy for longer than most probes run.
 MANY_ENTRIES = 1_000
@@ -246,6 +252,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
             if name in self.expect:
                 return self.expect[name]
         return ()
+
+    def key(self, name: str) -> str:
+        """Return what messages call the key *name* of it within its file."""
+        return f"variants.{self.variant}.{name}" if self.variant else name
 
     def cites(self, contract: Contract) -> tuple[str, ...]:
         """Return the names of the rules that its expectation under *contract* rests on."""

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_PATH",
     "MAX_SIZE",
     "USER",
+    "VARIANT",
     "ContainerTable",
     "ContractFile",
     "EntryTable",
@@ -38,7 +39,7 @@ MAX_PATH = 3_000
 USER = "(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?"
 
 #: A variant, which is the last part of its scenario's id.
-VARIANT = r"^[a-z0-9][a-z0-9.-]*\Z"
+VARIANT = r"^[a-z0-9][a-z0-9.-]*$"
 
 Text = Annotated[str, Meta(min_length=1)]
 #: An action or a label: Managers write them on one line, with blanks between.

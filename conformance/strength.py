@@ -10,6 +10,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -20,10 +21,10 @@ import msgspec
 from msgspec import Struct
 
 from conformance.bank import Bank, WrongProbe
-from conformance.catalog import Catalogue
+from conformance.catalog import Catalogue, select
 from conformance.drivers.local import LocalDriver
 from conformance.engine import Engine
-from conformance.errors import CannotJudge
+from conformance.errors import CannotJudge, UsageError
 from conformance.model import Contract, Scenario, ScenarioResult
 from conformance.placeholders import Context
 
@@ -80,8 +81,8 @@ class _Worker:
     def __init__(self, ground: Ground) -> None:
         self.catalogue = Catalogue({scenario.id: scenario for scenario in ground.scenarios}, ground.contracts)
         self.context = ground.context
-        self.directory = Path(ground.directory) / f"worker-{os.getpid()}"
-        self.directory.mkdir(mode=0o755, exist_ok=True)
+        self.directory = Path(tempfile.mkdtemp(prefix=f"worker-{os.getpid()}-", dir=ground.directory))
+        self.directory.chmod(0o755)  # a probe that runs as somebody else has to get at its own program
         self.driver = LocalDriver((), self.directory, cwd=self.directory)
         self.numbers = itertools.count(1)
 
@@ -157,16 +158,38 @@ class _Ones:
         return bool(result.findings)
 
 
-def tasks(banks: Iterable[Bank], catalogue: Catalogue, *, full: bool) -> list[Task]:
-    """Return a task for every wrong probe; what takes a container has no part in it."""
+def tasks(banks: Iterable[Bank], catalogue: Catalogue, patterns: Sequence[str] = (), *, full: bool) -> list[Task]:
+    """Return a task for every wrong probe, in the scenarios that *patterns* name; what takes a container has no part in it.
+
+    :raises UsageError: a pattern names nothing under any contract of the *banks*.
+    """
     found = []
-    for bank in banks:
-        local = {scenario.id: scenario for scenario in catalogue.of(bank.contract) if scenario.container is None}
+    for bank, chosen in zip(banks, _chosen(list(banks), catalogue, patterns), strict=True):
+        local = {scenario.id: scenario for scenario in chosen if scenario.container is None}
         for probe in bank.wrong:
             first = tuple(id_ for id_ in probe.about if id_ in local)
             then = tuple(id_ for id_ in local if id_ not in probe.about)
             found.append(Task(probe=probe, contract=bank.contract, first=first, then=then, full=full))
     return found
+
+
+def _chosen(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str]) -> list[list[Scenario]]:
+    """Return the scenarios for each of *banks*; a pattern need not name any under all of their contracts."""
+    if not patterns:
+        return [catalogue.of(bank.contract) for bank in banks]
+    chosen: list[list[Scenario]] = [[] for _ in banks]
+    for pattern in patterns:
+        refusal: UsageError | None = None
+        named = False
+        for bank, here in zip(banks, chosen, strict=True):
+            try:
+                here += [scenario for scenario in select(catalogue, [pattern], bank.contract) if scenario not in here]
+                named = True
+            except UsageError as e:
+                refusal = e
+        if refusal is not None and not named:
+            raise refusal
+    return chosen
 
 
 def right_tasks(banks: Iterable[Bank], trials: Iterable[Trial]) -> list[Task]:

@@ -160,7 +160,11 @@ def test_windows_line_ends_are_read(tmp_path: Path) -> None:
         ("healthy", (), False),
         ("hangs", (), True),
         ("hangs-ignoring-sigterm", (), True),
+        ("hangs-in-a-child", (), True),
         ("slow", (), True),
+        ("slower", (), True),
+        ("too-slow", (), True),
+        ("leaves-a-child", (), False),
         ("healthy", ("fifo",), True),
     ],
 )

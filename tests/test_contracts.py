@@ -317,7 +317,7 @@ def test_a_probe_may_not_have_no_time_or_more_than_a_hundred_seconds(seconds: st
     assert refusal(tmp_path, f"{OWN}[limits]\nseconds = {seconds}\n").startswith("limits.seconds: expected float ")
 
 
-@pytest.mark.parametrize("state", ["hangs", "hangs-ignoring-sigterm"])
-def test_a_cli_that_hangs_does_so_for_longer_than_any_probe_may_have(state: str) -> None:
+@pytest.mark.parametrize("state", ["hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "leaves-a-child"])
+def test_a_cli_that_hangs_or_its_child_does_so_for_longer_than_any_probe_may_have(state: str) -> None:
     stub = (fixtures_dir() / "cli" / f"{state}.toml").read_text(encoding="utf-8")
     assert [int(seconds) > 100 for seconds in re.findall(r"sleep (\d+)", stub)] == [True]

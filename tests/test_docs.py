@@ -191,9 +191,9 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
     assert wrong == [], "\n".join(wrong)
 
 
-@pytest.mark.parametrize("user", ["managers", "reviewers"])
-def test_the_page_of_a_user_is_what_happens(user: str, tmp_path: Path) -> None:
-    session(ROOT / "docs" / f"for-{user}.md", tmp_path)
+@pytest.mark.parametrize("page", ["for-managers", "for-reviewers", "strength"])
+def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
+    session(ROOT / "docs" / f"{page}.md", tmp_path)
 
 
 def test_the_page_of_pipelines_is_what_happens(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
@@ -208,6 +208,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "for-managers.md",
         "for-pipelines.md",
         "for-reviewers.md",
+        "strength.md",
     }
 
 

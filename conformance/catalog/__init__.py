@@ -105,9 +105,11 @@ def _wrong_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileEr
     """Yield what is wrong with the controls of *scenario*: each must be there and tell some verdict from another."""
     for name in scenario.expect if {"", *scenario.expect}.issuperset(scenario.control) else ():
         if not scenario.control_for(catalogue.contracts[name]):
-            yield FileError(scenario.file, f"no control under '{name}'", key="control", hint="name one for each contract")
+            yield FileError(
+                scenario.file, f"no control under '{name}'", key=scenario.key("control"), hint="name one for each contract"
+            )
     for contract, id_ in scenario.control.items():
-        key = f"control.{contract}" if contract else "control"
+        key = scenario.key(f"control.{contract}" if contract else "control")
         names = [contract] if contract else list(scenario.expect)
         if contract and contract not in scenario.expect:
             yield FileError(scenario.file, f"it expects nothing under '{contract}'", key=key)

@@ -16,7 +16,7 @@ from conformance.errors import FileError, one_line
 from conformance.model import ContainerNeeds, Contract, Entry, Scenario
 from conformance.placeholders import Context, check, expand
 from conformance.resources import fixtures_dir
-from conformance.shapes import USER, ContainerTable, FamilyFile, LayerFile, ScenarioFile
+from conformance.shapes import USER, VARIANT, ContainerTable, FamilyFile, LayerFile, ScenarioFile
 from conformance.strict import convert, read_toml
 
 __all__ = ["layer", "read_scenarios"]
@@ -43,6 +43,10 @@ def read_scenarios(path: Path, root: Path, contracts: Mapping[str, Contract]) ->
     raw = read_toml(path)
     if "variants" not in raw:
         return [_scenario(convert(raw, ScenarioFile, name=name), id_, name, root, contracts)]
+    for variant in raw["variants"] if isinstance(raw["variants"], dict) else ():
+        if not re.fullmatch(VARIANT, variant):
+            hint = "use lower-case letters, digits, '-' and '.'"
+            raise FileError(name, f"'{variant}' is no name of a variant", key="variants", hint=hint)
     convert(raw, FamilyFile, name=name)
     shared = {key: value for key, value in raw.items() if key != "variants"}
     found = []

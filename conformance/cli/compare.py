@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import click
 import msgspec
@@ -119,9 +119,8 @@ def _sides(options: _Options) -> list[Side]:
         settings = Settings(cwd=str(Path.cwd()), contract=contract, directories=directories, extra=extra)
         world = World(settings)
         if kind == "image":
-            world.settings = msgspec.structs.replace(
-                settings, image=image_request(text, None, **{**dict.fromkeys(IMAGE_OPTIONS), "cap_add": ()})
-            )
+            plain: dict[str, Any] = {**dict.fromkeys(IMAGE_OPTIONS), "cap_add": ()}
+            world.settings = msgspec.structs.replace(settings, image=image_request(text, None, **plain))
         else:
             argv = local_probe(
                 text if kind == "probe" else None, text if kind == "python" else None, world.contract, settings.extra

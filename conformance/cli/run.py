@@ -107,9 +107,7 @@ def checked_request(
     )
     world = World(draft)
     check_extra(draft.extra, world.contract)
-    if python is not None and (other := "--probe" if probe is not None else "--image" if image is not None else ""):
-        raise UsageError(f"{other} and --python name two probes", hint="give one of them")
-    wanted = image_request(image, probe, **container)
+    wanted = image_request(image, probe, python, **container)
     argv = () if wanted else local_probe(probe, python, world.contract, draft.extra)
     chosen = catalog.select(world.catalogue, patterns, world.contract, containers=wanted is not None)
     ids = tuple(scenario.id for scenario in chosen)

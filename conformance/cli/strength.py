@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import click
 
@@ -43,30 +43,34 @@ _PER_PROCESSOR = 3
     "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
 )
 @click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
-def strength_command(
-    ctx: click.Context,
-    /,
+def strength_command(ctx: click.Context, /, **options: Any) -> None:
+    """Run wrong probes, and see that the scenarios catch them.
+
+    Each wrong probe is a right one with a single vice. It is caught when a scenario about that vice does not conform;
+    then it is not run any further, unless with --full. Without ID or GLOB every scenario of its contract is tried.
+
+    Exit status: 0 all are caught, 1 a vice survives or is caught by accident only, 2 the request is wrong, 3 something
+    could not be judged, 130 interrupted.
+    """
+    ctx.exit(_strength(**options))
+
+
+def _strength(
+    *,
     bank: Path | None,
     only: tuple[str, ...],
     directories: tuple[Path, ...],
     workers: str,
     json_file: str | None,
-    *,
+    patterns: tuple[str, ...],
     full: bool,
-) -> None:
-    """Run wrong probes, and see that the scenarios catch them.
-
-    Each wrong probe is a right one with a single vice. It is caught when a scenario about that vice does not conform;
-    then it is not run any further, unless with --full.
-
-    Exit status: 0 all are caught, 1 a vice survives or is caught by accident only, 2 the request is wrong, 3 something
-    could not be judged, 130 interrupted.
-    """
+) -> int:
     check_outputs({"json_file": json_file})
     catalogue = catalog.load([directory.absolute() for directory in directories])
     banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
-    todo = tasks(banks, catalogue, full=full)
+    todo = tasks(banks, catalogue, patterns, full=full)
     judged = {found.contract.name: found.contract for found in banks}
     report = StrengthReport(catalogue, list(judged.values()), total=len(todo), full=full)
     view = StrengthView(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)), report)
@@ -84,7 +88,7 @@ def strength_command(
     view.finish()
     if json_file:
         write_json(report.document(), json_file)
-    ctx.exit(report.exit_status())
+    return report.exit_status()
 
 
 def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[Bank]:

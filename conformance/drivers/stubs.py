@@ -27,6 +27,7 @@ SCRIPTED = frozenset(CLI_STATES) - {
     "missing",
     "not-executable",
     "no-shebang",
+    "no-shebang-exit-0",
     "no-interpreter",
     "symlink-loop",
     "directory",
@@ -39,8 +40,10 @@ def bystanders(scenario: Scenario, contract: Contract, agent_value: str) -> tupl
     """Return the names of healthy programs that lie beside the agent's own.
 
     They are traps: the other agent's CLI, and one with the name that an environment with a wrong agent asks for,
-    so that a probe which runs whatever it is told finds something that works.
+    so that a probe which runs whatever it is told finds something that works. An agent that is alone has none.
     """
+    if scenario.cli == "alone":
+        return ()
     names = {*contract.agents, *AGENT_CLIS}
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", agent_value):
         names.add(agent_value)

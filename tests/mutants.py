@@ -1,0 +1,148 @@
+"""Mutate the reference probes, and see which mutants the catalogue kills: ``tox -e mutants``, or ``python tests/mutants.py``.
+
+The mutants are cosmic-ray's; each is run like a wrong probe of a bank, in one scenario after the other until one does not
+conform. A survivor is to be killed by a new scenario, or listed in ``mutants.toml`` with the reason why nobody can tell it
+from the original.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import secrets
+import sys
+import time
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cosmic_ray.plugins  # type: ignore[import-not-found, unused-ignore]  # only in the environment that mutates
+from cosmic_ray.mutating import mutate_code  # type: ignore[import-not-found, unused-ignore]
+
+from conformance import catalog
+from conformance.bank import WrongProbe
+from conformance.catalog import Catalogue
+from conformance.errors import one_line
+from conformance.model import Contract, Scenario
+from conformance.placeholders import Context
+from conformance.resources import fixtures_dir
+from conformance.rundir import RunDirectory
+from conformance.strength import Ground, Task, try_all
+
+#: The share of mutants that has to be killed, in percent.
+ENOUGH = 95
+PROBES = {"slot": ["slot.py"], "slot-strict": ["slot_strict.py", "slot.py"], "preflight": ["preflight.py"]}
+WORKERS = 3 * (os.cpu_count() or 1)
+
+
+def mutants(source: str) -> Iterator[str]:
+    """Yield every mutant of *source* that differs from it in more than annotations."""
+    original = code_of(source)
+    for name in sorted(cosmic_ray.plugins.operator_names()):
+        try:
+            operator = cosmic_ray.plugins.get_operator(name)()
+        except TypeError:  # it takes an argument: which variable it is to put something else in the place of
+            continue
+        number = 0
+        while (mutant := mutate_code(source, operator, number)) is not None:
+            number += 1
+            if code_of(mutant) != original:
+                yield mutant
+
+
+def code_of(source: str) -> str:
+    """Return what of a program is ever evaluated: with postponed evaluation, annotations are not."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg | ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+    return ast.dump(tree)
+
+
+def change(source: str, mutant: str) -> tuple[int, str, str]:
+    """Return where *mutant* differs: the number of the line, what stood there, and what stands there now."""
+    pairs = zip(source.splitlines(), mutant.splitlines(), strict=False)
+    for number, (old, new) in enumerate(pairs, 1):
+        if old != new:
+            return number, one_line(old), one_line(new)
+    raise ValueError("no line differs")
+
+
+def spread(scenarios: Iterable[Scenario], contract: Contract) -> list[str]:
+    """Return ids in an order that kills soon: first one of each kind, those in which there is only waiting last."""
+    seen: dict[tuple[object, ...], int] = {}
+    ranks = {}
+    for scenario in scenarios:
+        kind = (scenario.agent, scenario.expected(contract), scenario.cites(contract))
+        seen[kind] = seen.get(kind, 0) + 1
+        ranks[scenario.id] = seen[kind]
+    return sorted(ranks, key=ranks.__getitem__)
+
+
+def tasks(contract: Contract, files: list[str], catalogue: Catalogue) -> list[Task]:
+    """Return a task for each mutant of the reference probe of *contract*, which is the first of *files*."""
+    texts = {name: (fixtures_dir() / "probes" / name).read_text(encoding="utf-8") for name in files}
+    program = files[0]
+    order = tuple(spread((s for s in catalogue.of(contract) if s.container is None), contract))
+    found = []
+    for number, mutant in enumerate(mutants(texts[program])):
+        line, old, new = change(texts[program], mutant)
+        probe = WrongProbe(
+            name=f"{number:04}",
+            contract=contract.name,
+            vice=f"{program}:{line}: {old} → {new}",
+            report="",
+            about=(),
+            program=program,
+            sources={**texts, program: mutant},
+        )
+        found.append(Task(probe=probe, contract=contract, first=(), then=order))
+    return found
+
+
+def reasons() -> dict[tuple[str, str], str]:
+    """Return why a mutant that survives cannot be told from the original, by what it changes."""
+    listed = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text(encoding="utf-8"))["equivalent"]
+    return {(old, new): group["reason"] for group in listed for old, new in group["changes"]}
+
+
+def main(wanted: list[str]) -> int:
+    """Return 0 where enough mutants are killed, and every survivor is explained."""
+    catalogue = catalog.load()
+    known = reasons()
+    used: set[tuple[str, str]] = set()
+    bad = 0
+    for name in wanted or PROBES:
+        todo = tasks(catalogue.contracts[name], PROBES[name], catalogue)
+        started = time.monotonic()
+        survivors: list[str] = []
+        directory = RunDirectory()
+        ground = Ground(
+            scenarios=list(catalogue.scenarios.values()),
+            contracts=dict(catalogue.contracts),
+            context=Context(now=time.time(), seed=secrets.token_hex(8)),
+            directory=str(directory.path),
+        )
+        try:
+            survivors += [trial.probe.vice for trial in try_all(ground, todo, WORKERS) if not trial.catches]
+        finally:
+            directory.close()
+        for vice in sorted(survivors):
+            old, _, new = vice.split(": ", 1)[1].partition(" → ")
+            used.add((old, new))
+            print(f"  survives {vice}: {known.get((old, new), 'NOT EXPLAINED')}")
+            bad += (old, new) not in known
+        killed = len(todo) - len(survivors)
+        share = 100 * killed / len(todo)
+        print(f"{name}: {killed} of {len(todo)} mutants killed ({share:.1f} %) in {time.monotonic() - started:.0f} s", flush=True)
+        bad += share < ENOUGH
+    for old, new in known.keys() - used if not wanted else ():
+        print(f"  mutants.toml explains what does not survive: {old} → {new}")
+        bad += 1
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""A Python callable as the probe: what it may return, and what is said where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = """\
+import os
+import sys
+
+print("imported")
+
+
+def ready() -> int:
+    return 0
+
+
+def by_home() -> int:
+    return 0 if os.path.exists(os.path.join(os.environ["HOME"], ".claude/.credentials.json")) else 65
+
+
+def nothing() -> None:
+    pass
+
+
+def true() -> bool:
+    return True
+
+
+def exits() -> int:
+    sys.exit(66)
+
+
+class Probes:
+    @staticmethod
+    def broken() -> int:
+        return 64
+
+
+number = 3
+"""
+
+
+def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
+    """Run scenarios against a callable of the module above; return how that ended, and the rows of the report."""
+    (directory / "probes.py").write_text(MODULE)
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", "run", *arguments, "--json", "report.json"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    report = directory / "report.json"
+    return done, json.loads(report.read_text())["scenarios"] if report.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "kinds"),
+    [
+        ("ready", 0, []),
+        ("exits", 66, ["wrong-verdict"]),
+        ("Probes.broken", 64, ["wrong-verdict"]),
+        ("nothing", 1, ["outside-contract", "crashed"]),
+        ("true", 1, ["outside-contract", "crashed"]),
+    ],
+)
+def test_what_it_returns_is_the_exit_code(tmp_path: Path, name: str, code: int, kinds: list[str]) -> None:
+    done, [row] = run(tmp_path, "claude/credentials-file", "--python", f"probes:{name}")
+
+    assert (row["code"], [finding["kind"] for finding in row["findings"]]) == (code, kinds)
+    assert done.returncode == (1 if kinds else 0)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_every_scenario_calls_it_in_a_process_and_a_home_of_its_own(tmp_path: Path, workers: str) -> None:
+    ids = ["claude/credentials-file", "claude/no-dot-claude"]
+
+    done, rows = run(tmp_path, *ids, "--python", "probes:by_home", "-n", workers)
+
+    assert (done.returncode, [row["code"] for row in rows]) == (0, [0, 65])
+    assert sorted(os.listdir(tmp_path)) == ["probes.py", "report.json"]
+
+
+def test_repro_is_printed_with_it(tmp_path: Path) -> None:
+    done, _ = run(tmp_path, "claude/no-dot-claude", "--python", "probes:ready")
+
+    assert "  repeat it with   probe-conformance repro claude/no-dot-claude --python probes:ready\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("probes", "'probes' is no MODULE:NAME; write it like my_package.probe:main"),
+        ("probes:", "'probes:' is no MODULE:NAME; "),
+        ("../probes:ready", "'../probes:ready' is no MODULE:NAME; "),
+        ("probes:none", "module 'probes' has no 'none'; "),
+        ("probes:number", "'probes:number' cannot be called; "),
+        ("no.such:ready", "no module 'no.such'; "),
+        ("broken:ready", "module 'broken' cannot be imported: ModuleNotFoundError: No module named 'no_such_module'; "),
+    ],
+)
+def test_where_there_is_nothing_to_call_one_line_says_so(tmp_path: Path, wanted: str, said: str) -> None:
+    (tmp_path / "broken.py").write_text("import no_such_module\n")
+
+    done, rows = run(tmp_path, "--python", wanted)
+
+    assert (done.returncode, done.stdout, rows, done.stderr.count("\n")) == (2, "", [], 1)
+    assert done.stderr.startswith(f"probe-conformance: {said}")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--probe", "true"], "--probe and --python name two probes; give one of them"),
+        (["--image", "x"], "--image and --python name two probes; give one of them"),
+        (["--image", "x", "--probe", "true"], "--probe and --image and --python name three probes; give one of them"),
+    ],
+)
+def test_it_is_the_only_probe(tmp_path: Path, options: list[str], said: str) -> None:
+    done, _ = run(tmp_path, "--python", "probes:ready", *options)
+
+    assert (done.returncode, done.stderr) == (2, f"probe-conformance: {said}\n")
+
+
+def test_pytest_takes_it_as_well(tmp_path: Path) -> None:
+    (tmp_path / "probes.py").write_text(MODULE)
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "case.toml").write_text(
+        'summary = "x"\norigin = "x"\nagent = "claude"\ncontrol = "claude/no-dot-claude"\n[expect]\nslot = "ready"\n'
+    )
+    words = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "scenarios", "-v"]
+
+    found = [
+        subprocess.run(
+            [sys.executable, "-m", "pytest", *words, "--python", f"probes:{name}"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        for name in ("ready", "exits", "none")
+    ]
+
+    assert [done.returncode for done in found] == [0, 1, 4]
+    assert "scenarios/case.toml::slot PASSED" in found[0].stdout
+    assert found[2].stderr.startswith("ERROR: module 'probes' has no 'none'; ")
