@@ -248,7 +248,7 @@ def test_a_slow_cli_takes_its_time_and_says_its_version(stubs: Callable[..., Pat
     started = time.monotonic()
     slow = {
         seconds: subprocess.Popen([stubs(state) / "claude"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        for state, seconds in (("slow", 3), ("slower", 8), ("too-slow", 12))
+        for state, seconds in (("slow", 3), ("slower", 7), ("too-slow", 12))
     }
     for seconds, process in slow.items():
         assert process.communicate(timeout=PATIENCE)[0] == b"2.1.197 (Claude Code)\n"

@@ -69,7 +69,10 @@ def show_command(contract: str, directories: tuple[Path, ...], id_: str) -> None
     scenario = catalogue.get(id_)
     click.echo(f"{scenario.id}\n  {scenario.summary}\n")
     rows = [("origin", scenario.origin), ("agent", scenario.agent), ("cli", scenario.cli)]
-    rows += [(f"expect {name}", _expectation(catalogue, name, scenario)) for name in scenario.expect]
+    for name in scenario.expect:
+        known = catalogue.contracts[name]
+        rows.append((f"expect {name}", _expectation(catalogue, name, scenario)))
+        rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
     rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
     rows += [("unset", name) for name in scenario.unset]
     rows += [("container", words) for words in container_words(scenario.container).values()]
