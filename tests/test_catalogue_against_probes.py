@@ -6,7 +6,6 @@ Runs over the whole catalogue take as long as its slowest scenarios, so each sta
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -16,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_cli import suite
 
-import conformance
-
-PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
 PROBES = Path(__file__).parent / "probes"
 TIMEOUT = 600
 PAIR = ["claude/baseline-only", "claude/nested-session"]
@@ -38,22 +35,9 @@ VICES = {
 }
 
 
-def suite(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in *directory*."""
-    return subprocess.run(
-        [sys.executable, "-m", "conformance", *arguments],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONSAFEPATH": "1"},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
 def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run scenarios; return how that ended, and the JSON report."""
-    done = suite(directory, "run", "-n", "2", "--json", "report.json", *arguments)
+    done = suite(directory, "run", "-n", "2", "--json", "report.json", *arguments, timeout=TIMEOUT)
     return done, json.loads((directory / "report.json").read_text())
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from test_cli import environment, suite
+from support_cli import environment
+from test_cli import suite
 
 from conformance import contracts
 from conformance.lockstep.faults import Fault, contract_faults, manager_faults, ranges, treatment_faults
