@@ -19,6 +19,11 @@ from conformance.model import Contract, Scenario
 from conformance.resources import scenarios_dir
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Let ``-n auto`` start two workers for each processor: what tests start often has to wait."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test a cache directory of its own, so that runs of different tests do not clean up after each other."""
