@@ -275,8 +275,10 @@ def test_the_line_that_repro_prints_repeats_the_case(
 
     assert status == 0
     assert codes == [int(printed.split("\ngot: ")[1].split("(")[1].split(")")[0])] * 2
-    assert ours(engine, tmp_path) != []  # the volumes, which the line needs
-    assert text([*SUITE, "sweep"], tmp_path) == (0, "")
+    volumes = ours(engine, tmp_path)
+    assert volumes != []  # the line needs them
+    assert text([*SUITE, "sweep"], tmp_path)[0] == 0  # it may find what another test has left
+    assert ours(engine, tmp_path) == volumes
     assert text([*SUITE, "sweep", "--kept"], tmp_path)[0] == 0
     assert ours(engine, tmp_path) == []
 
