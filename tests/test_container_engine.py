@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -264,6 +265,15 @@ def test_an_engine_that_goes_away_ends_the_run(
     assert ours(engine, tmp_path) == []
 
 
+@pytest.fixture
+def only_one_that_keeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no two tests at a time keep volumes: who removes what is kept removes that of all."""
+    with (tmp_path_factory.getbasetemp().parent / "kept.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.usefixtures("only_one_that_keeps")
 @pytest.mark.parametrize("scenario", ["codex/empty", "cli/exit-1", "container/home-unset-no-passwd-codex"])
 def test_the_line_that_repro_prints_repeats_the_case(
     engine: docker.DockerClient, reference_image: str, scenario: str, tmp_path: Path
@@ -275,10 +285,10 @@ def test_the_line_that_repro_prints_repeats_the_case(
 
     assert status == 0
     assert codes == [int(printed.split("\ngot: ")[1].split("(")[1].split(")")[0])] * 2
-    volumes = ours(engine, tmp_path)
-    assert volumes != []  # the line needs them
+    volumes = set(ours(engine, tmp_path))
+    assert volumes != set()  # the line needs them
     assert text([*SUITE, "sweep"], tmp_path)[0] == 0  # it may find what another test has left
-    assert ours(engine, tmp_path) == volumes
+    assert set(ours(engine, tmp_path)) == volumes
     assert text([*SUITE, "sweep", "--kept"], tmp_path)[0] == 0
     assert ours(engine, tmp_path) == []
 
