@@ -5,16 +5,23 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
 import docker
 import pytest
 
-from conformance import images
+from conformance import catalog, contracts, images
 from conformance.drivers.container.client import connect
 from conformance.errors import CannotJudge
+from conformance.model import Contract, Scenario
+from conformance.resources import scenarios_dir
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Let ``-n auto`` start two workers for each processor: what tests start often has to wait."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +30,26 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(cache))
     return cache
+
+
+@pytest.fixture(scope="session")
+def bundled_scenarios() -> dict[Path, Scenario]:
+    """Return the bundled scenarios by file, for tests that read the catalogue hundreds of times, each for one file of its own."""
+    return {Path(scenario.file): scenario for scenario in catalog.load().scenarios.values()}
+
+
+@pytest.fixture(scope="module")
+def bundled_once(bundled_scenarios: dict[Path, Scenario]) -> Iterator[None]:
+    """Do not read bundled scenarios again: with the bundled contracts, nothing but their files decides what they come to."""
+    real, known = catalog.read_scenario, contracts.bundled()
+
+    def read_scenario(path: Path, root: Path, among: Mapping[str, Contract]) -> Scenario:
+        found = bundled_scenarios.get(path) if root == scenarios_dir() and known.items() <= among.items() else None
+        return found or real(path, root, among)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "read_scenario", read_scenario)
+        yield
 
 
 @pytest.fixture(scope="session")

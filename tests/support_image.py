@@ -7,8 +7,6 @@ import io
 import json
 import os
 import secrets
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -18,6 +16,7 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import APIError
+from support_cli import suite
 
 from conformance import resources
 
@@ -124,10 +123,7 @@ def busybox() -> bytes:
 def run(image: str, *arguments: str, cwd: Path, timeout: float = 200) -> tuple[int, dict[str, Any], str]:
     """Run ``probe-conformance run``; return its exit status, its JSON report, and all it has printed."""
     report = cwd / f"{secrets.token_hex(4)}.json"
-    command = [sys.executable, "-m", "conformance", "run", "--image", image, "--json", os.fspath(report), *arguments]
-    done = subprocess.run(
-        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False
-    )
+    done = suite(cwd, "run", "--image", image, "--json", os.fspath(report), *arguments, merged=True, timeout=timeout)
     assert "Traceback" not in done.stdout, done.stdout
     return done.returncode, json.loads(report.read_text()) if report.exists() else {}, done.stdout
 
@@ -142,7 +138,7 @@ def rows(report: Mapping[str, Any]) -> dict[str, tuple[str, int | None, tuple[st
 
 def judged(image: str, cwd: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
     """Run in one process, which is soonest done with few scenarios; return as `run` does."""
-    return run(image, *arguments, "-n", "0", cwd=cwd, timeout=60)
+    return run(image, *arguments, "-n", "0", cwd=cwd)
 
 
 def script(text: str) -> dict[str, bytes]:

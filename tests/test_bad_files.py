@@ -7,7 +7,6 @@ import os
 import re
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date, datetime, time
@@ -17,12 +16,15 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support_cli import suite
 
 from conformance import catalog
 from conformance.errors import CannotJudge, ConformanceError, ManyErrors
 from conformance.home.plan import plan
 from conformance.model import Entry, Scenario
 from conformance.placeholders import Context
+
+pytestmark = pytest.mark.usefixtures("bundled_once")
 
 TOP = 'summary = "A login kept anywhere counts"\norigin = "contract slot"\nagent = "claude"\ncontrol = "claude/baseline-only"\n'
 GOOD = TOP + '[expect]\nslot = "ready"\n'
@@ -355,10 +357,7 @@ def load_lines(*directories: Path) -> list[str]:
 
 
 def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "conformance", *map(str, arguments)]
-    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=120)
+    return suite(cwd, *map(str, arguments))
 
 
 def tree(*tops: Path) -> dict[str, tuple[int, int, bytes]]:

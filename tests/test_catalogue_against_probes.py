@@ -6,7 +6,6 @@ Runs over the whole catalogue take as long as its slowest scenarios, so each sta
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -16,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_cli import suite
 
-import conformance
+from conformance import catalog, contracts
+from conformance.judge import judge
+from conformance.model import Execution, Outcome
 
-PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
 PROBES = Path(__file__).parent / "probes"
 TIMEOUT = 600
 PAIR = ["claude/baseline-only", "claude/nested-session"]
@@ -38,22 +39,9 @@ VICES = {
 }
 
 
-def suite(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in *directory*."""
-    return subprocess.run(
-        [sys.executable, "-m", "conformance", *arguments],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONSAFEPATH": "1"},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
 def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run scenarios; return how that ended, and the JSON report."""
-    done = suite(directory, "run", "-n", "2", "--json", "report.json", *arguments)
+    done = suite(directory, "run", "-n", "2", "--json", "report.json", *arguments, timeout=TIMEOUT)
     return done, json.loads((directory / "report.json").read_text())
 
 
@@ -85,9 +73,7 @@ def test_a_right_probe_in_javascript_conforms_in_every_scenario(tmp_path: Path) 
     conforms_fully(tmp_path, "--probe", f"node {shlex.quote(str(PROBES / 'slot.js'))}")
 
 
-@pytest.mark.parametrize(
-    ("contract", "code"), [("slot", 0), ("slot", 1), ("slot", 64), ("slot", 65), ("slot", 66), ("preflight", 0), ("preflight", 1)]
-)
+@pytest.mark.parametrize(("contract", "code"), [("slot", 0), ("slot", 1), ("preflight", 1)])
 def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(tmp_path: Path, contract: str, code: int) -> None:
     catalogue = json.loads(suite(tmp_path, "list", "--json", "--contract", contract).stdout)
     listed = [row for row in catalogue if not row["container"]]
@@ -102,6 +88,20 @@ def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(tm
     assert (done.returncode, report["conformant"]) == (1, False)
     assert report["scenarios"][0].keys() >= {"id", "result"}
     assert [row["id"] for row in report["scenarios"]] == [row["id"] for row in listed]
+
+
+@pytest.mark.parametrize(("contract", "code"), [("slot", 64), ("slot", 65), ("slot", 66), ("preflight", 0)])
+def test_the_same_answer_everywhere_is_judged_wrong_wherever_else_is_expected(contract: str, code: int) -> None:
+    """With other codes a run differs in nothing but what is judged."""
+    judged_by = contracts.load(contract)
+    scenarios = catalog.load().of(judged_by)
+
+    results = [judge(one, judged_by, [Execution(outcome=Outcome(code=code))], {}) for one in scenarios]
+
+    codes = [{judged_by.code(verdict) for verdict in one.expected(judged_by)} for one in scenarios]
+    expected = [("conforms", []) if code in right else ("deviates", ["wrong-verdict"]) for right in codes]
+    assert [(result.result, [finding.kind for finding in result.findings]) for result in results] == expected
+    assert len({result for result, _ in expected}) == 2
 
 
 def test_every_wrong_probe_here_is_named_with_its_findings() -> None:

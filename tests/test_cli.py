@@ -1,4 +1,4 @@
-"""The commands as a user meets them: a process of their own, started in any directory."""
+"""The commands as a user meets them: a process of their own, in any directory."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import support_cli
+from support_cli import environment
 
 import conformance
 from conformance.resources import data_root, fixtures_dir
 
-PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
 TIMEOUT = 300
 WORKERS = ["0", "2"]
 REFERENCE = {name: [sys.executable, "-I", str(fixtures_dir() / "probes" / f"{name}.py")] for name in ("slot", "preflight")}
@@ -43,23 +44,9 @@ slot = "ready"
 """
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Return our environment, in which the package is found from any directory, and nothing that lies in that one."""
-    return {**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONSAFEPATH": "1", **more}
-
-
 def suite(directory: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in *directory*, with *more* variables."""
-    return subprocess.run(
-        [sys.executable, "-m", "conformance", *arguments],
-        cwd=directory,
-        env=environment(**more),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    return support_cli.suite(directory, *arguments, env=environment(**more))
 
 
 def shell(directory: Path, line: str) -> subprocess.CompletedProcess[str]:

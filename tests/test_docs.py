@@ -14,6 +14,7 @@ import click
 import docker
 import pytest
 from click.testing import CliRunner
+from support_cli import suite
 from support_image import PROBE, Images
 
 from conformance import contracts
@@ -110,15 +111,7 @@ def test_commands_print_what_the_pages_show(command: str, output: str, tmp_path:
     (tmp_path / "smoke_test.py").write_text(blocks(ROOT / "README.md", "python")[0])
     words = shlex.split(command)
     assert words[0] == "probe-conformance"
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance", *words[1:]],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = suite(tmp_path, *words[1:], merged=True, timeout=120)
     assert matches(output, done.stdout), f"status {done.returncode}\n{done.stdout}"
 
 

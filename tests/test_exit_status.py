@@ -16,10 +16,8 @@ from typing import Any
 
 import psutil
 import pytest
+from support_cli import environment, suite
 
-import conformance
-
-PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
 #: One process, and more workers than there are scenarios.
 WORKERS = ["0", "4"]
 TIMEOUT = 300
@@ -33,24 +31,12 @@ exit 65
 """
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Return our environment, in which the package is found from any directory, and nothing that lies in that one."""
-    return {**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONSAFEPATH": "1", **more}
-
-
-def run(directory: Path, *arguments: str, **options: Any) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+def run(
+    directory: Path, *arguments: str, env: Mapping[str, str] | None = None
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run the suite in *directory*; return how it ended, and its JSON report, empty where it wrote none."""
     file = directory / "report.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance", "run", "--json", file.name, *arguments],
-        cwd=directory,
-        capture_output=True,
-        encoding="utf-8",
-        errors="backslashreplace",
-        timeout=TIMEOUT,
-        check=False,
-        **{"env": environment(), **options},
-    )
+    done = suite(directory, "run", "--json", file.name, *arguments, errors="backslashreplace", env=env)
     return done, json.loads(file.read_text()) if file.exists() else {}
 
 
@@ -199,7 +185,22 @@ class TestUnderAnyNumberOfWorkers:
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
-        done, report = run(tmp_path, "codex/large", "codex/api-key", "-n", workers, preexec_fn=limit)
+        words = [
+            sys.executable,
+            "-m",
+            "conformance",
+            "run",
+            "codex/large",
+            "codex/api-key",
+            "-n",
+            workers,
+            "--json",
+            "report.json",
+        ]
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, timeout=TIMEOUT, check=False, preexec_fn=limit
+        )
+        report = json.loads((tmp_path / "report.json").read_text())
 
         assert done.returncode == 3
         assert verdict(report) == (3, False, {"conforms": 1, "broke": 1})

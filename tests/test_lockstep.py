@@ -6,13 +6,15 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from test_cli import environment, suite
+from support_cli import environment
+from test_cli import suite
 
 from conformance import contracts
 from conformance.lockstep.faults import Fault, contract_faults, manager_faults, ranges, treatment_faults
@@ -346,15 +348,30 @@ def test_a_scenario_that_broke_is_not_judged(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_lockstep_says_so(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys, threading\n"
-        "threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-        "from conformance.cli import main\n"
-        f"main(['lockstep', '--manager', {str(MANAGERS / 'slot.toml')!r}, '-n', '0', '--json', 'a', 'cli/hangs', *{FEW!r}])\n"
-    )
+    """It is interrupted as soon as a probe has been started, of which none answers."""
+    probe = f"sh -c 'touch {tmp_path}/started; sleep 600'"
+    words = ["lockstep", *FEW, "--manager", str(MANAGERS / "slot.toml"), "-n", "0", "--json", "a", "--probe", probe]
+    code = """
+        import os, signal, sys, threading, time
+        from conformance.cli import main
+
+        def interrupt():
+            while not os.path.exists("started"):
+                time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()
+        main(sys.argv[1:])
+    """
 
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(code), *words],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (130, "INTERRUPTED"), done.stderr

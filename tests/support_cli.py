@@ -1,0 +1,131 @@
+"""The command line without the wait for its imports: each call is a process of its own, forked from one that has them.
+
+What is forked has read the modules of ``run`` and nothing else. It gets the arguments, directory, variables and standard
+streams of the call, and ends as ``python -m conformance`` does. Tests that send signals, limit what a process may do, or
+look at how it starts have to start one themselves.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import conformance
+
+PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
+#: What the process that forks is started with: variables that no test has changed.
+_VARIABLES = {**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONSAFEPATH": "1"}
+_NUMBER = struct.Struct("i")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return our environment, in which the package is found from any directory, and nothing that lies in that one."""
+    return {**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONSAFEPATH": "1", **more}
+
+
+def suite(
+    directory: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    merged: bool = False,
+    errors: str = "strict",
+    timeout: float = 300,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in *directory*, with nothing to read; *merged*, both of its streams are in ``stdout``."""
+    out, out_there = os.pipe()
+    err, err_there = (None, out_there) if merged else os.pipe()
+    request = os.memfd_create("request")
+    os.write(request, json.dumps([arguments, os.fspath(directory), dict(env or environment())]).encode())
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    server = _server()
+    socket.send_fds(server, [b"-"], [nothing, out_there, err_there, request])
+    for descriptor in {nothing, out_there, err_there, request}:
+        os.close(descriptor)
+    with ThreadPoolExecutor(2) as pool:
+        texts = [pool.submit(_read, descriptor, errors) for descriptor in (out, err) if descriptor is not None]
+        code = _end(server, timeout, arguments)
+        stdout, stderr = (*(text.result() for text in texts), "")[:2]
+    return subprocess.CompletedProcess(arguments, code, stdout, stderr)
+
+
+def _read(descriptor: int, errors: str) -> str:
+    with open(descriptor, encoding="utf-8", errors=errors) as stream:
+        return stream.read()
+
+
+def _end(server: socket.socket, timeout: float, arguments: Sequence[str]) -> int:
+    """Return the exit status of the process that the *server* has forked, or end it when it is late."""
+    server.settimeout(timeout)
+    [pid] = _NUMBER.unpack(server.recv(_NUMBER.size))
+    try:
+        [code] = _NUMBER.unpack(server.recv(_NUMBER.size))
+    except TimeoutError:
+        os.kill(pid, signal.SIGKILL)
+        server.settimeout(None)
+        server.recv(_NUMBER.size)
+        raise subprocess.TimeoutExpired(arguments, timeout) from None
+    return int(code)
+
+
+@functools.cache
+def _server() -> socket.socket:
+    """Return the connection to the process that forks, which ends with this one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    words = [sys.executable, __file__, str(theirs.fileno())]
+    process = subprocess.Popen(words, cwd="/", env=_VARIABLES, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+    theirs.close()
+
+    def end() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours
+
+
+def _serve(connection: socket.socket) -> None:
+    """Fork for each request that comes through *connection*; return in what is forked, and exit at the end of requests."""
+    while True:
+        _, descriptors, *_ = socket.recv_fds(connection, 1, 4)
+        if not descriptors:
+            sys.exit()
+        pid = os.fork()
+        if pid == 0:
+            connection.close()
+            _become(descriptors)
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+        connection.send(_NUMBER.pack(pid))
+        connection.send(_NUMBER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+
+
+def _become(descriptors: Sequence[int]) -> None:
+    """Take on what the last of *descriptors* says, and the others as standard streams."""
+    for number, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    with open(descriptors[3], "rb") as request:
+        request.seek(0)
+        arguments, directory, variables = json.load(request)
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.argv[1:] = arguments
+
+
+if __name__ == "__main__":
+    import conformance.cli.run
+
+    _serve(socket.socket(fileno=int(sys.argv[1])))
+    conformance.cli.main()
