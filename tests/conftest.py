@@ -33,22 +33,25 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(scope="session")
-def bundled_scenarios() -> dict[Path, Scenario]:
+def bundled_scenarios() -> dict[Path, list[Scenario]]:
     """Return the bundled scenarios by file, for tests that read the catalogue hundreds of times, each for one file of its own."""
-    return {Path(scenario.file): scenario for scenario in catalog.load().scenarios.values()}
+    found: dict[Path, list[Scenario]] = {}
+    for scenario in catalog.load().scenarios.values():
+        found.setdefault(Path(scenario.file), []).append(scenario)
+    return found
 
 
 @pytest.fixture(scope="module")
-def bundled_once(bundled_scenarios: dict[Path, Scenario]) -> Iterator[None]:
+def bundled_once(bundled_scenarios: dict[Path, list[Scenario]]) -> Iterator[None]:
     """Do not read bundled scenarios again: with the bundled contracts, nothing but their files decides what they come to."""
-    real, known = catalog.read_scenario, contracts.bundled()
+    real, known = catalog.read_scenarios, contracts.bundled()
 
-    def read_scenario(path: Path, root: Path, among: Mapping[str, Contract]) -> Scenario:
+    def read_scenarios(path: Path, root: Path, among: Mapping[str, Contract]) -> list[Scenario]:
         found = bundled_scenarios.get(path) if root == scenarios_dir() and known.items() <= among.items() else None
         return found or real(path, root, among)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "read_scenario", read_scenario)
+        patch.setattr(catalog, "read_scenarios", read_scenarios)
         yield
 
 

@@ -1,8 +1,8 @@
 """Mutate the reference probes, and see which mutants the catalogue kills: ``tox -e mutants``, or ``python tests/mutants.py``.
 
 The mutants are cosmic-ray's; each is run like a wrong probe of a bank, in one scenario after the other until one does not
-conform. A survivor is to be killed by a new scenario, or listed in ``mutants.toml`` with the reason why nobody can tell it
-from the original.
+conform: in those in which the original has come to the line that is changed, since no other can tell. A survivor is to be
+killed by a new scenario, or listed in ``mutants.toml`` with the reason why nobody can tell it from the original.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cosmic_ray.plugins  # type: ignore[import-not-found, unused-ignore]  # only in the environment that mutates
@@ -22,6 +23,7 @@ from cosmic_ray.mutating import mutate_code  # type: ignore[import-not-found, un
 from conformance import catalog
 from conformance.bank import WrongProbe
 from conformance.catalog import Catalogue
+from conformance.drivers.local import LocalDriver
 from conformance.errors import one_line
 from conformance.model import Contract, Scenario
 from conformance.placeholders import Context
@@ -81,11 +83,54 @@ def spread(scenarios: Iterable[Scenario], contract: Contract) -> list[str]:
     return sorted(ranks, key=ranks.__getitem__)
 
 
-def tasks(contract: Contract, files: list[str], catalogue: Catalogue) -> list[Task]:
+#: Started with a file to write to and a program, it runs the program and writes which of its lines were run.
+TRACER = """
+import runpy, sys
+out, program = sys.argv[1:3]
+lines = set()
+def trace(frame, event, arg):
+    if frame.f_code.co_filename != program:
+        return None
+    lines.add(frame.f_lineno)
+    return trace
+sys.settrace(trace)
+try:
+    runpy.run_path(program, run_name="__main__")
+finally:
+    sys.settrace(None)
+    open(out, "w").write(" ".join(map(str, sorted(lines))))
+"""
+
+
+def reach(program: Path, scenarios: list[Scenario], contract: Contract, ground: Ground) -> dict[int, set[str]]:
+    """Return the scenarios in which each line of *program* is run."""
+    directory = Path(ground.directory)
+    tracer = directory / "tracer.py"
+    tracer.write_text(TRACER)
+    driver = LocalDriver((), directory, cwd=directory)
+
+    def lines(scenario: Scenario) -> list[int]:
+        out = directory / scenario.id.replace("/", "+")
+        one = driver.of((sys.executable, "-I", str(tracer), str(out), str(program)))
+        outcome = one.execute(scenario, contract, ground.context).outcome
+        return [int(number) for number in out.read_text().split()] if not outcome.unsupported else []
+
+    reached: dict[int, set[str]] = {}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for scenario, numbers in zip(scenarios, pool.map(lines, scenarios), strict=True):
+            for number in numbers:
+                reached.setdefault(number, set()).add(scenario.id)
+    driver.close()
+    return reached
+
+
+def tasks(contract: Contract, files: list[str], catalogue: Catalogue, ground: Ground) -> list[Task]:
     """Return a task for each mutant of the reference probe of *contract*, which is the first of *files*."""
     texts = {name: (fixtures_dir() / "probes" / name).read_text(encoding="utf-8") for name in files}
     program = files[0]
-    order = tuple(spread((s for s in catalogue.of(contract) if s.container is None), contract))
+    local = [scenario for scenario in catalogue.of(contract) if scenario.container is None]
+    order = spread(local, contract)
+    reached = reach(fixtures_dir() / "probes" / program, local, contract, ground)
     found = []
     for number, mutant in enumerate(mutants(texts[program])):
         line, old, new = change(texts[program], mutant)
@@ -98,7 +143,8 @@ def tasks(contract: Contract, files: list[str], catalogue: Catalogue) -> list[Ta
             program=program,
             sources={**texts, program: mutant},
         )
-        found.append(Task(probe=probe, contract=contract, first=(), then=order))
+        then = tuple(id_ for id_ in order if id_ in reached.get(line, ()))
+        found.append(Task(probe=probe, contract=contract, first=(), then=then))
     return found
 
 
@@ -115,7 +161,6 @@ def main(wanted: list[str]) -> int:
     used: set[tuple[str, str]] = set()
     bad = 0
     for name in wanted or PROBES:
-        todo = tasks(catalogue.contracts[name], PROBES[name], catalogue)
         started = time.monotonic()
         survivors: list[str] = []
         directory = RunDirectory()
@@ -126,6 +171,7 @@ def main(wanted: list[str]) -> int:
             directory=str(directory.path),
         )
         try:
+            todo = tasks(catalogue.contracts[name], PROBES[name], catalogue, ground)
             survivors += [trial.probe.vice for trial in try_all(ground, todo, WORKERS) if not trial.catches]
         finally:
             directory.close()

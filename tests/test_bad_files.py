@@ -122,9 +122,7 @@ BAD = {
     "size-bool": at("a", "{ size = true }", "a.size: expected int | string, got bool"),
     "size-float": at("a", "{ size = 1.5 }", "a.size: expected int | string, got float"),
     "cli-text": bad(top('cli = "hangs"'), "cli", "expected a table, got string"),
-    "cli-unknown-state": bad(
-        GOOD + '[cli]\nstate = "hang"\n', "cli.state", "unknown value 'hang'; allowed: healthy, missing, not-ex"
-    ),
+    "cli-unknown-state": bad(GOOD + '[cli]\nstate = "hang"\n', "cli.state", "unknown value 'hang'; allowed: healthy, "),
     "env-set-int": bad(GOOD + "[env.set]\nA = 1\n", "env.set.A", "expected string, got int"),
     "env-unset-text": bad(GOOD + '[env]\nunset = "A"\n', "env.unset", "expected a list, got string"),
     # what is asked of a container

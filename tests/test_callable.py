@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_cli import suite
 
 MODULE = """\
 import os
@@ -51,14 +52,7 @@ number = 3
 def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
     """Run scenarios against a callable of the module above; return how that ended, and the rows of the report."""
     (directory / "probes.py").write_text(MODULE)
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance", "run", *arguments, "--json", "report.json"],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = suite(directory, "run", *arguments, "--json", "report.json")
     report = directory / "report.json"
     return done, json.loads(report.read_text())["scenarios"] if report.exists() else []
 

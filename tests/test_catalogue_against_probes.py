@@ -58,7 +58,7 @@ def conforms_fully(directory: Path, *arguments: str) -> None:
     assert report["counts"]["conforms"] >= 90
 
 
-@pytest.mark.parametrize("contract", ["slot", "preflight"])
+@pytest.mark.parametrize("contract", ["slot", "slot-strict", "preflight"])
 def test_the_reference_probe_conforms_in_every_scenario(tmp_path: Path, contract: str) -> None:
     conforms_fully(tmp_path, "--contract", contract)
 

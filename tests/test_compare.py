@@ -11,6 +11,7 @@ from typing import Any
 
 import docker
 import pytest
+from support_cli import suite
 
 from conformance import catalog
 from conformance.resources import fixtures_dir
@@ -22,14 +23,7 @@ THREE = ["claude/nested-session", "claude/baseline-only", "agent/unmapped"]
 
 def compare(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run compare; return how that ended, and the JSON report."""
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance", "compare", *arguments, "--json", "report.json"],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = suite(directory, "compare", *arguments, "--json", "report.json")
     report = directory / "report.json"
     return done, json.loads(report.read_text()) if report.exists() else {}
 
@@ -148,11 +142,8 @@ def test_the_reference_of_slot_fails_slot_strict_in_exactly_the_scenarios_about_
     slot, strict = catalogue.contracts["slot"], catalogue.contracts["slot-strict"]
     about = {s.id for s in catalogue.of(strict) if s.container is None and not {*s.expected(slot)} & {*s.expected(strict)}}
     either = {s.id for s in catalogue.of(strict) if len(s.expected(slot)) > 1}  # it may answer as slot-strict does, or not
-    words = ["run", "--contract", "slot-strict", "--probe", REFERENCE, "--json", "strict.json"]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance", *words], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = suite(tmp_path, "run", "--contract", "slot-strict", "--probe", REFERENCE, "-n", "2", "--json", "strict.json")
 
     report = json.loads((tmp_path / "strict.json").read_text())
     failed = {row["id"] for row in report["scenarios"] if row["result"] == "deviates"}
