@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -94,7 +96,16 @@ def _start(ground: bytes) -> None:
     """Make this process a worker; it leaves it to its parent to be interrupted."""
     global _worker  # noqa: PLW0603 - what an executor's initializer makes has no other place
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
     _worker = _Worker(msgspec.msgpack.decode(ground, type=Ground))
+
+
+def _end_after(parent: int) -> None:
+    """End this process when its *parent* has ended, however that came: what it runs goes with it."""
+    multiprocessing.connection.wait([parent])
+    os._exit(1)
 
 
 def _work(task: bytes) -> bytes:
@@ -158,13 +169,13 @@ class _Ones:
         return bool(result.findings)
 
 
-def tasks(banks: Iterable[Bank], catalogue: Catalogue, patterns: Sequence[str] = (), *, full: bool) -> list[Task]:
+def tasks(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str] = (), *, full: bool) -> list[Task]:
     """Return a task for every wrong probe, in the scenarios that *patterns* name; what takes a container has no part in it.
 
     :raises UsageError: a pattern names nothing under any contract of the *banks*.
     """
     found = []
-    for bank, chosen in zip(banks, _chosen(list(banks), catalogue, patterns), strict=True):
+    for bank, chosen in zip(banks, _chosen(banks, catalogue, patterns), strict=True):
         local = {scenario.id: scenario for scenario in chosen if scenario.container is None}
         for probe in bank.wrong:
             first = tuple(id_ for id_ in probe.about if id_ in local)

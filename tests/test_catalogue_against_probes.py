@@ -73,12 +73,16 @@ def test_a_right_probe_in_javascript_conforms_in_every_scenario(tmp_path: Path) 
     conforms_fully(tmp_path, "--probe", f"node {shlex.quote(str(PROBES / 'slot.js'))}")
 
 
-@pytest.mark.parametrize(("contract", "code"), [("slot", 0), ("slot", 1), ("preflight", 1)])
-def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(tmp_path: Path, contract: str, code: int) -> None:
-    catalogue = json.loads(suite(tmp_path, "list", "--json", "--contract", contract).stdout)
+@pytest.mark.parametrize(
+    ("contract", "code", "patterns"), [("slot", 0, []), ("slot", 1, ["agent/*", "codex/*"]), ("preflight", 1, ["preflight/*"])]
+)
+def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(
+    tmp_path: Path, contract: str, code: int, patterns: list[str]
+) -> None:
+    catalogue = json.loads(suite(tmp_path, "list", "--json", "--contract", contract, *patterns).stdout)
     listed = [row for row in catalogue if not row["container"]]
 
-    done, report = run(tmp_path, "--contract", contract, "--probe", f"sh -c 'exit {code}'")
+    done, report = run(tmp_path, "--contract", contract, "--probe", f"sh -c 'exit {code}'", *patterns)
 
     judged = {row["id"]: row for row in report["scenarios"] if row["result"] != "unsupported"}
     kind = "outside-contract" if (contract, code) == ("slot", 1) else "wrong-verdict"

@@ -165,6 +165,21 @@ def test_an_interrupted_strength_says_so_and_leaves_no_process(tmp_path: Path) -
     assert list((tmp_path / "cache" / "probe-conformance" / "runs").iterdir()) == []
 
 
+def test_of_a_killed_strength_no_process_is_left(tmp_path: Path) -> None:
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
+    with subprocess.Popen(
+        [sys.executable, "-m", "conformance", "strength", "--bank", "bank", "-n", "2"],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        stdout=subprocess.DEVNULL,
+    ) as running:
+        until(lambda: any((tmp_path / "cache").rglob("slot.py")))
+        running.kill()
+
+    until(lambda: not mentions(str(tmp_path)))
+
+
 def test_a_lost_worker_is_no_pass(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
@@ -237,3 +252,5 @@ def test_every_wrong_probe_of_the_bundled_bank_is_caught_by_a_scenario_about_its
     assert (report["survivors"], report["by_accident"], report["trouble"]) == ([], [], [])
     assert done.returncode == 0
     assert "executions, " in done.stdout.splitlines()[-1]
+    shown = {row["name"]: [constant["code"] for constant in row["constants"]] for row in report["contracts"]}
+    assert shown == {"slot": [0, 64, 65, 66], "slot-strict": [0, 64, 65, 66], "preflight": [0, 1], "cli-status": [0, 1]}

@@ -72,7 +72,9 @@ def _strength(
     banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
     todo = tasks(banks, catalogue, patterns, full=full)
     judged = {found.contract.name: found.contract for found in banks}
-    report = StrengthReport(catalogue, list(judged.values()), total=len(todo), full=full)
+    # What a constant answer passes is of interest under every contract, also where there are no wrong probes.
+    others = [contract for name, contract in catalogue.contracts.items() if name not in judged and bank is None and not only]
+    report = StrengthReport(catalogue, [*judged.values(), *others], total=len(todo), full=full)
     view = StrengthView(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)), report)
     directory = RunDirectory()
     ground = Ground(

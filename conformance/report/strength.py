@@ -155,7 +155,7 @@ class StrengthView:
     def start(self, workers: int) -> None:
         """Say what is tried, and show the bar."""
         report = self._report
-        words = f"{some(report.total, 'wrong probe')} of {some(len(report.contracts), 'contract')}"
+        words = some(report.total, "wrong probe")
         self._line(f"probe-conformance {__version__}, strength: {words}" + (f", {some(workers, 'worker')}" if workers else ""))
         self._line()
         if self._console.is_terminal:
@@ -187,14 +187,14 @@ class StrengthView:
 
     def _contract(self, contract: Contract) -> None:
         trials = [trial for trial in self._report.sorted() if trial.probe.contract == contract.name]
-        self._line(f"{contract.name}: {some(len(trials), 'wrong probe')}", "bold")
+        self._line(f"{contract.name}: {some(len(trials), 'wrong probe') if trials else 'no wrong probes'}", "bold")
         width = max((len(trial.probe.name) for trial in trials), default=0)
         for trial in trials:
             self._trial(trial, width)
         for code, ids, of in constants(self._report.catalogue, contract):
             share = f"{100 * len(ids) / of:.0f} %" if of else "none"
             self._line(f"  a probe that always answers {code} passes {len(ids)} of {of} scenarios ({share})")
-        if self._report.full:
+        if self._report.full and trials:
             self._use(contract)
         self._line()
 
