@@ -5,18 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import docker
 import pytest
 
-from conformance import catalog, contracts, images
+from conformance import images
 from conformance.drivers.container.client import connect
 from conformance.errors import CannotJudge
-from conformance.model import Contract, Scenario
-from conformance.resources import scenarios_dir
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -30,29 +28,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(cache))
     return cache
-
-
-@pytest.fixture(scope="session")
-def bundled_scenarios() -> dict[Path, list[Scenario]]:
-    """Return the bundled scenarios by file, for tests that read the catalogue hundreds of times, each for one file of its own."""
-    found: dict[Path, list[Scenario]] = {}
-    for scenario in catalog.load().scenarios.values():
-        found.setdefault(Path(scenario.file), []).append(scenario)
-    return found
-
-
-@pytest.fixture(scope="module")
-def bundled_once(bundled_scenarios: dict[Path, list[Scenario]]) -> Iterator[None]:
-    """Do not read bundled scenarios again: with the bundled contracts, nothing but their files decides what they come to."""
-    real, known = catalog.read_scenarios, contracts.bundled()
-
-    def read_scenarios(path: Path, root: Path, among: Mapping[str, Contract]) -> list[Scenario]:
-        found = bundled_scenarios.get(path) if root == scenarios_dir() and known.items() <= among.items() else None
-        return found or real(path, root, among)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "read_scenarios", read_scenarios)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """The command line without the wait for its imports: each call is a process of its own, forked from one that has them.
 
-What is forked has read the modules of ``run`` and nothing else. It gets the arguments, directory, variables and standard
-streams of the call, and ends as ``python -m conformance`` does. Tests that send signals, limit what a process may do, or
-look at how it starts have to start one themselves.
+What is forked has read the modules of ``run`` and the bundled scenarios, and nothing else. It gets the arguments, directory,
+variables and standard streams of the call, and ends as ``python -m conformance`` does. Tests that send signals, limit what a
+process may do, or look at how it starts have to start one themselves.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ def _become(descriptors: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
+    import conformance.catalog
     import conformance.cli.run
 
+    conformance.catalog.load()  # once for all that are forked
     _serve(socket.socket(fileno=int(sys.argv[1])))
     conformance.cli.main()

@@ -24,8 +24,6 @@ from conformance.home.plan import plan
 from conformance.model import Entry, Scenario
 from conformance.placeholders import Context
 
-pytestmark = pytest.mark.usefixtures("bundled_once")
-
 TOP = 'summary = "A login kept anywhere counts"\norigin = "contract slot"\nagent = "claude"\ncontrol = "claude/baseline-only"\n'
 GOOD = TOP + '[expect]\nslot = "ready"\n'
 FIELDS = "text, json, patch, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"

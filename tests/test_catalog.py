@@ -16,8 +16,6 @@ from conformance.errors import ConformanceError, FileError, ManyErrors, UsageErr
 from conformance.model import CLI_STATES, ContainerNeeds, Contract, Entry, Scenario
 from conformance.resources import contracts_dir, data_root, fixtures_dir, scenarios_dir
 
-pytestmark = pytest.mark.usefixtures("bundled_once")
-
 SLOT = contracts.load("slot")
 PREFLIGHT = contracts.load("preflight")
 

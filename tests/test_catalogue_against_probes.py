@@ -74,7 +74,8 @@ def test_a_right_probe_in_javascript_conforms_in_every_scenario(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("contract", "code", "patterns"), [("slot", 0, []), ("slot", 1, ["agent/*", "codex/*"]), ("preflight", 1, ["preflight/*"])]
+    ("contract", "code", "patterns"),
+    [("slot", 0, ["claude/*", "cli/*"]), ("slot", 1, ["agent/*", "codex/*"]), ("preflight", 1, ["preflight/*"])],
 )
 def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(
     tmp_path: Path, contract: str, code: int, patterns: list[str]

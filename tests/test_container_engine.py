@@ -37,7 +37,7 @@ OF_USERS = ("claude/*", "codex/*", "container/*", "*/owner/*")
 
 @pytest.mark.parametrize(
     "more",
-    [("--isolation", "fresh"), ("--isolation", "shared", "--user", "0", *OF_USERS)],
+    [("--isolation", "fresh", "agent/*", "cli/*", *OF_USERS), ("--isolation", "shared", "--user", "0", *OF_USERS)],
     ids=["fresh", "shared-root"],
 )
 def test_the_reference_image_conforms_in_the_catalogue(reference_image: str, more: tuple[str, ...], tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def load(directories: Iterable[Path] = (), *, contract: Contract | None = None, 
     scenarios: dict[str, Scenario] = {}
     for path, root in _scenario_files(directories, files, errors).items():
         try:
-            for scenario in read_scenarios(path, root, known):
+            for scenario in _scenarios(path, root, known):
                 _admit(scenario, scenarios)
         except ConformanceError as e:
             errors.append(e)
@@ -67,6 +67,18 @@ def load(directories: Iterable[Path] = (), *, contract: Contract | None = None, 
     if errors:
         raise ManyErrors(errors)
     return catalogue
+
+
+#: The bundled scenarios by file, once they have been read: nothing but their files decides what they come to.
+_BUNDLED: dict[Path, list[Scenario]] = {}
+
+
+def _scenarios(path: Path, root: Path, known: Mapping[str, Contract]) -> list[Scenario]:
+    if root != scenarios_dir():
+        return read_scenarios(path, root, known)
+    if path not in _BUNDLED:
+        _BUNDLED[path] = read_scenarios(path, root, known)
+    return _BUNDLED[path]
 
 
 def _scenario_files(directories: Iterable[Path], files: Iterable[Path], errors: list[ConformanceError]) -> dict[Path, Path]:
