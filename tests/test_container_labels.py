@@ -127,7 +127,9 @@ def test_labels_say_run_worker_and_scenario(tmp_path: Path) -> None:
         "probe-conformance.lock": f"{tmp_path}/run-0.lock",
         "probe-conformance.host": host(),
         "probe-conformance.worker": "gw1",
+        "probe-conformance.handed-down": "no",
     }
+    assert Labels("run-0", tmp_path / "l", "main").of_image()["probe-conformance.handed-down"] == "yes"
     assert {name: value for name, value in one.items() if name != MADE} == {**plain, "probe-conformance.scenario": "a/b"}
     assert KEPT in Labels("run-0", tmp_path / "l", "main", kept=True).of()
 
@@ -159,6 +161,19 @@ def test_what_a_dead_run_has_left_is_removed_containers_first(tmp_path: Path) ->
     assert swept(engine) == ["container 0123456789ab", f"volume sha256:{'0123456789abcdef' * 4}", "image 0123456789ab"]
     assert [kind for kind, _ in engine.asked] == list(KINDS)
     assert engine.things == {}
+
+
+def test_what_somebody_started_by_hand_from_a_kept_image_is_theirs(tmp_path: Path) -> None:
+    """It inherits the labels of the image; what we start from that says otherwise."""
+    engine = Engine()
+    kept = Labels("run-0", free(tmp_path), "main", kept=True)
+    engine.add("by-hand", kept.of_image(), "container")
+    engine.add("ours", {**kept.of_image(), **kept.of()}, "container")
+
+    assert swept(engine) == ["container ours"]
+    assert swept(engine, kept=True) == []
+    removed(engine, "run-0")
+    assert list(engine.things) == [("container", "by-hand")]
 
 
 def test_a_run_whose_lock_is_gone_is_dead(tmp_path: Path) -> None:

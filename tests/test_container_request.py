@@ -242,6 +242,7 @@ def test_the_command_that_repeats_a_scenario_names_the_image() -> None:
     options = {
         "probe": None,
         "image": "agent",
+        "python": None,
         "contract": "slot",
         "directories": (),
         "env": ("A=b c",),

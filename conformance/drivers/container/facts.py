@@ -211,7 +211,7 @@ def commit_stubbed(client: docker.DockerClient, facts: ImageFacts, labels: Label
         container = client.api.create_container(facts.id, entrypoint=["/"], labels=labels.of())["Id"]
         try:
             client.api.put_archive(container, "/", stream.getvalue())
-            made = client.api.commit(container, conf={"Labels": labels.of()})
+            made = client.api.commit(container, conf={"Labels": labels.of_image()})
         finally:
             client.api.remove_container(container, v=True, force=True)
     return replace(facts, stubbed=made["Id"])

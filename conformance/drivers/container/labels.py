@@ -33,6 +33,8 @@ HOST = f"{PREFIX}.host"
 MADE = f"{PREFIX}.made"
 #: Stands on what is meant to stay after its run: the volumes of a case to be repeated by hand.
 KEPT = f"{PREFIX}.kept"
+#: "yes" on an image that a run has made, and so on what others start from it: only what we make ourselves says otherwise.
+HANDED_DOWN = f"{PREFIX}.handed-down"
 
 #: Seconds after which nothing of another machine can belong to a run that is alive.
 STALE = 24 * 3600.0
@@ -50,7 +52,11 @@ class Labels:
     def of(self, scenario: Scenario | None = None) -> dict[str, str]:
         """Return the labels of something made now, for *scenario* where it is for one."""
         own = {f"{PREFIX}.scenario": scenario.id} if scenario is not None else {}
-        return {**self._common, MADE: f"{time.time():.0f}", **own}
+        return {**self._common, MADE: f"{time.time():.0f}", HANDED_DOWN: "no", **own}
+
+    def of_image(self) -> dict[str, str]:
+        """Return the labels of an image made now, which hands them down to its containers."""
+        return {**self.of(), HANDED_DOWN: "yes"}
 
 
 def host() -> str:
@@ -129,7 +135,10 @@ def _labelled(client: docker.DockerClient, label: str) -> list[tuple[str, str, M
     """Return kind, id and labels of everything with *label*: containers first, which hold on to the rest."""
     wanted = {"label": label}
     found: list[tuple[str, str, Mapping[str, str]]] = [
-        ("container", one["Id"], one.get("Labels") or {}) for one in client.api.containers(all=True, filters=wanted)
+        # What somebody has started by hand from an image that was kept is theirs.
+        ("container", one["Id"], labels)
+        for one in client.api.containers(all=True, filters=wanted)
+        if (labels := one.get("Labels") or {}).get(HANDED_DOWN) != "yes"
     ]
     volumes: list[dict[str, Any]] = client.api.volumes(filters=wanted).get("Volumes") or []
     found += [("volume", one["Name"], one.get("Labels") or {}) for one in volumes]
