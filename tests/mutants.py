@@ -48,13 +48,17 @@ def mutants(source: str) -> Iterator[str]:
         number = 0
         while (mutant := mutate_code(source, operator, number)) is not None:
             number += 1
-            if code_of(mutant) != original:
+            # Not every star is a multiplication: what is no Python any more is no mutant.
+            if (code := code_of(mutant)) and code != original:
                 yield mutant
 
 
 def code_of(source: str) -> str:
-    """Return what of a program is ever evaluated: with postponed evaluation, annotations are not."""
-    tree = ast.parse(source)
+    """Return what of a program is ever evaluated: with postponed evaluation, annotations are not; nothing for no program."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ""
     for node in ast.walk(tree):
         if isinstance(node, ast.arg | ast.AnnAssign):
             node.annotation = ast.Constant(None)
