@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import os
 import secrets
+import signal
 import sys
 import time
 import tomllib
@@ -59,12 +60,32 @@ def code_of(source: str) -> str:
         tree = ast.parse(source)
     except SyntaxError:
         return ""
+    tree = Folded().visit(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.arg | ast.AnnAssign):
             node.annotation = ast.Constant(None)
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
     return ast.dump(tree)
+
+
+class Folded(ast.NodeTransformer):
+    """Puts its value in the place of what the system's constants come to: flags can be joined in more than one way."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        module = {"os": os, "signal": signal}.get(node.value.id) if isinstance(node.value, ast.Name) else None
+        value = getattr(module, node.attr, None)
+        return ast.Constant(int(value)) if isinstance(value, int) and node.attr.isupper() else self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        folded = self.generic_visit(node)
+        assert isinstance(folded, ast.BinOp)
+        if not (isinstance(folded.left, ast.Constant) and isinstance(folded.right, ast.Constant)):
+            return folded
+        try:
+            return ast.Constant(eval(ast.unparse(folded), {}))
+        except Exception:
+            return folded
 
 
 def change(source: str, mutant: str) -> tuple[int, str, str]:
