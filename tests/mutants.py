@@ -2,20 +2,23 @@
 
 The mutants are cosmic-ray's; each is run like a wrong probe of a bank, in one scenario after the other until one does not
 conform: in those in which the original has come to the line that is changed, since no other can tell. A survivor is to be
-killed by a new scenario, or listed in ``mutants.toml`` with the reason why nobody can tell it from the original.
+killed by a new scenario, or listed in ``mutants.toml`` with the reason why none can.
 """
 
 from __future__ import annotations
 
 import ast
+import operator
 import os
+import re
 import secrets
 import signal
 import sys
 import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import cosmic_ray.plugins  # type: ignore[import-not-found, unused-ignore]  # only in the environment that mutates
@@ -32,7 +35,7 @@ from conformance.resources import fixtures_dir
 from conformance.rundir import RunDirectory
 from conformance.strength import Ground, Task, try_all
 
-#: The share of mutants that has to be killed, in percent.
+#: The share that has to be killed of the mutants that can be told from the original, in percent.
 ENOUGH = 95
 PROBES = {"slot": ["slot.py"], "slot-strict": ["slot_strict.py", "slot.py"], "preflight": ["preflight.py"]}
 WORKERS = 3 * (os.cpu_count() or 1)
@@ -43,11 +46,11 @@ def mutants(source: str) -> Iterator[str]:
     original = code_of(source)
     for name in sorted(cosmic_ray.plugins.operator_names()):
         try:
-            operator = cosmic_ray.plugins.get_operator(name)()
+            mutation = cosmic_ray.plugins.get_operator(name)()
         except TypeError:  # it takes an argument: which variable it is to put something else in the place of
             continue
         number = 0
-        while (mutant := mutate_code(source, operator, number)) is not None:
+        while (mutant := mutate_code(source, mutation, number)) is not None:
             number += 1
             # Not every star is a multiplication: what is no Python any more is no mutant.
             if (code := code_of(mutant)) and code != original:
@@ -69,6 +72,15 @@ def code_of(source: str) -> str:
     return ast.dump(tree)
 
 
+#: What joins flags, and what a mutant may have in its place.
+JOINS: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.BitXor: operator.xor,
+}
+
+
 class Folded(ast.NodeTransformer):
     """Puts its value in the place of what the system's constants come to: flags can be joined in more than one way."""
 
@@ -80,12 +92,9 @@ class Folded(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         folded = self.generic_visit(node)
         assert isinstance(folded, ast.BinOp)
-        if not (isinstance(folded.left, ast.Constant) and isinstance(folded.right, ast.Constant)):
-            return folded
-        try:
-            return ast.Constant(eval(ast.unparse(folded), {}))
-        except Exception:
-            return folded
+        join = JOINS.get(type(folded.op))
+        left, right = (side.value if isinstance(side, ast.Constant) else None for side in (folded.left, folded.right))
+        return ast.Constant(join(left, right)) if join and isinstance(left, int) and isinstance(right, int) else folded
 
 
 def change(source: str, mutant: str) -> tuple[int, str, str]:
@@ -173,21 +182,39 @@ def tasks(contract: Contract, files: list[str], catalogue: Catalogue, ground: Gr
     return found
 
 
-def reasons() -> dict[tuple[str, str], str]:
-    """Return why a mutant that survives cannot be told from the original, by what it changes."""
-    listed = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text(encoding="utf-8"))["equivalent"]
-    return {(old, new): group["reason"] for group in listed for old, new in group["changes"]}
+@dataclass(frozen=True)
+class Reason:
+    """Why a mutant survives, and whether it answers as the original does in every home."""
+
+    text: str
+    equivalent: bool
+
+
+def reasons() -> dict[str, Reason]:
+    """Return why a mutant survives, by what stands in a report of it without the number of the line."""
+    listed = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text(encoding="utf-8"))
+    return {
+        f"{program}: {old} → {new}": Reason(group["reason"], kind == "equivalent")
+        for kind in ("equivalent", "open")
+        for group in listed[kind]
+        for program, old, new in group["changes"]
+    }
+
+
+def survivors(ground: Ground, todo: list[Task]) -> Iterator[tuple[str, str]]:
+    """Yield each mutant that nothing kills: as people read it, and by what its reason is found."""
+    for vice in sorted(trial.probe.vice for trial in try_all(ground, todo, WORKERS) if not trial.catches):
+        yield vice, re.sub(r":\d+: ", ": ", vice, count=1)
 
 
 def main(wanted: list[str]) -> int:
     """Return 0 where enough mutants are killed, and every survivor is explained."""
     catalogue = catalog.load()
     known = reasons()
-    used: set[tuple[str, str]] = set()
+    used: set[str] = set()
     bad = 0
     for name in wanted or PROBES:
         started = time.monotonic()
-        survivors: list[str] = []
         directory = RunDirectory()
         ground = Ground(
             scenarios=list(catalogue.scenarios.values()),
@@ -197,22 +224,32 @@ def main(wanted: list[str]) -> int:
         )
         try:
             todo = tasks(catalogue.contracts[name], PROBES[name], catalogue, ground)
-            survivors += [trial.probe.vice for trial in try_all(ground, todo, WORKERS) if not trial.catches]
+            found = dict(survivors(ground, todo))
         finally:
             directory.close()
-        for vice in sorted(survivors):
-            old, _, new = vice.split(": ", 1)[1].partition(" → ")
-            used.add((old, new))
-            print(f"  survives {vice}: {known.get((old, new), 'NOT EXPLAINED')}")
-            bad += (old, new) not in known
-        killed = len(todo) - len(survivors)
-        share = 100 * killed / len(todo)
-        print(f"{name}: {killed} of {len(todo)} mutants killed ({share:.1f} %) in {time.monotonic() - started:.0f} s", flush=True)
-        bad += share < ENOUGH
-    for old, new in known.keys() - used if not wanted else ():
-        print(f"  mutants.toml explains what does not survive: {old} → {new}")
+        for vice, key in found.items():
+            reason = known.get(key)
+            print(f"  survives {vice}: {reason.text if reason else 'NOT EXPLAINED'}")
+            bad += reason is None
+        used.update(found.values())
+        equivalent = sum(known[key].equivalent for key in found.values() if key in known)
+        bad += not enough(name, len(todo), len(found), equivalent, time.monotonic() - started)
+    for key in known.keys() - used if not wanted else ():
+        print(f"  mutants.toml explains what does not survive: {key}")
         bad += 1
     return 1 if bad else 0
+
+
+def enough(name: str, made: int, alive: int, equivalent: int, seconds: float) -> bool:
+    """Print the share that is killed, and tell whether it is enough."""
+    killed = made - alive
+    share = 100 * killed / (made - equivalent)
+    print(
+        f"{name}: {killed} of {made} mutants killed, {equivalent} are equivalent, {alive - equivalent} survive: "
+        f"{share:.1f} % of those that can be told from the original ({100 * killed / made:.1f} % of all); {seconds:.0f} s",
+        flush=True,
+    )
+    return share >= ENOUGH
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any, TextIO, cast
 
 import click
 import msgspec
+from rich.console import Console
 
 from conformance import catalog
 from conformance.cli.image_request import IMAGE_OPTIONS, image_request
@@ -22,14 +23,16 @@ from conformance.compare import Side, common, run_all
 from conformance.errors import UsageError
 from conformance.items import extra_variables
 from conformance.model import Scenario
+from conformance.report.bar import Bar
 from conformance.report.compare import CompareReport
 from conformance.report.document import write_json
+from conformance.report.reality import RealityReport
 from conformance.report.stream import Stream
 from conformance.rundir import RunDirectory
 from conformance.runner import sigterm_interrupts, worker_count
 from conformance.settings import Settings, World
 
-__all__ = ["compare_command"]
+__all__ = ["collect", "compare_command"]
 
 #: Scenarios at the same time, for each processor: much of it is waiting for other programs.
 _PER_PROCESSOR = 4
@@ -89,23 +92,33 @@ def _compare(options: _Options) -> int:
     chosen = _chosen(options.patterns, sides)
     workers = _PER_PROCESSOR * len(os.sched_getaffinity(0)) if options.workers == "auto" else worker_count(options.workers, 0)
     report = CompareReport(sides, len(chosen))
-    started = time.monotonic()
+    stream = cast(TextIO, Stream(sys.stderr if options.json_file == "-" else sys.stdout))
     with ExitStack() as stack:
         for side in sides:
             directory = RunDirectory()
             stack.callback(directory.close)
             stack.callback(side.world.close)
             side.world.settle(directory.path)
-        try:
-            with sigterm_interrupts():
-                report.rows += run_all(chosen, sides, workers)
-        except KeyboardInterrupt:
-            report.interrupted = True
-        report.seconds = time.monotonic() - started
-        report.show(cast(TextIO, Stream(sys.stderr if options.json_file == "-" else sys.stdout)), complete=options.complete)
+        collect(report, chosen, sides, workers, stream)
+        report.show(stream, complete=options.complete)
         if options.json_file:
             write_json(report.document(), options.json_file)
     return report.exit_status()
+
+
+def collect(
+    report: CompareReport | RealityReport, chosen: Sequence[Scenario], sides: Sequence[Side], workers: int, stream: TextIO
+) -> None:
+    """Run the scenarios, and hand what they come to to *report*; who interrupts this keeps what has been seen."""
+    started = time.monotonic()
+    try:
+        with sigterm_interrupts(), Bar(Console(file=stream), len(chosen)) as bar:
+            for row in run_all(chosen, sides, workers):
+                report.rows.append(row)
+                bar.step(len(report.rows))
+    except KeyboardInterrupt:
+        report.interrupted = True
+    report.seconds = time.monotonic() - started
 
 
 def _sides(options: _Options) -> list[Side]:

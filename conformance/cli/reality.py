@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import TextIO, cast
 import click
 
 from conformance import catalog
+from conformance.cli.compare import collect
 from conformance.cli.run import check_outputs, workers_option
-from conformance.compare import Side, run_all
+from conformance.compare import Side
 from conformance.drivers.local import SYSTEM_PATH
 from conformance.errors import UsageError
 from conformance.released import machine, other_version, packages, pinned, unpack
@@ -22,7 +22,7 @@ from conformance.report.document import write_json
 from conformance.report.reality import RealityReport
 from conformance.report.stream import Stream
 from conformance.rundir import RunDirectory, cache_dir
-from conformance.runner import sigterm_interrupts, worker_count
+from conformance.runner import worker_count
 from conformance.settings import Settings, World
 
 __all__ = ["reality_command"]
@@ -62,13 +62,7 @@ def reality_command(
         stack.callback(world.close)
         world.settle(directory.path)
         count = 2 * len(os.sched_getaffinity(0)) if workers == "auto" else worker_count(workers, len(chosen))
-        started = time.monotonic()
-        try:
-            with sigterm_interrupts():
-                report.rows += run_all(chosen, [Side("A", "the CLI itself", world)], count)
-        except KeyboardInterrupt:
-            report.interrupted = True
-        report.seconds = time.monotonic() - started
+        collect(report, chosen, [Side("A", "the CLI itself", world)], count, stream)
     report.show(stream)
     if json_file:
         write_json(report.document(), json_file)

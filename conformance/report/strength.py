@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from conformance import __version__
 from conformance.catalog import Catalogue
 from conformance.errors import one_line
 from conformance.model import Contract
+from conformance.report.bar import Bar
 from conformance.report.document import INTERRUPTED
 from conformance.report.view import some
 from conformance.strength import Trial, constants
@@ -147,7 +147,7 @@ class StrengthView:
     def __init__(self, stream: TextIO, report: StrengthReport) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._report = report
-        self._progress: Progress | None = None
+        self._bar = Bar(self._console, report.total, lines=True)
 
     def _line(self, text: str = "", style: str = "") -> None:
         self._console.print(Text(text, style=style))
@@ -158,27 +158,16 @@ class StrengthView:
         words = some(report.total, "wrong probe")
         self._line(f"probe-conformance {__version__}, strength: {words}" + (f", {some(workers, 'worker')}" if workers else ""))
         self._line()
-        if self._console.is_terminal:
-            columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-            self._progress = Progress(*columns, console=self._console, transient=True)
-            self._progress.add_task("", total=report.total)
-            self._progress.start()
+        self._bar.start()
 
     def step(self) -> None:
         """Show that one more wrong probe has been tried."""
-        done, total = len(self._report.trials), self._report.total
-        if self._progress is not None:
-            survive = sum(1 for trial in self._report.trials if not trial.catches)
-            words = f"[red]{survive} survive[/red]" if survive else ""
-            self._progress.update(self._progress.task_ids[0], completed=done, description=words)
-        elif total >= 10 and done * 10 // total > (done - 1) * 10 // total:
-            self._line(f"  {done} of {total}")
+        survive = sum(1 for trial in self._report.trials if not trial.catches)
+        self._bar.step(len(self._report.trials), f"{survive} survive" if survive else "")
 
     def finish(self) -> None:
         """Write the report."""
-        if self._progress is not None:
-            self._progress.stop()
-        self._line()
+        self._bar.stop()
         for contract in self._report.contracts:
             self._contract(contract)
         for line in self._report.trouble():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from conformance import __version__
 from conformance.explain import probe_lines
+from conformance.report.bar import Bar
 from conformance.report.document import RunReport
 
 __all__ = ["View", "some"]
@@ -21,8 +21,7 @@ class View:
     def __init__(self, stream: TextIO, report: RunReport) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._report = report
-        self._progress: Progress | None = None
-        self._next_tenth = 1
+        self._bar = Bar(self._console, len(report.selected), lines=True)
 
     def _line(self, text: str = "", style: str = "") -> None:
         self._console.print(Text(text, style=style))
@@ -35,33 +34,16 @@ class View:
         for line in probe_lines(report.probe):
             self._line(line)
         self._line()
-        if self._console.is_terminal:
-            columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-            # What else comes to standard output, such as pytest's own words, has been sent elsewhere on purpose.
-            self._progress = Progress(
-                *columns, console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._progress.add_task("", total=len(report.selected))
-            self._progress.start()
+        self._bar.start()
 
     def step(self) -> None:
         """Show that one more result has come in."""
-        done, total = self._report.done(), len(self._report.selected)
-        if self._progress is not None:
-            bad = sum(count for kind, count in self._report.counts().items() if kind == "deviates")
-            self._progress.update(
-                self._progress.task_ids[0], completed=done, description=f"[red]{bad} deviate[/red]" if bad else ""
-            )
-        elif total >= 10 and done * 10 >= total * self._next_tenth:
-            self._next_tenth = done * 10 // total + 1
-            self._line(f"  {done} of {total}")
+        bad = self._report.counts().get("deviates", 0)
+        self._bar.step(self._report.done(), f"{bad} deviate" if bad else "")
 
     def finish(self) -> None:
         """End the bar; what a run has come to is for others to add."""
-        if self._progress is not None:
-            self._progress.stop()
-        elif len(self._report.selected) >= 10:
-            self._line()
+        self._bar.stop()
 
 
 def some(count: int, noun: str) -> str:
