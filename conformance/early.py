@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.msgpack import Decoder
 
 from conformance.model import Execution, Outcome, Scenario
 
@@ -33,6 +34,11 @@ class _Start(Struct, tag=True):
 
 class _Wait(Struct, tag=True):
     id: str
+
+
+# Made here and not where they are used, which is in threads: see the end of the module model.
+_REQUEST: Decoder[_Start | _Wait] = Decoder(_Start | _Wait)
+_SEEN = Decoder(list[Execution])
 
 
 class EarlyStarts:
@@ -70,7 +76,7 @@ class EarlyServer:
     def __init__(self, starts: EarlyStarts, path: Path) -> None:
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                request = msgspec.msgpack.decode(_receive(self.request), type=_Start | _Wait)
+                request = _REQUEST.decode(_receive(self.request))
                 if isinstance(request, _Start):
                     starts.start(request.scenarios, request.repeat)
                     _send(self.request, [])
@@ -110,7 +116,7 @@ class EarlyClient:
     def wait(self, id_: str) -> list[Execution]:
         """See :meth:`EarlyStarts.wait`; a controller that is gone is an execution that broke."""
         try:
-            return msgspec.msgpack.decode(self._ask(_Wait(id_)), type=list[Execution])
+            return _SEEN.decode(self._ask(_Wait(id_)))
         except (OSError, EOFError, msgspec.DecodeError):
             return [Execution(outcome=Outcome(broke="the controlling process cannot be reached"))]
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.msgpack import Decoder
 
 from conformance.bank import Bank, WrongProbe
 from conformance.catalog import Catalogue, select
@@ -36,6 +37,8 @@ __all__ = ["Ground", "Trial", "constants", "tasks", "try_all", "try_probe"]
 _SILENCES = 2
 #: How many of the scenarios that only wait are run beside each other.
 _WAITING = 16
+#: Scenarios that a right probe is run in at one go, so that the workers share what there is of them.
+_BATCH = 8
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ class _Worker:
         self.numbers = itertools.count(1)
 
 
+_GROUND, _TASK, _TRIAL = Decoder(Ground), Decoder(Task), Decoder(Trial)
 _worker: _Worker | None = None
 
 
@@ -99,7 +103,7 @@ def _start(ground: bytes) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-    _worker = _Worker(msgspec.msgpack.decode(ground, type=Ground))
+    _worker = _Worker(_GROUND.decode(ground))
 
 
 def _end_after(parent: int) -> None:
@@ -110,7 +114,7 @@ def _end_after(parent: int) -> None:
 
 def _work(task: bytes) -> bytes:
     assert _worker is not None
-    return msgspec.msgpack.encode(try_probe(_worker, msgspec.msgpack.decode(task, type=Task)))
+    return msgspec.msgpack.encode(try_probe(_worker, _TASK.decode(task)))
 
 
 def try_probe(worker: _Worker, task: Task) -> Trial:
@@ -181,7 +185,8 @@ def tasks(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str] =
             first = tuple(id_ for id_ in probe.about if id_ in local)
             then = tuple(id_ for id_ in local if id_ not in probe.about)
             found.append(Task(probe=probe, contract=bank.contract, first=first, then=then, full=full))
-    return found
+    # Those that take long begin first, so that nobody has to wait for the last of them alone.
+    return sorted(found, key=lambda task: not any(catalogue.scenarios[id_].waits for id_ in task.first))
 
 
 def _chosen(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str]) -> list[list[Scenario]]:
@@ -204,15 +209,22 @@ def _chosen(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str]
 
 
 def right_tasks(banks: Iterable[Bank], trials: Iterable[Trial]) -> list[Task]:
-    """Return a task for the right probe of every bank: only the scenarios that catch something, in which it has to conform."""
+    """Return tasks for the right probe of every bank: only the scenarios that catch something, in which it has to conform."""
     caught: dict[str, dict[str, None]] = {}
     for trial in trials:
         caught.setdefault(trial.probe.contract, {}).update(dict.fromkeys(trial.catches))
     return [
-        Task(probe=bank.right, contract=bank.contract, first=tuple(caught.get(bank.contract.name, ())), then=(), full=True)
+        Task(probe=bank.right, contract=bank.contract, first=ids, then=(), full=True)
         for bank in banks
         if bank.right is not None
+        for ids in batched(sorted(caught.get(bank.contract.name, ())), _BATCH)
     ]
+
+
+def batched(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Yield *ids* in groups of *size*, the last of which may be smaller."""
+    for start in range(0, len(ids), size):
+        yield tuple(ids[start : start + size])
 
 
 def try_all(ground: Ground, todo: Sequence[Task], workers: int) -> Iterator[Trial]:
@@ -236,7 +248,7 @@ def try_all(ground: Ground, todo: Sequence[Task], workers: int) -> Iterator[Tria
     try:
         futures = [pool.submit(_work, msgspec.msgpack.encode(task)) for task in todo]
         for future in as_completed(futures):
-            yield msgspec.msgpack.decode(future.result(), type=Trial)
+            yield _TRIAL.decode(future.result())
     except BrokenProcessPool:
         raise CannotJudge("a worker was lost", hint="try it with fewer, or with -n 0") from None
     finally:

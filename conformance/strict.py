@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
 from pathlib import Path
 from types import UnionType
@@ -16,6 +17,9 @@ __all__ = ["MAX_FILE_BYTES", "convert", "read_text", "read_toml", "toml"]
 
 #: A scenario or contract is a page of text; anything larger is a mistake, and is not even parsed.
 MAX_FILE_BYTES = 1024 * 1024
+
+#: Held while a type may be read for the first time: see the end of the module model.
+_ALONE = threading.Lock()
 
 T = TypeVar("T")
 Step = str | int
@@ -72,7 +76,8 @@ def convert(document: dict[str, Any], type_: type[T], *, name: str) -> T:
     :raises FileError: says which key is wrong, and the keys or values that are allowed there.
     """
     try:
-        return msgspec.convert(document, type_)
+        with _ALONE:
+            return msgspec.convert(document, type_)
     except msgspec.ValidationError as e:
         error = str(e)
     # The place comes last; what stands before it may quote a key of the file, whatever that holds.

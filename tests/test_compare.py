@@ -13,7 +13,6 @@ import docker
 import pytest
 from support_cli import suite
 
-from conformance import catalog
 from conformance.resources import fixtures_dir
 
 REFERENCE = shlex.join([sys.executable, str(fixtures_dir() / "probes" / "slot.py")])
@@ -135,19 +134,3 @@ def test_a_wrong_request_is_one_line(tmp_path: Path, words: list[str], said: str
 
     assert (done.returncode, done.stdout, done.stderr.count("\n"), report) == (2, "", 1, {})
     assert done.stderr.startswith(f"probe-conformance: {said}")
-
-
-def test_the_reference_of_slot_fails_slot_strict_in_exactly_the_scenarios_about_the_difference(tmp_path: Path) -> None:
-    catalogue = catalog.load()
-    slot, strict = catalogue.contracts["slot"], catalogue.contracts["slot-strict"]
-    about = {s.id for s in catalogue.of(strict) if s.container is None and not {*s.expected(slot)} & {*s.expected(strict)}}
-    either = {s.id for s in catalogue.of(strict) if len(s.expected(slot)) > 1}  # it may answer as slot-strict does, or not
-
-    done = suite(tmp_path, "run", "--contract", "slot-strict", "--probe", REFERENCE, "-n", "2", "--json", "strict.json")
-
-    report = json.loads((tmp_path / "strict.json").read_text())
-    failed = {row["id"] for row in report["scenarios"] if row["result"] == "deviates"}
-    unsupported = {row["id"] for row in report["scenarios"] if row["result"] == "unsupported"}
-    assert failed - either == about - either - unsupported
-    assert {finding["kind"] for row in report["scenarios"] for finding in row["findings"]} == {"wrong-verdict"}
-    assert done.returncode == 1

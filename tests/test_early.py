@@ -389,3 +389,56 @@ def test_a_client_has_nothing_to_end(serve: Server, starts: Starter) -> None:
     client.cancel()
     client.join()
     assert client.wait("a") == [seen("a 1")]
+
+
+#: Again and again, in a process that has read nothing before, two workers ask for the first time, while a result comes in.
+AT_THE_SAME_TIME = """\
+import os, sys, threading
+from pathlib import Path
+
+import msgspec
+
+from conformance.early import EarlyClient, EarlyServer, EarlyStarts
+from conformance.model import Entry, Execution, Finding, Outcome, Scenario, ScenarioResult
+
+words = dict(summary="s", origin="o", agent="claude", control={"": "c"}, expect={}, entries=(Entry(path="a", kind="file"),))
+scenarios = [Scenario(id=f"a/{n}", file="/a.toml", **words) for n in range(3)]
+late = {"kind": "timed-out", "message": "late"}
+result = {"id": "a/0", "agent": "claude", "expected": [], "result": "deviates", "findings": [late]}
+
+
+def once(path):
+    starts = EarlyStarts(lambda scenario, number: Execution(outcome=Outcome(code=0)), 4)
+    EarlyServer(starts, path)
+    together = threading.Barrier(3)
+
+    def ask():
+        client = EarlyClient(path)
+        together.wait()
+        client.start(scenarios, 1)
+        assert client.wait("a/0") == [Execution(outcome=Outcome(code=0))]
+
+    workers = [threading.Thread(target=ask) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    together.wait()
+    assert msgspec.convert(result, ScenarioResult).findings == (Finding(**late),)
+    for worker in workers:
+        worker.join()
+
+
+sys.setswitchinterval(1e-6)
+for n in range(60):
+    if pid := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    else:
+        once(Path(f"early-{n}").absolute())
+        os._exit(0)
+"""
+
+
+def test_who_asks_first_may_do_so_at_the_same_time(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", AT_THE_SAME_TIME], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.stderr == ""
+    assert done.stdout.split() == ["0"] * 60

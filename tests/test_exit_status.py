@@ -19,7 +19,7 @@ import pytest
 from support_cli import environment, suite
 
 #: One process, and more workers than there are scenarios.
-WORKERS = ["0", "4"]
+WORKERS = ["0", "3"]
 TIMEOUT = 300
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 #: Answers at once where FREE can be made a directory, which only one probe can; the others say who they are, and wait.
@@ -286,7 +286,7 @@ def far_down(directory: Path) -> dict[str, str]:
     return environment(XDG_CACHE_HOME=str(cache))
 
 
-@pytest.mark.parametrize("workers", ["2", "4"])
+@pytest.mark.parametrize("workers", ["2", "3"])
 def test_a_killed_worker_costs_one_scenario_its_result_and_the_run_its_status(tmp_path: Path, workers: str) -> None:
     suite = Waiting(tmp_path, "claude/*only", "-n", workers)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_cli import suite
 
 from conformance import catalog
 from conformance.errors import ManyErrors
@@ -205,7 +206,7 @@ def test_run_takes_a_variant_a_glob_or_the_whole_file(tmp_path: Path, workers: s
     found = {}
     for asked in ("own/family/plain", "own/family/*", str(tmp_path / "own/family.toml")):
         words = ["run", asked, "--scenarios", str(tmp_path), "--probe", "true", "-n", workers, "--json", "-"]
-        done = subprocess.run([sys.executable, "-m", "conformance", *words], capture_output=True, text=True, check=False)
+        done = suite(tmp_path, *words)
         found[asked] = [(row["id"], row["result"]) for row in json.loads(done.stdout)["scenarios"]]
 
     one, glob, file = found.values()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_cli import suite
 
 from conformance import catalog
 from conformance.strength import constants
@@ -49,9 +50,7 @@ def strength(directory: Path, bank: str, *arguments: str) -> tuple[subprocess.Co
     (directory / "bank").mkdir(exist_ok=True)
     (directory / "bank" / "slot.toml").write_text(bank)
     words = ["strength", "--bank", "bank", "--json", "report.json", *arguments]
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance", *words], cwd=directory, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = suite(directory, *words)
     report = directory / "report.json"
     return done, json.loads(report.read_text()) if report.exists() else {}
 
@@ -248,6 +247,7 @@ def test_every_wrong_probe_of_the_bundled_bank_is_caught_by_a_scenario_about_its
         check=False,
     )
 
+    assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["survivors"], report["by_accident"], report["trouble"]) == ([], [], [])
     assert done.returncode == 0

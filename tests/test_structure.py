@@ -130,6 +130,16 @@ def test_a_part_knows_nothing_of_what_is_not_its_business(part: str, foreign: se
     assert sorted(found & foreign) == []
 
 
+def test_what_msgspec_knows_of_a_type_is_built_by_one_thread_at_a_time() -> None:
+    """Elsewhere types are read by decoders that are made at import; two threads that are first would end the process."""
+    reads = {"msgspec.convert", "msgspec.json.decode", "msgspec.msgpack.decode"}
+    calls = {file: {ast.unparse(node.func) for node in ast.walk(tree(file)) if isinstance(node, ast.Call)} for file in MODULES}
+    found = {name(file) for file, called in calls.items() if called & reads}
+
+    # The settings are the first thing a process reads, results and options are read where no other thread reads anything new.
+    assert sorted(found) == ["cli.compare", "runner", "settings", "strict"]
+
+
 def test_the_supervisor_needs_nothing_but_the_standard_library() -> None:
     """It is started with ``-I -S``, so nothing else can be found."""
     found = {noun(module) for module in imported(tree(PACKAGE / "drivers" / "supervisor.py"))}

@@ -29,7 +29,7 @@ from conformance.strength import Ground, Task, right_tasks, tasks, try_all
 __all__ = ["strength_command"]
 
 #: Workers for each processor: much of the time goes into waiting for probes that wait.
-_PER_PROCESSOR = 3
+_PER_PROCESSOR = 4
 
 
 @click.command("strength")
@@ -113,7 +113,8 @@ def _try(
             for trial in try_all(ground, todo, workers):
                 report.trials.append(trial)
                 view.step()
-            report.right += try_all(ground, right_tasks(banks, report.trials), 0)
+            right = right_tasks(banks, report.trials)
+            report.right += try_all(ground, right, min(workers, len(right)))
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
