@@ -356,8 +356,7 @@ def test_names_that_are_no_text_do_not_change_the_status(tmp_path: Path, workers
     assert kinds == {"claude/nested-session": ["changed-home"], "cli/slow": ["changed-home"]}
 
 
-@pytest.mark.parametrize("more", [[], ["--", "-v"]], ids=["plain", "with pytest's words"])
-@pytest.mark.parametrize("where", ["gone", "full"])
+@pytest.mark.parametrize(("where", "more"), [("gone", []), ("full", ["--", "-v"])], ids=["gone-plain", "full-with-pytests-words"])
 @pytest.mark.parametrize("workers", WORKERS)
 def test_a_summary_that_nobody_reads_changes_neither_status_nor_report(
     tmp_path: Path, workers: str, where: str, more: list[str]
