@@ -18,8 +18,8 @@ from conformance.errors import CannotJudge
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Let ``-n auto`` start three workers for each processor: what tests start often has to wait."""
-    return 3 * len(os.sched_getaffinity(0))
+    """Let ``-n auto`` start two workers for each processor: what tests start often has to wait. With three it takes longer."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 @pytest.fixture(autouse=True)
