@@ -36,7 +36,8 @@ class _Wait(Struct, tag=True):
     id: str
 
 
-# Made here and not where they are used, which is in threads: see the end of the module model.
+# msgspec builds what it knows of a type when it first reads one, and two threads that do so at the same time end the process.
+# Requests are read in threads, so it is done here, where there is one.
 _REQUEST: Decoder[_Start | _Wait] = Decoder(_Start | _Wait)
 _SEEN = Decoder(list[Execution])
 

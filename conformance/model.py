@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from msgspec import Struct, field
-from msgspec.msgpack import Decoder
 
 __all__ = [
     "CLI_STATES",
@@ -353,9 +352,3 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     def kinds(self) -> Iterator[str]:
         """Yield the kinds of its findings."""
         return (finding.kind for finding in self.findings)
-
-
-# msgspec builds what it knows of a type when it first reads one, and two threads that do so at the same time end the process.
-# So it is done here, where there is one.
-for _type in (Scenario, Contract, Execution, ScenarioResult):
-    Decoder(_type)

@@ -32,7 +32,7 @@ def text(command: list[str], cwd: Path, **options: object) -> tuple[int, str]:
 
 
 #: Where modes and owners matter, and so whether a probe is root.
-OF_USERS = ("claude/*able*", "codex/*able*", "claude/*mode*", "container/*", "*/owner/*")
+OF_USERS = ("claude/*able*", "claude/dot-claude-*", "codex/*able*", "claude/*mode*", "container/*", "*/owner/*")
 
 #: CLIs that are broken, each in its own way.
 BROKEN = ("cli/exit*", "cli/hang*", "cli/no*")
