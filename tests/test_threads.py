@@ -1,0 +1,94 @@
+"""Several threads that are the first to read something: msgspec does not bear that, so that we have to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: Two workers ask for the first time, while a result comes in.
+ASKING = """\
+import threading
+from pathlib import Path
+
+import msgspec
+
+from conformance.early import EarlyClient, EarlyServer, EarlyStarts
+from conformance.model import Entry, Execution, Finding, Outcome, Scenario, ScenarioResult
+
+words = dict(summary="s", origin="o", agent="claude", control={"": "c"}, expect={}, entries=(Entry(path="a", kind="file"),))
+scenarios = [Scenario(id=f"a/{n}", file="/a.toml", **words) for n in range(3)]
+late = {"kind": "timed-out", "message": "late"}
+result = {"id": "a/0", "agent": "claude", "expected": [], "result": "deviates", "findings": [late]}
+
+
+def once(number):
+    path = Path(f"early-{number}").absolute()
+    starts = EarlyStarts(lambda scenario, number: Execution(outcome=Outcome(code=0)), 4)
+    EarlyServer(starts, path)
+    together = threading.Barrier(3)
+
+    def ask():
+        client = EarlyClient(path)
+        together.wait()
+        client.start(scenarios, 1)
+        assert client.wait("a/0") == [Execution(outcome=Outcome(code=0))]
+
+    workers = [threading.Thread(target=ask) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    together.wait()
+    assert msgspec.convert(result, ScenarioResult).findings == (Finding(**late),)
+    for worker in workers:
+        worker.join()
+"""
+
+#: Several threads read a file of the same shape, as those do that run the CLI's stubs.
+READING = """\
+import threading
+
+from conformance.shapes import LayerFile
+from conformance.strict import convert
+
+layer = {"summary": "A layer", "files": {"a": "text"}}
+
+
+def once(number):
+    together = threading.Barrier(4)
+    found = []
+
+    def read():
+        together.wait()
+        found.append(convert(layer, LayerFile, name="a.toml").files)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert found == [layer["files"]] * 4
+"""
+
+#: Does so again and again, each time in a process that has read nothing before.
+AGAIN = """
+import os, sys
+
+sys.setswitchinterval(1e-6)
+for n in range(60):
+    if pid := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    else:
+        once(n)
+        os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("program", [ASKING, READING], ids=["asking", "reading"])
+def test_who_is_first_may_be_so_at_the_same_time(tmp_path: Path, program: str) -> None:
+    words = [sys.executable, "-c", program + AGAIN]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.stderr == ""
+    assert done.stdout.split() == ["0"] * 60
