@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["CannotJudge", "ConformanceError", "FileError", "ManyErrors", "UsageError", "one_line", "printable"]
+from conformance.text import one_line
 
-
-def one_line(text: str) -> str:
-    """Return *text* on one line: line breaks and other white space become one blank each."""
-    return printable(" ".join(text.split()))
-
-
-def printable(text: str) -> str:
-    """Return *text* with control characters, line breaks and lone surrogates as Python escapes: harmless in a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+__all__ = ["CannotJudge", "ConformanceError", "FileError", "ManyErrors", "UsageError"]
 
 
 class ConformanceError(Exception):

@@ -1,6 +1,6 @@
 """The pytest plugin: scenario files become items. Silent, and next to free, unless a probe is named.
 
-What it does when it is active is in :mod:`conformance.items`, which is imported only then.
+What it does when it is active is in :mod:`conformance.run.items`, which is imported only then.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conformance.stash import RUN_PLUGIN, SESSION
+from conformance.run.stash import RUN_PLUGIN, SESSION
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if wanted or config.pluginmanager.has_plugin(RUN_PLUGIN):
         from conformance.errors import ConformanceError  # noqa: PLC0415 - costs nothing while no probe is named
-        from conformance.items import Session  # noqa: PLC0415
+        from conformance.run.items import Session  # noqa: PLC0415
 
         try:
             config.stash[SESSION] = session = Session.of(config)
@@ -73,7 +73,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture
 def fake_home(request: pytest.FixtureRequest) -> Generator[Any, None, None]:
     """Build fake homes: ``fake_home("claude/nested-session")`` returns one with its ``path`` and ``env``."""
-    from conformance.fakehome import FakeHomes  # noqa: PLC0415 - only for who asks for it
+    from conformance.run.fixtures import FakeHomes  # noqa: PLC0415 - only for who asks for it
 
     with FakeHomes(request.config) as homes:
         yield homes.build
@@ -82,6 +82,6 @@ def fake_home(request: pytest.FixtureRequest) -> Generator[Any, None, None]:
 @pytest.fixture
 def probe(request: pytest.FixtureRequest) -> Any:
     """Run the probe named by ``--probe`` in a fake home: ``probe(fake_home(id))`` returns its outcome."""
-    from conformance.fakehome import probe_of  # noqa: PLC0415 - only for who asks for it
+    from conformance.run.fixtures import probe_of  # noqa: PLC0415 - only for who asks for it
 
     return probe_of(request.config)

@@ -12,9 +12,9 @@ from typing import NoReturn
 import docker
 import pytest
 
-from conformance import images
 from conformance.drivers.container.client import connect
 from conformance.errors import CannotJudge
+from conformance.images import reference as images
 
 
 def pytest_xdist_auto_num_workers() -> int:

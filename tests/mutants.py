@@ -24,16 +24,17 @@ from pathlib import Path
 import cosmic_ray.plugins  # type: ignore[import-not-found, unused-ignore]  # only in the environment that mutates
 from cosmic_ray.mutating import mutate_code  # type: ignore[import-not-found, unused-ignore]
 
-from conformance import catalog
-from conformance.bank import WrongProbe
-from conformance.catalog import Catalogue
-from conformance.drivers.local import LocalDriver
-from conformance.errors import one_line
-from conformance.model import Contract, Scenario
-from conformance.placeholders import Context
-from conformance.resources import fixtures_dir
-from conformance.rundir import RunDirectory
-from conformance.strength import Ground, Task, try_all
+from conformance.bundled import fixtures_dir
+from conformance.catalogue import catalogue as catalog
+from conformance.catalogue.catalogue import Catalogue
+from conformance.drivers.local.driver import LocalDriver
+from conformance.model.contract import Contract
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
+from conformance.run.directory import RunDirectory
+from conformance.strength.bank import WrongProbe
+from conformance.strength.trials import Ground, Task, try_all
+from conformance.text import one_line
 
 #: The share that has to be killed of the mutants that can be told from the original, in percent.
 ENOUGH = 95

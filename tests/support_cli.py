@@ -125,9 +125,9 @@ def _become(descriptors: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    import conformance.catalog
+    import conformance.catalogue.catalogue
     import conformance.cli.run
 
-    conformance.catalog.load()  # once for all that are forked
+    conformance.catalogue.catalogue.load()  # once for all that are forked
     _serve(socket.socket(fileno=int(sys.argv[1])))
     conformance.cli.main()

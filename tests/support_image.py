@@ -18,7 +18,7 @@ import pytest
 from docker.errors import APIError
 from support_cli import suite
 
-from conformance import resources
+from conformance import bundled
 
 #: Scenarios that call for each of the four answers, of both agents, and for a CLI that is broken.
 FEW = ("claude/nested-session", "claude/baseline-only", "agent/unmapped", "codex/empty", "cli/exit-1", "cli/healthy")
@@ -143,7 +143,7 @@ def judged(image: str, cwd: Path, *arguments: str) -> tuple[int, dict[str, Any],
 
 def script(text: str) -> dict[str, bytes]:
     """Return the files of an image whose probe is a shell script, which may ask the reference probe in the end."""
-    reference = (resources.fixtures_dir() / "probes" / "slot.py").read_bytes()
+    reference = (bundled.fixtures_dir() / "probes" / "slot.py").read_bytes()
     return {PROBE: f"#!/bin/sh\n{text}".encode(), REFERENCE: reference}
 
 

@@ -10,7 +10,8 @@ import click
 
 from conformance import __version__
 from conformance.cli.catalogue import home_command, list_command, schema_command, show_command
-from conformance.errors import ConformanceError, one_line
+from conformance.errors import ConformanceError
+from conformance.text import one_line
 
 __all__ = ["cli", "main"]
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import click
 
-from conformance import catalog, contracts
+from conformance.catalogue import catalogue as catalog
+from conformance.catalogue import contracts
 from conformance.cli.options import contract_option, scenarios_option
-from conformance.errors import printable
-from conformance.explain import container_words, difference, entry_words, expectation
-from conformance.model import Contract, Scenario
-from conformance.placeholders import Context
-from conformance.shell import join
+from conformance.model.contract import Contract
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
+from conformance.model.wording import container_words, difference, entry_words, expectation
+from conformance.text import join, printable
 
 __all__ = ["home_command", "list_command", "schema_command", "show_command"]
 
@@ -106,7 +107,7 @@ def home_command(contract: str, directories: tuple[Path, ...], id_: str, directo
 
     DIR must not exist, or be empty. The agent's CLI in the scenario's condition comes to stand in DIR.cli beside it.
     """
-    from conformance.drivers.local import by_hand, is_shut, standalone  # noqa: PLC0415 - costs time that list has not
+    from conformance.drivers.local.driver import by_hand, is_shut, standalone  # noqa: PLC0415 - costs time that list has not
 
     catalogue, chosen = _load(contract, directories)
     scenario = catalogue.get(id_)
@@ -120,6 +121,6 @@ def home_command(contract: str, directories: tuple[Path, ...], id_: str, directo
 @click.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of a scenario file."""
-    from conformance.shapes import schema  # noqa: PLC0415 - costs time that list has not
+    from conformance.catalogue.schema import schema  # noqa: PLC0415 - costs time that list has not
 
     click.echo(json.dumps(schema(), indent=2))

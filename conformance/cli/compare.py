@@ -15,22 +15,22 @@ import click
 import msgspec
 from rich.console import Console
 
-from conformance import catalog
+from conformance.catalogue import catalogue as catalog
 from conformance.cli.image_request import IMAGE_OPTIONS, image_request
 from conformance.cli.options import scenarios_option
 from conformance.cli.run import check_outputs, local_probe, workers_option
-from conformance.compare import Side, common, run_all
+from conformance.compare.reality import RealityReport
+from conformance.compare.report import CompareReport
+from conformance.compare.sides import Side, common, run_all
 from conformance.errors import UsageError
-from conformance.items import extra_variables
-from conformance.model import Scenario
+from conformance.model.scenario import Scenario
 from conformance.report.bar import Bar
-from conformance.report.compare import CompareReport
 from conformance.report.document import write_json
-from conformance.report.reality import RealityReport
 from conformance.report.stream import Stream
-from conformance.rundir import RunDirectory
-from conformance.runner import sigterm_interrupts, worker_count
-from conformance.settings import Settings, World
+from conformance.run.assembly import Settings, World
+from conformance.run.directory import RunDirectory
+from conformance.run.items import extra_variables
+from conformance.run.pytest_run import sigterm_interrupts, worker_count
 
 __all__ = ["collect", "compare_command"]
 

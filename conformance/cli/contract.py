@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from conformance import contracts
+from conformance.catalogue import contracts
 from conformance.cli.lockstep import ask
 from conformance.cli.options import actions_option, contract_option
-from conformance.errors import CannotJudge, UsageError, printable
+from conformance.errors import CannotJudge, UsageError
 from conformance.files import replace_text
 from conformance.lockstep.draft import differences, draft
+from conformance.text import printable
 
 __all__ = ["contract_command"]
 

@@ -35,8 +35,8 @@ def build_command(**options: Any) -> None:
     Its entrypoint does what AGENT_MODE says; with smoke-test it runs the reference probe, as the user 10001.
     """
     # Imported here, so that help does not wait for the SDK.
-    from conformance import images  # noqa: PLC0415
     from conformance.drivers.container.client import connect  # noqa: PLC0415
+    from conformance.images import reference as images  # noqa: PLC0415
 
     if options["debian"] and options["base"]:
         raise UsageError("--base and --debian exclude each other", hint="give one of them")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from conformance import catalog
+from conformance.catalogue import catalogue as catalog
+from conformance.catalogue.lint import lint
 from conformance.cli.options import scenarios_option
-from conformance.lint import lint
 
 __all__ = ["lint_command"]
 

@@ -10,15 +10,15 @@ import click
 
 from conformance.cli.options import actions_option, image_options, manager_option, probe_options
 from conformance.cli.run import check_outputs, checked_request, workers_option
-from conformance.managers import open_manager
-from conformance.managers.answers import Answers
-from conformance.managers.tables import read_words
-from conformance.model import Action, Contract
+from conformance.lockstep.managers.answers import Answers
+from conformance.lockstep.managers.manager import open_manager
+from conformance.lockstep.managers.tables import read_words
+from conformance.lockstep.report import LockstepReport
+from conformance.model.contract import Action, Contract
 from conformance.report.document import write_json
-from conformance.report.lockstep import LockstepReport
 from conformance.report.stream import Stream
-from conformance.rundir import RunDirectory
-from conformance.runner import Run, worker_count
+from conformance.run.directory import RunDirectory
+from conformance.run.pytest_run import Run, worker_count
 
 __all__ = ["ask", "lockstep_command"]
 

@@ -11,19 +11,19 @@ from typing import TextIO, cast
 
 import click
 
-from conformance import catalog
+from conformance.catalogue import catalogue as catalog
 from conformance.cli.compare import collect
 from conformance.cli.run import check_outputs, workers_option
-from conformance.compare import Side
-from conformance.drivers.local import SYSTEM_PATH
+from conformance.compare.reality import RealityReport
+from conformance.compare.sides import Side
+from conformance.drivers.local.driver import SYSTEM_PATH
 from conformance.errors import UsageError
-from conformance.released import machine, other_version, packages, pinned, unpack
+from conformance.images.packages import machine, other_version, packages, pinned, unpack
 from conformance.report.document import write_json
-from conformance.report.reality import RealityReport
 from conformance.report.stream import Stream
-from conformance.rundir import RunDirectory, cache_dir
-from conformance.runner import worker_count
-from conformance.settings import Settings, World
+from conformance.run.assembly import Settings, World
+from conformance.run.directory import RunDirectory, cache_dir
+from conformance.run.pytest_run import worker_count
 
 __all__ = ["reality_command"]
 

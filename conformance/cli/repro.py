@@ -12,17 +12,19 @@ from msgspec.structs import replace
 from conformance.cli.options import image_options, probe_options
 from conformance.cli.run import checked_request
 from conformance.drivers.container.driver import ContainerDriver
-from conformance.drivers.local import LocalDriver
-from conformance.errors import CannotJudge, UsageError, printable
-from conformance.explain import expectation, probe_lines
+from conformance.drivers.local.driver import LocalDriver
+from conformance.errors import CannotJudge, UsageError
 from conformance.home import build, plan
-from conformance.items import keep_directory
-from conformance.judge import judge
-from conformance.model import Contract, Execution, Scenario, ScenarioResult
-from conformance.placeholders import Context
-from conformance.rundir import RunDirectory, cache_dir
-from conformance.settings import World
-from conformance.shell import join
+from conformance.judge.judge import judge
+from conformance.model.contract import Contract
+from conformance.model.outcome import Execution, ScenarioResult
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
+from conformance.model.wording import expectation, probe_lines
+from conformance.run.assembly import World
+from conformance.run.directory import RunDirectory, cache_dir
+from conformance.run.items import keep_directory
+from conformance.text import join, printable
 
 __all__ = ["repro_command"]
 

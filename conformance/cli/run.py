@@ -11,19 +11,19 @@ from typing import Any
 import click
 import msgspec
 
-from conformance import catalog
+from conformance.bundled import fixtures_dir
+from conformance.catalogue import catalogue as catalog
 from conformance.cli.image_request import IMAGE_OPTIONS, image_request, image_words
 from conformance.cli.options import image_options, probe_options
 from conformance.drivers.environment import check_extra
-from conformance.drivers.local import SYSTEM_PATH, own_command, parse_callable, parse_command
+from conformance.drivers.local.driver import SYSTEM_PATH, own_command, parse_callable, parse_command
 from conformance.errors import UsageError
-from conformance.items import extra_variables, keep_directory
-from conformance.known import write
-from conformance.model import Contract
+from conformance.judge.known_failures import write
+from conformance.model.contract import Contract
 from conformance.report.document import write_json
-from conformance.resources import fixtures_dir
-from conformance.runner import Run, worker_count
-from conformance.settings import Settings, World
+from conformance.run.assembly import Settings, World
+from conformance.run.items import extra_variables, keep_directory
+from conformance.run.pytest_run import Run, worker_count
 
 __all__ = ["check_outputs", "checked_request", "local_probe", "repro_words", "run_command", "workers_option"]
 

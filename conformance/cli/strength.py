@@ -12,19 +12,19 @@ from typing import Any, TextIO, cast
 
 import click
 
-from conformance import catalog
-from conformance.bank import Bank, bundled_bank, read_banks
-from conformance.catalog import Catalogue
+from conformance.catalogue import catalogue as catalog
+from conformance.catalogue.catalogue import Catalogue
 from conformance.cli.options import scenarios_option
 from conformance.cli.run import check_outputs
 from conformance.errors import UsageError
-from conformance.placeholders import Context
+from conformance.model.placeholders import Context
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
-from conformance.report.strength import StrengthReport, StrengthView
-from conformance.rundir import RunDirectory
-from conformance.runner import sigterm_interrupts, worker_count
-from conformance.strength import Ground, Task, right_tasks, tasks, try_all
+from conformance.run.directory import RunDirectory
+from conformance.run.pytest_run import sigterm_interrupts, worker_count
+from conformance.strength.bank import Bank, bundled_bank, read_banks
+from conformance.strength.report import StrengthReport, StrengthView
+from conformance.strength.trials import Ground, Task, right_tasks, tasks, try_all
 
 __all__ = ["strength_command"]
 

@@ -6,7 +6,7 @@ import click
 
 from conformance.drivers.container.client import connect
 from conformance.drivers.container.labels import sweep
-from conformance.rundir import sweep_directories
+from conformance.run.directory import sweep_directories
 
 __all__ = ["sweep_command"]
 

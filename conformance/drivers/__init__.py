@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from conformance.model import Contract, Execution, Outcome, Scenario
-from conformance.placeholders import Context
+from conformance.model.contract import Contract
+from conformance.model.outcome import Execution, Outcome
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
 
 __all__ = ["Driver", "Unavailable"]
 

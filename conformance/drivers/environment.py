@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from conformance.errors import UsageError
-from conformance.model import Contract, Scenario
-from conformance.placeholders import Context, expand
+from conformance.model.contract import Contract
+from conformance.model.placeholders import Context, expand
+from conformance.model.scenario import Scenario
 
 __all__ = ["check_extra", "environment"]
 

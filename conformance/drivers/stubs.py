@@ -9,13 +9,15 @@ from functools import cache
 
 from msgspec.structs import replace
 
-from conformance.catalog.entries import entries_of
+from conformance.bundled import fixtures_dir
+from conformance.catalogue.entries import entries_of
+from conformance.catalogue.schema import LayerFile
+from conformance.catalogue.toml import convert, read_toml
 from conformance.home.plan import Node, plan
-from conformance.model import CLI_STATES, Contract, Entry, Scenario
-from conformance.placeholders import Context
-from conformance.resources import fixtures_dir
-from conformance.shapes import LayerFile
-from conformance.strict import convert, read_toml
+from conformance.model.agent import CLI_STATES
+from conformance.model.contract import Contract
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Entry, Scenario
 
 __all__ = ["AGENT_CLIS", "SCRIPTED", "bystanders", "stub_nodes"]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from conformance.catalogue.schema import MAX_PATH
 from conformance.errors import CannotJudge
-from conformance.model import Entry, EntryKind
-from conformance.placeholders import Context, expand, expand_bytes, expand_json
-from conformance.shapes import MAX_PATH
+from conformance.model.placeholders import Context, expand, expand_bytes, expand_json
+from conformance.model.scenario import Entry, EntryKind
 
 __all__ = ["CHUNK", "DIRECTORY_MODE", "FILE_MODE", "MAX_PATH", "Node", "plan"]
 

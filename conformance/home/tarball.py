@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from conformance.home.build import Unbuildable
 from conformance.home.plan import Node
-from conformance.model import EntryKind
+from conformance.model.scenario import EntryKind
 
 __all__ = ["read_tar", "write_tar"]
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from conformance.lockstep.faults import ranges
-from conformance.managers.answers import Answers
-from conformance.model import Action, Contract, Verdict
+from conformance.lockstep.managers.answers import Answers
+from conformance.model.contract import Action, Contract, Verdict
 
 __all__ = ["differences", "draft"]
 

@@ -8,8 +8,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from conformance.managers.answers import CODES, Answer, Answers, code_words
-from conformance.model import Action, Contract, ScenarioResult
+from conformance.lockstep.managers.answers import CODES, Answer, Answers, code_words
+from conformance.model.contract import Action, Contract
+from conformance.model.outcome import ScenarioResult
 
 __all__ = ["Fault", "FaultKind", "contract_faults", "manager_faults", "ranges", "seen_code", "treatment_faults"]
 

@@ -9,8 +9,9 @@ from typing import Literal
 from msgspec import Struct
 
 from conformance.lockstep.faults import ranges, seen_code
-from conformance.managers.answers import CODES, Answer, Answers, code_words
-from conformance.model import Action, Contract, ScenarioResult, Verdict
+from conformance.lockstep.managers.answers import CODES, Answer, Answers, code_words
+from conformance.model.contract import Action, Contract, Verdict
+from conformance.model.outcome import ScenarioResult
 
 __all__ = ["Move", "change", "moves", "observed"]
 

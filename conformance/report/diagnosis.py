@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from conformance.model import Contract, Scenario, ScenarioResult
+from conformance.model.contract import Contract
+from conformance.model.outcome import ScenarioResult
+from conformance.model.scenario import Scenario
 
 __all__ = ["diagnose"]
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
-from conformance.errors import one_line, printable
-from conformance.model import Result, Scenario, ScenarioResult
-from conformance.report.document import RunReport
+from conformance.judge.tally import RunReport
+from conformance.model.outcome import Result, ScenarioResult
+from conformance.model.scenario import Scenario
 from conformance.report.view import View, some
-from conformance.shell import join
+from conformance.text import join, one_line, printable
 
 __all__ = ["Terminal"]
 

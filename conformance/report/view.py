@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from conformance import __version__
-from conformance.explain import probe_lines
+from conformance.judge.tally import RunReport
+from conformance.model.wording import probe_lines
 from conformance.report.bar import Bar
-from conformance.report.document import RunReport
 
 __all__ = ["View", "some"]
 

@@ -20,15 +20,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from conformance import catalog, contracts
-from conformance.catalog import Catalogue
+from conformance.bundled import fixtures_dir
+from conformance.catalogue import catalogue as catalog
+from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import Catalogue
 from conformance.cli.run import reference_probe
-from conformance.drivers.local import LocalDriver, Place
+from conformance.drivers.local.driver import LocalDriver, Place
 from conformance.home import build, plan, remove
-from conformance.model import Scenario
-from conformance.placeholders import Context
-from conformance.resources import fixtures_dir
-from conformance.rundir import RunDirectory
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
+from conformance.run.directory import RunDirectory
 
 SUITE = [sys.executable, "-m", "conformance"]
 CONTRACT = contracts.load("slot")

@@ -27,10 +27,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from conformance import catalog, contracts
+from conformance.catalogue import catalogue as catalog
+from conformance.catalogue import contracts
 from conformance.home import Node, build, plan, remove, write_tar
-from conformance.model import Scenario
-from conformance.placeholders import Context
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
 
 CONTRACT = contracts.load("slot")
 UID = 10001

@@ -16,7 +16,8 @@ from docker.errors import APIError, DockerException
 from docker.tls import TLSConfig
 from urllib3.exceptions import HTTPError
 
-from conformance.errors import CannotJudge, one_line
+from conformance.errors import CannotJudge
+from conformance.text import one_line
 
 __all__ = ["ENGINE_ERRORS", "EngineLost", "connect", "engine_errors", "words"]
 

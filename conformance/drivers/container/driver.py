@@ -11,24 +11,26 @@ from typing import Any
 import docker
 from msgspec.structs import replace
 
+from conformance.drivers.conditions import conditions
 from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, words
-from conformance.drivers.container.fresh import OneRun, ended
-from conformance.drivers.container.ground import Ground, PlainGround
+from conformance.drivers.container.fresh_run import OneRun, ended
 from conformance.drivers.container.keeper import Keeper
 from conformance.drivers.container.labels import Labels
+from conformance.drivers.container.layout import Trees, trees
 from conformance.drivers.container.request import ASIDE, SILENT, ImageFacts, ImageRequest
-from conformance.drivers.container.shared import SharedContainer
+from conformance.drivers.container.shared_container import SharedContainer
 from conformance.drivers.container.shell import ShellLost
 from conformance.drivers.container.spec import ContainerSpec
-from conformance.drivers.container.trees import Trees, trees
+from conformance.drivers.container.volumes import Ground, PlainGround
 from conformance.drivers.environment import environment
-from conformance.drivers.scene import conditions
 from conformance.drivers.stubs import SCRIPTED
 from conformance.errors import CannotJudge, ConformanceError
 from conformance.home import Snapshot, difference, stamps
 from conformance.home.build import Unbuildable
-from conformance.model import Contract, Execution, Outcome, Scenario
-from conformance.placeholders import Context
+from conformance.model.contract import Contract
+from conformance.model.outcome import Execution, Outcome
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
 
 __all__ = ["ContainerDriver"]
 

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.labels import Labels
+from conformance.drivers.container.layout import Trees
 from conformance.drivers.container.request import ASIDE, Confinement, ImageFacts
 from conformance.drivers.container.shell import Shell
 from conformance.drivers.container.spec import ContainerSpec, Volume
-from conformance.drivers.container.trees import Trees
 from conformance.errors import CannotJudge
 from conformance.home import Snapshot, read_tar, stamps
 from conformance.home.build import Unbuildable

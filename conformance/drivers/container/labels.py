@@ -22,7 +22,7 @@ from docker.errors import APIError
 
 from conformance.drivers.container.client import engine_errors
 from conformance.errors import CannotJudge
-from conformance.model import Scenario
+from conformance.model.scenario import Scenario
 
 __all__ = ["KEPT", "Labels", "remove_run", "sweep"]
 

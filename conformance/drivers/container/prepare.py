@@ -12,8 +12,10 @@ from conformance.drivers.container.facts import commit_stubbed, look_up
 from conformance.drivers.container.labels import Labels, sweep
 from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.drivers.stubs import AGENT_CLIS
-from conformance.model import Contract, Outcome, Scenario
-from conformance.placeholders import Context
+from conformance.model.contract import Contract
+from conformance.model.outcome import Outcome
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
 
 __all__ = ["prepare"]
 

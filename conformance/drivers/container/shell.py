@@ -13,7 +13,8 @@ from msgspec import Struct
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.streams import KEEP_BYTES, Attached, Output, streams_of
-from conformance.errors import CannotJudge, one_line
+from conformance.errors import CannotJudge
+from conformance.text import one_line
 
 __all__ = ["Reply", "Shell", "ShellLost"]
 

@@ -1,0 +1,1 @@
+"""Scenario and contract files, read strictly; what is wrong with a file is found here."""

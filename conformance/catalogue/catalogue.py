@@ -1,0 +1,185 @@
+"""The catalogue: every scenario below some directories, read strictly, with its contracts.
+
+What is wrong with a file is found here, before anything is built or run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from conformance.bundled import scenarios_dir
+from conformance.catalogue import contracts as contract_files
+from conformance.catalogue.scenarios import layer, read_scenarios
+from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
+from conformance.model.contract import Contract
+from conformance.model.scenario import Scenario
+
+__all__ = ["Catalogue", "layer", "load", "read_scenarios", "root_of", "select"]
+
+
+class Catalogue:
+    """Scenarios by id, in the order of their ids, and the contracts they may speak of."""
+
+    def __init__(self, scenarios: Mapping[str, Scenario], contracts: Mapping[str, Contract]) -> None:
+        self.scenarios = dict(sorted(scenarios.items()))
+        self.contracts = contracts
+
+    def get(self, id_: str) -> Scenario:
+        """Return the scenario called *id_*.
+
+        :raises UsageError: there is none.
+        """
+        try:
+            return self.scenarios[id_]
+        except KeyError:
+            raise UsageError(f"no scenario '{id_}'", hint=_closest(id_, self.scenarios)) from None
+
+    def of(self, contract: Contract) -> list[Scenario]:
+        """Return the scenarios that are part of *contract*."""
+        return [scenario for scenario in self.scenarios.values() if scenario.expected(contract)]
+
+
+def load(directories: Iterable[Path] = (), *, contract: Contract | None = None, files: Iterable[Path] = ()) -> Catalogue:
+    """Return the bundled catalogue together with the scenarios below *directories*, and single *files*.
+
+    *contract* is one that is not bundled but may be spoken of.
+
+    :raises ManyErrors: every file that is wrong, a line each.
+    """
+    known = contract_files.bundled()
+    if contract is not None:
+        known[contract.name] = contract
+    errors: list[ConformanceError] = []
+    scenarios: dict[str, Scenario] = {}
+    for path, root in _scenario_files(directories, files, errors).items():
+        try:
+            for scenario in _scenarios(path, root, known):
+                _admit(scenario, scenarios)
+        except ConformanceError as e:
+            errors.append(e)
+    catalogue = Catalogue(scenarios, known)
+    # A file that could not be read would make every scenario that names it as its control look wrong as well.
+    for scenario in catalogue.scenarios.values() if not errors else ():
+        errors.extend(_wrong_controls(scenario, catalogue))
+    if errors:
+        raise ManyErrors(errors)
+    return catalogue
+
+
+#: The bundled scenarios by file, once they have been read: nothing but their files decides what they come to.
+_BUNDLED: dict[Path, list[Scenario]] = {}
+
+
+def _scenarios(path: Path, root: Path, known: Mapping[str, Contract]) -> list[Scenario]:
+    if root != scenarios_dir():
+        return read_scenarios(path, root, known)
+    if path not in _BUNDLED:
+        _BUNDLED[path] = read_scenarios(path, root, known)
+    return _BUNDLED[path]
+
+
+def _scenario_files(directories: Iterable[Path], files: Iterable[Path], errors: list[ConformanceError]) -> dict[Path, Path]:
+    """Return every scenario file with the directory its id counts from; each file once."""
+    found = {path: scenarios_dir() for path in _below(scenarios_dir())}
+    for directory in directories:
+        if not os.path.isdir(directory):  # unlike Path.is_dir it is not upset by names too long, or out of reach
+            errors.append(UsageError(f"{directory}: no such directory", hint="--scenarios takes a directory of scenario files"))
+            continue
+        root = directory.resolve()
+        found |= {path: root for path in _below(root) if path not in found}
+    for file in files:
+        path = file.resolve()
+        found.setdefault(path, root_of(path))
+    return found
+
+
+def _below(root: Path) -> list[Path]:
+    """Return the scenario files below *root*; ``layers`` at its top holds parts of homes."""
+    return sorted(path for path in root.rglob("*.toml") if path.relative_to(root).parts[0] != "layers")
+
+
+def root_of(path: Path) -> Path:
+    """Return what the id of the scenario in *path* counts from: the nearest directory called ``scenarios``, else its own."""
+    return next((parent for parent in path.parents if parent.name == "scenarios"), path.parent)
+
+
+def _admit(scenario: Scenario, scenarios: dict[str, Scenario]) -> None:
+    other = scenarios.setdefault(scenario.id, scenario)
+    if other is scenario or Path(other.file).read_bytes() == Path(scenario.file).read_bytes():
+        return  # the same case twice, such as the catalogue in a checkout beside the installed one
+    raise FileError(scenario.file, f"its id '{scenario.id}' is taken by {other.file}", hint="ids are unique; rename one")
+
+
+def _wrong_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileError]:
+    """Yield what is wrong with the controls of *scenario*: each must be there and tell some verdict from another."""
+    for name in scenario.expect if {"", *scenario.expect}.issuperset(scenario.control) else ():
+        if not scenario.control_for(catalogue.contracts[name]):
+            yield FileError(
+                scenario.file, f"no control under '{name}'", key=scenario.key("control"), hint="name one for each contract"
+            )
+    for contract, id_ in scenario.control.items():
+        key = scenario.key(f"control.{contract}" if contract else "control")
+        names = [contract] if contract else list(scenario.expect)
+        if contract and contract not in scenario.expect:
+            yield FileError(scenario.file, f"it expects nothing under '{contract}'", key=key)
+        elif id_ not in catalogue.scenarios:
+            yield FileError(scenario.file, f"no scenario '{id_}'", key=key, hint=_closest(id_, catalogue.scenarios))
+        elif not any(_tells_apart(scenario, catalogue.scenarios[id_], catalogue.contracts[name]) for name in names):
+            yield FileError(
+                scenario.file, f"'{id_}' does not call for another exit code", key=key, hint="name the nearest scenario that does"
+            )
+
+
+def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> bool:
+    codes, others = ({contract.code(v) for v in s.expected(contract)} for s in (scenario, control))
+    return bool(others) and codes.isdisjoint(others)
+
+
+def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *, containers: bool = True) -> list[Scenario]:
+    """Return the scenarios of *contract* that *patterns* name: ids, globs with ``*`` and ``?``, or files already loaded.
+
+    Without *containers*, those that only a container can show are left out, unless an id or a file names one of them.
+
+    :raises UsageError: a pattern names nothing, or nothing is left.
+    """
+    candidates = {scenario.id: scenario for scenario in catalogue.of(contract)}
+    if not candidates and not patterns:
+        raise UsageError(f"no scenario is part of contract '{contract.name}'", hint="see probe-conformance list")
+    chosen: set[str] = set()
+    for pattern in patterns or ("*",):
+        for named in _named(pattern, catalogue, candidates):
+            found = _matching(named, catalogue, candidates, contract)
+            if not containers and named not in candidates:
+                found = [id_ for id_ in found if candidates[id_].container is None]
+            if not found:
+                raise UsageError(f"only a container can show what '{pattern}' names", hint="name an image with --image")
+            chosen.update(found)
+    return [scenario for id_, scenario in candidates.items() if id_ in chosen]
+
+
+def _named(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario]) -> list[str]:
+    """Return the ids of the scenarios whose file *pattern* names; any other pattern as it is."""
+    path = os.path.realpath(pattern) if pattern.endswith(".toml") else ""
+    here = [scenario.id for scenario in catalogue.scenarios.values() if path and scenario.file == path]
+    # Where only some of a family have a part in the contract, those are meant.
+    return [id_ for id_ in here if id_ in candidates] or here[:1] or [pattern]
+
+
+def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract) -> list[str]:
+    if pattern in catalogue.scenarios and pattern not in candidates:
+        raise UsageError(f"scenario '{pattern}' is not part of contract '{contract.name}'", hint="choose another with --contract")
+    # Only * and ? are special: ids hold no brackets, and fnmatch would read [..] as a set.
+    expression = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern)
+    found = [id_ for id_ in candidates if re.fullmatch(expression, id_)]
+    if not found:
+        raise UsageError(f"no scenario '{pattern}' in contract '{contract.name}'", hint=_closest(pattern, candidates))
+    return found
+
+
+def _closest(id_: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(id_, list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else "see probe-conformance list"

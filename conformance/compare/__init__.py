@@ -1,0 +1,1 @@
+"""Several probes in the same homes."""

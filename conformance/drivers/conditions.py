@@ -1,0 +1,35 @@
+"""What every driver makes of a scenario before it runs a probe: conditions to be checked, the home with the opposite answer."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable
+
+from conformance.catalogue.scenarios import layer
+from conformance.home import Node
+from conformance.model.contract import Contract
+from conformance.model.scenario import Entry, Scenario
+
+__all__ = ["conditions", "opposite_home"]
+
+#: Layers that are a good login, where they are not called AGENT-credentials.
+_GOOD_CREDENTIALS = {"codex": "codex-auth"}
+
+
+def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
+    """Return a home whose answer is the opposite of what *scenario* expects: good credentials, or none at all."""
+    expects_ready = all(contract.code(verdict) == 0 for verdict in scenario.expected(contract))
+    return () if expects_ready else layer(_GOOD_CREDENTIALS.get(scenario.agent, f"{scenario.agent}-credentials"))
+
+
+def conditions(nodes: Iterable[Node], base: bytes, uid: int) -> Iterable[tuple[str, bytes]]:
+    """Yield what the modes and owners of *nodes* mean for the user *uid* that runs the probe, to be checked before it starts."""
+    for node in nodes:
+        if node.kind not in ("file", "directory"):
+            continue
+        mine = node.owner in (None, uid)
+        path = base + b"/" + node.path if node.path else base
+        if not node.mode & (stat.S_IRUSR if mine else stat.S_IROTH):
+            yield "unreadable", path
+        if node.kind == "directory" and not node.mode & (stat.S_IXUSR if mine else stat.S_IXOTH):
+            yield "unsearchable", path

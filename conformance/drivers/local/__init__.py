@@ -1,0 +1,1 @@
+"""Run a local command as the probe."""

@@ -1,0 +1,173 @@
+"""Start probes through the supervisor process, and wait for them; safe to use from several threads."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from conformance.drivers.local import supervisor
+from conformance.model.outcome import Outcome
+
+__all__ = ["KEEP_BYTES", "Request", "Supervisor"]
+
+#: How much of each output stream is kept, in bytes; the rest is read and thrown away.
+KEEP_BYTES = 1024 * 1024
+
+#: Seconds a keeper may need, on a busy machine, beyond the probe's own limit.
+_SLACK = 2 * supervisor.GRACE + supervisor.SETTLE + supervisor.GIVE_UP + 20
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One run of a probe."""
+
+    argv: tuple[str, ...]
+    """The first word is the absolute path of the program; no shell and no PATH is involved."""
+    env: dict[str, str]
+    cwd: str
+    seconds: float
+    checks: tuple[tuple[str, bytes], ...] = ()
+    """Conditions that must hold for the probe's user: ``readable``, ``unreadable`` or ``unsearchable``, and a path."""
+
+    def wire(self) -> bytes:
+        """Return the message that the supervisor understands."""
+        fields = {
+            "argv": [os.fsencode(word) for word in self.argv],
+            "env": {os.fsencode(name): os.fsencode(value) for name, value in self.env.items()},
+            "cwd": os.fsencode(self.cwd),
+            "seconds": self.seconds,
+            "checks": list(self.checks),
+            "keep_bytes": KEEP_BYTES,
+        }
+        message = marshal.dumps(fields)
+        return len(message).to_bytes(4, "big") + message
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    """Return exactly *size* bytes.
+
+    :raises OSError: the connection ends before.
+    """
+    data = bytearray()
+    while len(data) < size:
+        chunk = connection.recv(min(size - len(data), 1 << 20))
+        if not chunk:
+            raise ConnectionResetError("its keeper has gone")
+        data += chunk
+    return bytes(data)
+
+
+class Supervisor:
+    """A supervisor process, started when it is first needed."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._keepers: set[socket.socket] = set()
+        self._idle: list[socket.socket] = []
+        self._closed = False
+        self.facts: dict[str, str] = {}
+        """What it could do for isolation: ``network`` and ``capabilities``, each empty or the reason why not."""
+
+    def run(self, request: Request) -> Outcome:
+        """Run one probe to its end. What goes wrong on our side is an outcome that ``broke``."""
+        try:
+            keeper = self._idle.pop()
+        except IndexError:
+            keeper, theirs = socket.socketpair()
+            self._keepers.add(keeper)
+            with theirs:
+                try:
+                    socket.send_fds(self._connect(), [b"."], [theirs.fileno()])
+                except OSError as e:
+                    return self._lost(keeper, f"cannot be reached: {e}")
+        try:
+            keeper.settimeout(request.seconds + _SLACK)
+            keeper.sendall(request.wire())
+            fields = marshal.loads(_receive(keeper, int.from_bytes(_receive(keeper, 4), "big")))
+        except TimeoutError:
+            return self._lost(keeper, "did not answer in time")
+        except OSError as e:
+            return self._lost(keeper, f"was lost: {e}")
+        except BaseException:
+            # Interrupted while the probe runs: its keeper sees the connection close, and ends it.
+            self._lost(keeper, "")
+            raise
+        self._idle.append(keeper)
+        return msgspec.structs.replace(Outcome(), **{**fields, "left": tuple(fields.get("left", ()))})
+
+    def _lost(self, keeper: socket.socket, what: str) -> Outcome:
+        """Give up *keeper*; say so."""
+        self._keepers.discard(keeper)
+        keeper.close()
+        return Outcome(broke=f"the supervisor process {what}; {self._last_words()}")
+
+    def start(self) -> dict[str, str]:
+        """Start the process if it does not run yet; return its facts."""
+        self._connect()
+        return self.facts
+
+    def _connect(self) -> socket.socket:
+        with self._lock:
+            if self._closed:
+                raise OSError("it was closed")
+            if self._channel is None:
+                ours, theirs = socket.socketpair()
+                with theirs, self._log.open("ab") as log:
+                    self._process = subprocess.Popen(
+                        [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+                        pass_fds=[theirs.fileno()],
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                        cwd="/",
+                        env={},
+                    )
+                ours.settimeout(30)
+                try:
+                    self.facts = marshal.load(ours.makefile("rb"))
+                except BaseException as e:
+                    ours.close()
+                    self._process.kill()
+                    self._process.wait()
+                    if isinstance(e, EOFError | ValueError | TypeError):
+                        raise OSError("it ended at its start" if isinstance(e, EOFError) else str(e)) from None
+                    raise
+                self._channel = ours
+            return self._channel
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(errors="replace").split("\n") if self._log.exists() else []
+        return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+
+    def close(self) -> None:
+        """End all probes that still run, and the process."""
+        with self._lock:
+            self._closed = True
+        if self._channel is not None:
+            with suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)  # first: a run that starts meanwhile gets no keeper any more
+        for keeper in list(self._keepers):
+            with suppress(OSError):
+                keeper.shutdown(socket.SHUT_WR)  # the keeper ends the probe that runs, and itself
+        if self._process is not None:
+            try:
+                self._process.wait(supervisor.GRACE * 2 + supervisor.GIVE_UP + 5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._channel is not None:
+            self._channel.close()
+        for keeper in list(self._keepers):
+            keeper.close()

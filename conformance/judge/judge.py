@@ -1,0 +1,166 @@
+"""Outcome against expectation: what a probe did, held against what the contract calls for."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from conformance.judge.leaks import leaks
+from conformance.model.contract import Contract
+from conformance.model.outcome import Execution, Finding, Outcome, ScenarioResult
+from conformance.model.scenario import Scenario
+from conformance.model.wording import answer, difference, expectation
+
+__all__ = ["judge"]
+
+#: What runtimes print when a program falls over: Python, Node, Go, Rust, Java, Ruby.
+_TRACEBACK = re.compile(
+    # A probe may print anything: no part may take more than one pass over a line.
+    rb"^[ +|]*(?:Exception Group )?Traceback \(most recent call last\):|^ +File \"[^\"\n]*\", line \d+"
+    rb"|^[ \t]+at (?:[^\n(]*\()?(?:node:|file://|/)[^\n]*:\d+:\d+\)?$|^Node\.js v\d"
+    rb"|^panic: |^goroutine \d+ \[|^thread '[^\n]*'(?: \(\d+\))? panicked at |^Exception in thread \""
+    rb"|^[^\s:]+:\d+:in [`']",
+    re.MULTILINE,
+)
+#: How much of a probe's output a report carries, in characters of each stream.
+_EXCERPT = 2_000
+
+
+def judge(
+    scenario: Scenario,
+    contract: Contract,
+    executions: Sequence[Execution],
+    secrets: Mapping[str, str],
+    control: Scenario | None = None,
+) -> ScenarioResult:
+    """Return the result of *scenario* from one or more executions of the probe in its home.
+
+    *secrets* are the credential values in that home by name. A scenario that broke, or is unsupported, says nothing
+    about the probe, whatever other repetitions did.
+    """
+    base = ScenarioResult(
+        id=scenario.id,
+        agent=scenario.agent,
+        expected=scenario.expected(contract),
+        control=scenario.control_for(contract),
+        difference=difference(scenario, control) if control is not None else (),
+        seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
+    )
+    if unjudged := _unjudged(base, [execution.outcome for execution in executions]):
+        return unjudged
+    found = [(execution, list(_findings(scenario, contract, execution, secrets))) for execution in executions]
+    findings = {finding: None for _, ones in found for finding in ones}  # each once, in order
+    if unsteady := _unsteady(executions):
+        findings[unsteady] = None
+    shown = next((pair for pair in found if pair[1]), found[0])[0].outcome
+    return replace(
+        base,
+        code=shown.code,
+        signal=shown.signal,
+        verdict=_verdict(contract, base.expected, shown.code),
+        result="deviates" if findings else "conforms",
+        findings=tuple(findings),
+        stdout=_excerpt(shown.stdout),
+        stderr=_excerpt(shown.stderr),
+        outside=next((execution.outside for execution in executions if execution.outside), ()),
+    )
+
+
+def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResult | None:
+    if reason := next(filter(None, (outcome.broke or _unsaid(outcome) for outcome in outcomes)), ""):
+        return replace(base, result="broke", reason=reason)
+    if reason := next(filter(None, (outcome.unsupported for outcome in outcomes)), ""):
+        return replace(base, result="unsupported", reason=reason)
+    return None
+
+
+def _unsaid(outcome: Outcome) -> str:
+    """Return why nothing can be said, where *outcome* holds none of the ways in which a probe can end."""
+    said = outcome.unsupported or outcome.timed_out or outcome.signal is not None or outcome.code is not None
+    return "" if said else "the driver does not say how the probe ended"
+
+
+def _verdict(contract: Contract, expected: Sequence[str], code: int | None) -> str | None:
+    """Return what *code* means; of verdicts that share it, the expected one."""
+    if code is None:
+        return None
+    meanings = contract.verdicts_of(code)
+    return next((verdict for verdict in expected if verdict in meanings), " or ".join(meanings) or None)
+
+
+def _findings(scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]) -> Iterator[Finding]:
+    outcome = execution.outcome
+    expected = scenario.expected(contract)
+    wanted = f"expected {expectation(contract, expected)}"
+    if outcome.timed_out:
+        yield Finding(kind="timed-out", message=f"{wanted}, got no answer within {contract.limits.seconds:g} s")
+    elif outcome.signal is not None:
+        yield Finding(kind="killed-by-signal", message=f"{wanted}, got killed by {_signal(outcome.signal)}{_why(outcome)}")
+    elif outcome.code is not None:
+        meanings = contract.verdicts_of(outcome.code)
+        if not meanings:
+            table = ", ".join(map(str, sorted({verdict.code for verdict in contract.verdicts})))
+            yield Finding(kind="outside-contract", message=f"{wanted}, got exit code {outcome.code}, which is none of {table}")
+        elif not set(meanings) & set(expected):
+            got = " or ".join(answer(contract, verdict) for verdict in meanings)
+            yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
+    # A probe that is out of time is interrupted by us, which Python shows as a traceback.
+    if not outcome.timed_out and _TRACEBACK.search(outcome.stderr):
+        yield Finding(kind="crashed", message="a traceback on stderr: the probe fell over, whatever its exit code")
+    if execution.changes and not contract.commands:  # a CLI may do with its own home as it likes
+        yield Finding(kind="changed-home", message=_some("the probe changed the HOME", execution.changes))
+    for stream, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
+        for name, how in leaks(output, secrets):
+            yield Finding(kind="leaked-secret", message=f"the credential {name} stands on {stream}, {how}")
+    if execution.outside and contract.outside_writes == "forbidden":
+        yield Finding(kind="changed-outside", message=_some("the probe changed files outside the HOME", execution.outside))
+    if outcome.left:
+        yield Finding(kind="left-process", message=_some("still running after the probe had ended", outcome.left))
+
+
+def _unsteady(executions: Sequence[Execution]) -> Finding | None:
+    answers: dict[str, Counter[str]] = {}
+    for execution in executions:
+        outcome = execution.outcome
+        if outcome.timed_out:
+            got = "no answer in time"
+        elif outcome.signal is not None:
+            got = f"killed by {_signal(outcome.signal)}"
+        else:
+            got = f"exit code {outcome.code}"
+        answers.setdefault(got, Counter())[execution.isolation] += 1
+    if len(answers) < 2:
+        return None
+    counts = ", ".join(f"{got} {_times(where)}" for got, where in answers.items())
+    return Finding(kind="unsteady", message=f"unequal answers in {len(executions)} runs: {counts}")
+
+
+def _times(where: Counter[str]) -> str:
+    if "" in where:
+        return f"{where['']} times"
+    return " and ".join(f"{f'{times} times ' if times > 1 else ''}in {isolation} isolation" for isolation, times in where.items())
+
+
+def _why(outcome: Outcome) -> str:
+    return f": {outcome.why}" if outcome.why else ""
+
+
+def _some(what: str, items: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return f"{what}: {'; '.join(items[:limit])}{more}"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _excerpt(output: bytes) -> str:
+    text = output[: _EXCERPT * 4].decode("utf-8", errors="backslashreplace")
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"

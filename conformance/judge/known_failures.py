@@ -1,0 +1,107 @@
+"""Known failures: what deviates today and is not to fail a build, each with its reason.
+
+A TOML file beside the probe::
+
+    [known-failures]
+    "claude/nested-session" = "issue 12: the probe still looks for one file name"
+    "codex/fifo" = { reason = "issue 13", findings = ["timed-out"] }
+
+It is strict: an entry without a reason, one that names no scenario, and one whose scenario conforms by now all fail
+the run, so the list can only shrink. With ``findings``, any other kind of finding still counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.toml import convert, read_toml
+from conformance.errors import FileError
+from conformance.files import replace_text
+from conformance.model.contract import Contract
+from conformance.model.outcome import FindingKind, ScenarioResult
+
+__all__ = ["KnownFailures", "write"]
+
+Reason = Annotated[str, Meta(min_length=1, pattern=r"\S")]
+
+
+class _Entry(Struct, forbid_unknown_fields=True):
+    reason: Reason
+    findings: list[FindingKind] = []
+
+
+class _File(Struct, forbid_unknown_fields=True, rename="kebab"):
+    known_failures: dict[str, Reason | _Entry]
+
+
+class KnownFailures:
+    """The entries of one file; of none, when *entries* is empty."""
+
+    def __init__(self, entries: Mapping[str, _Entry], file: str = "") -> None:
+        self.entries = entries
+        self.file = file
+
+    @classmethod
+    def read(cls, file: str) -> KnownFailures:
+        """Return the entries in *file*; none for an empty name.
+
+        :raises FileError: the file or an entry is wrong.
+        """
+        if not file:
+            return cls({})
+        shape = convert(read_toml(Path(file)), _File, name=file)
+        return cls({id_: _Entry(e) if isinstance(e, str) else e for id_, e in shape.known_failures.items()}, file)
+
+    def check(self, catalogue: Catalogue, contract: Contract) -> None:
+        """Refuse entries that name no scenario of *contract*: a slip in a name must not hide a failure.
+
+        :raises FileError: names the first such entry.
+        """
+        known = {scenario.id for scenario in catalogue.of(contract)}
+        for id_ in self.entries:
+            if id_ not in known:
+                hint = "remove the entry, or mend its id; see probe-conformance list"
+                raise FileError(self.file, f"no scenario '{id_}' in contract '{contract.name}'", key="known-failures", hint=hint)
+
+    def covers(self, result: ScenarioResult) -> bool:
+        """Return whether all findings of *result* are expected."""
+        entry = self.entries.get(result.id)
+        return entry is not None and (not entry.findings or set(result.kinds()) <= set(entry.findings))
+
+    def reason(self, id_: str) -> str:
+        """Return why *id_* is expected to fail, or an empty string."""
+        return self.entries[id_].reason if id_ in self.entries else ""
+
+
+def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -> None:
+    """Write the failures among *results* to *file*, with the reasons that *known* already gives.
+
+    Entries of *known* whose scenarios were not judged stay as they are. The file is replaced in one step, so a failure
+    leaves the old one.
+
+    :raises CannotJudge: it cannot be written.
+    """
+    entries = {id_: (entry.reason, entry.findings) for id_, entry in known.entries.items()}
+    for result in results:
+        if result.result in ("deviates", "known-failure"):
+            reason = known.reason(result.id) or "; ".join(finding.message for finding in result.findings)
+            entries[result.id] = (reason, sorted({finding.kind for finding in result.findings}))
+        elif result.result == "conforms":
+            entries.pop(result.id, None)
+    lines = ["# Known failures, each with its reason: put yours in place of the finding.", "[known-failures]"]
+    for id_, (reason, kinds) in sorted(entries.items()):
+        findings = f", findings = [{', '.join(map(_toml, kinds))}]" if kinds else ""
+        lines.append(f"{_toml(id_)} = {{ reason = {_toml(reason)}{findings} }}")
+    replace_text(file, "\n".join(lines) + "\n")
+
+
+def _toml(text: str) -> str:
+    """Return *text* as a TOML string, which is a JSON string without surrogates and without a bare DEL."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,1 @@
+"""Managers: tables, Python objects and commands that say what they do with an exit code."""

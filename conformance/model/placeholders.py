@@ -1,0 +1,137 @@
+"""The words in braces that scenario files may use for what is only known when a run starts.
+
+===================  ==========================================================================
+``{now+8h}``         a time relative to the fixed start of the run: epoch milliseconds;
+                     units ``ms``, ``s``, ``m``, ``h``, ``d``
+``{now-1h:s}``       the same as epoch seconds; ``:rfc3339`` as text; ``:jwt`` as a JSON Web Token
+                     with that ``exp``
+``{secret}``         a credential value, unique to the run and the scenario; ``{secret:refresh}``
+                     is another one
+``{home}``           the absolute path of the HOME
+``{byte:ff}``        one byte from 80 to ff, for names that are no UTF-8
+``{n}``              the number of the entry where ``count`` repeats it, from 1
+``{null}``           JSON null, which TOML cannot write
+===================  ==========================================================================
+
+A JSON string that is nothing but one placeholder takes its type: a number for ``ms`` and ``s``,
+``null`` for ``{null}``. Braces around anything that is not a single lower-case word are plain text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+__all__ = ["Context", "check", "expand", "expand_bytes", "expand_json"]
+
+_WORD = re.compile(r"\{([a-z]+)((?:[-+:][^{}\s\"]*)?)\}")
+_NOW = re.compile(r"(?:([+-])([0-9]{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?")
+#: The farthest a time may be from now, in seconds: RFC 3339 can write a thousand years in both directions.
+_FAR = 1000 * 365 * 86400
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_KNOWN = "{now}, {now+8h}, {now-30m:s}, {now+1h:rfc3339}, {now+1h:jwt}, {secret}, {secret:name}, {home}, {byte:ff}, {n}, {null}"
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """What is fixed once per run, and the place of one home: enough to build the same home again."""
+
+    now: float
+    """Start of the run, in epoch seconds."""
+    seed: str
+    """Makes the secrets of this run differ from those of any other."""
+    scenario: str = ""
+    home: str = ""
+
+    def secret(self, label: str = "") -> str:
+        """Return the canary called *label*: put together here, so that no file holds one."""
+        digest = hashlib.sha256("\0".join((self.seed, self.scenario, label)).encode()).digest()
+        return "canary-" + re.sub("[^A-Za-z0-9]", "", base64.b64encode(digest).decode())[:32]
+
+
+def check(text: str) -> str:
+    """Return what is wrong with the placeholders in *text*, or an empty string."""
+    for name, argument in _WORD.findall(text):
+        if not _valid(name, argument):
+            return f"unknown placeholder {{{name}{argument}}}; known: {_KNOWN}; other text in braces is written as hex"
+    return ""
+
+
+def _valid(name: str, argument: str) -> bool:
+    if name == "now":
+        match = _NOW.fullmatch(argument)
+        return match is not None and int(match[2] or 0) * _SECONDS[match[3] or "s"] <= _FAR
+    if name == "secret":
+        return re.fullmatch(r"(:[a-z0-9-]+)?", argument) is not None
+    if name == "byte":
+        return re.fullmatch(r":[89a-f][0-9a-f]", argument) is not None
+    return name in ("home", "n", "null") and not argument
+
+
+def expand(text: str, context: Context, *, n: int = 1) -> str:
+    """Return *text* with every placeholder replaced; bytes that are no UTF-8 as lone surrogates."""
+    if "{" not in text:
+        return text
+    return _WORD.sub(lambda m: _text(_value(m[1], m[2], context, n)), text)
+
+
+def expand_bytes(text: str, context: Context, *, n: int = 1) -> bytes:
+    """Return *text* expanded, as the bytes of a file or a path."""
+    return expand(text, context, n=n).encode("utf-8", "surrogateescape")
+
+
+def expand_json(value: Any, context: Context, *, n: int = 1) -> Any:
+    """Return a JSON value with the placeholders in all its strings replaced."""
+    if isinstance(value, dict):
+        return {key: expand_json(inner, context, n=n) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [expand_json(inner, context, n=n) for inner in value]
+    if not isinstance(value, str):
+        return value
+    if whole := _WORD.fullmatch(value):
+        return _value(whole[1], whole[2], context, n)
+    return expand(value, context, n=n)
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
+def _value(name: str, argument: str, context: Context, n: int) -> Any:
+    values: dict[str, Callable[[], Any]] = {
+        "now": lambda: _now(argument, context),
+        "secret": lambda: context.secret(argument[1:]),
+        "home": lambda: context.home,
+        "byte": lambda: bytes.fromhex(argument[1:]).decode("utf-8", "surrogateescape"),
+        "n": lambda: n,
+        "null": lambda: None,
+    }
+    return values[name]()
+
+
+def _now(argument: str, context: Context) -> Any:
+    match = _NOW.fullmatch(argument)
+    assert match is not None, argument  # the catalogue has checked it
+    sign, amount, unit, form = match.groups()
+    shift = int(amount) * _SECONDS[unit] if amount else 0
+    at = context.now + (-shift if sign == "-" else shift)
+    if form == "s":
+        return int(at)
+    if form == "rfc3339":
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if form == "jwt":
+        return _jwt(int(at), context.secret("jwt"))
+    return int(at * 1000)
+
+
+def _jwt(exp: int, secret: str) -> str:
+    """Return an unsigned JSON Web Token (RFC 7519); its last part is the canary, which no probe may print."""
+    parts = [{"alg": "none", "typ": "JWT"}, {"exp": exp, "sub": "conformance"}]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    return ".".join([*encoded, secret])

@@ -1,0 +1,1 @@
+"""One run: a request, and all that is made for it."""

@@ -1,0 +1,1 @@
+"""Wrong probes against the catalogue."""

@@ -1,0 +1,250 @@
+"""Banks of wrong probes: each is a right one with one vice, written as the edits that make it wrong.
+
+A bank is a directory of TOML files. One names a contract, the right probe (``base``), and for each wrong one its vice,
+the report it comes from, the scenarios that are about it, and its edits: a text that stands once in the base, and what
+to put in its place. A wrong probe that is a program of its own is given as a command instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from conformance.bundled import fixtures_dir
+from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import Catalogue, select
+from conformance.catalogue.toml import convert, read_text, read_toml
+from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
+from conformance.model.contract import Contract
+from conformance.text import one_line
+
+__all__ = ["Bank", "WrongProbe", "bundled_bank", "read_banks"]
+
+Text = Annotated[str, Meta(min_length=1)]
+Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
+
+
+class EditTable(Struct, forbid_unknown_fields=True, kw_only=True):
+    """One change to a program: *old* stands in it exactly once."""
+
+    old: Text
+    new: str
+    file: str = ""
+    """Which of the bank's files it is in; by default its base."""
+
+
+class WrongTable(Struct, forbid_unknown_fields=True, kw_only=True):
+    """One wrong probe."""
+
+    vice: Sentence
+    report: str = ""
+    about: Annotated[list[Text], Meta(min_length=1)]
+    edits: Annotated[list[EditTable], Meta(min_length=1)] | UnsetType = UNSET
+    command: Text | UnsetType = UNSET
+    repeat: Annotated[int, Meta(ge=1, le=100)] = 1
+
+
+class BankFile(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Wrong probes of one contract."""
+
+    contract: Text
+    base: str = ""
+    files: list[Text] = []
+    wrong: dict[Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z")], WrongTable]
+
+
+class WrongProbe(Struct, frozen=True, kw_only=True):
+    """A probe with one vice."""
+
+    name: str
+    contract: str
+    """The contract it breaks."""
+    vice: str
+    """What it does wrong, in one sentence."""
+    report: str
+    """Where that was met; empty where nobody has reported it yet."""
+    about: tuple[str, ...]
+    """Ids of the scenarios that are about this vice."""
+    repeat: int = 1
+    """How often each scenario is run, for a vice that does not show every time."""
+    program: str = ""
+    """The file to start, where the probe is one that was edited."""
+    sources: dict[str, str] = {}
+    """What the edited probe is made of: file name to text."""
+    command: tuple[str, ...] = ()
+    """What starts it, where it is a program of its own."""
+
+    def install(self, directory: Path) -> tuple[str, ...]:
+        """Write the probe to *directory*, which is made; return its command."""
+        if self.command:
+            return self.command
+        directory.mkdir(mode=0o755, parents=True)
+        for name, text in self.sources.items():
+            path = directory / name
+            path.write_text(text, encoding="utf-8")
+            path.chmod(0o755)
+        start = str(directory / self.program)
+        return (sys.executable, "-I", start) if self.program.endswith(".py") else (start,)
+
+    @property
+    def id(self) -> str:
+        """What reports call it."""
+        return f"{self.contract}/{self.name}"
+
+
+class Bank(Struct, frozen=True, kw_only=True):
+    """The wrong probes of one contract, and the right one they were made from."""
+
+    file: str
+    contract: Contract
+    right: WrongProbe | None
+    """The base without any edit; None where every wrong probe is a program of its own."""
+    wrong: tuple[WrongProbe, ...]
+
+
+def bundled_bank() -> Path:
+    """Return the directory of the bank that ships with the suite."""
+    return fixtures_dir() / "wrong-probes"
+
+
+def read_banks(directory: Path, catalogue: Catalogue) -> list[Bank]:
+    """Return the banks in *directory*, a file each, in the order of their names.
+
+    :raises UsageError: there is no bank.
+    :raises ManyErrors: every file that is wrong, a line each.
+    """
+    files = sorted(directory.glob("*.toml")) if os.path.isdir(directory) else []
+    if not files:
+        raise UsageError(f"no bank of wrong probes in {directory}", hint="it takes a TOML file with a table [wrong]")
+    errors: list[ConformanceError] = []
+    banks = []
+    for file in files:
+        try:
+            banks.append(_Reader(file, catalogue).bank())
+        except ConformanceError as e:
+            errors += e.errors if isinstance(e, ManyErrors) else [e]
+    if errors:
+        raise ManyErrors(errors)
+    return banks
+
+
+class _Reader:
+    """Reads one file of a bank."""
+
+    def __init__(self, file: Path, catalogue: Catalogue) -> None:
+        self.file = file
+        self.name = str(file)
+        self.catalogue = catalogue
+        self.shape = convert(read_toml(file), BankFile, name=self.name)
+        self.contract = contracts.load(self.shape.contract, base=file.parent)
+
+    def bank(self) -> Bank:
+        errors: list[ConformanceError] = []
+        wrong = []
+        for name, table in self.shape.wrong.items():
+            try:
+                wrong.append(self._wrong(name, table))
+            except FileError as e:
+                errors.append(e)
+        if errors:
+            raise ManyErrors(errors)
+        edited = any(not probe.command for probe in wrong)
+        right = self._probe("(base)", self._base, self.sources) if edited else None
+        return Bank(file=self.name, contract=self.contract, right=right, wrong=tuple(wrong))
+
+    @property
+    def _base(self) -> str:
+        return self.shape.base or self.contract.reference
+
+    @cached_property
+    def sources(self) -> Mapping[str, str]:
+        """The right probe: beside the bank's file, else among the reference probes."""
+        if not self._base:
+            raise FileError(self.name, "edits need a program to be made to", key="base", hint="name a file beside this one")
+        found = {}
+        for wanted in (self._base, *self.shape.files):
+            places = [self.file.parent / wanted, fixtures_dir() / "probes" / wanted]
+            path = next((place for place in places if os.path.isfile(place)), None)
+            if path is None or os.sep in wanted:
+                raise FileError(
+                    self.name, f"no file '{wanted}'", key="base", hint="name one beside this file, or a reference probe"
+                )
+            found[wanted] = read_text(path)
+        return found
+
+    def _wrong(self, name: str, table: WrongTable) -> WrongProbe:
+        key = f"wrong.{name}"
+        if isinstance(table.edits, UnsetType) == isinstance(table.command, UnsetType):
+            raise FileError(self.name, "needs edits or a command, and not both", key=key)
+        try:
+            about = tuple(scenario.id for scenario in select(self.catalogue, table.about, self.contract))
+        except UsageError as e:
+            raise FileError(self.name, e.cause, key=f"{key}.about", hint=e.hint) from None
+        if not isinstance(table.command, UnsetType):
+            return self._probe(name, "", {}, table, about, self._command(table.command, f"{key}.command"))
+        sources = dict(self.sources)
+        for number, edit in enumerate([] if isinstance(table.edits, UnsetType) else table.edits):
+            self._edit(sources, edit, f"{key}.edits.{number}")
+        return self._probe(name, self._base, sources, table, about)
+
+    def _edit(self, sources: dict[str, str], edit: EditTable, key: str) -> None:
+        file = edit.file or self._base
+        if file not in sources:
+            raise FileError(self.name, f"no file '{file}'", key=f"{key}.file", hint=f"known: {', '.join(sources)}")
+        times = sources[file].count(edit.old)
+        if times != 1:
+            line = one_line(edit.old.strip().splitlines()[0] if edit.old.strip() else edit.old)
+            close = difflib.get_close_matches(line, [text.strip() for text in sources[file].splitlines()], n=1)
+            hint = f"there is: {close[0]}" if close and not times else "give more, or less, of the lines around it"
+            raise FileError(self.name, f"'{line}' stands {times} times in {file}, not once", key=f"{key}.old", hint=hint)
+        if edit.old == edit.new:
+            raise FileError(self.name, "changes nothing", key=key)
+        sources[file] = sources[file].replace(edit.old, edit.new)
+
+    def _command(self, command: str, key: str) -> tuple[str, ...]:
+        try:
+            words = shlex.split(command)
+        except ValueError as e:
+            raise FileError(self.name, f"cannot be split: {str(e).lower()}", key=key) from None
+        program = str(self.file.parent / words[0]) if words and "/" in words[0] else shutil.which(words[0]) if words else None
+        if program is None or not os.access(program, os.X_OK) or os.path.isdir(program):
+            raise FileError(
+                self.name, f"no program '{command}'", key=key, hint="name one that can be executed, from this file on"
+            )
+        return (os.path.abspath(program), *self._from_here(words[1:]))
+
+    def _from_here(self, words: list[str]) -> Iterator[str]:
+        """Yield *words*, files beside the bank by their full names: a probe runs in another directory."""
+        for word in words:
+            path = self.file.parent / word
+            yield str(path.absolute()) if os.path.isfile(path) else word
+
+    def _probe(
+        self,
+        name: str,
+        program: str,
+        sources: Mapping[str, str],
+        table: WrongTable | None = None,
+        about: tuple[str, ...] = (),
+        command: tuple[str, ...] = (),
+    ) -> WrongProbe:
+        return WrongProbe(
+            name=name,
+            contract=self.contract.name,
+            vice=one_line(table.vice) if table else "",
+            report=one_line(table.report) if table else "",
+            about=about,
+            repeat=table.repeat if table else 1,
+            program=program,
+            sources=dict(sources),
+            command=command,
+        )

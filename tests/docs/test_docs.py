@@ -1,0 +1,218 @@
+"""The pages say what is so: help texts, the schema, commands and their output."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+import docker
+import pytest
+from click.testing import CliRunner
+from support_cli import suite
+from support_image import PROBE, Images
+
+from conformance.catalogue import contracts
+from conformance.cli import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+SCENARIO = """\
+summary = "A login that the vault writes counts"
+origin = "the vault's own way of handing out credentials"
+agent = "claude"
+control = "claude/baseline-only"
+
+[expect]
+slot = "ready"
+
+[home]
+include = ["claude-baseline"]
+
+[home.files]
+".claude/vault/login" = "{secret}"
+"""
+
+
+def generated(page: Path, text: str) -> None:
+    """Hold *page* against the generated *text*, or write it where the caller asks for that."""
+    if os.environ.get("UPDATE_DOCS"):
+        page.write_text(text, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == text, f"write it anew: UPDATE_DOCS=1 pytest {Path(__file__).name}"
+
+
+def commands(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of *command*, and of all that lie below it."""
+    yield words
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from commands(below, *words, name)
+
+
+def help_page() -> str:
+    """Return the page of all help texts."""
+    parts = ["# Commands\n\nThe texts of `--help`.\n"]
+    for words in commands(cli):
+        shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="probe-conformance", terminal_width=100)
+        assert shown.exit_code == 0
+        parts.append(f"## {' '.join(['probe-conformance', *words])}\n\n```text\n{shown.output.rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def test_help_texts_stand_on_their_page() -> None:
+    generated(ROOT / "docs" / "cli.md", help_page())
+
+
+def test_ci_runs_the_two_commands_of_the_readme() -> None:
+    commands = re.findall(r"^```sh\n(.+)\n```$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert len(commands) == 2
+    assert [command for command in commands if command not in script] == []
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    """Return the fenced blocks of *page* that are marked as *kind*."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def steps(block: str) -> Iterator[tuple[str, str]]:
+    """Yield each command of a console block with the output that stands below it."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Return whether a page shows what was *printed*: … stands for a part of a line, and alone on a line for any lines."""
+    lines = ["(?:.*\n)*?" if line == "…" else f"{re.escape(line).replace('…', '.*')}\n" for line in shown.strip().split("\n")]
+    return re.fullmatch("".join(lines), f"{printed.strip()}\n") is not None
+
+
+CONSOLES = [
+    pytest.param(command, output, id=f"{page.stem}-{command[:60]}")
+    for page in PAGES
+    for block in blocks(page, "console")
+    for command, output in steps(block)
+]
+
+
+@pytest.mark.parametrize(("command", "output"), CONSOLES)
+def test_commands_print_what_the_pages_show(command: str, output: str, tmp_path: Path) -> None:
+    (tmp_path / "checks/scenarios/acme").mkdir(parents=True)
+    (tmp_path / "checks/scenarios/acme/vault-file.toml").write_text(SCENARIO)
+    (tmp_path / "smoke_test.py").write_text(blocks(ROOT / "README.md", "python")[0])
+    words = shlex.split(command)
+    assert words[0] == "probe-conformance"
+    done = suite(tmp_path, *words[1:], merged=True, timeout=120)
+    assert matches(output, done.stdout), f"status {done.returncode}\n{done.stdout}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "fits"),
+    [
+        ("a\nb", "a\nb\n", True),
+        ("a\nb", "a\nc\nb\n", False),
+        ("a …", "a b c\n", True),
+        ("a …", "a b\nc\n", False),
+        ("a\n…\nb", "a\nb\n", True),
+        ("a\n…\nb", "a\nx\n\ny\nb\n", True),
+        ("a\n…\nb", "a\nxb\n", False),
+        ("…\nb", "b\n", True),
+        ("…\nb", "a\nb\n", True),
+        ("a\n…", "a\n", True),
+        ("a\n…", "a\nb\nc\n", True),
+        ("a\n…", "b\n", False),
+        ("", "", True),
+        ("", "a\n", False),
+        ("(x) [y] …", "(x) [y] *", True),
+    ],
+)
+def test_three_dots_stand_for_what_differs_from_run_to_run(shown: str, printed: str, fits: bool) -> None:
+    assert matches(shown, printed) == fits
+
+
+def session(page: Path, directory: Path, names: Mapping[str, str] | None = None) -> None:
+    """Write the files that *page* shows, and type its commands, one after the other, into one shell.
+
+    A file is a block below a line that is nothing but its name. *names* of images stand for others on this machine.
+    """
+
+    def real(text: str) -> str:
+        for name, stand_in in (names or {}).items():
+            text = text.replace(name, stand_in)
+        return text
+
+    for name, content in re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        file = directory / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    program = directory / ".bin" / "probe-conformance"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m conformance "$@"\n')
+    program.chmod(0o755)
+    todo = [(real(command), real(output)) for block in blocks(page, "console-session") for command, output in steps(block)]
+    assert todo
+    mark = "-- the next command --"
+    # The mark does not come between a command and the $? of the next one.
+    script = "".join(f"{command}\nstatus=$?; echo '{mark}'; (exit $status)\n" for command, _ in todo)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=directory,
+        env={**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    printed = done.stdout.split(f"{mark}\n")
+    assert len(printed) == len(todo) + 1
+    wrong = [
+        f"$ {command}\n{got}\nbut the page shows\n{shown}"
+        for (command, shown), got in zip(todo, printed, strict=False)
+        if not matches(shown, got)
+    ]
+    assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.parametrize("page", ["for-managers", "for-reviewers", "strength"])
+def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
+    session(ROOT / "docs" / f"{page}.md", tmp_path)
+
+
+def test_the_page_of_pipelines_is_what_happens(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
+    wrong = b"#!/usr/bin/env python3\n" + blocks(ROOT / "docs" / "for-reviewers.md", "python")[0].encode()
+    with Images(engine, reference_image) as images:
+        names = {"slot-image:ci": reference_image, "slot-image:next": images.like_reference({PROBE: wrong})}
+        session(ROOT / "docs" / "for-pipelines.md", tmp_path, names)
+
+
+def test_every_page_with_a_session_is_run() -> None:
+    assert {page.name for page in PAGES if blocks(page, "console-session")} == {
+        "for-managers.md",
+        "for-pipelines.md",
+        "for-reviewers.md",
+        "strength.md",
+    }
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    links = [(page, target) for page in PAGES for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())]
+    inside = [(page, target) for page, target in links if not target.startswith("https://")]
+    assert inside
+    assert [f"{page.name}: {target}" for page, target in inside if not (page.parent / target).exists()] == []
+
+
+def test_exit_codes_on_the_contracts_page_are_those_of_the_contract() -> None:
+    page = (ROOT / "docs" / "contracts.md").read_text()
+    for verdict in contracts.load("slot").verdicts:
+        assert re.search(rf"^\| `{verdict.name}` \| {verdict.code} \|", page, re.MULTILINE)

@@ -1,0 +1,312 @@
+"""The container driver on a real engine: the catalogue in both isolations, what is left behind, and an engine that goes away."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import docker
+import pytest
+from support_image import FEW, Images, rows, run
+
+from conformance.catalogue import catalogue as catalog
+from conformance.catalogue import contracts
+from conformance.drivers.container.labels import HOST, LOCK, MADE, RUN, host
+
+#: The suite's own words for running it.
+SUITE = [sys.executable, "-m", "conformance"]
+
+
+def text(command: list[str], cwd: Path, **options: object) -> tuple[int, str]:
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout
+
+
+#: Where modes and owners matter, and so whether a probe is root.
+OF_USERS = ("claude/*able*", "claude/dot-claude-*", "codex/*able*", "claude/*mode*", "container/*", "*/owner/*")
+
+#: CLIs that are broken, each in its own way.
+BROKEN = ("cli/exit*", "cli/hang*", "cli/no*")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [("--isolation", "fresh", "agent/*", *BROKEN, "codex/e*", *OF_USERS), ("--isolation", "shared", "--user", "0", *OF_USERS)],
+    ids=["fresh", "shared-root"],
+)
+def test_the_reference_image_conforms_in_the_catalogue(reference_image: str, more: tuple[str, ...], tmp_path: Path) -> None:
+    """As its own user, in shared containers, it does so on the page of pipelines, which is run as it stands."""
+    status, report, printed = run(reference_image, *more, "-n", "2", cwd=tmp_path, timeout=500)
+
+    assert {id_: row for id_, row in rows(report).items() if row[0] != "conforms"} == {}, printed
+    assert status == 0
+    assert len([id_ for id_ in rows(report) if id_.startswith("container/")]) >= 5
+    assert report["probe"]["isolation"] == more[1]
+    assert report["probe"]["notes"] == []
+
+
+def test_both_isolations_get_the_same_answer_where_more_than_one_is_right(reference_image: str, tmp_path: Path) -> None:
+    """Where only one is right, the runs over the whole catalogue have it from each."""
+    slot = contracts.load("slot")
+    several = [one.id for one in catalog.load().of(slot) if len({slot.code(verdict) for verdict in one.expected(slot)}) > 1]
+
+    status, report, printed = run(reference_image, *several, "--isolation", "both", "-n", "2", cwd=tmp_path)
+
+    assert {id_: row for id_, row in rows(report).items() if row[0] != "conforms"} == {}, printed
+    assert (status, report["probe"]["isolation"], sorted(rows(report))) == (0, "both", sorted(several))
+    assert len(several) > 5
+
+
+def test_the_gate_of_s2_runs_in_the_image_too(reference_image: str, tmp_path: Path) -> None:
+    arguments = ("--contract", "preflight", "--command", "/opt/conformance/preflight.py", "--isolation", "shared")
+
+    status, report, printed = run(reference_image, *arguments, "preflight/*", cwd=tmp_path)
+
+    assert status == 0, printed
+    assert report["counts"]["conforms"] == len(rows(report)) > 15
+
+
+def test_the_report_names_image_and_engine(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
+    status, report, printed = run(reference_image, *FEW, cwd=tmp_path)
+
+    assert status == 0, printed
+    found = engine.api.inspect_image(reference_image)  # type: ignore[no-untyped-call]
+    probe = report["probe"]
+    assert (probe["kind"], probe["image"], probe["image_id"]) == ("image", reference_image, found["Id"])
+    assert probe["digest"] in (found["Id"], *found["RepoDigests"])
+    assert engine.version()["Version"] in probe["engine"]
+    assert (probe["user"], probe["home"], probe["network"], probe["capabilities"]) == (
+        "10001:10001",
+        "/home/agent",
+        "cut",
+        "dropped",
+    )
+    assert f"({probe['digest']}) on {probe['engine']}" in printed
+
+
+def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None:
+    where = next(Path(__file__).parents[2].glob("scenarios/claude/nested-session.toml"))
+    words = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-c", os.devnull]
+    loaded = [] if _installed() else ["-p", "conformance.plugin"]
+
+    status, printed = text([*words, *loaded, "--image", reference_image, "--isolation", "shared", str(where)], tmp_path)
+
+    assert status == 0, printed
+    assert "1 passed" in printed
+
+
+def _installed() -> bool:
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    return any(one.value == "conformance.plugin" for one in entry_points(group="pytest11"))
+
+
+def test_four_workers_say_the_same_again_and_leave_nothing(
+    engine: docker.DockerClient, reference_image: str, tmp_path: Path
+) -> None:
+    runs = [run(reference_image, "agent/*", "--isolation", way, "-n", "4", cwd=tmp_path) for way in ("shared", "fresh")]
+
+    assert [status for status, _, _ in runs] == [0, 0]
+    assert rows(runs[0][1]) == rows(runs[1][1])
+    assert ours(engine, tmp_path) == []
+
+
+def ours(client: docker.DockerClient, cwd: Path) -> list[str]:
+    """Return what runs with the cache directory of this test have left on the engine."""
+    cache = os.environ["XDG_CACHE_HOME"]
+    found = [(one["Id"], one["Labels"]) for one in client.api.containers(all=True, filters={"label": RUN})]
+    found += [(one["Name"], one["Labels"]) for one in client.api.volumes(filters={"label": RUN}).get("Volumes") or []]
+    found += [(one["Id"], one["Labels"]) for one in client.api.images(filters={"label": RUN})]
+    return [id_ for id_, labels in found if labels[LOCK].startswith(cache)]
+
+
+def started(image: str, cwd: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a run that takes long."""
+    command = [*SUITE, "run", "--image", image, "-n", "2", "--json", "report.json", *arguments]
+    return subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, start_new_session=True
+    )
+
+
+def until_it_works(client: docker.DockerClient, cwd: Path, *, things: int = 9) -> None:
+    """Wait until a run has so many *things* on the engine: more than it looks the image up with."""
+    deadline = time.monotonic() + 60
+    while len(ours(client, cwd)) < things:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("isolation", ["fresh", "shared"])
+def test_an_interrupted_run_leaves_nothing(
+    engine: docker.DockerClient, reference_image: str, isolation: str, tmp_path: Path
+) -> None:
+    with started(reference_image, tmp_path, "--isolation", isolation) as process:
+        until_it_works(engine, tmp_path)
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 130, printed
+    assert "INTERRUPTED" in printed
+    assert "Traceback" not in printed
+    assert (tmp_path / "report.json").exists()
+    assert ours(engine, tmp_path) == []
+
+
+def test_the_next_run_removes_what_a_killed_one_has_left(
+    engine: docker.DockerClient, reference_image: str, tmp_path: Path
+) -> None:
+    with started(reference_image, tmp_path, "cli/hangs") as process:
+        until_it_works(engine, tmp_path, things=5)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert ours(engine, tmp_path) != []
+
+    assert run(reference_image, "claude/nested-session", cwd=tmp_path)[0] == 0
+    assert ours(engine, tmp_path) == []
+
+
+def test_sweep_removes_what_is_dead_and_ours_and_nothing_else(
+    engine: docker.DockerClient, reference_image: str, tmp_path: Path
+) -> None:
+    api = engine.api
+    dead = {RUN: "run-dead", LOCK: str(tmp_path / "gone.lock"), HOST: host(), MADE: f"{time.time():.0f}"}
+    elsewhere = {**dead, HOST: "another"}
+    with started(reference_image, tmp_path, "cli/hangs", "cli/slow") as alive:
+        until_it_works(engine, tmp_path, things=5)
+        made = [api.create_container(reference_image, labels=labels)["Id"] for labels in (dead, elsewhere, {"some": "body's"})]
+        volume = api.create_volume(labels=dead)["Name"]
+        try:
+            status, printed = text([*SUITE, "sweep"], tmp_path)
+            there = {one["Id"] for one in api.containers(all=True)}
+        finally:
+            for container in made:
+                with suppress(docker.errors.APIError):
+                    api.remove_container(container, force=True)
+        said = alive.communicate(timeout=60)[0]
+
+    assert status == 0
+    # A run that has started meanwhile, in another test, may have been faster.
+    assert volume not in [one["Name"] for one in api.volumes().get("Volumes") or []]
+    assert re.sub(r"removed (container|volume|image|directory) \S+\n", "", printed) == ""
+    assert [container in there for container in made] == [False, True, True]
+    assert alive.returncode == 0, said  # nothing of it was taken away
+
+
+@contextmanager
+def way_to_the_engine(place: Path) -> Iterator[tuple[Path, threading.Event]]:
+    """Yield a socket that leads to the engine, and an event that breaks every connection and lets nobody in any more."""
+    real = (os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock").removeprefix("unix://")
+    path, cut = place / "engine.sock", threading.Event()
+    pairs: list[socket.socket] = []
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = server.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(real)
+                pairs.extend((near, far))
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=ends, daemon=True).start()
+
+    def watch(server: socket.socket) -> None:
+        cut.wait()
+        path.unlink()
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        for one in pairs:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(os.fspath(path))
+    server.listen(64)
+    threads = [threading.Thread(target=work, args=(server,), daemon=True) for work in (serve, watch)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield path, cut
+    finally:
+        cut.set()
+        for thread in threads:
+            thread.join(5)
+        for one in pairs:
+            one.close()
+
+
+@pytest.mark.parametrize("isolation", ["fresh", "shared"])
+def test_an_engine_that_goes_away_ends_the_run(
+    engine: docker.DockerClient, reference_image: str, isolation: str, tmp_path: Path
+) -> None:
+    """Whoever kills the engine cuts every connection to it at once, and refuses new ones."""
+    with way_to_the_engine(tmp_path) as (path, cut):
+        env = {**os.environ, "DOCKER_HOST": f"unix://{path}"}
+        with started(reference_image, tmp_path, "--isolation", isolation, env=env) as process:
+            until_it_works(engine, tmp_path)
+            cut.set()
+            at = time.monotonic()
+            printed = process.communicate(timeout=100)[0]
+
+    assert process.returncode == 3, printed
+    assert time.monotonic() - at < 30
+    assert "Traceback" not in printed
+    assert "the container engine was lost" in printed
+    assert '"exit_status": 3' in (tmp_path / "report.json").read_text()
+    assert text([*SUITE, "sweep"], tmp_path)[0] == 0
+    assert ours(engine, tmp_path) == []
+
+
+@pytest.fixture
+def only_one_that_keeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no two tests at a time keep volumes: who removes what is kept removes that of all."""
+    with (tmp_path_factory.getbasetemp().parent / "kept.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.usefixtures("only_one_that_keeps")
+@pytest.mark.parametrize("scenario", ["codex/empty", "cli/exit-1", "container/home-unset-no-passwd-codex"])
+def test_the_line_that_repro_prints_repeats_the_case(
+    engine: docker.DockerClient, reference_image: str, scenario: str, tmp_path: Path
+) -> None:
+    status, printed = text([*SUITE, "repro", scenario, "--image", reference_image], tmp_path)
+    line = re.search(r"^  (docker run .*)$", printed, re.MULTILINE)
+    assert line is not None, printed
+    codes = [subprocess.run(["sh", "-c", line[1]], cwd=tmp_path, capture_output=True, check=False).returncode for _ in range(2)]
+
+    assert status == 0
+    assert codes == [int(printed.split("\ngot: ")[1].split("(")[1].split(")")[0])] * 2
+    volumes = set(ours(engine, tmp_path))
+    assert volumes != set()  # the line needs them
+    assert text([*SUITE, "sweep"], tmp_path)[0] == 0  # it may find what another test has left
+    assert set(ours(engine, tmp_path)) == volumes
+    assert text([*SUITE, "sweep", "--kept"], tmp_path)[0] == 0
+    assert ours(engine, tmp_path) == []
+
+
+def test_homes_of_what_deviates_are_kept(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
+    with Images(engine, reference_image) as images:
+        image = images.like_reference({"/opt/conformance/slot.py": b"#!/bin/sh\nexit 0\n"})
+        status, report, printed = run(image, *FEW, "--keep", "kept", cwd=tmp_path)
+
+    assert status == 1, printed
+    kept = {row["id"]: row["kept"] for row in report["scenarios"] if row["kept"]}
+    assert kept == {id_: f"{tmp_path}/kept/{id_}" for id_, row in rows(report).items() if row[0] == "deviates"}
+    assert (tmp_path / "kept/claude/baseline-only/home/.claude/CLAUDE.md").is_file()

@@ -1,0 +1,389 @@
+"""The stub CLIs: each condition is the same for a shell, for Python and for Node."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.catalogue.contracts import bundled
+from conformance.drivers.stubs import AGENT_CLIS, bystanders, stub_nodes
+from conformance.home import build
+from conformance.model.agent import CLI_STATES, WAITING_CLI_STATES
+from conformance.model.scenario import Scenario
+
+#: Far more than anything here takes; a test that needs it has failed.
+PATIENCE = 60.0
+
+#: What the contract says of each condition: a CLI that exits 0 within ten seconds is healthy.
+HEALTHY = {"healthy", "alone", "slow", "silent", "huge-output", "not-utf8", "stderr-warnings"}
+#: Healthy too, but not for whoever waits for the end of its output, or cannot wait for so long.
+HEALTHY_WITH_PATIENCE = {"leaves-a-child", "slower"}
+HANGS = {"hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "too-slow"}
+BROKEN = set(CLI_STATES) - HEALTHY - HEALTHY_WITH_PATIENCE - HANGS
+#: Broken, and still run with success by some: a shell, and the execvp(3) of most C libraries.
+ONLY_FOR_SHELLS = {"no-shebang-exit-0"}
+
+PYTHON = """
+import subprocess, sys
+try:
+    sys.exit(min(abs(subprocess.run([sys.argv[1], "--version"], capture_output=True).returncode), 255))
+except OSError:
+    sys.exit(126)
+"""
+NODE = """
+const done = require('child_process').spawnSync(process.argv[1], ['--version'], { maxBuffer: Infinity });
+process.exit(done.error ? 126 : done.signal ? 137 : done.status);
+"""
+NODE_SHELL = """
+const { exec } = require('child_process');
+exec(`${process.argv[1]} --version`, { maxBuffer: Infinity }, (error) => process.exit(error ? 1 : 0));
+"""
+
+#: Ways of running a CLI by its name, each ending with 0 where the CLI did.
+RUNNERS = {
+    "sh": ["/bin/sh", "-c", '"$0" --version'],
+    "sh, in a substitution": ["/bin/sh", "-c", 'version=$("$0" --version)'],
+    "bash": ["bash", "-c", '"$0" --version'],
+    "dash": ["dash", "-c", '"$0" --version'],
+    "env": ["env", "--"],
+    "Python": [sys.executable, "-I", "-c", PYTHON],
+    "node": ["node", "-e", NODE],
+    "node, through a shell": ["node", "-e", NODE_SHELL],
+}
+
+
+@pytest.fixture
+def stubs(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that builds a directory of stubs."""
+
+    def build_stubs(state: str, agent: str = "claude", others: tuple[str, ...] = ()) -> Path:
+        directory = tmp_path / f"{agent}-{state}"
+        build(stub_nodes(agent, state, others), directory)
+        return directory
+
+    return build_stubs
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """Return an environment in which only the stubs answer to the name of an agent."""
+    tools = "/usr/bin:/bin"
+    for name in AGENT_CLIS:
+        if real := shutil.which(name, path=tools):
+            pytest.skip(f"{real} would answer where the stub is missing")
+    return {"PATH": f"{directory}:{tools}"}
+
+
+def ran_by_all(directory: Path, name: str = "claude") -> dict[str, int]:
+    """Return how each runner that is to be had here ends with the CLI in *directory*; they run at the same time."""
+    env = environment(directory)
+    started = {}
+    for runner, argv in RUNNERS.items():
+        if program := shutil.which(argv[0]):
+            words = [program, *argv[1:], name, *(["--version"] if runner == "env" else [])]
+            started[runner] = subprocess.Popen(
+                words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+    return {runner: process.wait(PATIENCE) for runner, process in started.items()}
+
+
+def test_each_condition_is_healthy_or_broken_or_hangs() -> None:
+    assert set(CLI_STATES) == HEALTHY | HEALTHY_WITH_PATIENCE | BROKEN | HANGS
+    assert set(WAITING_CLI_STATES) == HANGS | {"slow", "slower"}
+
+
+@pytest.mark.parametrize("agent", AGENT_CLIS)
+@pytest.mark.parametrize("state", sorted(HEALTHY))
+def test_whoever_runs_a_healthy_cli_sees_it_succeed(stubs: Callable[..., Path], state: str, agent: str) -> None:
+    codes = ran_by_all(stubs(state, agent), agent)
+    assert codes == dict.fromkeys(codes, 0)
+    assert {"sh", "env", "Python"} <= codes.keys()
+
+
+@pytest.mark.parametrize("agent", AGENT_CLIS)
+@pytest.mark.parametrize("state", sorted(BROKEN - ONLY_FOR_SHELLS))
+def test_nobody_who_runs_a_broken_cli_sees_it_succeed(stubs: Callable[..., Path], state: str, agent: str) -> None:
+    codes = ran_by_all(stubs(state, agent, tuple({*AGENT_CLIS} - {agent})), agent)
+    assert {runner for runner, code in codes.items() if code == 0} == set()
+    assert {"sh", "env", "Python"} <= codes.keys()
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        ("missing", FileNotFoundError),
+        ("not-executable", PermissionError),
+        ("directory", PermissionError),
+        ("no-interpreter", FileNotFoundError),
+        ("no-shebang", OSError),
+        ("no-shebang-exit-0", OSError),
+        ("truncated-elf", OSError),
+        ("symlink-loop", OSError),
+    ],
+)
+def test_what_cannot_start_is_refused_by_the_kernel(stubs: Callable[..., Path], state: str, error: type[OSError]) -> None:
+    """So it is the condition that is broken, and not the words of a program that did start."""
+    program = stubs(state) / "claude"
+    with pytest.raises(error):
+        subprocess.run([program, "--version"], check=False)
+
+
+@pytest.mark.parametrize("agent", AGENT_CLIS)
+def test_a_text_that_the_kernel_refuses_is_run_by_shells(stubs: Callable[..., Path], agent: str) -> None:
+    """Whether env and node run it depends on their C library; Python asks the kernel itself."""
+    codes = ran_by_all(stubs("no-shebang-exit-0", agent), agent)
+    shells = {"sh", "sh, in a substitution", "bash", "dash", "node, through a shell"}
+    assert {runner for runner, code in codes.items() if code == 0} >= shells & codes.keys()
+    assert codes["Python"] != 0
+
+
+@pytest.mark.parametrize(("state", "code"), [("exit-1", 1), ("exit-127", 127), ("killed", -signal.SIGKILL)])
+def test_what_starts_and_fails_ends_as_its_name_says(stubs: Callable[..., Path], state: str, code: int) -> None:
+    done = subprocess.run([stubs(state) / "claude", "--version"], capture_output=True, check=False)
+    assert done.returncode == code
+
+
+@pytest.mark.parametrize("streams", ["closed", "nobody reads"])
+@pytest.mark.parametrize("state", sorted(HEALTHY))
+def test_a_healthy_cli_succeeds_although_nobody_wants_its_output(stubs: Callable[..., Path], state: str, streams: str) -> None:
+    directory = stubs(state)
+    redirect = ">&- 2>&-" if streams == "closed" else ""
+    argv = ["/bin/sh", "-c", f'exec "$0" --version {redirect}', str(directory / "claude")]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(argv, env=environment(directory), stdout=writer, stderr=writer, check=False, timeout=PATIENCE)
+    os.close(writer)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("state", sorted({*HEALTHY, *BROKEN} - {"missing", "slow"}))
+def test_the_condition_does_not_depend_on_what_else_is_on_path(stubs: Callable[..., Path], state: str) -> None:
+    """A probe may run the CLI with an environment of its own."""
+    program = stubs(state) / "claude"
+    for env in ({}, {"PATH": ""}, {"PATH": str(program.parent)}):
+        try:
+            code = subprocess.run([program, "--version"], env=env, capture_output=True, check=False).returncode
+        except OSError:
+            code = 126
+        assert (code == 0) == (state in HEALTHY), env
+
+
+@pytest.mark.parametrize("state", ["hangs", "hangs-ignoring-sigterm"])
+def test_a_cli_that_hangs_is_one_process(stubs: Callable[..., Path], state: str) -> None:
+    """So that a probe which ends the process it started has ended all of it."""
+    directory = stubs(state)
+    with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            assert children(process.pid) == []
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(("state", "ends"), [("hangs-in-a-child", False), ("leaves-a-child", True)])
+def test_a_child_goes_on_with_the_output_when_the_cli_itself_is_gone(
+    stubs: Callable[..., Path], state: str, *, ends: bool
+) -> None:
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [stubs(state) / "claude", "--version"], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, start_new_session=True
+    )
+    os.close(writer)
+    try:
+        if ends:
+            assert process.wait(PATIENCE) == 0
+            assert os.read(reader, 100) == b"2.1.197 (Claude Code)\n"
+        else:
+            wait_for(lambda: members(process.pid) == [b"sh", b"sleep"])
+            assert process.poll() is None
+            process.kill()
+            assert process.wait(PATIENCE) == -signal.SIGKILL
+        wait_for(lambda: members(process.pid) == [b"sleep"])
+        assert select.select([reader], [], [], 0.1) == ([], [], [])  # neither a word nor the end
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+    assert os.read(reader, 100) == b""
+    os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("state", "number", "ends"),
+    [
+        ("hangs", signal.SIGTERM, True),
+        ("hangs", signal.SIGINT, True),
+        ("hangs-ignoring-sigterm", signal.SIGTERM, False),
+        ("hangs-ignoring-sigterm", signal.SIGINT, False),
+        ("hangs-ignoring-sigterm", signal.SIGHUP, False),
+        ("hangs-ignoring-sigterm", signal.SIGKILL, True),
+    ],
+)
+def test_what_ends_a_cli_that_hangs(stubs: Callable[..., Path], state: str, number: signal.Signals, *, ends: bool) -> None:
+    directory = stubs(state)
+    with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
+        try:
+            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            ignored = next(
+                int(line.split()[1], 16)
+                for line in Path(f"/proc/{process.pid}/status").read_text().split("\n")
+                if line.startswith("SigIgn")
+            )
+            assert bool(ignored & 1 << number - 1) is not ends
+            process.send_signal(number)
+            if ends:
+                assert process.wait(PATIENCE) == -number
+        finally:
+            process.kill()
+
+
+def test_a_slow_cli_takes_its_time_and_says_its_version(stubs: Callable[..., Path]) -> None:
+    started = time.monotonic()
+    slow = {
+        seconds: subprocess.Popen([stubs(state) / "claude"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        for state, seconds in (("slow", 3), ("slower", 7), ("too-slow", 12))
+    }
+    for seconds, process in slow.items():
+        assert process.communicate(timeout=PATIENCE)[0] == b"2.1.197 (Claude Code)\n"
+        assert process.returncode == 0
+        assert time.monotonic() - started >= seconds - 0.1
+
+
+def test_huge_output_is_more_than_any_pipe_holds_on_both_streams(stubs: Callable[..., Path]) -> None:
+    directory = stubs("huge-output")
+    done = subprocess.run([directory / "claude"], env=environment(directory), capture_output=True, check=True)
+    assert (len(done.stdout), len(done.stderr)) == (8 * 1024**2, 8 * 1024**2)
+    assert int(Path("/proc/sys/fs/pipe-max-size").read_text()) < 8 * 1024**2
+
+
+def test_output_that_is_no_text_is_none_in_any_unicode_encoding(stubs: Callable[..., Path]) -> None:
+    directory = stubs("not-utf8")
+    done = subprocess.run([directory / "claude"], env=environment(directory), capture_output=True, check=True)
+    for encoding in ("utf-8", "utf-16", "utf-32"):
+        with pytest.raises(UnicodeDecodeError):
+            done.stdout.decode(encoding)
+    assert done.stdout.count(b"\n") > 1
+
+
+def test_a_silent_cli_says_nothing_and_warnings_go_to_stderr(stubs: Callable[..., Path]) -> None:
+    def output(state: str) -> tuple[bytes, bytes]:
+        directory = stubs(state)
+        done = subprocess.run([directory / "claude"], env=environment(directory), capture_output=True, check=True)
+        return done.stdout, done.stderr
+
+    assert output("silent") == (b"", b"")
+    assert all(output("stderr-warnings"))
+
+
+def test_a_healthy_cli_answers_with_its_own_version_and_knows_nothing_else(stubs: Callable[..., Path]) -> None:
+    directory = stubs("healthy", others=("codex", "ghost"))
+    for agent in AGENT_CLIS:  # and one that is alone is as healthy
+        assert (stubs("alone", agent) / agent).read_bytes() == (directory / agent).read_bytes()
+
+    def output(*argv: str) -> bytes:
+        return subprocess.run(
+            [directory / argv[0], *argv[1:]], env=environment(directory), capture_output=True, check=True
+        ).stdout
+
+    assert output("claude", "--version") == b"2.1.197 (Claude Code)\n"
+    assert output("codex", "--version") == b"codex-cli 0.169.0\n"
+    for wrong in ([], ["-v"], ["version"], ["--version", "--version"], ["auth", "status"], ["login"]):
+        assert subprocess.run([directory / "claude", *wrong], capture_output=True, check=False).returncode == 2
+
+
+def test_a_stub_writes_nothing_to_the_home(stubs: Callable[..., Path]) -> None:
+    """A probe must not be blamed for what its CLI did."""
+    for state in sorted(HEALTHY - {"slow"}):
+        directory = stubs(state)
+        empty = directory.parent / f"cwd-{state}"
+        empty.mkdir()
+        env = {**environment(directory), "HOME": str(empty), "TMPDIR": str(empty)}
+        subprocess.run([directory / "claude", "--version"], env=env, cwd=empty, capture_output=True, check=True)
+        assert list(empty.iterdir()) == []
+
+
+# Which programs stand there.
+
+
+@pytest.mark.parametrize("state", CLI_STATES)
+def test_only_the_agent_is_in_the_condition_and_the_others_are_healthy(stubs: Callable[..., Path], state: str) -> None:
+    directory = stubs(state, "codex", ("claude", "ghost"))
+    names = {path.name for path in directory.iterdir() if not path.name.startswith(".")}
+    assert names == {"claude", "ghost"} | ({"codex"} if state != "missing" else set())
+    for other in ("claude", "ghost"):
+        done = subprocess.run([directory / other, "--version"], env=environment(directory), capture_output=True, check=False)
+        assert done.returncode == 0
+
+
+def scenario(agent: str, cli: Any = "healthy") -> Scenario:
+    return Scenario(id="a/b", file="", summary="", origin="", agent=agent, control={}, expect={}, cli=cli)
+
+
+@pytest.mark.parametrize(
+    ("contract", "agent", "asked", "expected"),
+    [
+        ("slot", "claude", "claude", ("codex",)),
+        ("slot", "codex", "codex", ("claude",)),
+        ("slot", "claude", "", ("codex",)),
+        ("slot", "claude", " ", ("codex",)),
+        ("slot", "claude", "ghost", ("codex", "ghost")),
+        ("slot", "claude", "claude-x", ("claude-x", "codex")),
+        ("slot", "claude", "Claude", ("Claude", "codex")),
+        ("slot", "codex", "claude ", ("claude",)),
+        ("slot", "claude", "codex\n", ("codex",)),
+        ("slot", "claude", "../../bin/sh", ("codex",)),
+        ("slot", "claude", "/bin/true", ("codex",)),
+        ("slot", "claude", "..", ("codex",)),
+        ("slot", "claude", ".hidden", ("codex",)),
+        ("slot", "claude", "-x", ("codex",)),
+        ("preflight", "claude", "claude", ("codex",)),
+    ],
+)
+def test_a_trap_stands_beside_the_agent_for_each_name_that_can_be_asked_for(
+    contract: str, agent: str, asked: str, expected: tuple[str, ...]
+) -> None:
+    assert bystanders(scenario(agent), bundled()[contract], asked) == expected
+
+
+@pytest.mark.parametrize("state", CLI_STATES)
+def test_only_an_agent_that_is_alone_has_none_beside_it(state: str) -> None:
+    for asked in ("claude", "ghost", ""):
+        assert (bystanders(scenario("claude", state), bundled()["slot"], asked) == ()) is (state == "alone")
+
+
+def members(group: int) -> list[bytes]:
+    """Return the names of the processes of *group* that have not ended, sorted."""
+    numbers = [name for name in os.listdir("/proc") if name.isdigit() and _stat(name)[2:3] == [str(group)]]
+    alive = [name for name in numbers if _stat(name)[:1] not in ([], ["Z"])]
+    return sorted(os.path.basename(words(name)[0]) for name in alive)
+
+
+def words(number: str) -> list[bytes]:
+    """Return the command line of a process."""
+    return Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+
+
+def children(pid: int) -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit() and _stat(name)[1:2] == [str(pid)]]
+
+
+def _stat(name: str) -> list[str]:
+    try:
+        return Path(f"/proc/{name}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return []
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,939 @@
+"""Scenario files that are wrong: one line each, which names the file, the key and what is allowed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from support_cli import suite
+
+from conformance.catalogue import catalogue as catalog
+from conformance.errors import CannotJudge, ConformanceError, ManyErrors
+from conformance.home.plan import plan
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Entry, Scenario
+
+TOP = 'summary = "A login kept anywhere counts"\norigin = "contract slot"\nagent = "claude"\ncontrol = "claude/baseline-only"\n'
+GOOD = TOP + '[expect]\nslot = "ready"\n'
+FIELDS = "text, json, patch, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"
+VERDICTS = "allowed: ready, cli-broken, creds-missing, creds-invalid"
+LEAVES = "leaves the home"
+
+
+class Bad(NamedTuple):
+    """A file, and what the only line about it says: the key right after the file's name, and some words."""
+
+    content: str | bytes
+    key: str
+    words: tuple[str, ...]
+
+
+def bad(content: str | bytes, key: str, *words: str) -> Bad:
+    return Bad(content, key, words)
+
+
+def top(line: str) -> str:
+    """Return a good file with one more key at its top."""
+    return f"{line}\n{GOOD}"
+
+
+def entry(line: str) -> str:
+    """Return a good file with this line in its table of files."""
+    return f"{GOOD}[home.files]\n{line}\n"
+
+
+def container(line: str) -> str:
+    """Return a good file with this line in its table of what it asks of a container."""
+    return f"{GOOD}[container]\n{line}\n"
+
+
+def instead(old: str, new: str) -> str:
+    """Return a good file with *new* in place of *old*."""
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def at(key: str, table: str, *words: str) -> Bad:
+    """Return a file that is bad because of the entry *key* of its home."""
+    return bad(entry(f"{json.dumps(key)} = {table}"), f"home.files.{key}", *words)
+
+
+BAD = {
+    # not a scenario file at all
+    "empty": bad("", "summary", "missing"),
+    "not-toml": bad("summary = \n", "", "is not TOML", "line 1"),
+    "not-closed": bad(GOOD + '[env.set]\nA = "x\n', "", "is not TOML", "line 8"),
+    "json-text": bad('{"summary": "x"}', "", "is not TOML"),
+    "duplicate-key": bad(GOOD + 'slot = "ready"\n', "", "is not TOML", "overwrite"),
+    "invalid-date": bad(entry("a = { json = 2026-02-30 }"), "", "is not TOML"),
+    "not-utf8": bad(GOOD.encode() + b'# caf\xe9 "', "", "is not UTF-8", f"byte {len(GOOD) + 5}", "hex or base64"),
+    "utf16": bad(GOOD.encode("utf-16"), "", "is not UTF-8 (byte 0)"),
+    "byte-order-mark": bad(GOOD.encode("utf-8-sig"), "", "is not TOML"),
+    "nul-bytes": bad(b"\0" * 100, "", "is not TOML"),
+    "ten-megabytes": bad(GOOD.encode() + b"#" * 10_000_000, "", "is larger than 1048576 bytes", "size, runs or count"),
+    "deep-arrays": bad(entry(f"a = {{ json = {'[' * 5_000}{']' * 5_000} }}"), "", "is not TOML: nested too deeply"),
+    "long-number": bad(entry(f"a = {{ json = {'9' * 5_000} }}"), "", "is not TOML: a number is too long"),
+    # keys
+    "unknown-key": bad(top('colour = "red"'), "colour", "unknown key", "allowed here: summary, origin, agent, control, expect"),
+    "unknown-key-in-home": bad(GOOD + "[home]\nfile = {}\n", "home.file", "unknown key; allowed here: include, files"),
+    "unknown-key-in-cli": bad(GOOD + '[cli]\nstatus = "hangs"\n', "cli.status", "unknown key; allowed here: state"),
+    "unknown-key-in-env": bad(GOOD + '[env]\nHOME = "x"\n', "env.HOME", "unknown key; allowed here: set, unset"),
+    "unknown-key-in-entry": at("a/b.json", '{ txt = "x" }', f"a/b.json.txt: unknown key; allowed here: {FIELDS}"),
+    "misleading-key": bad(GOOD + '[cli]\n" - at `$.x`" = 3\n', "cli. - at `$.x`", "unknown key; allowed here: state"),
+    "key-with-a-line-break": bad(GOOD + '"a\\nb" = 3\n', "expect.a b", "expected string | list, got int"),
+    "key-for-a-terminal": bad(top('"\\u001b[31m" = 3'), r"\x1b[31m", "unknown key"),
+    "no-summary": bad(instead(TOP.splitlines()[0], ""), "summary", "missing"),
+    "no-origin": bad(instead('origin = "contract slot"', ""), "origin", "missing"),
+    "no-agent": bad(instead('agent = "claude"\n', ""), "agent", "missing"),
+    "no-control": bad(instead('control = "claude/baseline-only"\n', ""), "control", "missing"),
+    "no-expect": bad(TOP, "expect", "missing"),
+    # types
+    "summary-int": bad(instead(TOP.splitlines()[0], "summary = 3"), "summary", "expected string, got int"),
+    "summary-empty": bad(instead("A login kept anywhere counts", ""), "summary", "expected string of length >= 1"),
+    "summary-blank": bad(instead("A login kept anywhere counts", " \\n"), "summary", "expected string matching regex"),
+    "origin-blank": bad(instead('"contract slot"', '"  "'), "origin", "expected string matching regex"),
+    "origin-list": bad(instead('"contract slot"', '["x"]'), "origin", "expected string, got a list"),
+    "agent-empty": bad(instead('agent = "claude"', 'agent = ""'), "agent", "expected string of length >= 1"),
+    "control-list": bad(instead('"claude/baseline-only"', '["x"]'), "control", "expected string | table, got a list"),
+    "control-empty": bad(instead('"claude/baseline-only"', '""'), "control", "expected string of length >= 1"),
+    "control-table-int": bad(instead('"claude/baseline-only"', "{ slot = 1 }"), "control.slot", "expected string, got int"),
+    "home-text": bad(top('home = "x"'), "home", "expected a table, got string"),
+    "include-text": bad(GOOD + '[home]\ninclude = "claude-baseline"\n', "home.include", "expected a list, got string"),
+    "include-int": bad(GOOD + '[home]\ninclude = ["claude-baseline", 1]\n', "home.include.1", "expected string, got int"),
+    "files-list": bad(GOOD + "[home]\nfiles = []\n", "home.files", "expected a table, got a list"),
+    "file-int": at("a", "3", "expected string | table, got int"),
+    "file-int-among-others": bad(entry('x = ""\n"b.c" = 3\ny = ""'), "home.files.b.c", "expected string | table, got int"),
+    "text-list": at("a", '{ text = ["x"] }', "a.text: expected string, got a list"),
+    "mode-int": at("a", '{ text = "", mode = 384 }', "a.mode: expected string, got int"),
+    "count-text": at("a{n}", '{ text = "", count = "3" }', "a{n}.count: expected int, got string"),
+    "size-bool": at("a", "{ size = true }", "a.size: expected int | string, got bool"),
+    "size-float": at("a", "{ size = 1.5 }", "a.size: expected int | string, got float"),
+    "cli-text": bad(top('cli = "hangs"'), "cli", "expected a table, got string"),
+    "cli-unknown-state": bad(GOOD + '[cli]\nstate = "hang"\n', "cli.state", "unknown value 'hang'; allowed: healthy, "),
+    "env-set-int": bad(GOOD + "[env.set]\nA = 1\n", "env.set.A", "expected string, got int"),
+    "env-unset-text": bad(GOOD + '[env]\nunset = "A"\n', "env.unset", "expected a list, got string"),
+    # what is asked of a container
+    "container-text": bad(top('container = "10001"'), "container", "expected a table, got string"),
+    "container-unknown-key": bad(
+        container('"home-owner" = 0'), "container.home-owner", "unknown key; allowed here: user, home_owner, home_read_only"
+    ),
+    "container-empty": bad(
+        container(""), "container", "asks for nothing; give one of user, home_owner, home_read_only, or leave"
+    ),
+    "container-of-nothing": bad(container("home_read_only = false"), "container", "asks for nothing"),
+    "user-int": bad(container("user = 10001"), "container.user", "expected string, got int"),
+    "user-empty": bad(container('user = ""'), "container.user", "'' is no numeric user; write it as '10001' or '10001:0'"),
+    "user-by-name": bad(container('user = "agent"'), "container.user", "'agent' is no numeric user", "up to 2147483647"),
+    "user-without-group": bad(container('user = "10001:"'), "container.user", "'10001:' is no numeric user"),
+    "user-without-uid": bad(container('user = ":0"'), "container.user", "':0' is no numeric user"),
+    "user-of-three": bad(container('user = "1:2:3"'), "container.user", "'1:2:3' is no numeric user"),
+    "user-negative": bad(container('user = "-1"'), "container.user", "'-1' is no numeric user"),
+    "user-octal": bad(container('user = "010001"'), "container.user", "'010001' is no numeric user"),
+    "user-beyond-engines": bad(container('user = "2147483648"'), "container.user", "'2147483648' is no numeric user"),
+    "group-beyond-engines": bad(container('user = "0:4294967295"'), "container.user", "'0:4294967295' is no numeric user"),
+    "user-and-line-break": bad(container('user = "0\\n"'), "container.user", "is no numeric user"),
+    "user-in-other-digits": bad(container('user = "\u0663"'), "container.user", "is no numeric user"),
+    "home-owner-text": bad(container('home_owner = "0"'), "container.home_owner", "expected int, got string"),
+    "home-owner-negative": bad(container("home_owner = -1"), "container.home_owner", "expected int >= 0"),
+    "home-owner-nobody": bad(container("home_owner = 4294967295"), "container.home_owner", "expected int <= 4294967294"),
+    "home-read-only-text": bad(container('home_read_only = "yes"'), "container.home_read_only", "expected bool, got string"),
+    # expectations
+    "expect-empty": bad(TOP + "[expect]\n", "expect", "expected a table of length >= 1"),
+    "expect-int": bad(instead('"ready"', "0"), "expect.slot", "expected string | list, got int"),
+    "expect-empty-list": bad(instead('"ready"', "[]"), "expect.slot", "expected a list of length >= 1"),
+    "expect-list-of-int": bad(instead('"ready"', '["ready", 1]'), "expect.slot.1", "expected string, got int"),
+    "unknown-verdict": bad(instead('"ready"', '"redy"'), "expect.slot", "unknown verdict 'redy'", VERDICTS),
+    "unknown-verdict-in-list": bad(instead('"ready"', '["ready", "fine"]'), "expect.slot", "unknown verdict 'fine'", VERDICTS),
+    "verdict-in-capitals": bad(instead('"ready"', '"Ready"'), "expect.slot", "unknown verdict 'Ready'", VERDICTS),
+    "verdict-is-a-code": bad(instead('"ready"', '"0"'), "expect.slot", "unknown verdict '0'", VERDICTS),
+    "verdict-twice": bad(instead('"ready"', '["ready", "ready"]'), "expect.slot", "a verdict stands there twice"),
+    "unknown-contract": bad(
+        instead("slot =", "slots ="),
+        "expect.slots",
+        "no contract 'slots'; known: cli-status, preflight, slot, slot-strict;",
+        "--contract FILE",
+    ),
+    "unknown-agent": bad(instead('"claude"', '"gemini"'), "agent", "unknown agent 'gemini'; allowed under 'slot': claude, codex"),
+    "agent-not-of-contract": bad(
+        instead('"claude"', '"codex"').replace("slot =", "preflight ="),
+        "agent",
+        "unknown agent 'codex'; allowed under 'preflight': claude",
+    ),
+    # environment
+    "env-no-name": bad(GOOD + '[env.set]\n"A B" = ""\n', "env", "'A B' is no name of a variable"),
+    "env-empty-name": bad(GOOD + '[env.set]\n"" = ""\n', "env", "'' is no name of a variable"),
+    "env-name-with-line-break": bad(GOOD + '[env.set]\n"A\\n" = ""\n', "env", "is no name of a variable"),
+    "env-name-with-digit": bad(GOOD + '[env]\nunset = ["1A"]\n', "env", "'1A' is no name of a variable"),
+    "env-set-and-unset": bad(GOOD + '[env]\nunset = ["A"]\nset = { A = "" }\n', "env", "'A' is both set and unset"),
+    "env-nul": bad(GOOD + '[env.set]\nA = "\\u0000"\n', "env.set.A", "a NUL cannot be handed to a program"),
+    "env-nul-byte": bad(GOOD + '[env.set]\nA = "{byte:00}"\n', "env.set.A", "unknown placeholder {byte:00}"),
+    "env-unknown-placeholder": bad(GOOD + '[env.set]\nA = "{cwd}"\n', "env.set.A", "unknown placeholder {cwd}; known: {now}"),
+    # layers
+    "unknown-layer": bad(
+        GOOD + '[home]\ninclude = ["claude-base"]\n',
+        "home.include",
+        "no layer 'claude-base'; known: claude-baseline, claude-credentials, codex-auth",
+    ),
+    "layer-outside": bad(
+        GOOD + '[home]\ninclude = ["../layers/codex-auth"]\n', "home.include", "no layer '../layers/codex-auth'"
+    ),
+    "layer-with-a-long-name": bad(GOOD + f'[home]\ninclude = ["{"x" * 300}"]\n', "home.include", "no layer 'xxx"),
+    # paths
+    "path-up": at("../x", '""', LEAVES),
+    "path-up-later": at("a/../../x", '""', LEAVES),
+    "path-up-and-back": at("a/../b", '""', LEAVES),
+    "path-up-at-the-end": at("a/..", '{ type = "directory" }', LEAVES),
+    "path-just-up": at("..", '{ type = "directory" }', LEAVES),
+    "path-absolute": at("/etc/passwd", '""', LEAVES),
+    "path-two-slashes": at("//etc/passwd", '""', LEAVES),
+    "path-dots-as-bytes": at("{byte:2e}{byte:2e}/x", '""', "unknown placeholder {byte:2e}"),
+    "path-slash-as-byte": at("..{byte:2f}x", '""', "unknown placeholder {byte:2f}"),
+    "path-nul-as-byte": at("x{byte:00}", '""', "unknown placeholder {byte:00}"),
+    "path-of-home": at("{home}/x", '""', "only {byte:..} and {n} may stand in a path"),
+    "path-of-secret": at("{secret:x}", '""', "only {byte:..} and {n} may stand in a path"),
+    "path-of-time": at("{now:s}", '""', "only {byte:..} and {n} may stand in a path"),
+    "path-of-null": at("{null}", '""', "only {byte:..} and {n} may stand in a path"),
+    "path-empty": at("", '""', "is no plain path"),
+    "path-dot": at(".", '{ type = "directory" }', "is no plain path"),
+    "path-dot-inside": at("a/./b", '""', "is no plain path"),
+    "path-empty-part": at("a//b", '""', "is no plain path"),
+    "path-slash-at-the-end": at("a/", '{ type = "directory" }', "is no plain path"),
+    "path-unknown-placeholder": at("{user}", '""', "unknown placeholder {user}"),
+    "path-below-file": bad(entry('a = ""\n"a/b" = ""'), "home.files.a/b", "lies below 'a', which is no directory"),
+    "path-far-below-fifo": bad(entry('"a/b/c" = ""\na = { type = "fifo" }'), "home.files.a/b/c", "lies below 'a'"),
+    "path-below-link": bad(entry('a = { symlink = "b" }\n"a/c" = ""'), "home.files.a/c", "lies below 'a'"),
+    "path-below-file-of-layer": bad(
+        GOOD + '[home]\ninclude = ["claude-baseline"]\n[home.files]\n".claude/CLAUDE.md/x" = ""\n',
+        "home.files..claude/CLAUDE.md/x",
+        "lies below '.claude/CLAUDE.md', which is no directory",
+    ),
+    # links
+    "link-up": at("a", '{ symlink = "../x" }', LEAVES),
+    "link-just-up": at("a", '{ symlink = ".." }', LEAVES),
+    "link-further-up-than-deep": at("a/b", '{ symlink = "../../x" }', LEAVES),
+    "link-to-parent-of-home": at("a/b", '{ symlink = "../.." }', LEAVES),
+    "link-absolute": at("a", '{ symlink = "/etc/passwd" }', LEAVES),
+    "link-to-root": at("a", '{ symlink = "/" }', LEAVES),
+    "link-two-slashes": at("a", '{ symlink = "//etc/passwd" }', LEAVES),
+    "link-to-real-homes": at("a", '{ symlink = "/home/someone/.ssh" }', LEAVES),
+    "link-to-home-directory": at("a", '{ symlink = "/home" }', LEAVES),
+    "link-out-and-in-by-name": at("a/b", '{ symlink = "../../home/x" }', LEAVES),
+    "link-out-and-in-by-placeholder": at("a", '{ symlink = "../{home}/x" }', LEAVES),
+    "link-home-in-the-middle": at("a", '{ symlink = "x{home}" }', LEAVES),
+    "link-beside-home": at("a", '{ symlink = "{home}2/x" }', LEAVES),
+    "link-up-from-home": at("a/b", '{ symlink = "{home}/../x" }', LEAVES),
+    "link-down-and-up": at("a", '{ symlink = "b/../../x" }', LEAVES),
+    "link-up-from-another-link": at("a", '{ symlink = "b/.." }', LEAVES),
+    "link-down-and-up-in-home": at("a", '{ symlink = "{home}/b/../c" }', LEAVES),
+    "link-up-with-dots-between": at("a/b", '{ symlink = ".././../x" }', LEAVES),
+    "link-dots-as-bytes": at("a", '{ symlink = "{byte:2e}{byte:2e}/x" }', "unknown placeholder {byte:2e}"),
+    "link-slash-as-byte": at("a", '{ symlink = "{byte:2f}etc" }', "unknown placeholder {byte:2f}"),
+    "link-nul": at("a", '{ symlink = "x\\u0000" }', LEAVES),
+    "link-empty": at("a", '{ symlink = "" }', "a.symlink: expected string of length >= 1"),
+    "link-unknown-placeholder": at("a", '{ symlink = "{tmp}/x" }', "unknown placeholder {tmp}"),
+    # entries
+    "entry-empty": at("a", "{}", "has no content; give one of text, json, patch, hex, base64, runs, symlink, type, size"),
+    "entry-only-mode": at("a", '{ mode = "0600" }', "has no content"),
+    "entry-two-contents": at("a", '{ text = "", json = 1 }', "text and json exclude each other; keep one"),
+    "entry-three-contents": at("a", '{ hex = "", type = "fifo", symlink = "x" }', "hex and symlink and type exclude each other"),
+    "type-file": at("a", '{ type = "file" }', "a.type: unknown value 'file'; allowed: directory, fifo, socket"),
+    "size-of-directory": at("a", '{ type = "directory", size = 1 }', "size: only a file has one"),
+    "size-of-link": at("a", '{ symlink = "b", size = 1 }', "size: only a file has one"),
+    "size-unit": at("a", '{ size = "1 MB" }', "size: write bytes, or a text such as '20 MiB'; at most 1 GiB"),
+    "size-foreign-digits": at("a", '{ size = "٣" }', "size: write bytes"),
+    "mode-of-link": at(
+        "a", '{ symlink = "b", mode = "0777" }', "mode: write an octal text such as '0600', and none for a symlink"
+    ),
+    "mode-words": at("a", '{ text = "", mode = "rw-------" }', "mode: write an octal text"),
+    "mode-line-break": at("a", '{ text = "", mode = "0600\\n" }', "mode: write an octal text"),
+    "mtime-absolute": at("a", '{ text = "", mtime = "2026-01-01" }', "mtime: write a relative time such as {now-30d}"),
+    "mtime-blank": at("a", '{ text = "", mtime = "{now- 1d}" }', "mtime: write a relative time such as {now-30d}"),
+    "mtime-quote": at("a", """{ text = "", mtime = '{now-1d"}' }""", "mtime: write a relative time such as {now-30d}"),
+    "mtime-without-sign": at("a", '{ text = "", mtime = "{now1d}" }', "mtime: write a relative time such as {now-30d}"),
+    "mtime-seconds": at("a", '{ text = "", mtime = "{now-30d:s}" }', "mtime: write a relative time such as {now-30d}"),
+    "count-without-n": at("a", '{ text = "", count = 2 }', "is repeated, so its path needs {n}"),
+    "hex-odd": at("a", '{ hex = "abc" }', "hex: "),
+    "hex-letters": at("a", '{ hex = "zz" }', "hex: "),
+    "base64-padding": at("a", '{ base64 = "abc" }', "base64: incorrect padding"),
+    "base64-letters": at("a", '{ base64 = "****" }', "base64: "),
+    "base64-not-ascii": at("a", '{ base64 = "é" }', "base64: "),
+    "runs-of-three": at("a", '{ runs = [["x", 1, 2]] }', "a.runs.0: expected a list of length 2, got 3"),
+    "runs-of-text": at("a", '{ runs = ["xy"] }', "a.runs.0: expected a list, got string"),
+    "runs-turned-round": at("a", '{ runs = [["x", 1], [1, "x"]] }', "a.runs.1.0: expected string, got int"),
+    "runs-unknown-placeholder": at("a", '{ runs = [["{x}", 1]] }', "unknown placeholder {x}"),
+    "text-unknown-placeholder": at(
+        "a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "other text in braces is written as hex"
+    ),
+    "text-now-without-unit": at("a", '"{now+8}"', "unknown placeholder {now+8}"),
+    "json-unknown-placeholder": at("a", '{ json = { a = [{ b = "{x}" }] } }', "unknown placeholder {x}"),
+    "json-date": at("a", "{ json = 2026-01-01 }", "json: JSON has no dates; write a relative time such as {now+8h:rfc3339}"),
+    "json-time-inside": at("a", "{ json = { b = [12:00:00] } }", "json: JSON has no dates"),
+    "json-not-a-number": at("a", "{ json = nan }", "json: JSON has no infinite numbers and no NaN; write the file as text"),
+    "json-infinite": at("a", "{ json = [-inf] }", "json: JSON has no infinite numbers"),
+    "json-thousands-of-levels": at(
+        "a", f"{{ json = {{ {'.'.join('b' * 3_000)} = 1 }} }}", "json: is nested deeper than 100 levels; write the file with runs"
+    ),
+}
+
+#: Whether a control is right can only be judged once all files can be read.
+BAD_CONTROL = {
+    "unknown": bad(instead("baseline-only", "no-such-thing"), "control", "no scenario 'claude/no-such-thing'"),
+    "misspelt": bad(instead("baseline-only", "baseline-onyl"), "control", "did you mean claude/baseline-only"),
+    "same-verdict": bad(
+        instead("baseline-only", "credentials-file"),
+        "control",
+        "'claude/credentials-file' does not call for another exit code; name the nearest scenario that does",
+    ),
+    "itself": bad(instead("claude/baseline-only", "bad-control/itself"), "control", "does not call for another exit code"),
+    "of-another-contract": bad(
+        instead('"claude/baseline-only"', '{ slot = "claude/baseline-only", preflight = "claude/no-dot-claude" }'),
+        "control.preflight",
+        "it expects nothing under 'preflight'",
+    ),
+    "of-no-contract": bad(
+        instead('"claude/baseline-only"', '{ slots = "claude/baseline-only" }'),
+        "control.slots",
+        "it expects nothing under 'slots'",
+    ),
+    "empty-table": bad(instead('"claude/baseline-only"', "{}"), "control", "no control under 'slot'; name one for each contract"),
+    "only-for-one": bad(
+        instead('"claude/baseline-only"', '{ slot = "claude/baseline-only" }') + 'preflight = "ready"\n',
+        "control",
+        "no control under 'preflight'; name one for each contract",
+    ),
+    "shares-the-code": bad(
+        TOP.replace("baseline-only", "no-dot-claude") + '[expect]\npreflight = "creds-invalid"\n',
+        "control",
+        "'claude/no-dot-claude' does not call for another exit code",
+    ),
+    "left-open-overlaps": bad(
+        instead('"ready"', '["ready", "creds-missing"]'), "control", "'claude/baseline-only' does not call for another exit code"
+    ),
+    "not-part-of-it": bad(
+        instead("claude/baseline-only", "preflight/override-missing"), "control", "does not call for another exit code"
+    ),
+}
+ALL = {**BAD, **{f"control-{name}": case for name, case in BAD_CONTROL.items()}}
+
+
+def write(directory: Path, cases: dict[str, Bad], below: str = "bad") -> dict[str, Path]:
+    """Write a file for each of *cases* into a new directory below *directory*; return them by name."""
+    place = directory / below
+    place.mkdir()
+    files = {name: place / f"{name}.toml" for name in sorted(cases, key="{}.toml".format)}
+    for name, file in files.items():
+        content = cases[name].content
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return files
+
+
+def check_line(line: str, file: Path, case: Bad) -> None:
+    start = f"{file}: {case.key}" if case.key else f"{file}: is"
+    assert line.startswith(start)
+    assert [word for word in case.words if word not in line] == []
+    assert line.isprintable()
+
+
+def load_lines(*directories: Path) -> list[str]:
+    with pytest.raises(ManyErrors) as caught:
+        catalog.load(directories)
+    assert caught.value.exit_status == 2
+    return caught.value.lines()
+
+
+def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return suite(cwd, *map(str, arguments))
+
+
+def tree(*tops: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Return everything below *tops*: mode, time of last change and content."""
+    found = {}
+    for path in (path for top in tops for path in (top, *top.rglob("*"))):
+        status = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+        found[str(path)] = (status.st_mode, status.st_mtime_ns, content)
+    return found
+
+
+def test_there_are_at_least_forty_bad_files() -> None:
+    assert len(ALL) >= 40
+
+
+def test_the_file_all_bad_ones_start_from_is_good(tmp_path: Path) -> None:
+    write(tmp_path, {"good": bad(GOOD, "")})
+    assert catalog.load([tmp_path]).get("bad/good").expect == {"slot": ("ready",)}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_bad_file_is_one_line(name: str, tmp_path: Path) -> None:
+    """The line names the file and the key, and says what is allowed."""
+    case = ALL[name]
+    below, stem = ("bad-control", name.removeprefix("control-")) if case in BAD_CONTROL.values() else ("bad", name)
+    file = write(tmp_path, {stem: case}, below)[stem]
+    [line] = load_lines(tmp_path)
+    check_line(line, file, case)
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("run",), ("run", "-n", "2"), ("show", "x"), ("repro", "x", "--probe", "true")])
+@pytest.mark.parametrize(("below", "cases"), [("bad", BAD), ("bad-control", BAD_CONTROL)], ids=["files", "controls"])
+def test_the_command_line_says_one_line_for_each_bad_file(
+    arguments: tuple[str, ...], below: str, cases: dict[str, Bad], tmp_path: Path, own_cache: Path
+) -> None:
+    """All bad files at once: exit status 2, a line for each on standard error, and nothing is written anywhere."""
+    files = write(tmp_path, cases, below)
+    cwd = tmp_path / "cwd"
+    cwd.mkdir()
+    before = tree(tmp_path, own_cache)
+    done = command(*arguments, "--scenarios", tmp_path, cwd=cwd)
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = [line.removeprefix("probe-conformance: ") for line in done.stderr.splitlines()]
+    assert len(lines) == len(files)
+    for (name, file), line in zip(files.items(), lines, strict=True):
+        check_line(line, file, cases[name])
+    assert tree(tmp_path, own_cache) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unknown-key",
+        "path-up",
+        "link-up",
+        "no-control",
+        "unknown-verdict",
+        "summary-int",
+        "not-toml",
+        "not-utf8",
+        "ten-megabytes",
+    ],
+)
+@pytest.mark.parametrize("how", ["list", "run", "file"])
+def test_each_kind_of_bad_file_ends_a_command_with_status_2(name: str, how: str, tmp_path: Path, own_cache: Path) -> None:
+    """Found below a directory, or named as a file: one line, and nothing is written."""
+    file = write(tmp_path, {name: BAD[name]})[name]
+    arguments: list[str | Path] = ["run", file] if how == "file" else [how, "--scenarios", tmp_path]
+    before = tree(tmp_path, own_cache)
+    done = command(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    check_line(line.removeprefix("probe-conformance: "), file, BAD[name])
+    assert tree(tmp_path, own_cache) == before
+
+
+def test_two_ids_alike_end_a_command_with_status_2(tmp_path: Path, own_cache: Path) -> None:
+    for name, text in (("one", GOOD), ("two", GOOD + "# another case\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "case.toml").write_text(text)
+    before = tree(tmp_path, own_cache)
+    done = command("run", "--scenarios", tmp_path / "one", "--scenarios", tmp_path / "two", cwd=tmp_path)
+    expected = f"{tmp_path}/two/case.toml: its id 'case' is taken by {tmp_path}/one/case.toml; ids are unique; rename one"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"probe-conformance: {expected}\n")
+    assert tree(tmp_path, own_cache) == before
+
+
+def test_one_bad_file_does_not_hide_another(tmp_path: Path) -> None:
+    files = write(tmp_path, {"a": BAD["unknown-key"], "b": bad(GOOD, ""), "c": BAD["path-up"]})
+    lines = load_lines(tmp_path)
+    assert [line.split(": ")[0] for line in lines] == [str(files["a"]), str(files["c"])]
+
+
+def test_a_control_that_cannot_be_read_is_not_a_second_mistake(tmp_path: Path) -> None:
+    files = write(tmp_path, {"a": bad(instead("claude/baseline-only", "bad/b"), ""), "b": BAD["unknown-key"]})
+    [line] = load_lines(tmp_path)
+    assert line.startswith(f"{files['b']}: colour: unknown key")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Upper", "under_score", "two words", "-dash", ".hidden", "café", "a[1]", "a*", "a?", "a\nb", "\udcff", "x.toml", ""],
+)
+def test_a_file_name_that_makes_no_id_is_refused(name: str, tmp_path: Path) -> None:
+    """Also one that ends in .toml twice: on the command line its id would be taken for a file."""
+    (tmp_path / f"{name}.toml").write_text(GOOD)
+    [line] = load_lines(tmp_path)
+    assert "is no id; use lower-case letters, digits, '-' and '.' in file and directory names" in line
+    assert line.isprintable()
+
+
+def test_a_directory_name_that_makes_no_id_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"good": bad(GOOD, "")}, "My Cases")
+    [line] = load_lines(tmp_path)
+    assert "'My Cases/good' is no id" in line
+
+
+def test_a_file_that_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.toml")
+    (tmp_path / "directory.toml").mkdir()
+    (tmp_path / "dangling.toml").symlink_to("nothing")
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    assert load_lines(tmp_path) == [
+        f"{tmp_path}/dangling.toml: cannot be read: No such file or directory",
+        f"{tmp_path}/directory.toml: is no regular file",
+        f"{tmp_path}/fifo.toml: is no regular file",
+        f"{tmp_path}/loop.toml: cannot be read: Too many levels of symbolic links",
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads what it likes")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shut.toml").write_text(GOOD)
+    (tmp_path / "shut.toml").chmod(0)
+    assert load_lines(tmp_path) == [f"{tmp_path}/shut.toml: cannot be read: Permission denied"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "loop", "x" * 300, "a-file"])
+def test_a_scenario_directory_that_is_none_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "a-file").write_text("")
+    hint = "--scenarios takes a directory of scenario files"
+    assert load_lines(tmp_path / name) == [f"{tmp_path / name}: no such directory; {hint}"]
+
+
+def test_a_mistake_in_a_layer_is_one_line_however_many_scenarios_include_it(tmp_path: Path) -> None:
+    uses = bad(GOOD + '[home]\ninclude = ["own"]\n', "")
+    write(tmp_path, {"a": uses, "b": uses})
+    (tmp_path / "layers").mkdir()
+    file = tmp_path / "layers" / "own.toml"
+    file.write_text('summary = "x"\n[files]\n"../x" = ""\n')
+    assert load_lines(tmp_path) == [f"{file}: home.files.../x: leaves the home: write a path below it"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "summary: missing"),
+        ('summary = "x"\n', "files: missing"),
+        ('summary = "x"\norigin = "x"\n[files]\n', "origin: unknown key; allowed here: summary, files"),
+        ('summary = "x"\n[files]\na = { text = "", mode = "9" }\n', "home.files.a: mode: write an octal text"),
+        ("x", "is not TOML"),
+    ],
+)
+def test_a_bad_layer_is_named(text: str, words: str, tmp_path: Path) -> None:
+    write(tmp_path, {"a": bad(GOOD + '[home]\ninclude = ["own"]\n', "")})
+    (tmp_path / "layers").mkdir()
+    (tmp_path / "layers" / "own.toml").write_text(text)
+    [line] = load_lines(tmp_path)
+    assert line.startswith(f"{tmp_path}/layers/own.toml: {words}")
+
+
+# What does not leave the home, and other things that only look wrong.
+
+GOOD_LINKS = {
+    "kubernetes": ('"..data"', "..2026_01_01_00_00_00.1234567890"),
+    "through-kubernetes": ('"auth.json"', "..data/auth.json"),
+    "dots": ('"a"', "..."),
+    "itself": ('"a"', "a"),
+    "here": ('"a"', "."),
+    "dangling": ('"a"', "nothing/at/all"),
+    "home": ('"a"', "{home}"),
+    "home-slash": ('"a"', "{home}/"),
+    "in-home": ('"a/b/c"', "{home}/x/y"),
+    "up-to-home": ('"a/b/c"', "../.."),
+    "up-and-down": ('"a/b/c"', "../../x/y"),
+    "up-with-dots": ('"a/b/c"', "./.././..//x"),
+    "not-utf8": ('"a"', "{byte:ff}{byte:2e}".replace("{byte:2e}", ".x")),
+    "time": ('"a"', "..{now:s}"),
+    "number": ('"a{n}"', "{n}"),
+    "looks-like-up": ('"a"', "..data/..more"),
+    "braces": ('"a"', "{}/{X}"),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_LINKS)
+def test_a_link_that_stays_in_the_home_is_accepted(name: str, tmp_path: Path) -> None:
+    path, target = GOOD_LINKS[name]
+    [made] = load_entries(tmp_path, f"{path} = {{ symlink = {json.dumps(target)} }}")
+    assert (made.kind, made.target) == ("symlink", target)
+
+
+def test_a_link_may_go_up_as_many_directories_as_depth_puts_above_it(tmp_path: Path) -> None:
+    [made] = load_entries(tmp_path, 'a = { symlink = "../../x", depth = 2 }')
+    assert (made.target, made.depth) == ("../../x", 2)
+    assert refusal(tmp_path, 'a = { symlink = "../../x", depth = 1 }').startswith("home.files.a: symlink: the target leaves")
+
+
+def test_a_loop_of_links_is_accepted(tmp_path: Path) -> None:
+    made = load_entries(tmp_path, 'a = { symlink = "b" }\nb = { symlink = "c/a" }\nc = { symlink = "." }')
+    assert [link.target for link in made] == ["b", "c/a", "."]
+
+
+@pytest.mark.parametrize(
+    "path", ["..data/x", "..2026_01_01/x", "...", "a/...", "a..b", " ", "-x", "\n", "a\\b", "{byte:ff}", "{X}", "~"]
+)
+def test_a_path_that_stays_in_the_home_is_accepted(path: str, tmp_path: Path) -> None:
+    assert [made.path for made in load_entries(tmp_path, f'{json.dumps(path)} = ""')] == [path]
+
+
+# Limits, from both sides.
+
+
+def load_scenario(directory: Path, text: str | bytes) -> Scenario:
+    """Return the scenario in a file with this text."""
+    directory = directory / f"limits-{len(os.listdir(directory))}"
+    write_to = {"case": bad(text, "")}
+    directory.mkdir()
+    write(directory, write_to)
+    return catalog.load([directory]).get("bad/case")
+
+
+def load_entries(directory: Path, lines: str) -> tuple[Entry, ...]:
+    """Return the entries of a home whose table of files has these lines."""
+    return load_scenario(directory, entry(lines)).entries
+
+
+def refusal(directory: Path, lines: str) -> str:
+    """Return what is wrong with a table of files with these lines, without the name of the file."""
+    with pytest.raises(ManyErrors) as caught:
+        load_entries(directory, lines)
+    [line] = caught.value.lines()
+    return line.partition("/bad/case.toml: ")[2]
+
+
+def test_a_file_of_one_mebibyte_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
+    exact = GOOD.encode().ljust(1024**2, b"#")
+    assert load_scenario(tmp_path, exact).expect == {"slot": ("ready",)}
+    with pytest.raises(ManyErrors, match="is larger than 1048576 bytes"):
+        load_scenario(tmp_path, exact + b"#")
+
+
+LONG = "/".join(["x" * 99] * 30)  # 2,999 bytes
+
+LIMITS = {
+    "count": (
+        '"a{n}" = { text = "", count = 100000 }',
+        '"a{n}" = { text = "", count = 100001 }',
+        "count: expected int <= 100000",
+    ),
+    "count-low": ('"a{n}" = { text = "", count = 1 }', '"a{n}" = { text = "", count = 0 }', "count: expected int >= 1"),
+    "depth": ('a = { text = "", depth = 1000 }', 'a = { text = "", depth = 1001 }', "depth: expected int <= 1000"),
+    "depth-low": ('a = { text = "", depth = 0 }', 'a = { text = "", depth = -1 }', "depth: expected int >= 0"),
+    "size": ("a = { size = 1073741824 }", "a = { size = 1073741825 }", "size: write bytes"),
+    "size-low": ("a = { size = 0 }", "a = { size = -1 }", "size: write bytes"),
+    "size-gib": ('a = { size = "1 GiB" }', 'a = { size = "2 GiB" }', "size: write bytes"),
+    "size-mib": ('a = { size = "1024MiB" }', 'a = { size = "1025MiB" }', "size: write bytes"),
+    "size-kib": ('a = { size = "1048576 KiB" }', 'a = { size = "1048577 KiB" }', "size: write bytes"),
+    "size-times-count": (
+        '"a{n}" = { size = "1 MiB", count = 1024 }',
+        '"a{n}" = { size = "1 MiB", count = 1025 }',
+        "holds over 1073741824 bytes",
+    ),
+    "text-times-count": (
+        f'"a{{n}}" = {{ text = "{"x" * 16_384}", count = 65536 }}',
+        f'"a{{n}}" = {{ text = "{"x" * 16_385}", count = 65536 }}',
+        "holds over 1073741824 bytes",
+    ),
+    "hex-times-count": (
+        f'"a{{n}}" = {{ hex = "{"00" * 16_384}", count = 65536 }}',
+        f'"a{{n}}" = {{ hex = "{"00" * 16_385}", count = 65536 }}',
+        "holds over 1073741824 bytes",
+    ),
+    "json-times-count": (
+        f'"a{{n}}" = {{ json = "{"x" * 16_000}", count = 65536 }}',
+        f'"a{{n}}" = {{ json = "{"x" * 17_000}", count = 65536 }}',
+        "holds over 1073741824 bytes",
+    ),
+    "runs": ('a = { runs = [["xy", 536870912]] }', 'a = { runs = [["xy", 536870912], ["x", 1]] }', "holds over 1073741824 bytes"),
+    "runs-bytes": ('a = { runs = [["é", 536870912]] }', 'a = { runs = [["é", 536870913]] }', "holds over 1073741824 bytes"),
+    "runs-of-placeholders": (
+        'a = { runs = [["{secret}", 27531841]] }',
+        'a = { runs = [["{secret}", 27531842]] }',
+        "holds over 1073741824 bytes",
+    ),
+    "runs-of-nothing": ('a = { runs = [["", 1073741824]] }', 'a = { runs = [["", 1073741825]] }', "holds over 1073741824 bytes"),
+    "runs-low": ('a = { runs = [["x", 0]] }', 'a = { runs = [["x", -1]] }', "runs.0.1: expected int >= 0"),
+    "levels": (f"a.json{'.b' * 100} = 1", f"a.json{'.b' * 101} = 1", "json: is nested deeper than 100 levels"),
+    "levels-of-lists": (
+        f"a = {{ json = {'[' * 100}{']' * 100} }}",
+        f"a = {{ json = {'[' * 101}{']' * 101} }}",
+        "json: is nested deeper than 100 levels",
+    ),
+    "part": (f'"a/{"x" * 255}/b" = ""', f'"a/{"x" * 256}/b" = ""', "has a part that no file system takes"),
+    "part-bytes": (f'"{"é" * 127}x" = ""', f'"{"é" * 128}" = ""', "has a part that no file system takes"),
+    "part-one-byte": (f'"{"x" * 254}{{byte:ff}}" = ""', f'"{"x" * 255}{{byte:ff}}" = ""', "has a part that no file system takes"),
+    "part-number": (
+        f'"{"x" * 253}{{n}}" = {{ text = "", count = 99 }}',
+        f'"{"x" * 253}{{n}}" = {{ text = "", count = 100 }}',
+        "has a part that no file system takes",
+    ),
+    "path": (f'"x{LONG}" = ""', f'"xx{LONG}" = ""', "is longer than 3000 bytes"),
+    "path-bytes": (f'"{LONG[:-1]}é" = ""', f'"{LONG}é" = ""', "is longer than 3000 bytes"),
+    "path-number": (
+        f'"{LONG[:-1]}{{n}}" = {{ text = "", count = 99 }}',
+        f'"{LONG[:-1]}{{n}}" = {{ text = "", count = 100 }}',
+        "is longer than 3000 bytes",
+    ),
+    "path-depth": (
+        f'"x{LONG[:-200]}" = {{ text = "", depth = 100 }}',
+        f'"x{LONG[:-200]}" = {{ text = "", depth = 101 }}',
+        "is longer than 3000 bytes",
+    ),
+    "target": (f'a = {{ symlink = "x{LONG}" }}', f'a = {{ symlink = "xx{LONG}" }}', "the target is longer than 3000 bytes"),
+    "target-in-home": (
+        f'a = {{ symlink = "{{home}}{LONG.replace("x", "/", 1)}/" }}',
+        f'a = {{ symlink = "{{home}}/{LONG}/" }}',
+        "the target is longer than 3000 bytes",
+    ),
+    "mode": ('a = { text = "", mode = "7777" }', 'a = { text = "", mode = "7778" }', "mode: write an octal text"),
+    "mode-digits": ('a = { text = "", mode = "07777" }', 'a = { text = "", mode = "17777" }', "mode: write an octal text"),
+    "mode-low": ('a = { text = "", mode = "000" }', 'a = { text = "", mode = "00" }', "mode: write an octal text"),
+    "owner": (
+        "a = { size = 1, owner = 4294967294 }",
+        "a = { size = 1, owner = 4294967295 }",
+        "owner: expected int <= 4294967294",
+    ),
+    "owner-low": ("a = { size = 1, owner = 0 }", "a = { size = 1, owner = -1 }", "owner: expected int >= 0"),
+    "time": ('a = "{now+365000d:rfc3339}"', 'a = "{now+365001d:rfc3339}"', "unknown placeholder {now+365001d:rfc3339}"),
+    "time-back": ('a = "{now-8760000h:rfc3339}"', 'a = "{now-8760001h:rfc3339}"', "unknown placeholder {now-8760001h:rfc3339}"),
+    "time-digits": ('a = "{now+999999999s}"', 'a = "{now+1000000000s}"', "unknown placeholder {now+1000000000s}"),
+    "byte": ('a = "{byte:80}"', 'a = "{byte:7f}"', "unknown placeholder {byte:7f}"),
+    "byte-high": ('a = "{byte:ff}"', 'a = "{byte:100}"', "unknown placeholder {byte:100}"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_holds_from_both_sides(name: str, tmp_path: Path) -> None:
+    inside, outside, words = LIMITS[name]
+    assert len(load_entries(tmp_path, inside)) == 1
+    assert words in refusal(tmp_path, outside)
+
+
+HERE = Context(now=1_700_000_000, seed="seed", scenario="x", home="/nowhere/home")
+
+
+def test_the_planned_path_has_a_limit_from_both_sides() -> None:
+    path = "x" + LONG
+    assert [node.path for node in plan([Entry(path=path, kind="file")], HERE)][-1] == path.encode()
+    with pytest.raises(CannotJudge, match="mend the scenario"):
+        plan([Entry(path=path + "x", kind="file")], HERE)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('"a{n}" = { text = "", count = 2 }\na2 = ""', "two entries make"),
+        ('"é" = ""\n"{byte:c3}{byte:a9}" = ""', "two entries make"),
+        ('a = { text = "", depth = 1 }\n"d/a" = ""', "two entries make"),
+        ('"a{n}" = { symlink = "b", count = 2 }\n"a1/x" = ""', "lies below b'a1', which is no directory"),
+        ('"a{n}/b/c" = { text = "", count = 2 }\na2 = { symlink = "x" }', "lies below b'a2', which is no directory"),
+        ('d = { symlink = "x" }\na = { text = "", depth = 2 }', "lies below b'd', which is no directory"),
+    ],
+)
+def test_entries_that_only_meet_when_written_out_are_refused_before_anything_is_built(
+    lines: str, words: str, tmp_path: Path
+) -> None:
+    """A file below a link would be written to wherever the link leads."""
+    entries = load_entries(tmp_path, lines)
+    with pytest.raises(CannotJudge, match=words):
+        plan(entries, HERE)
+
+
+# Files nobody thought of.
+
+ATTEMPTS = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=150,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+DOCUMENT: dict[str, Any] = {
+    "summary": "x",
+    "origin": "y",
+    "agent": "claude",
+    "control": {"slot": "control", "preflight": "control"},
+    "expect": {"slot": "ready", "preflight": ["ready"]},
+    "home": {
+        "include": ["claude-baseline"],
+        "files": {
+            "text": "{secret}",
+            "a/text": {"text": "{now+1h}", "mode": "0600", "owner": 0, "mtime": "{now-1d}", "size": "1 KiB", "depth": 2},
+            "a/json": {"json": {"a": [1, {"b": "{null}"}], "c": 1.5, "d": True}},
+            "a/hex": {"hex": "00ff"},
+            "a/base64": {"base64": "AAAA"},
+            "a/runs{n}": {"runs": [["[", 10], ["]", 10]], "count": 3},
+            "a/link": {"symlink": "../text"},
+            "b": {"type": "directory"},
+        },
+    },
+    "cli": {"state": "hangs"},
+    "env": {"set": {"A": "{home}/x"}, "unset": ["B"]},
+}
+CONTROL = TOP.replace("claude/baseline-only", "bad/case") + '[expect]\nslot = "cli-broken"\npreflight = "cli-broken"\n'
+
+
+def toml(value: Any) -> str:
+    """Return *value* as TOML writes it inside a line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(str(key))} = {toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return repr(value)
+
+
+def document_text(document: dict[str, Any]) -> str:
+    return "".join(f"{toml(key)} = {toml(value)}\n" for key, value in document.items())
+
+
+def places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the way to every value inside *value*."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield (*above, key)
+            yield from places(inner, (*above, key))
+
+
+def mutated(value: Any, way: tuple[str | int, ...], change: str, new: Any) -> Any:
+    """Return a copy of *value* in which the value at *way* is replaced or removed, or its key renamed."""
+    if isinstance(value, list):
+        return [
+            mutated(inner, way[1:], change, new) if n == way[0] and way[1:] else new if n == way[0] else inner
+            for n, inner in enumerate(value)
+        ]
+    copy = {}
+    for key, inner in value.items():
+        if key != way[0]:
+            copy[key] = inner
+        elif way[1:]:
+            copy[key] = mutated(inner, way[1:], change, new)
+        elif change == "replace":
+            copy[key] = new
+        elif change == "rename":
+            copy[new if isinstance(new, str) else "renamed"] = inner
+    return copy
+
+
+#: Text that is likely to mean something here, and any other.
+WORDS = st.sampled_from(
+    [
+        "",
+        "..",
+        "../x",
+        "/",
+        "{home}",
+        "{home}/../x",
+        "{n}",
+        "{now}",
+        "{now+1h:jwt}",
+        "{byte:ff}",
+        "{nope}",
+        "{",
+        "\0",
+        "\x1b[2J",
+        "a\nb",
+        "control",
+    ]
+)
+TEXTS = WORDS | st.text(max_size=20)
+LEAVES_OF_TOML = (
+    st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | TEXTS
+    | st.dates()
+    | st.datetimes(min_value=datetime(1000, 1, 1))
+    | st.times()
+)
+VALUES = st.recursive(
+    LEAVES_OF_TOML, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
+)
+WAYS = list(places(DOCUMENT))
+
+
+@pytest.fixture(scope="module")
+def little(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory for one file at a time, with a catalogue so small that reading it costs nothing."""
+    bundled = tmp_path_factory.mktemp("bundled")
+    (bundled / "control.toml").write_text(CONTROL)
+    directory = tmp_path_factory.mktemp("generated")
+    (directory / "bad").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "scenarios_dir", lambda: bundled)
+        yield directory
+
+
+def check_any(directory: Path, content: bytes) -> bool:
+    """Return whether *content* is a scenario file; if it is none, every line about it must be in order."""
+    file = directory / "bad" / "case.toml"
+    file.write_bytes(content)
+    try:
+        scenario = catalog.load([directory]).get("bad/case")
+    except ConformanceError as e:
+        error = e
+    else:
+        with suppress(CannotJudge):  # entries that meet; anything else would be a crash in the middle of a run
+            plan(scenario.entries, HERE)
+        return True
+    assert error.exit_status == 2
+    assert error.lines()
+    # The control names the case in turn, so it may be the one that is wrong.
+    assert [line for line in error.lines() if not re.match(rf"{file}: |\S*/control\.toml: control: ", line)] == []
+    assert [line for line in error.lines() if not line.isprintable()] == []
+    return False
+
+
+def test_the_file_that_is_mutated_is_good(little: Path) -> None:
+    assert check_any(little, document_text(DOCUMENT).encode())
+
+
+@ATTEMPTS
+@given(way=st.sampled_from(WAYS), change=st.sampled_from(["replace", "rename", "remove"]), new=VALUES)
+@example(way=("home", "files", "a/json", "json"), change="replace", new={"a": [datetime(2026, 1, 1)]})
+@example(way=("expect", "slot"), change="replace", new=[])
+@example(way=("control",), change="replace", new={})
+def test_a_file_with_one_thing_changed_is_read_or_refused_in_lines(
+    little: Path, way: tuple[str | int, ...], change: str, new: Any
+) -> None:
+    check_any(little, document_text(mutated(DOCUMENT, way, change, new)).encode())
+
+
+@ATTEMPTS
+@given(key=TEXTS, table=st.dictionaries(st.sampled_from(FIELDS.split(", ")) | TEXTS, VALUES, max_size=4))
+def test_any_entry_is_read_or_refused_in_lines(little: Path, key: str, table: dict[str, Any]) -> None:
+    check_any(little, document_text({**DOCUMENT, "home": {"files": {key: table}}}).encode())
+
+
+@ATTEMPTS
+@given(key=TEXTS, target=TEXTS | st.lists(WORDS, max_size=4).map("/".join), depth=st.integers(0, 3))
+def test_a_link_that_is_accepted_leads_nowhere_outside(little: Path, key: str, target: str, depth: int) -> None:
+    """Whatever the home is called, and although its links are followed by nothing but the text of their targets."""
+    files = {key: {"symlink": target, "depth": depth}}
+    if not check_any(little, document_text({**DOCUMENT, "home": {"files": files}}).encode()):
+        return
+    [*_, node] = plan([Entry(path=key, kind="symlink", target=target, depth=depth)], HERE)
+    above = os.path.dirname(os.path.join(b"/nowhere/home", node.path))
+    there = os.path.normpath(os.path.join(above, node.target))
+    assert (there + b"/").startswith(b"/nowhere/home/")
+
+
+@ATTEMPTS
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_in_lines(little: Path, content: bytes) -> None:
+    assert not check_any(little, content)
+
+
+@ATTEMPTS
+@given(data=st.data())
+def test_a_good_file_with_bytes_changed_is_read_or_refused_in_lines(little: Path, data: st.DataObject) -> None:
+    good = document_text(DOCUMENT).encode()
+    start = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(start, min(len(good), start + 20)))
+    new = data.draw(st.binary(max_size=8) | TEXTS.map(str.encode))
+    check_any(little, good[:start] + new + good[end:])

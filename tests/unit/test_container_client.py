@@ -1,0 +1,432 @@
+"""Reaching a container engine: where it is looked for, and what is said where there is none."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import http.server
+import json
+import os
+import socket
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+from docker.errors import APIError
+from support import as_plain_user
+
+from conformance.drivers.container import client, facts
+from conformance.drivers.container.client import EngineLost, connect, engine_errors
+from conformance.drivers.container.request import ImageFacts, ImageRequest
+from conformance.errors import CannotJudge
+from conformance.run.assembly import Settings, World
+
+FACTS = ImageFacts(
+    id="sha256:0",
+    digest="",
+    engine="docker 1",
+    entrypoint=("/entrypoint",),
+    command=(),
+    environment={"PATH": "/bin"},
+    directory="/",
+    user="",
+    uid=0,
+    gid=0,
+    home="/root",
+)
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Take away what this machine has to say about engines, but for the sockets in their usual places."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(tmp_path / "no-docker-config"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(tmp_path / "no-runtime"))
+    yield
+    gc.collect()  # the SDK drops sockets that it could not connect: in our time, not in that of another test
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Return a directory whose path is short enough for the address of a socket."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory)
+
+
+class Engine(socketserver.ThreadingUnixStreamServer):
+    """Answers a ping on a socket, and knows its name."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path, name: str = "", *, status: int = 200, answer: bytes = b"OK") -> None:
+        self.path, self.name, self.status, self.answer = path, name, status, answer
+        self.asked: list[str] = []
+        super().__init__(os.fspath(path), Handler)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.path}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Engine
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        body = json.dumps({"Version": self.server.name}).encode() if self.path.endswith("/version") else self.server.answer
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+Start = Callable[..., Engine]
+
+
+@pytest.fixture
+def start(place: Path) -> Iterator[Start]:
+    """Return a function that starts an engine on a socket of that name."""
+    made: list[Engine] = []
+
+    def begin(name: str, **options: Any) -> Engine:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        made.append(Engine(place / name, name, **options))
+        return made[-1]
+
+    yield begin
+    for engine in made:
+        engine.shutdown()
+        engine.server_close()
+
+
+def reached() -> str:
+    """Connect, and return the name of the engine that answered."""
+    found = connect()
+    try:
+        return str(found.version()["Version"])
+    finally:
+        found.close()
+
+
+def refusal() -> str:
+    with pytest.raises(CannotJudge) as caught:
+        connect()
+    assert caught.value.exit_status == 3
+    assert caught.value.lines() == [str(caught.value)]
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def only(monkeypatch: pytest.MonkeyPatch, *sockets: Path | str) -> None:
+    """Let none of the usual sockets be there but *sockets*."""
+    there = {os.fspath(path) for path in sockets}
+    monkeypatch.setattr(client, "Path", lambda path: SimpleNamespace(exists=lambda: path in there))
+
+
+def context(config: Path, name: str, meta: str) -> None:
+    """Write docker's own files that make *name* the current context."""
+    directory = config / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    directory.mkdir(parents=True)
+    (config / "config.json").write_text(json.dumps({"currentContext": name}))
+    (directory / "meta.json").write_text(meta)
+
+
+def meta(name: str, host: str) -> str:
+    return json.dumps({"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}})
+
+
+# Where it is looked for
+
+
+def test_docker_host_names_the_engine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = start("one.sock")
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    assert reached() == "one.sock"
+    assert engine.asked == ["/v1.41/_ping", "/v1.41/version"]
+
+
+def test_the_current_docker_context_names_the_engine(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context(place / "config", "remote", meta("remote", start("two.sock").host))
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    assert reached() == "two.sock"
+
+
+def test_docker_host_wins_over_the_context(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context(place / "config", "remote", meta("remote", start("two.sock").host))
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    monkeypatch.setenv("DOCKER_HOST", start("one.sock").host)
+    assert reached() == "one.sock"
+
+
+def test_an_empty_docker_host_names_nothing(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docker's own command line takes it."""
+    context(place / "config", "remote", meta("remote", start("two.sock").host))
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    monkeypatch.setenv("DOCKER_HOST", "")
+    assert reached() == "two.sock"
+
+
+def test_docker_context_in_the_environment_wins_over_the_one_in_the_file(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context(place / "config", "mine", meta("mine", start("three.sock").host))
+    context(place / "config", "remote", meta("remote", start("two.sock").host))
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    monkeypatch.setenv("DOCKER_CONTEXT", "mine")
+    assert reached() == "three.sock"
+
+
+@pytest.mark.parametrize("files", ["podman/podman.sock", "docker.sock"])
+def test_the_socket_of_a_rootless_engine_is_used_where_only_that_is_there(
+    files: str, start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start(f"runtime/{files}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place / "runtime"))
+    only(monkeypatch, engine.path)
+    assert reached() == f"runtime/{files}"
+
+
+def test_a_rootless_docker_comes_before_podman(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    podman, moby = start("podman/podman.sock"), start("docker.sock")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
+    only(monkeypatch, podman.path, moby.path)
+    assert reached() == "docker.sock"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "{}", '{"Name": "broken"}', '{"Name": "broken", "Metadata": {}, "Endpoints": {"docker": 1}}'],
+)
+def test_a_broken_context_names_nothing(text: str, start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = start("podman/podman.sock")
+    context(place / "config", "broken", text)
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
+    only(monkeypatch, engine.path)
+    assert reached() == "podman/podman.sock"
+
+
+# Where there is none
+
+
+def test_no_socket_at_all(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/none.sock")
+    assert refusal() == f"no container engine at unix://{place}/none.sock; start docker or podman, or set DOCKER_HOST"
+
+
+def test_none_in_the_usual_places(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    """The first of them is named, where a stock docker would be; one may well be there on the machine of this test."""
+    only(monkeypatch)
+    asked: list[str] = []
+
+    class Nowhere(socket.socket):
+        def connect(self, address: Any) -> None:
+            asked.append(address)
+            raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(client, "socket", SimpleNamespace(AF_UNIX=socket.AF_UNIX, socket=Nowhere))
+
+    assert refusal() == "no container engine at unix:///var/run/docker.sock; start docker or podman, or set DOCKER_HOST"
+    assert asked == ["/var/run/docker.sock"]
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "../elsewhere", "a b"])
+def test_a_docker_context_that_does_not_exist(name: str, start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names one does not mean the engine that happens to be here."""
+    engine = start("podman/podman.sock")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
+    only(monkeypatch, engine.path)
+    monkeypatch.setenv("DOCKER_CONTEXT", name)
+    assert refusal() == f"there is no docker context '{name}'; look at DOCKER_CONTEXT, or set DOCKER_HOST"
+    assert engine.asked == []
+
+
+def test_docker_host_wins_over_a_docker_context_that_does_not_exist(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", start("one.sock").host)
+    monkeypatch.setenv("DOCKER_CONTEXT", "elsewhere")
+    assert reached() == "one.sock"
+
+
+def test_the_docker_context_called_default_is_the_usual_places(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start("podman/podman.sock")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    only(monkeypatch, engine.path)
+    assert reached() == "podman/podman.sock"
+
+
+def test_a_socket_that_nobody_listens_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX) as left_over:
+        left_over.bind(f"{place}/dead.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/dead.sock")
+    assert refusal() == f"no container engine at unix://{place}/dead.sock; start docker or podman, or set DOCKER_HOST"
+
+
+def test_a_port_that_nobody_listens_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:  # bound, and not listening: refused, and nobody else gets it meanwhile
+        taken.bind(("127.0.0.1", 0))
+        host = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("DOCKER_HOST", host)
+        assert refusal() == f"no container engine at {host}; start docker or podman, or set DOCKER_HOST"
+
+
+def test_a_socket_that_is_not_for_us(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = start("closed.sock")
+    engine.path.chmod(0)
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    message = (
+        f"no permission on the engine's socket {engine.host}; "
+        "add your user to the socket's group (often docker), or use a rootless engine"
+    )
+
+    def work() -> None:
+        assert refusal() == message
+
+    as_plain_user(place, work)
+
+
+def test_a_server_that_is_no_engine(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{place}/ssh.sock")
+        server.listen()
+
+        def talk() -> None:
+            for _ in range(2):  # a trial comes first
+                connection, _ = server.accept()
+                with connection, suppress(OSError):
+                    connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+
+        threading.Thread(target=talk, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/ssh.sock")
+        said = refusal()
+    assert said.startswith(f"the container engine at unix://{place}/ssh.sock does not answer: ")
+    assert said.endswith("; look at DOCKER_HOST")
+
+
+@pytest.mark.parametrize("answer", [b"", b"ok then", b"<html>It works!</html>", b'{"Version": "1"}'])
+def test_a_web_server_that_is_no_engine(answer: bytes, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers every request with status 200, but only an engine says OK to a ping."""
+    engine = start("web.sock", answer=answer)
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    line = f"the container engine at {engine.host} does not answer: what listens there is no engine; look at DOCKER_HOST"
+    assert refusal() == line
+
+
+def test_an_engine_that_is_unwell(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = start("ill.sock", status=500, answer=b'{"message": "the daemon\\nis shutting down"}')
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    assert refusal() == f"the container engine at {engine.host} does not answer: the daemon is shutting down; look at DOCKER_HOST"
+
+
+def test_a_server_that_says_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", 0.2)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{place}/mute.sock")
+        server.listen()
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/mute.sock")
+        assert "does not answer: " in refusal()
+
+
+@pytest.mark.parametrize("host", ["nonsense://x", "unix:", "tcp://", "tcp://host:port", "tcp://a b"])
+def test_an_address_that_is_none(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    assert host in refusal()
+
+
+@pytest.mark.parametrize("command", ["run", "repro", "sweep"])
+def test_a_command_without_an_engine_is_one_line_and_exit_status_3(command: str, place: Path) -> None:
+    """And leaves no directory of a run."""
+    words = [command] if command == "sweep" else [command, "--image", "agent", "claude/nested-session"]
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", *words],
+        env={**os.environ, "DOCKER_HOST": f"unix://{place}/none.sock", "XDG_CACHE_HOME": os.fspath(place / "cache")},
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    line = f"no container engine at unix://{place}/none.sock; start docker or podman, or set DOCKER_HOST"
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", f"probe-conformance: {line}\n")
+    assert list((place / "cache").rglob("run-*")) == []
+
+
+# What an engine says later
+
+
+def refused(status: int, message: str) -> APIError:
+    response = requests.Response()
+    response.status_code = status
+    return APIError("500 Server Error", response=response, explanation=message)
+
+
+def test_what_an_engine_refuses_is_told_in_its_own_words() -> None:
+    with pytest.raises(CannotJudge) as caught, engine_errors("no volume is made"):
+        raise refused(500, "no space\nleft on device")
+    assert str(caught.value) == "no volume is made: no space left on device"
+    assert not isinstance(caught.value, EngineLost)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectionError(ConnectionResetError(104, "Connection reset by peer")),
+        requests.ReadTimeout("Read timed out."),
+        ConnectionRefusedError(111, "Connection refused"),
+    ],
+)
+def test_an_engine_that_is_gone_is_told_as_lost(error: Exception) -> None:
+    with pytest.raises(EngineLost) as caught, engine_errors("no volume is made"):
+        raise error
+    assert str(caught.value).startswith("the container engine was lost: ")
+    assert str(caught.value).endswith("; see that it runs, then start again")
+
+
+def test_an_error_of_ours_is_no_matter_of_the_engine() -> None:
+    with pytest.raises(ZeroDivisionError), engine_errors("no volume is made"):
+        raise ZeroDivisionError
+
+
+def test_a_worker_that_finds_no_engine_any_more_says_so_for_every_scenario(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone")
+    settings = Settings(cwd=str(tmp_path), image=ImageRequest(reference="image"), facts=FACTS, run_directory=str(tmp_path))
+    world = World(settings, "gw0")
+    scenario = world.catalogue.get("claude/nested-session")
+
+    result = world.engine.judge(scenario, [world.engine.observe(scenario)])
+
+    assert result.result == "broke"
+    assert result.reason.startswith("the container engine was lost: no container engine at unix://")
+
+
+def test_an_engine_that_goes_while_an_image_is_looked_up_is_no_image_without_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def ping(self) -> bool:
+            raise ConnectionRefusedError(111, "Connection refused")
+
+    def no_keeper(*_: object) -> None:
+        raise CannotJudge("the shell in the container has ended")
+
+    monkeypatch.setattr(facts, "Keeper", no_keeper)
+    with pytest.raises(EngineLost):
+        facts._with_tools(Gone(), FACTS, None)  # type: ignore[arg-type]

@@ -1,0 +1,191 @@
+"""Words for people: what a scenario is, what tells it from another, and commands to paste into a shell."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from conformance.catalogue import contracts
+from conformance.model.scenario import ContainerNeeds, Entry, Scenario
+from conformance.model.wording import answer, difference, entry_words, expectation, probe_lines
+from conformance.text import join, quote
+
+SLOT = contracts.bundled()["slot"]
+PREFLIGHT = contracts.bundled()["preflight"]
+
+
+def scenario(**fields: Any) -> Scenario:
+    plain = {"id": "a/b", "file": "a/b.toml", "summary": "s", "origin": "o", "agent": "claude", "control": {"": "c"}}
+    return Scenario(**{**plain, "expect": {"slot": ("ready",)}, **fields})
+
+
+def test_an_answer_is_a_verdict_with_its_code() -> None:
+    assert answer(SLOT, "creds-missing") == "creds-missing (65)"
+    assert answer(PREFLIGHT, "creds-missing") == "creds-missing (1)"
+
+
+def test_an_expectation_names_every_answer_that_conforms() -> None:
+    assert expectation(SLOT, ("ready",)) == "ready (0)"
+    assert expectation(SLOT, ("ready", "creds-invalid")) == "ready (0) or creds-invalid (66)"
+    assert expectation(SLOT, ()) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kind": "file", "text": "a\n"}, 'text "a\\n"'),
+        ({"kind": "file", "text": ""}, "empty file"),
+        ({"kind": "file", "text": "{secret}", "mode": 0}, 'text "{secret}", mode 0000'),
+        ({"kind": "file", "json": {"a": [1]}, "has_json": True}, 'JSON {"a": [1]}'),
+        ({"kind": "file", "json": None, "has_json": True}, "JSON null"),
+        ({"kind": "file", "data": b"\xff\x00"}, "bytes ff00"),
+        ({"kind": "file", "runs": (("[", 100_000), ("]", 100_000))}, 'text "["×100000 "]"×100000'),
+        ({"kind": "file", "size": 20}, "file, padded to 20 bytes"),
+        ({"kind": "file", "text": "x", "size": 0}, 'text "x", padded to 0 bytes'),
+        ({"kind": "symlink", "target": "..data/auth.json"}, "symlink to ..data/auth.json"),
+        ({"kind": "directory", "mode": 0o300}, "directory, mode 0300"),
+        ({"kind": "fifo"}, "fifo"),
+        ({"kind": "socket", "owner": 0}, "socket, owner 0"),
+        (
+            {"kind": "directory", "mtime": "{now-30d}", "depth": 200, "count": 3},
+            "directory, changed {now-30d}, 200 directories further down, 3 times",
+        ),
+        ({"kind": "file", "text": "x" * 200}, 'text "' + "x" * 98 + "…"),
+        ({"kind": "file", "data": bytes(100)}, "bytes " + "0" * 99 + "…"),
+    ],
+)
+def test_an_entry_in_words(fields: dict[str, Any], words: str) -> None:
+    assert entry_words(Entry(path="some/path", **fields)) == words
+
+
+def test_scenarios_with_the_same_homes_do_not_differ() -> None:
+    one = scenario(entries=(Entry(path="a", kind="file", text=""), Entry(path="b", kind="directory")))
+    other = replace(one, id="c", summary="t", entries=one.entries[::-1], expect={"slot": ("creds-missing",)})
+    assert difference(one, other) == ()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "lines"),
+    [
+        ({"agent": "codex"}, {}, ("+ agent codex, not claude",)),
+        ({"cli": "hangs"}, {}, ("+ CLI hangs, not healthy",)),
+        ({}, {"cli": "hangs"}, ("+ CLI healthy, not hangs",)),
+        ({"env": {"A": ""}}, {}, ("+ A=''",)),
+        ({}, {"env": {"A": "x"}}, ("- A='x'",)),
+        ({"env": {"A": "x"}}, {"env": {"A": "y"}}, ("+ A='x'",)),
+        ({"unset": ("A",)}, {}, ("+ A unset",)),
+        ({}, {"unset": ("A",)}, ("- A unset",)),
+        ({"unset": ("A",)}, {"env": {"A": "x"}}, ("+ A unset",)),
+        ({"env": {"B": "1", "A": "2"}}, {"env": {"B": "1"}, "unset": ("C",)}, ("+ A='2'", "- C unset")),
+        (
+            {"container": ContainerNeeds(user="1:2", home_owner=0, home_read_only=True)},
+            {},
+            ("+ the image run as user 1:2", "+ a HOME owned by uid 0", "+ a HOME on a read-only mount"),
+        ),
+        (
+            {},
+            {"container": ContainerNeeds(user="1:2", home_owner=0, home_read_only=True)},
+            ("- the image run as user 1:2", "- a HOME owned by uid 0", "- a HOME on a read-only mount"),
+        ),
+        (
+            {"container": ContainerNeeds(user="1", home_owner=3)},
+            {"container": ContainerNeeds(user="2", home_owner=3, home_read_only=True)},
+            ("+ the image run as user 1", "- a HOME on a read-only mount"),
+        ),
+        ({"entries": (Entry(path="f", kind="fifo"),)}, {}, ("+ f: fifo",)),
+        ({}, {"entries": (Entry(path="f", kind="fifo"),)}, ("- f: fifo",)),
+        (
+            {"entries": (Entry(path="f", kind="file", text="x", mode=0o000),)},
+            {"entries": (Entry(path="f", kind="file", text="x"),)},
+            ('+ f: text "x", mode 0000',),
+        ),
+        (
+            {"entries": (Entry(path="b", kind="fifo"), Entry(path="a", kind="socket"))},
+            {"entries": (Entry(path="c", kind="fifo"),)},
+            ("+ a: socket", "+ b: fifo", "- c: fifo"),
+        ),
+    ],
+)
+def test_a_difference_is_a_line_for_each_thing(ours: dict[str, Any], theirs: dict[str, Any], lines: tuple[str, ...]) -> None:
+    assert difference(scenario(**ours), scenario(**theirs)) == lines
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({"text": "x" * 500 + "a"}, {"text": "x" * 500 + "b"}),
+        ({"data": bytes(500) + b"a"}, {"data": bytes(500) + b"b"}),
+        ({"json": ["x" * 500, 1], "has_json": True}, {"json": ["x" * 500, 2], "has_json": True}),
+        ({"json": True, "has_json": True}, {"json": 1, "has_json": True}),
+        ({"json": 1, "has_json": True}, {"json": 1.0, "has_json": True}),
+    ],
+)
+def test_a_difference_too_far_in_to_be_shown_or_too_small_for_python_is_told_all_the_same(
+    ours: dict[str, Any], theirs: dict[str, Any]
+) -> None:
+    one, other = (scenario(entries=(Entry(path="f", kind="file", **fields),)) for fields in (ours, theirs))
+    [line] = difference(one, other)
+    assert line.startswith("+ f: ")
+
+
+# Commands for a shell
+
+
+@pytest.mark.parametrize(
+    ("word", "quoted"),
+    [
+        ("plain", "plain"),
+        ("./smoke_test.py", "./smoke_test.py"),
+        ("", "''"),
+        ("two words", "'two words'"),
+        ("it's", '"it\'s"'),
+        ("it's $HOME", "'it'\"'\"'s $HOME'"),
+        ("wow!'", "'wow!'\"'\"''"),
+        ("*", "'*'"),
+        ("~", "'~'"),
+    ],
+)
+def test_words_are_quoted_where_a_shell_needs_it(word: str, quoted: str) -> None:
+    assert quote(word) == quoted
+
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+@settings(deadline=None, database=None, max_examples=60)
+@given(st.lists(WORDS | st.text("'\"\\$`! \n~*;&|", max_size=8), max_size=8))
+@example(["'", '"', "'\"", "$HOME'", "`'`", "\\'", "!'", "\n'", "a=b", "-n", "~", "#", "{a,b}'", "\\\\'", "\\\n'"])
+def test_a_shell_reads_back_what_was_joined(words: list[str]) -> None:
+    script = f"for word in {join(words)}; do printf '%s\\0' \"$word\"; done"
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, timeout=60)
+    assert done.stdout.decode().split("\0")[:-1] == words
+    assert done.stderr == b""
+
+
+def test_what_is_judged_and_what_isolates_it_is_said_of_commands_and_images() -> None:
+    command = {"kind": "command", "command": ["/bin/sh", "a b"], "network": "cut", "capabilities": "dropped"}
+    assert list(probe_lines(command)) == ["probe: /bin/sh 'a b'", "isolation: network cut, capabilities dropped"]
+
+    image = {
+        **command,
+        "kind": "image",
+        "image": "agent:1",
+        "digest": "sha256:0",
+        "engine": "docker 20.10",
+        "user": "10001:0",
+        "home": "/home/agent",
+        "isolation": "fresh",
+        "memory": "1g",
+        "notes": ["one\x1b[0m", "two"],
+    }
+    assert list(probe_lines(image)) == [
+        "probe: image agent:1 (sha256:0) on docker 20.10: /bin/sh 'a b'",
+        "isolation: fresh, network cut, capabilities dropped, memory 1g, user 10001:0, HOME /home/agent",
+        "note: one\\x1b[0m",
+        "note: two",
+    ]

@@ -1,0 +1,214 @@
+"""A file with several scenarios: what they share, what each has of its own, and how they are called."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support_cli import suite
+
+from conformance.catalogue import catalogue as catalog
+from conformance.errors import ManyErrors
+from conformance.model.scenario import Scenario
+
+FAMILY = """\
+origin = "here: it was met"
+agent = "claude"
+control = "claude/baseline-only"
+[expect]
+slot = "ready"
+[rules]
+slot = "claude-login"
+[home]
+include = ["claude-baseline", "claude-credentials"]
+[home.files]
+".claude/a" = "shared"
+".claude/b" = "shared"
+[env.set]
+COLOUR = "red"
+SHAPE = "round"
+[variants.plain]
+summary = "As the family is"
+[variants.changed]
+summary = "With things of its own"
+origin = "elsewhere: it was met"
+expect.preflight = "ready"
+control = { slot = "claude/no-dot-claude", preflight = "claude/no-dot-claude" }
+rules.preflight = "login"
+home.files.".claude/b" = { type = "directory" }
+env.set.COLOUR = "blue"
+[variants.emptied]
+summary = "Without what the family includes"
+home.include = []
+"""
+
+
+def load(directory: Path, text: str, id_: str = "own/family") -> catalog.Catalogue:
+    path = directory / f"{id_}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return catalog.load([directory])
+
+
+def family(directory: Path) -> dict[str, Scenario]:
+    """Return the scenarios of the family above, by the names of their variants."""
+    found = load(directory, FAMILY)
+    return {s.variant: s for id_, s in found.scenarios.items() if id_.startswith("own/")}
+
+
+def refusal(directory: Path, text: str) -> str:
+    """Return the one line that says what is wrong with a family, without the name of its file."""
+    with pytest.raises(ManyErrors) as caught:
+        load(directory, text)
+    [line] = caught.value.lines()
+    return line.removeprefix(f"{directory}/own/family.toml: ")
+
+
+def test_each_variant_is_a_scenario_with_an_id_of_its_own(tmp_path: Path) -> None:
+    found = family(tmp_path)
+
+    assert {s.id: s.file for s in found.values()} == {
+        f"own/family/{name}": f"{tmp_path}/own/family.toml" for name in ("plain", "changed", "emptied")
+    }
+
+
+def test_tables_are_merged_and_all_else_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    plain, changed, emptied = (family(tmp_path)[name] for name in ("plain", "changed", "emptied"))
+
+    assert (plain.origin, changed.origin) == ("here: it was met", "elsewhere: it was met")
+    assert plain.expect == {"slot": ("ready",)}
+    assert changed.expect == {"slot": ("ready",), "preflight": ("ready",)}
+    assert changed.rules == {"slot": ("claude-login",), "preflight": ("login",)}
+    assert (plain.env, changed.env) == ({"COLOUR": "red", "SHAPE": "round"}, {"COLOUR": "blue", "SHAPE": "round"})
+    assert (plain.control, changed.control["slot"]) == ({"": "claude/baseline-only"}, "claude/no-dot-claude")
+    kinds = {entry.path: entry.kind for entry in changed.entries}
+    assert (kinds[".claude/a"], kinds[".claude/b"], kinds[".claude/CLAUDE.md"]) == ("file", "directory", "file")
+    assert {entry.path for entry in emptied.entries} == {".claude/a", ".claude/b"}
+
+
+def test_a_family_can_become_a_directory_and_ids_stay(tmp_path: Path) -> None:
+    ids = set(load(tmp_path / "one", FAMILY).scenarios)
+    alone = FAMILY.partition("[variants")[0].replace("agent =", 'summary = "Alone"\nagent =')
+    for name in ("plain", "changed", "emptied"):
+        found = load(tmp_path / "many", alone, f"own/family/{name}")
+
+    assert set(found.scenarios) == ids
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[variants.plain]", "[variants.Plain]", "variants: 'Plain' is no name of a variant; use lower-case"),
+        ('summary = "As the family is"', "", "variants.plain.summary: missing"),
+        (
+            'summary = "As the family is"',
+            'summary = "x"\ncolour = 1',
+            "variants.plain.colour: unknown key; allowed here: summary,",
+        ),
+        ('expect.preflight = "ready"', 'expect.preflight = "red"', "variants.changed.expect.preflight: unknown verdict 'red'; "),
+        ('env.set.COLOUR = "blue"', 'env.unset = ["SHAPE"]', "variants.changed.env: 'SHAPE' is both set and unset"),
+        ('rules.preflight = "login"', 'rules.preflight = "log"', "variants.changed.rules.preflight: no rule 'log'; known: "),
+        ('rules.preflight = "login"', 'rules.cli-status = "x"', "variants.changed.rules.cli-status: it expects nothing under"),
+        ("home.include = []", 'home.include = ["x"]', "variants.emptied.home.include: no layer 'x'; known: "),
+        ("home.include = []", 'control = "a/b"', "variants.emptied.control: no scenario 'a/b'; "),
+    ],
+)
+def test_what_is_wrong_with_a_variant_names_it(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in FAMILY
+
+    assert refusal(tmp_path, FAMILY.replace(old, new, 1)).startswith(said)
+
+
+def test_a_family_without_variants_is_refused(tmp_path: Path) -> None:
+    assert "variants" in refusal(tmp_path, FAMILY.partition("[variants")[0] + "[variants]\n")
+
+
+class TestPatch:
+    """Changes to the json of a layer."""
+
+    def json(self, directory: Path, patch: str) -> Any:
+        """Return the login of the bundled layer with *patch* applied."""
+        text = FAMILY.partition("[home]")[0] + '[home]\ninclude = ["claude-credentials"]\n[variants.one]\nsummary = "One"\n'
+        scenario = load(directory, text + f'home.files.".claude/.credentials.json" = {patch}\n').get("own/family/one")
+        [entry] = scenario.entries
+        return entry.json
+
+    def test_it_changes_adds_and_takes_away(self, tmp_path: Path) -> None:
+        patch = '{ patch = { claudeAiOauth = { accessToken = "", scopes = "{absent}", new = { a = "{null}" } }, other = 1 } }'
+
+        found = self.json(tmp_path, patch)
+
+        login = found["claudeAiOauth"]
+        assert (login["accessToken"], "scopes" in login, login["new"], found["other"]) == ("", False, {"a": "{null}"}, 1)
+        assert (login["refreshToken"], login["expiresAt"]) == ("{secret:refresh}", "{now+8h}")
+
+    def test_a_list_or_a_value_takes_the_place_of_all_there_was(self, tmp_path: Path) -> None:
+        assert self.json(tmp_path, '{ patch = { claudeAiOauth = ["x"] } }') == {"claudeAiOauth": ["x"]}
+
+    def test_it_leaves_the_layer_itself_alone(self, tmp_path: Path) -> None:
+        self.json(tmp_path / "a", '{ patch = { claudeAiOauth = "{absent}" } }')
+
+        assert self.json(tmp_path / "b", "{ patch = {} }")["claudeAiOauth"]["accessToken"] == "{secret}"
+
+    def test_it_can_give_a_mode_as_well_and_keeps_that_of_the_layer(self, tmp_path: Path) -> None:
+        text = FAMILY.partition("[home]")[0] + '[home]\ninclude = ["claude-credentials"]\n[variants.one]\nsummary = "One"\n'
+        line = 'home.files.".claude/.credentials.json" = { patch = { a = 1 }, mode = "0644" }\n'
+
+        [entry] = load(tmp_path, text + line).get("own/family/one").entries
+
+        assert (entry.mode, entry.json["a"]) == (0o644, 1)
+
+    def test_there_has_to_be_something_to_patch(self, tmp_path: Path) -> None:
+        text = FAMILY.replace("home.include = []", 'home.files.".claude/a" = { patch = { a = 1 } }')
+
+        assert refusal(tmp_path, text) == (
+            "variants.emptied.home.files..claude/a: there is no json of an included layer to patch"
+        )
+
+    def test_outside_of_a_patch_absent_is_no_placeholder(self, tmp_path: Path) -> None:
+        text = FAMILY.replace("home.include = []", 'home.files.".claude/a" = { json = { a = "{absent}" } }')
+
+        assert refusal(tmp_path, text).startswith("variants.emptied.home.files..claude/a: unknown placeholder {absent}")
+
+
+def pytest_run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_to_pytest_variants_are_the_cases_of_a_parametrized_test(tmp_path: Path, workers: str) -> None:
+    load(tmp_path / "scenarios", FAMILY)
+
+    done = pytest_run(tmp_path, "scenarios", "--probe", "true", "-v", "-n", workers)
+
+    assert done.returncode == 0, done.stdout
+    for name in ("plain", "changed", "emptied"):
+        assert f"scenarios/own/family.toml::slot[{name}]" in done.stdout
+    one = pytest_run(tmp_path, "scenarios/own/family.toml::slot[plain]", "--probe", "true")
+    assert "1 passed" in one.stdout
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_run_takes_a_variant_a_glob_or_the_whole_file(tmp_path: Path, workers: str) -> None:
+    load(tmp_path, FAMILY)
+    found = {}
+    for asked in ("own/family/plain", "own/family/*", str(tmp_path / "own/family.toml")):
+        words = ["run", asked, "--scenarios", str(tmp_path), "--probe", "true", "-n", workers, "--json", "-"]
+        done = suite(tmp_path, *words)
+        found[asked] = [(row["id"], row["result"]) for row in json.loads(done.stdout)["scenarios"]]
+
+    one, glob, file = found.values()
+    assert one == [("own/family/plain", "conforms")]
+    assert glob == file == [(f"own/family/{name}", "conforms") for name in ("changed", "emptied", "plain")]
