@@ -1,17 +1,22 @@
 """The pytest plugin: scenario files become items. Silent, and next to free, unless a probe is named.
 
-What it does when it is active is in :mod:`conformance.run.items`, which is imported only then.
+What it does when it is active is in :mod:`conformance.run.session`, which is imported only then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.run.stash import RUN_PLUGIN, SESSION
+from conformance.run import RUN_PLUGIN
+
+if TYPE_CHECKING:
+    from conformance.run.session import Session
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,10 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if wanted or config.pluginmanager.has_plugin(RUN_PLUGIN):
         from conformance.errors import ConformanceError  # noqa: PLC0415 - costs nothing while no probe is named
-        from conformance.run.items import Session  # noqa: PLC0415
+        from conformance.run.session import Session  # noqa: PLC0415
 
         try:
-            config.stash[SESSION] = session = Session.of(config)
+            config.stash[SESSION] = session = Session.from_config(config)
         except ConformanceError as e:
             raise pytest.UsageError(*e.lines()) from None
         config.pluginmanager.register(session, "probe-conformance-session")
@@ -73,15 +78,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture
 def fake_home(request: pytest.FixtureRequest) -> Generator[Any, None, None]:
     """Build fake homes: ``fake_home("claude/nested-session")`` returns one with its ``path`` and ``env``."""
-    from conformance.run.fixtures import FakeHomes  # noqa: PLC0415 - only for who asks for it
+    from conformance.run.fixtures import FakeHomes  # noqa: PLC0415 - imported only when used
 
-    with FakeHomes(request.config) as homes:
+    with FakeHomes(request.config, request.config.stash.get(SESSION, None)) as homes:
         yield homes.build
 
 
 @pytest.fixture
 def probe(request: pytest.FixtureRequest) -> Any:
     """Run the probe named by ``--probe`` in a fake home: ``probe(fake_home(id))`` returns its outcome."""
-    from conformance.run.fixtures import probe_of  # noqa: PLC0415 - only for who asks for it
+    from conformance.run.fixtures import ProbeRunner  # noqa: PLC0415 - imported only when used
 
-    return probe_of(request.config)
+    return ProbeRunner(request.config.stash.get(SESSION, None))

@@ -25,15 +25,14 @@ import cosmic_ray.plugins  # type: ignore[import-not-found, unused-ignore]  # on
 from cosmic_ray.mutating import mutate_code  # type: ignore[import-not-found, unused-ignore]
 
 from conformance.bundled import fixtures_dir
-from conformance.catalogue import catalogue as catalog
-from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.drivers.local.driver import LocalDriver
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory
 from conformance.strength.bank import WrongProbe
-from conformance.strength.trials import Ground, Task, try_all
+from conformance.strength.trials import Task, TrialContext, run_trials
 from conformance.text import one_line
 
 #: The share that has to be killed of the mutants that can be told from the original, in percent.
@@ -137,7 +136,7 @@ finally:
 """
 
 
-def reach(program: Path, scenarios: list[Scenario], contract: Contract, ground: Ground) -> dict[int, set[str]]:
+def reach(program: Path, scenarios: list[Scenario], contract: Contract, ground: TrialContext) -> dict[int, set[str]]:
     """Return the scenarios in which each line of *program* is run."""
     directory = Path(ground.directory)
     tracer = directory / "tracer.py"
@@ -146,7 +145,7 @@ def reach(program: Path, scenarios: list[Scenario], contract: Contract, ground: 
 
     def lines(scenario: Scenario) -> list[int]:
         out = directory / scenario.id.replace("/", "+")
-        one = driver.of((sys.executable, "-I", str(tracer), str(out), str(program)))
+        one = driver.with_command((sys.executable, "-I", str(tracer), str(out), str(program)))
         outcome = one.execute(scenario, contract, ground.context).outcome
         return [int(number) for number in out.read_text().split()] if not outcome.unsupported else []
 
@@ -159,11 +158,11 @@ def reach(program: Path, scenarios: list[Scenario], contract: Contract, ground: 
     return reached
 
 
-def tasks(contract: Contract, files: list[str], catalogue: Catalogue, ground: Ground) -> list[Task]:
+def tasks(contract: Contract, files: list[str], catalogue: Catalogue, ground: TrialContext) -> list[Task]:
     """Return a task for each mutant of the reference probe of *contract*, which is the first of *files*."""
     texts = {name: (fixtures_dir() / "probes" / name).read_text(encoding="utf-8") for name in files}
     program = files[0]
-    local = [scenario for scenario in catalogue.of(contract) if scenario.container is None]
+    local = [scenario for scenario in catalogue.in_contract(contract) if scenario.container is None]
     order = spread(local, contract)
     reached = reach(fixtures_dir() / "probes" / program, local, contract, ground)
     found = []
@@ -202,22 +201,22 @@ def reasons() -> dict[str, Reason]:
     }
 
 
-def survivors(ground: Ground, todo: list[Task]) -> Iterator[tuple[str, str]]:
+def survivors(ground: TrialContext, todo: list[Task]) -> Iterator[tuple[str, str]]:
     """Yield each mutant that nothing kills: as people read it, and by what its reason is found."""
-    for vice in sorted(trial.probe.vice for trial in try_all(ground, todo, WORKERS) if not trial.catches):
+    for vice in sorted(trial.probe.vice for trial in run_trials(ground, todo, WORKERS) if not trial.catches):
         yield vice, re.sub(r":\d+: ", ": ", vice, count=1)
 
 
 def main(wanted: list[str]) -> int:
     """Return 0 where enough mutants are killed, and every survivor is explained."""
-    catalogue = catalog.load()
+    catalogue = load_catalogue()
     known = reasons()
     used: set[str] = set()
     bad = 0
     for name in wanted or PROBES:
         started = time.monotonic()
         directory = RunDirectory()
-        ground = Ground(
+        ground = TrialContext(
             scenarios=list(catalogue.scenarios.values()),
             contracts=dict(catalogue.contracts),
             context=Context(now=time.time(), seed=secrets.token_hex(8)),

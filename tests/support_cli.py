@@ -128,6 +128,6 @@ if __name__ == "__main__":
     import conformance.catalogue.catalogue
     import conformance.cli.run
 
-    conformance.catalogue.catalogue.load()  # once for all that are forked
+    conformance.catalogue.catalogue.load_catalogue()  # once for all that are forked
     _serve(socket.socket(fileno=int(sys.argv[1])))
     conformance.cli.main()

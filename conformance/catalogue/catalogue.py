@@ -18,7 +18,7 @@ from conformance.errors import ConformanceError, FileError, ManyErrors, UsageErr
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 
-__all__ = ["Catalogue", "layer", "load", "read_scenarios", "root_of", "select"]
+__all__ = ["Catalogue", "layer", "load_catalogue", "read_scenarios", "root_of", "select"]
 
 
 class Catalogue:
@@ -38,12 +38,14 @@ class Catalogue:
         except KeyError:
             raise UsageError(f"no scenario '{id_}'", hint=_closest(id_, self.scenarios)) from None
 
-    def of(self, contract: Contract) -> list[Scenario]:
+    def in_contract(self, contract: Contract) -> list[Scenario]:
         """Return the scenarios that are part of *contract*."""
         return [scenario for scenario in self.scenarios.values() if scenario.expected(contract)]
 
 
-def load(directories: Iterable[Path] = (), *, contract: Contract | None = None, files: Iterable[Path] = ()) -> Catalogue:
+def load_catalogue(
+    directories: Iterable[Path] = (), *, contract: Contract | None = None, files: Iterable[Path] = ()
+) -> Catalogue:
     """Return the bundled catalogue together with the scenarios below *directories*, and single *files*.
 
     *contract* is one that is not bundled but may be spoken of.
@@ -146,7 +148,7 @@ def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *,
 
     :raises UsageError: a pattern names nothing, or nothing is left.
     """
-    candidates = {scenario.id: scenario for scenario in catalogue.of(contract)}
+    candidates = {scenario.id: scenario for scenario in catalogue.in_contract(contract)}
     if not candidates and not patterns:
         raise UsageError(f"no scenario is part of contract '{contract.name}'", hint="see probe-conformance list")
     chosen: set[str] = set()

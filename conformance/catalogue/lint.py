@@ -124,7 +124,7 @@ def _uncited(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Comp
 
 
 def _verdicts(contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:
-    found = Counter((scenario.agent, scenario.expected(contract)) for scenario in catalogue.of(contract))
+    found = Counter((scenario.agent, scenario.expected(contract)) for scenario in catalogue.in_contract(contract))
     for agent in contract.agents:
         for verdict in contract.verdicts:
             if (count := found[agent, (verdict.name,)]) < SCENARIOS_EACH:

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
 from conformance.cli.options import contract_option, scenarios_option
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.model.wording import container_words, difference, entry_words, expectation
+from conformance.model.wording import describe_entry, describe_needs, difference, expectation
 from conformance.text import join, printable
 
 __all__ = ["home_command", "list_command", "schema_command", "show_command"]
@@ -24,9 +24,9 @@ __all__ = ["home_command", "list_command", "schema_command", "show_command"]
 scenario_argument = click.argument("id_", metavar="ID")
 
 
-def _load(contract: str, directories: tuple[Path, ...]) -> tuple[catalog.Catalogue, Contract]:
+def _load(contract: str, directories: tuple[Path, ...]) -> tuple[Catalogue, Contract]:
     chosen = contracts.load(contract)
-    return catalog.load(directories, contract=chosen), chosen
+    return load_catalogue(directories, contract=chosen), chosen
 
 
 @click.command("list")
@@ -37,7 +37,7 @@ def _load(contract: str, directories: tuple[Path, ...]) -> tuple[catalog.Catalog
 def list_command(contract: str, directories: tuple[Path, ...], as_json: bool, patterns: tuple[str, ...]) -> None:
     """List the scenarios of a contract: id, what conforms, summary."""
     catalogue, chosen = _load(contract, directories)
-    scenarios = catalog.select(catalogue, patterns, chosen)
+    scenarios = select(catalogue, patterns, chosen)
     if as_json:
         click.echo(json.dumps([_row(scenario, chosen) for scenario in scenarios], indent=2))
         return
@@ -76,14 +76,14 @@ def show_command(contract: str, directories: tuple[Path, ...], id_: str) -> None
         rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
     rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
     rows += [("unset", name) for name in scenario.unset]
-    rows += [("container", words) for words in container_words(scenario.container).values()]
+    rows += [("container", words) for words in describe_needs(scenario.container).values()]
     rows.append(("file", scenario.file))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         click.echo(f"  {name:<{width}}  {value}")
     click.echo("\n  home")
     for entry in sorted(scenario.entries, key=lambda entry: entry.path):
-        click.echo(f"    {printable(entry.path)}: {entry_words(entry)}")
+        click.echo(f"    {printable(entry.path)}: {describe_entry(entry)}")
     if not scenario.entries:
         click.echo("    (empty)")
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
@@ -92,7 +92,7 @@ def show_command(contract: str, directories: tuple[Path, ...], id_: str) -> None
         click.echo(f"    {printable(line)}")
 
 
-def _expectation(catalogue: catalog.Catalogue, contract: str, scenario: Scenario) -> str:
+def _expectation(catalogue: Catalogue, contract: str, scenario: Scenario) -> str:
     known = catalogue.contracts[contract]
     return expectation(known, scenario.expected(known))
 

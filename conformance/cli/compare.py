@@ -6,31 +6,30 @@ import os
 import string
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 import click
 import msgspec
+from msgspec.structs import replace
 from rich.console import Console
 
-from conformance.catalogue import catalogue as catalog
-from conformance.cli.image_request import IMAGE_OPTIONS, image_request
 from conformance.cli.options import scenarios_option
-from conformance.cli.run import check_outputs, local_probe, workers_option
+from conformance.cli.run import check_outputs, workers_option
 from conformance.compare.reality import RealityReport
 from conformance.compare.report import CompareReport
 from conformance.compare.sides import Side, common, run_all
+from conformance.drivers.container.request import ImageRequest
 from conformance.errors import UsageError
 from conformance.model.scenario import Scenario
 from conformance.report.bar import Bar
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
-from conformance.run.assembly import Settings, World
-from conformance.run.directory import RunDirectory
-from conformance.run.items import extra_variables
+from conformance.run.assembly import Subject, check, open_run
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
+from conformance.run.request import Command, ProbeSpec, PythonCallable, RunRequest, variables
 
 __all__ = ["collect", "compare_command"]
 
@@ -84,21 +83,22 @@ class _Options(msgspec.Struct, frozen=True):
 
 def _compare(options: _Options) -> int:
     check_outputs({"json_file": options.json_file})
-    sides = list(_sides(options))
-    if len(sides) < 2:
-        raise UsageError(
-            "there is nothing to compare", hint="name two probes or more, with --probe, --image, --python, --reference"
-        )
-    chosen = _chosen(options.patterns, sides)
-    workers = _PER_PROCESSOR * len(os.sched_getaffinity(0)) if options.workers == "auto" else worker_count(options.workers, 0)
-    report = CompareReport(sides, len(chosen))
+    requests = _requests(options)
+    if len(requests) < 2:
+        hint = "name two probes or more, with --probe, --image, --python, --reference"
+        raise UsageError("there is nothing to compare", hint=hint)
+    subjects = [check(request) for request in requests]
+    chosen = _chosen(subjects)
+    workers = _PER_PROCESSOR * len(os.sched_getaffinity(0))
+    if options.workers != "auto":
+        workers = worker_count(options.workers, 0)
     stream = cast(TextIO, Stream(sys.stderr if options.json_file == "-" else sys.stdout))
     with ExitStack() as stack:
-        for side in sides:
-            directory = RunDirectory()
-            stack.callback(directory.close)
-            stack.callback(side.world.close)
-            side.world.settle(directory.path)
+        sides = []
+        for letter, subject in zip(_letters(len(subjects)), subjects, strict=True):
+            run = stack.enter_context(open_run(replace(subject, selected=tuple(chosen))))
+            sides.append(Side(letter, _described(subject), run))
+        report = CompareReport(sides, len(chosen))
         collect(report, chosen, sides, workers, stream)
         report.show(stream, complete=options.complete)
         if options.json_file:
@@ -121,38 +121,46 @@ def collect(
     report.seconds = time.monotonic() - started
 
 
-def _sides(options: _Options) -> list[Side]:
-    """Return the probes to compare, in the order of the options' names."""
-    extra = extra_variables(options.env, options.pass_env)
-    directories = tuple(str(Path(directory).absolute()) for directory in options.directories)
-    wanted = [(kind, *_parted(text, options.contract)) for kind in ("probe", "image", "python") for text in _of(options, kind)]
-    wanted += [("reference", name, "") for name in options.references]
-    sides = []
-    for letter, (kind, contract, text) in zip(_letters(len(wanted)), wanted, strict=True):
-        settings = Settings(cwd=str(Path.cwd()), contract=contract, directories=directories, extra=extra)
-        world = World(settings)
-        if kind == "image":
-            plain: dict[str, Any] = {**dict.fromkeys(IMAGE_OPTIONS), "cap_add": ()}
-            world.settings = msgspec.structs.replace(settings, image=image_request(text, None, **plain))
-        else:
-            argv = local_probe(
-                text if kind == "probe" else None, text if kind == "python" else None, world.contract, settings.extra
-            )
-            world.settings = msgspec.structs.replace(settings, argv=argv)
-        words = text or ("the CLI itself" if world.contract.commands else "its reference probe")
-        sides.append(Side(letter, f"{kind} {text}" if kind in ("image", "python") else words, world))
-    return sides
+def _requests(options: _Options) -> list[RunRequest]:
+    """Return what is asked of each probe, in the order of the options' names."""
+    common_parts = RunRequest(
+        cwd=str(Path.cwd()),
+        contract=options.contract,
+        directories=tuple(str(Path(directory).absolute()) for directory in options.directories),
+        patterns=options.patterns,
+        variables=variables(options.env, options.pass_env),
+    )
+    makers: tuple[tuple[tuple[str, ...], Callable[[str], ProbeSpec]], ...] = (
+        (options.probes, Command),
+        (options.images, lambda reference: ImageRequest(reference=reference)),
+        (options.pythons, PythonCallable),
+    )
+    requests = []
+    for texts, spec in makers:
+        for text in texts:
+            contract, probe = _parted(text, options.contract)
+            requests.append(replace(common_parts, contract=contract, probe=spec(probe)))
+    requests += [replace(common_parts, contract=name) for name in options.references]
+    # The first side's contract decides what the patterns mean.
+    return [*requests[:1], *(replace(request, patterns=()) for request in requests[1:])]
+
+
+def _described(subject: Subject) -> str:
+    """Return what a probe is, for people."""
+    match subject.request.probe:
+        case Command(line):
+            return line
+        case ImageRequest(reference=reference):
+            return f"image {reference}"
+        case PythonCallable(target):
+            return f"python {target}"
+    return "the CLI itself" if subject.contract.commands else "its reference probe"
 
 
 def _letters(count: int) -> Sequence[str]:
     """Return so many names of one letter; of two, from the 27th on."""
     letters = string.ascii_uppercase
     return [*letters, *(first + second for first in letters for second in letters)][:count]
-
-
-def _of(options: _Options, kind: str) -> tuple[str, ...]:
-    found: tuple[str, ...] = getattr(options, f"{kind}s")
-    return found
 
 
 def _parted(text: str, default: str) -> tuple[str, str]:
@@ -165,15 +173,18 @@ def _parted(text: str, default: str) -> tuple[str, str]:
     return (name, rest) if equals and plain and " " not in name else (default, text)
 
 
-def _chosen(patterns: Sequence[str], sides: Sequence[Side]) -> list[Scenario]:
-    """Return the scenarios to run: of the first side's contract those that *patterns* name, and that all sides know."""
-    first = sides[0].world
-    containers = all(side.world.settings.image is not None for side in sides)
-    chosen = common(catalog.select(first.catalogue, patterns, first.contract, containers=containers), sides)
+def _chosen(subjects: Sequence[Subject]) -> list[Scenario]:
+    """Return the scenarios to run: of those selected for the first probe, the ones that all contracts know.
+
+    What only a container can show is left out where the first probe is an image and another is not.
+    """
+    contracts = [subject.contract for subject in subjects]
+    chosen = common(subjects[0].selected, contracts)
+    images = [subject.request.image is not None for subject in subjects]
+    if images[0] and not all(images):
+        chosen = [scenario for scenario in chosen if scenario.container is None]
     if not chosen:
-        names = ", ".join(dict.fromkeys(side.world.contract.name for side in sides))
-        raise UsageError(f"no scenario is part of all of {names}", hint="compare fewer contracts, or name other scenarios")
-    for side in sides:
-        ids = tuple(scenario.id for scenario in chosen)
-        side.world.settings = msgspec.structs.replace(side.world.settings, ids=ids)
+        names = ", ".join(dict.fromkeys(contract.name for contract in contracts))
+        hint = "compare fewer contracts, or name other scenarios"
+        raise UsageError(f"no scenario is part of all of {names}", hint=hint)
     return chosen

@@ -16,14 +16,11 @@ __all__ = ["IMAGE_OPTIONS", "image_request", "image_words"]
 IMAGE_OPTIONS = ("isolation", "entrypoint", "command", "user", "network", "cap_add", "memory", "read_only")
 
 
-def image_request(image: str | None, probe: str | None, python: str | None = None, **options: Any) -> ImageRequest | None:
-    """Return what is asked of *image*, or None where the probe is no image.
+def image_request(image: str | None, options: Mapping[str, Any]) -> ImageRequest | None:
+    """Return what is asked of *image*, or None where the probe is not an image.
 
-    :raises UsageError: the options do not go together, or one of them is wrong.
+    :raises UsageError: one of the *options* is wrong, or is about an image where there is none.
     """
-    named = [option for option, value in (("--probe", probe), ("--image", image), ("--python", python)) if value is not None]
-    if len(named) > 1:
-        raise UsageError(f"{' and '.join(named)} name {'two' if len(named) == 2 else 'three'} probes", hint="give one of them")
     given = [name for name in IMAGE_OPTIONS if options.get(name) not in (None, ())]
     if image is None:
         if given:

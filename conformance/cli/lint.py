@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from conformance.catalogue import catalogue as catalog
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.lint import lint
 from conformance.cli.options import scenarios_option
 
@@ -21,7 +21,7 @@ def lint_command(ctx: click.Context, /, directories: tuple[Path, ...]) -> None:
 
     Exit status: 0 nothing to complain about, 1 a line for each complaint, 2 a file cannot be read.
     """
-    catalogue = catalog.load([directory.absolute() for directory in directories])
+    catalogue = load_catalogue([directory.absolute() for directory in directories])
     complaints = lint(catalogue)
     for complaint in complaints:
         click.echo(str(complaint))

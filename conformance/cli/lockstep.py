@@ -9,7 +9,8 @@ from typing import Any, TextIO, cast
 import click
 
 from conformance.cli.options import actions_option, image_options, manager_option, probe_options
-from conformance.cli.run import check_outputs, checked_request, workers_option
+from conformance.cli.request import run_request
+from conformance.cli.run import check_outputs, workers_option
 from conformance.lockstep.managers.answers import Answers
 from conformance.lockstep.managers.manager import open_manager
 from conformance.lockstep.managers.tables import read_words
@@ -17,8 +18,9 @@ from conformance.lockstep.report import LockstepReport
 from conformance.model.contract import Action, Contract
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
+from conformance.run.assembly import check, open_run
 from conformance.run.directory import RunDirectory
-from conformance.run.pytest_run import Run, worker_count
+from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
 
 __all__ = ["ask", "lockstep_command"]
 
@@ -50,14 +52,15 @@ def lockstep_command(
     Exit status: 0 in lockstep, 1 not, 2 the request is wrong, 3 something could not be judged, 130 interrupted.
     """
     check_outputs({"json_file": json_file})
-    settings, world = checked_request(patterns=list(patterns), keep=None, known=None, **options)
-    count = worker_count(workers, len(settings.ids or ()))
-    described, answers = ask(manager, actions, world.contract)
-    report = LockstepReport(world.contract, described, answers, None)
+    subject = check(run_request(patterns=patterns, **options))
+    count = worker_count(workers, len(subject.selected))
+    described, answers = ask(manager, actions, subject.contract)
+    report = LockstepReport(subject.contract, described, answers, None)
     if not report.lost:
-        run = Run(settings, world, to_stderr=json_file == "-", summary=False)
-        run.execute(count)
-        report = LockstepReport(world.contract, described, answers, run.report)
+        with sigterm_interrupts(), open_run(subject) as run:
+            pytest_run = PytestRun(run, to_stderr=json_file == "-", summary=False)
+            pytest_run.execute(count)
+        report = LockstepReport(subject.contract, described, answers, pytest_run.report)
     report.show(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)))
     if json_file:
         write_json(report.document(), json_file)

@@ -11,19 +11,19 @@ from typing import TextIO, cast
 
 import click
 
-from conformance.catalogue import catalogue as catalog
 from conformance.cli.compare import collect
 from conformance.cli.run import check_outputs, workers_option
 from conformance.compare.reality import RealityReport
 from conformance.compare.sides import Side
-from conformance.drivers.local.driver import SYSTEM_PATH
+from conformance.drivers.local.command import SYSTEM_PATH
 from conformance.errors import UsageError
 from conformance.images.packages import machine, other_version, packages, pinned, unpack
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
-from conformance.run.assembly import Settings, World
+from conformance.run.assembly import open_run
 from conformance.run.directory import RunDirectory, cache_dir
 from conformance.run.pytest_run import worker_count
+from conformance.run.request import RunRequest
 
 __all__ = ["reality_command"]
 
@@ -51,18 +51,23 @@ def reality_command(
     check_outputs({"json_file": json_file})
     wanted = dict(_release(text) for text in versions)
     stream = cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout))
-    directory = RunDirectory()
     with ExitStack() as stack:
+        # Apart from the run's own directory, because the run is opened once the programs are there.
+        directory = RunDirectory()
         stack.callback(directory.close)
         place, releases = _installed(wanted, directory.path, stream)
-        extra = {"PATH": f"{place}:{SYSTEM_PATH}"}
-        world = World(Settings(cwd=str(directory.path), contract="cli-status", extra=extra))
-        chosen = catalog.select(world.catalogue, patterns, world.contract, containers=False)
-        report = RealityReport(world.catalogue.contracts, releases, len(chosen))
-        stack.callback(world.close)
-        world.settle(directory.path)
-        count = 2 * len(os.sched_getaffinity(0)) if workers == "auto" else worker_count(workers, len(chosen))
-        collect(report, chosen, [Side("A", "the CLI itself", world)], count, stream)
+        request = RunRequest(
+            cwd=str(directory.path),
+            contract="cli-status",
+            patterns=patterns,
+            variables={"PATH": f"{place}:{SYSTEM_PATH}"},
+        )
+        run = stack.enter_context(open_run(request))
+        report = RealityReport(run.catalogue.contracts, releases, len(run.selected))
+        count = 2 * len(os.sched_getaffinity(0))
+        if workers != "auto":
+            count = worker_count(workers, len(run.selected))
+        collect(report, run.selected, [Side("A", "the CLI itself", run)], count, stream)
     report.show(stream)
     if json_file:
         write_json(report.document(), json_file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,16 @@ import click
 from msgspec.structs import replace
 
 from conformance.cli.options import image_options, probe_options
-from conformance.cli.run import checked_request
-from conformance.drivers.container.driver import ContainerDriver
-from conformance.drivers.local.driver import LocalDriver
+from conformance.cli.request import run_request
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import build, plan
-from conformance.judge.judge import judge
 from conformance.model.contract import Contract
 from conformance.model.outcome import Execution, ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.model.wording import expectation, probe_lines
-from conformance.run.assembly import World
-from conformance.run.directory import RunDirectory, cache_dir
-from conformance.run.items import keep_directory
+from conformance.run.assembly import Run, check, open_run
+from conformance.run.directory import cache_dir, keep_directory
 from conformance.text import join, printable
 
 __all__ = ["repro_command"]
@@ -42,57 +38,39 @@ __all__ = ["repro_command"]
 @click.pass_context
 def repro_command(ctx: click.Context, /, id_: str, keep: Path | None, **options: Any) -> None:
     """Run one scenario with everything shown, and keep its home."""
-    settings, world = checked_request(patterns=[id_], keep=keep, known=None, **options)
-    world.settings = settings
-    if len(settings.ids or ()) != 1:
-        raise UsageError(f"'{id_}' names {len(settings.ids or ())} scenarios", hint="give the id of one")
-    scenario = world.catalogue.get((settings.ids or ("",))[0])
-    control = world.catalogue.scenarios.get(scenario.control_for(world.contract))
+    subject = check(replace(run_request(patterns=[id_], **options), stage=True))
+    if len(subject.selected) != 1:
+        raise UsageError(f"'{id_}' names {len(subject.selected)} scenarios", hint="give the id of one")
+    scenario = subject.selected[0]
     # Homes, stubs and all stay in the directory, so that the printed command works as long as it is there.
-    place = Path(settings.keep or keep_directory(_new_directory(id_)))
-    run = _run_image if settings.image is not None else _run_command
-    executions, shown = run(world, scenario, place)
-    result = judge(scenario, world.contract, executions, world.engine.secrets(scenario), control)
+    place = keep_directory(str(keep or _new_directory(id_)), Path.cwd())
+    with open_run(subject, into=place) as run:
+        executions = run.runner.observe(scenario)
+        result = run.runner.judge(scenario, executions)
+        by_hand = list(_by_hand(run, scenario, executions, place))
     click.echo(f"{scenario.id}: {scenario.summary}\norigin: {scenario.origin}")
-    for line in (*shown, "", *_judgement(result, world.contract)):
+    for line in (*by_hand, "", *_judgement(result, run.contract)):
         click.echo(line)
     ctx.exit({"conforms": 0, "deviates": 1}.get(result.result, CannotJudge.exit_status))
 
 
-def _run_command(world: World, scenario: Scenario, place: Path) -> tuple[list[Execution], list[str]]:
-    """Run a local command; return what was seen, and what to say about repeating it."""
-    settings = world.settings
-    driver = LocalDriver(settings.argv, place, cwd=Path(settings.cwd), extra=settings.extra, keep=True)
-    world.driver = driver
-    try:
-        executions = [world.engine.observe(scenario) for _ in range(settings.repeat)]
-    finally:
-        driver.close()
-    if not executions[0].kept:
-        return executions, []
-    return executions, [f"home: {executions[0].kept}/home", "command:", f"  {executions[0].command}"]
-
-
-def _run_image(world: World, scenario: Scenario, place: Path) -> tuple[list[Execution], list[str]]:
-    """Run an image; return what was seen, and what to say about repeating it."""
-    directory = RunDirectory()
-    world.staging = True
-    try:
-        world.settle(directory.path)
-        driver = world.driver
-        assert isinstance(driver, ContainerDriver)
-        executions = [world.engine.observe(scenario, n) for n in range(world.settings.executions)]
-        context = Context(now=world.settings.now, seed=world.settings.seed)
-        lines = list(probe_lines(driver.describe()))
-        if any(execution.outcome.unsupported or execution.outcome.broke for execution in executions):
-            return executions, lines
-        spec = driver.stage(scenario, world.contract, context)
-        lines += [_home_on_disk(scenario, replace(context, scenario=scenario.id, home=spec.volumes[0].target), place)]
-        lines += ["command:", f"  {join(spec.words())} < /dev/null"]
-        return executions, [*lines, "its volumes stay; to remove them: probe-conformance sweep --kept"]
-    finally:
-        world.close()
-        directory.close()
+def _by_hand(run: Run, scenario: Scenario, executions: Sequence[Execution], place: Path) -> Iterator[str]:
+    """Yield what to say about the home that is kept, and about starting the probe in it by hand."""
+    if run.request.image is None:
+        if executions[0].kept:
+            yield f"home: {executions[0].kept}/home"
+            yield "command:"
+            yield f"  {executions[0].command}"
+        return
+    yield from probe_lines(run.driver.describe())
+    if any(execution.outcome.unsupported or execution.outcome.broke for execution in executions):
+        return
+    spec = run.stage(scenario)
+    context = replace(run.context, scenario=scenario.id, home=spec.volumes[0].target)
+    yield _home_on_disk(scenario, context, place)
+    yield "command:"
+    yield f"  {join(spec.words())} < /dev/null"
+    yield "its volumes stay; to remove them: probe-conformance sweep --kept"
 
 
 def _home_on_disk(scenario: Scenario, context: Context, place: Path) -> str:

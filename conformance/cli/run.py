@@ -1,31 +1,24 @@
-"""The command run, and what it shares with repro: from options to a checked request."""
+"""The command run."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from conformance.bundled import fixtures_dir
-from conformance.catalogue import catalogue as catalog
-from conformance.cli.image_request import IMAGE_OPTIONS, image_request, image_words
+from conformance.cli.image_request import image_words
 from conformance.cli.options import image_options, probe_options
-from conformance.drivers.environment import check_extra
-from conformance.drivers.local.driver import SYSTEM_PATH, own_command, parse_callable, parse_command
+from conformance.cli.request import run_request
 from conformance.errors import UsageError
 from conformance.judge.known_failures import write
-from conformance.model.contract import Contract
 from conformance.report.document import write_json
-from conformance.run.assembly import Settings, World
-from conformance.run.items import extra_variables, keep_directory
-from conformance.run.pytest_run import Run, worker_count
+from conformance.run.assembly import check, open_run
+from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
 
-__all__ = ["check_outputs", "checked_request", "local_probe", "repro_words", "run_command", "workers_option"]
+__all__ = ["check_outputs", "repro_words", "run_command", "workers_option"]
 
 workers_option = click.option(
     "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
@@ -50,20 +43,17 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     """
     patterns, pytest_args = _split(ctx, arguments)
     check_outputs(options)
-    settings, world = checked_request(
-        patterns=patterns, **{name: options[name] for name in _REQUEST}, keep=options["keep"], known=options["known_failures"]
-    )
-    workers = worker_count(options["workers"], len(settings.ids or ()))
-    run = Run(settings, world, repro=repro_words(options), to_stderr=options["json_file"] == "-")
-    status = run.execute(workers, junit=options["junit_file"], pytest_args=pytest_args)
+    subject = check(run_request(patterns=patterns, **options))
+    workers = worker_count(options["workers"], len(subject.selected))
+    with sigterm_interrupts(), open_run(subject) as run:
+        pytest_run = PytestRun(run, repro=repro_words(options), to_stderr=options["json_file"] == "-")
+        status = pytest_run.execute(workers, junit=options["junit_file"], pytest_args=pytest_args)
+    report = pytest_run.report
     if options["json_file"]:
-        write_json(run.report.document(), options["json_file"])
-    if options["write_known_failures"] and not run.report.interrupted:
-        write(Path(options["write_known_failures"]), run.report.results(), world.known)
+        write_json(report.document(), options["json_file"])
+    if options["write_known_failures"] and not report.interrupted:
+        write(Path(options["write_known_failures"]), report.results(), subject.known_failures)
     ctx.exit(status)
-
-
-_REQUEST = ("probe", "image", "python", "contract", "directories", "env", "pass_env", "repeat", *IMAGE_OPTIONS)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -73,81 +63,6 @@ def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], l
         return list(arguments), []
     count = len(typed) - typed.index("--") - 1
     return list(arguments[: len(arguments) - count]), list(arguments[len(arguments) - count :])
-
-
-def checked_request(
-    *,
-    patterns: list[str],
-    probe: str | None,
-    image: str | None,
-    python: str | None,
-    contract: str,
-    directories: tuple[Path, ...],
-    env: tuple[str, ...],
-    pass_env: tuple[str, ...],
-    repeat: int,
-    keep: Path | None,
-    known: str | None,
-    **container: Any,
-) -> tuple[Settings, World]:
-    """Check the whole request; return it with what it stands for.
-
-    :raises ConformanceError: anything in it is wrong.
-    """
-    cwd = Path.cwd()
-    draft = Settings(
-        argv=(),
-        cwd=str(cwd),
-        contract=contract,
-        directories=tuple(str(directory.absolute()) for directory in directories),
-        files=tuple(_files(patterns)),
-        extra=extra_variables(env, pass_env),
-        repeat=repeat,
-        known_failures=str(Path(known).absolute()) if known else "",
-    )
-    world = World(draft)
-    check_extra(draft.extra, world.contract)
-    wanted = image_request(image, probe, python, **container)
-    argv = () if wanted else local_probe(probe, python, world.contract, draft.extra)
-    chosen = catalog.select(world.catalogue, patterns, world.contract, containers=wanted is not None)
-    ids = tuple(scenario.id for scenario in chosen)
-    world.known.check(world.catalogue, world.contract)
-    # Made last, so that a request that is wrong in any other way leaves nothing behind.
-    kept = str(keep_directory(keep)) if keep is not None else ""
-    return msgspec.structs.replace(draft, argv=argv, image=wanted, ids=ids, keep=kept), world
-
-
-def local_probe(probe: str | None, python: str | None, contract: Contract, extra: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the command that starts *probe*, or calls *python*; that of the reference probe where neither is named.
-
-    :raises UsageError: there is no such probe.
-    """
-    if python is not None:
-        return parse_callable(python, Path.cwd())
-    return parse_command(probe, Path.cwd()) if probe is not None else reference_probe(contract, extra)
-
-
-def _files(patterns: list[str]) -> Iterator[str]:
-    """Yield the scenario files among *patterns*."""
-    for file in patterns:
-        if file.endswith(".toml"):
-            if not os.path.isfile(file):  # unlike Path.is_file it is not upset by names too long, or out of reach
-                raise UsageError(f"no file {file}", hint="name a scenario file, or an id without .toml")
-            yield str(Path(file).absolute())
-
-
-def reference_probe(contract: Contract, extra: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return the command of the reference probe that comes with *contract*; an empty one where the CLIs are the probe.
-
-    :raises UsageError: it has none, or a CLI is not there.
-    """
-    if contract.commands:
-        for agent in contract.agents:
-            own_command(contract, agent, (extra or {}).get("PATH", SYSTEM_PATH))
-        return ()
-    if not contract.reference:
-        raise UsageError(f"contract '{contract.name}' has no reference probe", hint="name a probe with --probe")
-    return (sys.executable, "-I", str(fixtures_dir() / "probes" / contract.reference))
 
 
 def repro_words(options: dict[str, Any]) -> list[str]:

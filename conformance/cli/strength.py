@@ -12,8 +12,7 @@ from typing import Any, TextIO, cast
 
 import click
 
-from conformance.catalogue import catalogue as catalog
-from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.cli.options import scenarios_option
 from conformance.cli.run import check_outputs
 from conformance.errors import UsageError
@@ -24,7 +23,7 @@ from conformance.run.directory import RunDirectory
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.strength.bank import Bank, bundled_bank, read_banks
 from conformance.strength.report import StrengthReport, StrengthView
-from conformance.strength.trials import Ground, Task, right_tasks, tasks, try_all
+from conformance.strength.trials import Task, TrialContext, baseline_tasks, run_trials, tasks
 
 __all__ = ["strength_command"]
 
@@ -68,7 +67,7 @@ def _strength(
     full: bool,
 ) -> int:
     check_outputs({"json_file": json_file})
-    catalogue = catalog.load([directory.absolute() for directory in directories])
+    catalogue = load_catalogue([directory.absolute() for directory in directories])
     banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
     todo = tasks(banks, catalogue, patterns, full=full)
     judged = {found.contract.name: found.contract for found in banks}
@@ -77,14 +76,14 @@ def _strength(
     report = StrengthReport(catalogue, [*judged.values(), *others], total=len(todo), full=full)
     view = StrengthView(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)), report)
     directory = RunDirectory()
-    ground = Ground(
+    context = TrialContext(
         scenarios=list(catalogue.scenarios.values()),
         contracts={**catalogue.contracts, **judged},
         context=Context(now=time.time(), seed=secrets.token_hex(8)),
         directory=str(directory.path),
     )
     try:
-        _try(ground, todo, banks, _workers(workers, len(todo)), report, view)
+        _try(context, todo, banks, _workers(workers, len(todo)), report, view)
     finally:
         directory.close()
     view.finish()
@@ -103,18 +102,18 @@ def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[B
 
 
 def _try(
-    ground: Ground, todo: Sequence[Task], banks: Sequence[Bank], workers: int, report: StrengthReport, view: StrengthView
+    context: TrialContext, todo: Sequence[Task], banks: Sequence[Bank], workers: int, report: StrengthReport, view: StrengthView
 ) -> None:
     """Try all wrong probes, then the right ones in what has caught any."""
     started = time.monotonic()
     view.start(workers)
     try:
         with sigterm_interrupts():
-            for trial in try_all(ground, todo, workers):
+            for trial in run_trials(context, todo, workers):
                 report.trials.append(trial)
                 view.step()
-            right = right_tasks(banks, report.trials)
-            report.right += try_all(ground, right, min(workers, len(right)))
+            right = baseline_tasks(banks, report.trials)
+            report.right += run_trials(context, right, min(workers, len(right)))
     except KeyboardInterrupt:
         report.interrupted = True
     finally:

@@ -33,7 +33,7 @@ class CompareReport:
         self.rows: list[Row] = []
         self.seconds = 0.0
         self.interrupted = False
-        self._contracts = [side.world.contract for side in sides]
+        self._contracts = [side.run.contract for side in sides]
 
     def apart(self) -> list[Row]:
         """Return the rows in which the sides disagree."""
@@ -66,8 +66,8 @@ class CompareReport:
             "sides": [
                 {
                     "name": side.name,
-                    "contract": {"name": side.world.contract.name, "version": side.world.contract.version},
-                    "probe": side.world.driver.describe(),
+                    "contract": {"name": side.run.contract.name, "version": side.run.contract.version},
+                    "probe": side.run.driver.describe(),
                 }
                 for side in self.sides
             ],
@@ -88,7 +88,7 @@ class CompareReport:
                     "side": side.name,
                     "code": result.code,
                     "signal": result.signal,
-                    "meanings": sorted(meanings(result, side.world.contract)) if row.judged() else [],
+                    "meanings": sorted(meanings(result, side.run.contract)) if row.judged() else [],
                     "result": result.result,
                     "reason": result.reason,
                 }
@@ -103,7 +103,7 @@ class CompareReport:
             console.width = _WIDTH
         console.print(Text(f"probe-conformance {__version__}, compare: {some(self.total, 'scenario')}"))
         for side in self.sides:
-            console.print(Text(f"  {side.name}  {side.world.contract.name:<12} {printable(side.words)}"))
+            console.print(Text(f"  {side.name}  {side.run.contract.name:<12} {printable(side.words)}"))
         console.print()
         apart = self.apart()
         if apart:
@@ -129,7 +129,7 @@ class CompareReport:
         return table
 
     def _cell(self, result: ScenarioResult, side: Side) -> Text:
-        words = " or ".join(sorted(meanings(result, side.world.contract)))
+        words = " or ".join(sorted(meanings(result, side.run.contract)))
         code = f" ({result.code})" if result.code is not None and not words.startswith("exit code") else ""
         # What a contract does not call for is marked, so that one sees which side is in the wrong.
         mark = "" if result.result == "conforms" else " !"
@@ -138,7 +138,7 @@ class CompareReport:
     def _explained(self, row: Row) -> Iterator[str]:
         """Yield, for the one scenario in which they disagree, what it is about."""
         yield f"  {row.scenario.summary}"
-        control = self.sides[0].world.catalogue.scenarios.get(row.scenario.control_for(self._contracts[0]))
+        control = self.sides[0].run.catalogue.scenarios.get(row.scenario.control_for(self._contracts[0]))
         if control is not None:
             yield f"  against {control.id}, it has"
             for line in difference(row.scenario, control):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
-from conformance.run.assembly import World
+from conformance.run.assembly import Run
 
 __all__ = ["Row", "Side", "common", "meanings", "run_all"]
 
@@ -22,7 +22,7 @@ class Side(Struct, frozen=True):
     """A letter, by which tables call it."""
     words: str
     """What it is, for people."""
-    world: World
+    run: Run
 
 
 class Row(Struct, frozen=True):
@@ -50,9 +50,9 @@ def meanings(result: ScenarioResult, contract: Contract) -> frozenset[str]:
     return frozenset(("no answer",))
 
 
-def common(scenarios: Sequence[Scenario], sides: Sequence[Side]) -> list[Scenario]:
-    """Return the scenarios that are part of every side's contract."""
-    return [scenario for scenario in scenarios if all(scenario.expected(side.world.contract) for side in sides)]
+def common(scenarios: Sequence[Scenario], contracts: Sequence[Contract]) -> list[Scenario]:
+    """Return the scenarios that are part of every one of *contracts*."""
+    return [scenario for scenario in scenarios if all(scenario.expected(contract) for contract in contracts)]
 
 
 def run_all(scenarios: Sequence[Scenario], sides: Sequence[Side], workers: int) -> Iterator[Row]:
@@ -69,5 +69,4 @@ def run_all(scenarios: Sequence[Scenario], sides: Sequence[Side], workers: int) 
 
 
 def _row(scenario: Scenario, sides: Sequence[Side]) -> Row:
-    engines = [side.world.engine for side in sides]
-    return Row(scenario, tuple(engine.judge(scenario, [engine.observe(scenario)]) for engine in engines))
+    return Row(scenario, tuple(side.run.runner.run(scenario) for side in sides))

@@ -63,7 +63,7 @@ class KnownFailures:
 
         :raises FileError: names the first such entry.
         """
-        known = {scenario.id for scenario in catalogue.of(contract)}
+        known = {scenario.id for scenario in catalogue.in_contract(contract)}
         for id_ in self.entries:
             if id_ not in known:
                 hint = "remove the entry, or mend its id; see probe-conformance list"

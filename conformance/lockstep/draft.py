@@ -42,7 +42,7 @@ def draft(base: Contract, answers: Answers, name: str, source: str) -> str:
 def _codes(answers: Answers) -> dict[Action, list[int]]:
     """Return, for each action of the Manager, the exit codes on which it does it."""
     codes: dict[Action, list[int]] = {}
-    for code, answer in sorted(answers.of.items()):
+    for code, answer in sorted(answers.by_code.items()):
         if code >= 0 and answer.action is not None:
             codes.setdefault(answer.action, []).append(code)
     return codes
@@ -50,7 +50,7 @@ def _codes(answers: Answers) -> dict[Action, list[int]]:
 
 def _otherwise(answers: Answers) -> Action | None:
     """Return what the Manager does with most codes, which is what it does with those that nobody thought of."""
-    counts = Counter(answer.action for code, answer in answers.of.items() if code >= 0)
+    counts = Counter(answer.action for code, answer in answers.by_code.items() if code >= 0)
     action, times = counts.most_common(1)[0]
     return action if times * 2 > 256 else None
 

@@ -68,15 +68,15 @@ def manager_faults(contract: Contract, answers: Answers) -> Iterator[Fault]:
         words = " and ".join(map(str, actions))
         message = f"{code}: stands twice in the table: {words}{asked}"
         yield Fault(kind="handled-twice", message=message, codes=(code,), asked=str(actions[0]), got=str(actions[1]))
-    for code in sorted(known & answers.of.keys()):
-        if fault := _verdict_fault(contract, code, answers.of[code]):
+    for code in sorted(known & answers.by_code.keys()):
+        if fault := _verdict_fault(contract, code, answers.by_code[code]):
             yield fault
     groups: dict[tuple[Answer, FaultKind], list[int]] = {}
     for code in CODES:
-        if code in answers.of and code not in known and (kind := _unknown_kind(contract, answers.of[code])):
-            groups.setdefault((answers.of[code].general(code), kind), []).append(code)
+        if code in answers.by_code and code not in known and (kind := _unknown_kind(contract, answers.by_code[code])):
+            groups.setdefault((answers.by_code[code].general(code), kind), []).append(code)
     for (answer, kind), codes in groups.items():
-        yield _unknown_fault(contract, kind, answers.of[codes[0]] if len(codes) == 1 else answer, codes)
+        yield _unknown_fault(contract, kind, answers.by_code[codes[0]] if len(codes) == 1 else answer, codes)
 
 
 def _verdict_fault(contract: Contract, code: int, answer: Answer) -> Fault | None:
@@ -170,7 +170,7 @@ def treatment_faults(contract: Contract, results: Iterable[ScenarioResult], answ
             message = f"{where}; the probe gave no exit code in time"
             yield Fault(kind="no-exit-code", message=message, asked=asked, scenarios=tuple(ids))
             continue
-        answer = answers.of.get(code, Answer())
+        answer = answers.by_code.get(code, Answer())
         message = f"{where}; the probe answers {code_words(code)}, {answer.sentence}"
         yield Fault(kind="wrong-treatment", message=message, codes=(code,), asked=asked, got=answer.words, scenarios=tuple(ids))
 

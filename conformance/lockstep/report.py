@@ -72,7 +72,7 @@ class LockstepReport:
         """Return the actions, of the contract and of the Manager, that no scenario reaches."""
         reached = {str(action) for code in self._codes if (action := self.answers.action(code))}
         asked = [str(verdict.asks) for verdict in self.contract.verdicts]
-        done = [str(answer.action) for answer in self.answers.of.values() if answer.action]
+        done = [str(answer.action) for answer in self.answers.by_code.values() if answer.action]
         return [action for action in dict.fromkeys((*asked, *done)) if action not in reached]
 
     def document(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class LockstepReport:
             "counts": run.counts() if run else {},
             "deviate_otherwise": self._elsewhere,
             "table": [self._row(verdict) for verdict in self.contract.verdicts],
-            "actions": {str(code): str(a.action) if a.action else None for code, a in self.answers.of.items()},
+            "actions": {str(code): str(a.action) if a.action else None for code, a in self.answers.by_code.items()},
             "faults": [to_builtins(fault) for fault in self.faults],
             "moves": [to_builtins(move) for move in self.moves],
             "contract_change": self.change,
@@ -101,7 +101,7 @@ class LockstepReport:
         }
 
     def _row(self, verdict: Verdict) -> dict[str, Any]:
-        answer = self.answers.of.get(verdict.code)
+        answer = self.answers.by_code.get(verdict.code)
         return {
             "verdict": verdict.name,
             "code": verdict.code,
@@ -172,8 +172,8 @@ class LockstepReport:
         """Add a row; what the Manager does with *codes* is said once for all that are alike."""
         done: dict[str, list[int]] = {}
         for number in codes:
-            if number in self.answers.of:
-                done.setdefault(self.answers.of[number].general(number).words, []).append(number)
+            if number in self.answers.by_code:
+                done.setdefault(self.answers.by_code[number].general(number).words, []).append(number)
         usual = max(done, key=lambda words: len(done[words]), default="(was not asked)")
         others = [f"{words} on {ranges(listed)}" for words, listed in done.items() if words != usual]
         does = "; ".join([usual, *others[:5], *(["…"] if len(others) > 5 else [])])

@@ -55,7 +55,7 @@ def _usual(codes: Counter[int]) -> tuple[int | None, str]:
 
 def _move(contract: Contract, verdict: Verdict, usual: int | None, times: str, answers: Answers) -> Move | None:
     asked, code = verdict.asks, verdict.code
-    held = answers.of.get(code, Answer())
+    held = answers.by_code.get(code, Answer())
     manager_stays = held.action is not None and held.action.covers(asked)
     probe_stays = usual is None or usual == code
     if probe_stays and manager_stays:

@@ -10,7 +10,7 @@ from conformance.model.contract import Contract
 from conformance.model.scenario import ContainerNeeds, Entry, Scenario
 from conformance.text import join, printable
 
-__all__ = ["answer", "container_words", "difference", "entry_words", "expectation", "probe_lines"]
+__all__ = ["answer", "describe_entry", "describe_needs", "difference", "expectation", "probe_lines"]
 
 
 def answer(contract: Contract, verdict: str) -> str:
@@ -23,7 +23,7 @@ def expectation(contract: Contract, verdicts: tuple[str, ...]) -> str:
     return " or ".join(answer(contract, verdict) for verdict in verdicts)
 
 
-def entry_words(entry: Entry) -> str:
+def describe_entry(entry: Entry) -> str:
     """Return an entry without its path: kind, content in short, and whatever is special about it."""
     words = [_content(entry)]
     if entry.size is not None:
@@ -61,7 +61,7 @@ def _short(text: str, limit: int = 100) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def container_words(needs: ContainerNeeds | None) -> dict[str, str]:
+def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
     """Return what a scenario asks of its container, as words, by the name of what it is about."""
     words: dict[str, str] = {}
     if needs and needs.user:
@@ -83,7 +83,7 @@ def _lines(scenario: Scenario, control: Scenario) -> Iterator[str]:
         yield f"+ agent {scenario.agent}, not {control.agent}"
     if scenario.cli != control.cli:
         yield f"+ CLI {scenario.cli}, not {control.cli}"
-    ours_in, theirs_in = container_words(scenario.container), container_words(control.container)
+    ours_in, theirs_in = describe_needs(scenario.container), describe_needs(control.container)
     for about in ("user", "owner", "mount"):
         if ours_in.get(about) != theirs_in.get(about):
             yield f"+ {ours_in[about]}" if about in ours_in else f"- {theirs_in[about]}"
@@ -91,8 +91,8 @@ def _lines(scenario: Scenario, control: Scenario) -> Iterator[str]:
         ours, theirs = (_variable(s, name) for s in (scenario, control))
         if ours != theirs:
             yield f"+ {ours}" if ours else f"- {theirs}"
-    here = {entry.path: (entry_words(entry), entry) for entry in scenario.entries}
-    there = {entry.path: (entry_words(entry), entry) for entry in control.entries}
+    here = {entry.path: (describe_entry(entry), entry) for entry in scenario.entries}
+    there = {entry.path: (describe_entry(entry), entry) for entry in control.entries}
     for path in sorted(here.keys() | there.keys()):
         if path in here and here.get(path) != there.get(path):
             yield f"+ {path}: {here[path][0]}"

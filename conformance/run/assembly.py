@@ -1,217 +1,283 @@
-"""Everything that is decided once per run, as one value that also travels to the workers."""
+"""From a request to what it stands for: contract, catalogue, selection, driver and runner, and their end."""
 
 from __future__ import annotations
 
 import json
 import secrets
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
+from msgspec.structs import replace
 
-from conformance.catalogue import catalogue as catalog
+from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
 from conformance.drivers import Driver, Unavailable
-from conformance.drivers.container.request import ImageFacts, ImageRequest
+from conformance.drivers.container.request import ImageFacts, ImageRequest, check_reference
+from conformance.drivers.environment import check_extra
+from conformance.drivers.local.command import SYSTEM_PATH, own_command, parse_callable, parse_command
 from conformance.drivers.local.driver import LocalDriver
-from conformance.errors import CannotJudge
+from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.run.scenario_runner import Engine
+from conformance.run.directory import RunDirectory, keep_directory
+from conformance.run.request import Command, PythonCallable, RunRequest, scenario_files
+from conformance.run.scenario_runner import ScenarioRunner
 
 if TYPE_CHECKING:
-    import docker
+    from conformance.drivers.container.driver import ContainerDriver
+    from conformance.drivers.container.prepare import PreparedImage
+    from conformance.drivers.container.spec import ContainerSpec
 
-    from conformance.drivers.container.labels import Labels
+__all__ = ["Run", "Shared", "Subject", "check", "join_run", "open_run"]
 
-__all__ = ["MAIN", "Settings", "World"]
-
-
-#: The process that the user has started; workers have names of their own.
-MAIN = "main"
+#: The process that has opened the run, in names of directories and labels; workers have names of their own.
+_MAIN = "main"
 _CATALOGUE = "catalogue"
 
 
-class Settings(Struct, frozen=True, kw_only=True):
-    """The request, checked and made absolute."""
+class Subject(Struct, frozen=True):
+    """What a request is about, checked: nothing has been written or started for it."""
 
+    request: RunRequest
+    contract: Contract
+    catalogue: Catalogue
+    selected: tuple[Scenario, ...]
+    """The scenarios that the patterns name; all of the contract where pytest decides."""
+    known_failures: KnownFailures
     argv: tuple[str, ...] = ()
-    """The command that is the probe, where it is one."""
-    image: ImageRequest | None = None
-    """The image that is, with its entrypoint, the probe."""
-    facts: ImageFacts | None = None
-    """What the controller has found out about the image."""
-    cwd: str
-    contract: str = "slot"
-    directories: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    ids: tuple[str, ...] | None = None
-    """Only these scenarios; None for all that are collected."""
-    extra: dict[str, str] = field(default_factory=dict)
-    repeat: int = 1
-    keep: str = ""
-    known_failures: str = ""
-    now: float = field(default_factory=time.time)
-    seed: str = field(default_factory=lambda: secrets.token_hex(8))
-    run_directory: str = ""
-    brief: bool = False
-    """One report for each scenario, instead of pytest's three, where nobody reads them but ourselves."""
+    """The command of a local probe; empty for an image, and where the agents' CLIs are asked."""
 
-    @property
-    def executions(self) -> int:
-        """How often each scenario is run: in both isolations, where that is asked for, and as often as it is to be repeated."""
-        return self.repeat * (2 if self.facts is not None and self.facts.isolation == "both" else 1)
+
+def check(request: RunRequest) -> Subject:
+    """Check *request* and return what it is about.
+
+    :raises ConformanceError: anything in it is wrong.
+    """
+    cwd = Path(request.cwd)
+    contract = contracts.load(request.contract, base=cwd)
+    check_extra(request.variables, contract)
+    if request.image is not None:
+        check_reference(request.image.reference)
+    argv = _local_command(request, contract)
+    patterns = request.patterns or ()
+    files = scenario_files(patterns, cwd)
+    catalogue = load_catalogue(map(Path, request.directories), contract=contract, files=files)
+    selected = catalogue.in_contract(contract)
+    if request.patterns is not None:
+        selected = select(catalogue, patterns, contract, containers=request.image is not None)
+    known_failures = KnownFailures.read(request.known_failures)
+    known_failures.check(catalogue, contract)
+    return Subject(request, contract, catalogue, tuple(selected), known_failures, argv)
+
+
+def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
+    """Return the command that starts a local probe; an empty one where there is none to start.
+
+    :raises UsageError: there is no such probe.
+    """
+    directory = Path(request.cwd)
+    match request.probe:
+        case ImageRequest():
+            return ()
+        case Command(line):
+            return parse_command(line, directory)
+        case PythonCallable(target):
+            return parse_callable(target, directory)
+    if contract.commands:
+        for agent in contract.agents:
+            own_command(contract, agent, request.variables.get("PATH", SYSTEM_PATH))
+        return ()
+    if not contract.reference:
+        hint = "name a probe with --probe"
+        raise UsageError(f"contract '{contract.name}' has no reference probe", hint=hint)
+    return (sys.executable, "-I", str(fixtures_dir() / "probes" / contract.reference))
+
+
+class Shared(Struct, frozen=True, kw_only=True):
+    """What a worker needs to know of the run that it belongs to."""
+
+    request: RunRequest
+    argv: tuple[str, ...]
+    now: float
+    seed: str
+    directory: str
+    facts: ImageFacts | None
+
+
+#: What lies in the run's directory for the workers: scenarios, the ids of those that are selected, and contracts.
+_Published = tuple[list[Scenario], list[str], dict[str, Contract]]
+
+
+class Run:
+    """A request that has been opened, in one process."""
+
+    def __init__(self, subject: Subject, shared: Shared, driver: Driver, *, leave: bool = False) -> None:
+        self.request = subject.request
+        self.contract = subject.contract
+        self.catalogue = subject.catalogue
+        self.selected = subject.selected
+        self.known_failures = subject.known_failures
+        self.context = Context(now=shared.now, seed=shared.seed)
+        self.directory = Path(shared.directory)
+        """Where the run may write."""
+        self.driver = driver
+        both = shared.facts is not None and shared.facts.isolation == "both"
+        self.runner = ScenarioRunner(
+            driver,
+            self.catalogue,
+            self.contract,
+            self.context,
+            known_failures=self.known_failures,
+            repeat=self.request.repeat * (2 if both else 1),
+            keep=Path(self.request.keep) if self.request.keep else None,
+            leave=leave,
+        )
+        self._shared = shared
 
     @property
     def concurrent(self) -> int:
         """How many executions that can only wait are started at the same time."""
-        return 64 if self.image is None else 8
+        return 64 if self.request.image is None else 8
 
-    def encode(self) -> str:
-        """Return a text that :meth:`decode` understands."""
-        return json.dumps(msgspec.to_builtins(self))  # it also takes paths that are no UTF-8
+    def publish_catalogue(self) -> None:
+        """Write the catalogue for the workers; parsing it again would cost more than the rest of their start."""
+        scenarios = list(self.catalogue.scenarios.values())
+        ids = [scenario.id for scenario in self.selected]
+        data = msgspec.msgpack.encode((scenarios, ids, self.catalogue.contracts))
+        (self.directory / _CATALOGUE).write_bytes(data)
 
-    @classmethod
-    def decode(cls, text: str) -> Settings:
-        """Return the settings in *text*."""
-        return msgspec.convert(json.loads(text), cls)
-
-
-class World:
-    """What the settings stand for, each made when it is first asked for."""
-
-    def __init__(self, settings: Settings, name: str = MAIN) -> None:
-        self.settings = settings
-        self.staging = False
-        """Whether volumes and images are to outlive the run, for a case to be repeated by hand."""
-        self.name = name
-        """The process: ``main``, or the worker's id. Each has its own part of the run's directory."""
-
-    @cached_property
-    def contract(self) -> Contract:
-        """The contract to judge by."""
-        return contracts.load(self.settings.contract, base=Path(self.settings.cwd))
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """All scenarios that ids and controls may speak of; a worker gets what its controller has read."""
-        shared = Path(self.settings.run_directory) / _CATALOGUE
-        if self.name != MAIN and shared.is_file():
-            scenarios, known = msgspec.msgpack.decode(shared.read_bytes(), type=tuple[list[Scenario], dict[str, Contract]])
-            return Catalogue({scenario.id: scenario for scenario in scenarios}, known)
-        return catalog.load(map(Path, self.settings.directories), contract=self.contract, files=map(Path, self.settings.files))
-
-    def share(self) -> None:
-        """Leave the catalogue in the run's directory for the workers; parsing costs more than the rest of their start."""
-        data = msgspec.msgpack.encode((list(self.catalogue.scenarios.values()), self.catalogue.contracts))
-        (Path(self.settings.run_directory) / _CATALOGUE).write_bytes(data)
-
-    @cached_property
-    def known(self) -> KnownFailures:
-        """The failures that are expected."""
-        return KnownFailures.read(self.settings.known_failures)
-
-    def settle(self, run_directory: Path) -> None:
-        """Take *run_directory* for this run, and look up what no scenario can change.
-
-        :raises CannotJudge: the engine, or the image, is not there.
-        """
-        self.settings = msgspec.structs.replace(self.settings, run_directory=str(run_directory))
-        if self.settings.image is not None:
-            from conformance.drivers.container.prepare import prepare  # noqa: PLC0415 - brings the engine's SDK with it
-
-            s = self.settings
-            chosen = self.catalogue.of(self.contract)
-            chosen = [scenario for scenario in chosen if s.ids is None or scenario.id in self._ids]
-            context = Context(now=s.now, seed=s.seed)
-            facts = prepare(self.client, self.settings.image, self.labels, chosen, self.contract, context, s.extra)
-            self.settings = msgspec.structs.replace(s, facts=facts)
-
-    @cached_property
-    def client(self) -> docker.DockerClient:
-        """The container engine."""
-        from conformance.drivers.container.client import connect  # noqa: PLC0415 - brings the engine's SDK with it
-
-        return connect()
-
-    @cached_property
-    def labels(self) -> Labels:
-        """What marks as ours what this process makes on the engine."""
-        from conformance.drivers.container.labels import Labels  # noqa: PLC0415 - brings the engine's SDK with it
-
-        directory = Path(self.settings.run_directory)
-        return Labels(directory.name, directory.with_suffix(".lock"), self.name, kept=self.staging)
-
-    @cached_property
-    def driver(self) -> Driver:
-        """What runs the probe."""
-        directory = Path(self.settings.run_directory) / self.name
-        directory.mkdir(mode=0o700, exist_ok=True)
-        s = self.settings
-        if s.image is not None and s.facts is not None:
-            from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415 - brings the engine's SDK with it
-
-            try:
-                client = self.client
-            except CannotJudge as e:  # the controller has reached it, a moment ago
-                return Unavailable(f"the container engine was lost: {e}")
-            return ContainerDriver(client, s.image, s.facts, self.labels, extra=s.extra, always_compare=self.staging)
-        return LocalDriver(s.argv, directory, cwd=Path(s.cwd), extra=s.extra, keep=bool(s.keep))
-
-    def code_without_mode(self, scenario: Scenario) -> int | None:
-        """Return the exit code of the image in *scenario* when it is asked for a mode that does not exist."""
-        from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415 - brings the engine's SDK with it
-
-        s = self.settings
-        assert s.image is not None
-        assert s.facts is not None
-        facts = msgspec.structs.replace(s.facts, isolation="fresh")
-        driver = ContainerDriver(self.client, s.image, facts, self.labels, extra={**s.extra, "AGENT_MODE": "no-such-mode"})
-        try:
-            return driver.execute(scenario, self.contract, Context(now=s.now, seed=s.seed)).outcome.code
-        finally:
-            driver.close()
-
-    @cached_property
-    def engine(self) -> Engine:
-        """What observes and judges."""
-        s = self.settings
-        context = Context(now=s.now, seed=s.seed)
-        return Engine(self.driver, self.catalogue, self.contract, context, repeat=s.repeat, keep=Path(s.keep) if s.keep else None)
+    def share(self) -> str:
+        """Return a text from which a worker can join this run, once the catalogue is published."""
+        return json.dumps(msgspec.to_builtins(self._shared))  # it also takes paths that are not UTF-8
 
     def scenarios(self, path: Path) -> list[Scenario]:
         """Return the selected scenarios in the file *path*."""
-        here = (found for found in self._by_file.get(str(path.resolve()), ()) if found.expected(self.contract))
-        return [found for found in here if self.settings.ids is None or found.id in self._ids]
-
-    @cached_property
-    def _ids(self) -> frozenset[str]:
-        return frozenset(self.settings.ids or ())
+        return self._by_file.get(str(path.resolve()), [])
 
     @cached_property
     def _by_file(self) -> dict[str, list[Scenario]]:
         found: dict[str, list[Scenario]] = {}
-        for scenario in self.catalogue.scenarios.values():
+        for scenario in self.selected:
             found.setdefault(scenario.file, []).append(scenario)
         return found
 
-    def close(self) -> None:
+    def code_without_mode(self, scenario: Scenario) -> int | None:
+        """Return the exit code of the image in *scenario* when it is asked for a mode that does not exist."""
+        driver = self._container_driver.without_mode()
+        try:
+            return driver.execute(scenario, self.contract, self.context).outcome.code
+        finally:
+            driver.close()
+
+    def stage(self, scenario: Scenario) -> ContainerSpec:
+        """Lay out the home of *scenario* in volumes that stay; return the container to be run over them by hand."""
+        return self._container_driver.stage(scenario, self.contract, self.context)
+
+    @property
+    def _container_driver(self) -> ContainerDriver:
+        from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415 - brings the engine's SDK
+
+        assert isinstance(self.driver, ContainerDriver), "only an image can be asked for that"
+        return self.driver
+
+    def end(self) -> None:
         """End what still runs."""
-        if "driver" in self.__dict__:
-            self.driver.close()
-        self.tidy()
+        self.driver.close()
 
-    def tidy(self) -> None:
-        """Remove what any process of this run has left on the engine; only the controller does that."""
-        if "client" in self.__dict__ and self.name == MAIN:
-            from conformance.drivers.container.labels import remove_run  # noqa: PLC0415 - brings the engine's SDK with it
 
-            with suppress(CannotJudge):  # it has been said already that the engine is lost; the next run sweeps
-                remove_run(self.client, self.labels.run, keep=self.staging)
+@contextmanager
+def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iterator[Run]:
+    """Open *request*, and clean up at the end.
+
+    Homes are built in *into* and stay there, where it is given; else in the run's directory, which goes with the run.
+
+    :raises ConformanceError: the request is wrong, or there is no place to write to.
+    :raises CannotJudge: the engine, or the image, is not there.
+    """
+    subject = request if isinstance(request, Subject) else check(request)
+    request = subject.request
+    with ExitStack() as stack:
+        # Made last, so that a request that is wrong in any other way leaves nothing behind.
+        base = keep_directory(request.keep, Path(request.cwd)) if request.keep else None
+        request = replace(request, keep=str(base or ""))
+        directory = RunDirectory(base)
+        stack.callback(directory.close)
+        context = Context(now=time.time(), seed=secrets.token_hex(8))
+        image = None
+        if request.image is not None:
+            image = stack.enter_context(_prepared_image(subject, request.image, directory.path, context))
+        shared = Shared(
+            request=request,
+            argv=subject.argv,
+            now=context.now,
+            seed=context.seed,
+            directory=str(directory.path),
+            facts=image.facts if image is not None else None,
+        )
+        if image is not None:
+            driver: Driver = image.driver(request.variables, always_compare=request.stage)
+        else:
+            driver = _local_driver(shared, into or directory.path / _MAIN, keep=into is not None)
+        run = Run(replace(subject, request=request), shared, driver, leave=into is not None)
+        stack.callback(run.end)
+        yield run
+
+
+def join_run(text: str, worker: str) -> Run:
+    """Return the run that *text* shares, in the process called *worker*.
+
+    A worker ends what it has started; the process that has opened the run removes what is left.
+    """
+    shared = msgspec.convert(json.loads(text), Shared)
+    request = shared.request
+    published = (Path(shared.directory) / _CATALOGUE).read_bytes()
+    scenarios, ids, known = msgspec.msgpack.decode(published, type=_Published)
+    catalogue = Catalogue({scenario.id: scenario for scenario in scenarios}, known)
+    contract = contracts.load(request.contract, base=Path(request.cwd))
+    selected = tuple(catalogue.scenarios[id_] for id_ in ids)
+    known_failures = KnownFailures.read(request.known_failures)
+    subject = Subject(request, contract, catalogue, selected, known_failures, shared.argv)
+    return Run(subject, shared, _workers_driver(shared, worker))
+
+
+def _workers_driver(shared: Shared, worker: str) -> Driver:
+    directory, request = Path(shared.directory), shared.request
+    if request.image is None or shared.facts is None:
+        return _local_driver(shared, directory / worker)
+    from conformance.drivers.container.prepare import join_image  # noqa: PLC0415 - brings the engine's SDK
+
+    try:
+        image = join_image(request.image, shared.facts, directory, worker)
+    except CannotJudge as e:  # the process that opened the run has reached the engine a moment ago
+        return Unavailable(f"the container engine was lost: {e}")
+    return image.driver(request.variables, always_compare=request.stage)
+
+
+def _local_driver(shared: Shared, directory: Path, *, keep: bool = False) -> LocalDriver:
+    request = shared.request
+    directory.mkdir(mode=0o700, exist_ok=True)
+    keep = keep or bool(request.keep)
+    return LocalDriver(shared.argv, directory, cwd=Path(request.cwd), extra=request.variables, keep=keep)
+
+
+@contextmanager
+def _prepared_image(subject: Subject, wanted: ImageRequest, directory: Path, context: Context) -> Iterator[PreparedImage]:
+    """Prepare the image of a run, and remove at the end what any of its processes has left on the engine."""
+    from conformance.drivers.container.prepare import prepare_image  # noqa: PLC0415 - brings the engine's SDK
+
+    request = subject.request
+    image = prepare_image(wanted, directory, subject.selected, subject.contract, context, request.variables, keep=request.stage)
+    try:
+        yield image
+    finally:
+        image.remove_leftovers()

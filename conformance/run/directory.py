@@ -15,10 +15,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from conformance.errors import CannotJudge
+from conformance.errors import CannotJudge, UsageError
 from conformance.home import remove
 
-__all__ = ["RunDirectory", "cache_dir", "sweep_directories"]
+__all__ = ["RunDirectory", "cache_dir", "keep_directory", "sweep_directories"]
 
 #: What a run calls its directory and the lock beside it; anything else in the same place is somebody else's.
 _NAME = re.compile(r"run-[0-9a-f]{12}(\.lock)?")
@@ -41,6 +41,23 @@ def cache_dir() -> Path:
             if os.access(place, os.W_OK | os.X_OK) and place.lstat().st_uid == os.getuid():
                 return place
     raise CannotJudge("no directory to write to", hint="set XDG_CACHE_HOME to one that you own")
+
+
+def keep_directory(directory: str, base: Path) -> Path:
+    """Return *directory*, which counts from *base*, when homes can be kept there; it is made if need be.
+
+    :raises UsageError: it holds something, or cannot be made.
+    """
+    path = base / directory
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(entry for entry in path.iterdir() if not entry.name.startswith("run-")):
+            hint = "keep homes in a directory that does not exist yet"
+            raise UsageError(f"{directory} is not empty", hint=hint)
+    except OSError as e:
+        hint = "name another directory"
+        raise UsageError(f"homes cannot be kept in {directory}: {e.strerror}", hint=hint) from None
+    return path.resolve()
 
 
 class RunDirectory:

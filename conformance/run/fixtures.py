@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import secrets
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import Struct
 
+from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.drivers.local.driver import LocalDriver, standalone
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.outcome import Outcome
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.run.assembly import Settings, World
 from conformance.run.directory import RunDirectory
-from conformance.run.stash import SESSION
+from conformance.run.session import Session
 
-__all__ = ["FakeHome", "FakeHomes", "ProbeRunner", "probe_of"]
+__all__ = ["FakeHome", "FakeHomes", "ProbeRunner"]
 
 
 class FakeHome(Struct, frozen=True):
@@ -36,12 +39,15 @@ class FakeHome(Struct, frozen=True):
 class FakeHomes:
     """Builds homes below a run directory of its own, and removes them at the end."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        session = config.stash.get(SESSION, None)
-        contract = config.getoption("--contract")
-        self._world = (
-            session.world if session else World(Settings(argv=(), cwd=str(config.invocation_params.dir), contract=contract))
-        )
+    def __init__(self, config: pytest.Config, session: Session | None) -> None:
+        if session is not None:
+            self._contract, self._catalogue = session.run.contract, session.run.catalogue
+            self._context = session.run.context
+        else:
+            base = config.invocation_params.dir
+            self._contract = contracts.load(config.getoption("--contract"), base=base)
+            self._catalogue = load_catalogue(contract=self._contract)
+            self._context = Context(now=time.time(), seed=secrets.token_hex(8))
         self._directory = RunDirectory()
         self._numbers = itertools.count(1)
 
@@ -53,13 +59,11 @@ class FakeHomes:
 
         :raises UsageError: there is none.
         """
-        world = self._world
-        scenario = world.catalogue.get(id_)
+        scenario = self._catalogue.get(id_)
         path = self._directory.path / str(next(self._numbers)) / "home"
         path.parent.mkdir()
-        context = Context(now=world.settings.now, seed=world.settings.seed)
-        env = standalone(scenario, world.contract, path, context)
-        return FakeHome(scenario, world.contract, path, env)
+        env = standalone(scenario, self._contract, path, self._context)
+        return FakeHome(scenario, self._contract, path, env)
 
     def __exit__(self, *_: Any) -> None:
         self._directory.close()
@@ -68,26 +72,21 @@ class FakeHomes:
 class ProbeRunner:
     """Runs the probe of this session; call it with a fake home."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, session: Session | None) -> None:
+        """Take the probe of *session*.
+
+        :raises UsageError: no probe was named.
+        """
+        if session is None:
+            raise UsageError("the fixture 'probe' needs a probe", hint="call pytest with --probe CMD")
+        self._driver = session.run.driver
 
     def __call__(self, home: FakeHome) -> Outcome:
         """Return what was seen of the probe in *home*.
 
         :raises UsageError: the probe is an image's.
         """
-        driver = self._world.driver
-        if not isinstance(driver, LocalDriver):
-            raise UsageError("the fixture 'probe' runs local commands only", hint="call pytest with --probe CMD")
-        return driver.run_in(home.env, home.contract)
-
-
-def probe_of(config: pytest.Config) -> ProbeRunner:
-    """Return the runner of the probe that the command line names.
-
-    :raises UsageError: it names none.
-    """
-    session = config.stash.get(SESSION, None)
-    if session is None:
-        raise UsageError("the fixture 'probe' needs a probe", hint="call pytest with --probe CMD")
-    return ProbeRunner(session.world)
+        if not isinstance(self._driver, LocalDriver):
+            hint = "call pytest with --probe CMD"
+            raise UsageError("the fixture 'probe' runs local commands only", hint=hint)
+        return self._driver.run_in(home.env, home.contract)

@@ -25,7 +25,7 @@ from msgspec.msgpack import Decoder
 from conformance.model.outcome import Execution, Outcome
 from conformance.model.scenario import Scenario
 
-__all__ = ["EarlyClient", "EarlyServer", "EarlyStarts"]
+__all__ = ["HeadStart", "HeadStartClient", "HeadStartServer"]
 
 
 class _Start(Struct, tag=True):
@@ -43,7 +43,7 @@ _REQUEST: Decoder[_Start | _Wait] = Decoder(_Start | _Wait)
 _SEEN = Decoder(list[Execution])
 
 
-class EarlyStarts:
+class HeadStart:
     """Executions under way, by the id of their scenario."""
 
     def __init__(self, observe: Callable[[Scenario, int], Execution], concurrent: int) -> None:
@@ -72,10 +72,10 @@ class EarlyStarts:
         self._pool.shutdown(wait=True)
 
 
-class EarlyServer:
+class HeadStartServer:
     """Lets workers use the early starts of this process, over a socket at *path*."""
 
-    def __init__(self, starts: EarlyStarts, path: Path) -> None:
+    def __init__(self, starts: HeadStart, path: Path) -> None:
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 request = _REQUEST.decode(_receive(self.request))
@@ -105,18 +105,18 @@ class EarlyServer:
         self._server.server_close()
 
 
-class EarlyClient:
+class HeadStartClient:
     """The early starts of the controller, seen from a worker."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def start(self, scenarios: list[Scenario], repeat: int) -> None:
-        """See :meth:`EarlyStarts.start`."""
+        """See :meth:`HeadStart.start`."""
         self._ask(_Start(scenarios, repeat))
 
     def wait(self, id_: str) -> list[Execution]:
-        """See :meth:`EarlyStarts.wait`; a controller that is gone is an execution that broke."""
+        """See :meth:`HeadStart.wait`; a controller that is gone is an execution that broke."""
         try:
             return _SEEN.decode(self._ask(_Wait(id_)))
         except (OSError, EOFError, msgspec.DecodeError):

@@ -1,37 +1,25 @@
-"""What the pytest plugin does when a probe is named: the session, and scenario files as items."""
+"""Scenario files as pytest items."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pytest
 
-from conformance.bundled import scenarios_dir
-from conformance.catalogue.catalogue import root_of
-from conformance.catalogue.scenarios import read_scenarios
-from conformance.drivers.container.request import ImageRequest, check_reference
-from conformance.drivers.environment import check_extra
-from conformance.drivers.local.driver import parse_callable, parse_command
-from conformance.errors import ConformanceError, UsageError
+from conformance.errors import ConformanceError
 from conformance.model.contract import Contract
-from conformance.model.outcome import Execution, ScenarioResult
+from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
-from conformance.model.wording import answer, probe_lines
-from conformance.run.assembly import Settings, World
-from conformance.run.directory import RunDirectory
-from conformance.run.head_start import EarlyClient, EarlyServer, EarlyStarts
-from conformance.run.stash import RUN_PLUGIN, SESSION
+from conformance.model.wording import answer
 
-__all__ = ["Broke", "Deviation", "ScenarioItem", "Session", "explain", "item_name"]
+if TYPE_CHECKING:
+    from conformance.run.session import Session
 
-
-#: The options of which one names the probe.
-_PROBES = ("--image", "--probe", "--python")
+__all__ = ["Broke", "Deviation", "ScenarioFile", "ScenarioItem", "item_name"]
 
 
 class Broke(Exception):
@@ -42,208 +30,22 @@ class Deviation(Exception):
     """The probe deviates from its contract."""
 
 
-class Session:
-    """One pytest process in which scenarios are run: the only one, the controller, or a worker."""
-
-    def __init__(self, world: World, run_directory: RunDirectory | None) -> None:
-        self.settings = settings = world.settings
-        self.world = world
-        self._run_directory = run_directory
-        self._server: EarlyServer | None = None
-        socket = Path(settings.run_directory) / "early"
-        if run_directory is None:
-            self.early: EarlyStarts | EarlyClient = EarlyClient(socket)
-        else:
-            self.early = EarlyStarts(self._observe, settings.concurrent)
-        self._socket = socket
-
-    def _observe(self, scenario: Scenario, number: int) -> Execution:
-        return self.world.engine.observe(scenario, number)
-
-    @classmethod
-    def of(cls, config: pytest.Config) -> Session:
-        """Return the session of this process.
-
-        :raises ConformanceError: the request is wrong, or there is no place to write to.
-        """
-        workerinput = getattr(config, "workerinput", None)
-        if workerinput is not None:
-            return cls(World(Settings.decode(workerinput["conformance"]), workerinput["workerid"]), None)
-        run = config.pluginmanager.get_plugin(RUN_PLUGIN)
-        if run is not None:
-            return cls(run.world, run.directory)
-        world = World(_settings(config))
-        world.known.check(world.catalogue, world.contract)
-        directory = RunDirectory(Path(world.settings.keep) if world.settings.keep else None)
-        try:
-            world.settle(directory.path)
-        except BaseException:
-            world.close()
-            directory.close()
-            raise
-        return cls(world, directory)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        """Hand the settings to a worker of xdist, which can then use the early starts of this process."""
-        if self._server is None and isinstance(self.early, EarlyStarts):
-            self.world.share()
-            self._server = EarlyServer(self.early, self._socket)
-        node.workerinput["conformance"] = self.settings.encode()
-
-    def pytest_report_header(self) -> list[str]:
-        """Say what is judged by what."""
-        lines = list(probe_lines(self.world.driver.describe()))
-        return [f"{lines[0]} (contract {self.world.contract.name})", *lines[1:]]
-
-    def collect(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        """Return the collector of a scenario file, or None for any other TOML file."""
-        path = path.resolve()
-        roots = [scenarios_dir(), *map(Path, self.settings.directories)]
-        named = path in {Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in parent.config.args}
-        ours = named or any(root in path.parents for root in roots) or any(above.name == "scenarios" for above in path.parents)
-        if not ours or "layers" in path.relative_to(self._root(path)).parts[:-1]:
-            return None
-        return ScenarioFile.from_parent(parent, path=path, session_=self)
-
-    def _root(self, path: Path) -> Path:
-        return next((root for root in map(Path, self.settings.directories) if root in path.parents), root_of(path))
-
-    def scenarios(self, path: Path) -> list[Scenario]:
-        """Return the scenarios in *path* that are to be run.
-
-        :raises ConformanceError: the file is wrong.
-        """
-        if self.settings.ids is not None:
-            return self.world.scenarios(path)
-        known = {**self.world.catalogue.contracts, self.world.contract.name: self.world.contract}
-        return [found for found in read_scenarios(path, self._root(path), known) if found.expected(self.world.contract)]
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Put the scenarios that take long last: they are started first, and will be over by then."""
-        items.sort(key=lambda item: isinstance(item, ScenarioItem) and item.scenario.takes_long)
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start the scenarios that take long."""
-        long = [item.scenario for item in session.items if isinstance(item, ScenarioItem) and item.scenario.takes_long]
-        if long and not session.config.option.collectonly:
-            self.early.start(long, self.settings.executions)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Report a scenario once, where ``probe-conformance run`` asks for that.
-
-        Setup, call and teardown each send their report from worker to controller, which costs as much as a fast probe.
-        Scenarios have no fixtures, so there is nothing to set up or to tear down but themselves.
-        """
-        if not self.settings.brief or not isinstance(item, ScenarioItem):
-            return None
-        item.ihook.pytest_runtest_logreport(report=item.report())
-        return True
-
-    def observe(self, scenario: Scenario) -> list[Execution]:
-        """Return what was seen of *scenario*: now, or while others ran."""
-        if scenario.takes_long:
-            return self.early.wait(scenario.id)
-        return [self.world.engine.observe(scenario, n) for n in range(self.settings.executions)]
-
-    def close(self) -> None:
-        """End all probes, and remove what was written; a worker leaves that to its controller."""
-        self.early.cancel()
-        self.world.close()
-        self.early.join()
-        self.world.tidy()
-        if self._server is not None:
-            self._server.close()
-        if self._run_directory is not None:
-            self._run_directory.close()
-
-
-def _settings(config: pytest.Config) -> Settings:
-    """Return the settings that pytest's own command line asks for."""
-    cwd = Path(config.invocation_params.dir)
-    contract = config.getoption("--contract")
-    extra = extra_variables(config.getoption("--probe-env"), config.getoption("--probe-pass-env"))
-    keep = config.getoption("--keep-homes")
-    if config.getoption("--probe-repeat") < 1:
-        raise UsageError("--probe-repeat is less than 1", hint="give a number of runs")
-    image, probe, python = (config.getoption(option) for option in _PROBES)
-    if len(given := [option for option in _PROBES if config.getoption(option) is not None]) > 1:
-        raise UsageError(f"{' and '.join(sorted(given, reverse=True))} name two probes", hint="give one of them")
-    if image is not None:
-        check_reference(image)
-    settings = Settings(
-        argv=parse_command(probe, cwd) if probe is not None else parse_callable(python, cwd) if python is not None else (),
-        image=ImageRequest(reference=image, isolation=config.getoption("--isolation")) if image is not None else None,
-        cwd=str(cwd),
-        contract=contract,
-        directories=_directories(config, cwd),
-        extra=extra,
-        repeat=config.getoption("--probe-repeat"),
-        keep=str(keep_directory(cwd / keep)) if keep else "",
-        known_failures=str(cwd / config.getoption("--known-failures")) if config.getoption("--known-failures") else "",
-    )
-    check_extra(extra, World(settings).contract)
-    return settings
-
-
-def _directories(config: pytest.Config, cwd: Path) -> tuple[str, ...]:
-    """Return the directories of scenarios that are asked for: by option, and those that the arguments lie in."""
-    found = [(cwd / directory).resolve() for directory in config.getoption("--scenarios")]
-    for argument in config.args:
-        path = (cwd / argument.split("::", 1)[0]).resolve()
-        found += [above for above in (path, *path.parents) if above.name == "scenarios"][:1]
-    return tuple(dict.fromkeys(map(str, found)))
-
-
-def extra_variables(pairs: Iterable[str], names: Iterable[str]) -> dict[str, str]:
-    """Return the variables of ``KEY=VALUE`` *pairs* and, from our own environment, those called *names*.
-
-    :raises UsageError: a pair has no ``=``, or a name is not set.
-    """
-    result = {}
-    for name in names:
-        if name not in os.environ:
-            raise UsageError(f"{name} is not set here, so it cannot be passed on", hint="set it, or give KEY=VALUE")
-        result[name] = os.environ[name]
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name or not equals:
-            raise UsageError(f"'{pair}' is no KEY=VALUE", hint="write it like NAME=text")
-        result[name] = value
-    return result
-
-
-def keep_directory(path: Path) -> Path:
-    """Return *path*, made if need be, when homes can be kept there.
-
-    :raises UsageError: it holds something, or cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if any(entry for entry in path.iterdir() if not entry.name.startswith("run-")):
-            raise UsageError(f"{path} is not empty", hint="keep homes in a directory that does not exist yet")
-    except OSError as e:
-        raise UsageError(f"homes cannot be kept in {path}: {e.strerror}", hint="name another directory") from None
-    return path.resolve()
-
-
 class ScenarioFile(pytest.File):
     """A scenario file: an item for each scenario in it that has a part in the contract."""
 
-    def __init__(self, *, session_: Session, **kwargs: Any) -> None:
+    def __init__(self, *, scenarios_of: Session, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.conformance = session_
+        self._session = scenarios_of
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield the items; those of a family are named as pytest names the cases of a parametrized test."""
         try:
-            scenarios = self.conformance.scenarios(self.path)
+            scenarios = self._session.scenarios(self.path)
         except ConformanceError as e:
             raise self.CollectError("\n".join(e.lines())) from None
         for scenario in scenarios:
-            yield ScenarioItem.from_parent(self, name=item_name(self.conformance.world.contract, scenario), scenario=scenario)
+            name = item_name(self._session.run.contract, scenario)
+            yield ScenarioItem.from_parent(self, name=name, scenario=scenario, runs_in=self._session)
 
 
 def item_name(contract: Contract, scenario: Scenario) -> str:
@@ -254,25 +56,19 @@ def item_name(contract: Contract, scenario: Scenario) -> str:
 class ScenarioItem(pytest.Item):
     """One scenario under one contract. Its setup runs the probe, its call judges what was seen."""
 
-    def __init__(self, *, scenario: Scenario, **kwargs: Any) -> None:
+    def __init__(self, *, scenario: Scenario, runs_in: Session, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scenario = scenario
+        self._session = runs_in
         self.conformance_result: dict[str, Any] | None = None
         self._result: ScenarioResult | None = None
 
-    @property
-    def _session(self) -> Session:
-        return self.config.stash[SESSION]
-
     def setup(self) -> None:
         """Build the home and run the probe; what goes wrong here is not the probe's fault."""
-        world = self._session.world
-        result = world.engine.judge(self.scenario, self._session.observe(self.scenario))
-        if result.result == "deviates" and world.known.covers(result):
-            result = msgspec.structs.replace(result, result="known-failure", reason=world.known.reason(result.id))
+        result = self._session.result_of(self.scenario)
         self._result = result
         self.conformance_result = msgspec.to_builtins(result)
-        self.user_properties += [("conformance.scenario", result.id), ("conformance.contract", world.contract.name)]
+        self.user_properties += [("conformance.scenario", result.id), ("conformance.contract", self._session.run.contract.name)]
         self.user_properties += [("conformance.result", result.result), ("conformance.control", result.control)]
         self.user_properties += [("conformance.expected", " ".join(result.expected)), ("conformance.code", result.code)]
         self.user_properties += [(f"conformance.finding.{finding.kind}", finding.message) for finding in result.findings]
@@ -281,16 +77,16 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Pass, skip, or fail as the result says."""
-        result = self._result
+        result, run = self._result, self._session.run
         assert result is not None
         if result.result == "unsupported":
             pytest.skip(f"unsupported: {result.reason}")
         if result.result == "known-failure":
             pytest.xfail(result.reason)
         if result.result == "deviates":
-            raise Deviation("\n".join(explain(result, self._session.world.contract, self._session.world.catalogue.scenarios)))
-        if result.id in self._session.world.known.entries:
-            raise Deviation(f"it conforms: take it out of {self._session.world.known.file}")
+            raise Deviation("\n".join(_explain(result, run.contract, run.catalogue.scenarios)))
+        if result.id in run.known_failures.entries:
+            raise Deviation(f"it conforms: take it out of {run.known_failures.file}")
 
     def report(self) -> pytest.TestReport:
         """Run the scenario, and return all there is to say about it in one report."""
@@ -335,7 +131,7 @@ class ScenarioItem(pytest.Item):
         return self.path, None, self.scenario.id
 
 
-def explain(result: ScenarioResult, contract: Contract, scenarios: dict[str, Scenario]) -> Iterator[str]:
+def _explain(result: ScenarioResult, contract: Contract, scenarios: dict[str, Scenario]) -> Iterator[str]:
     """Yield, line by line, what deviated and what tells the scenario from its control."""
     for finding in result.findings:
         yield f"{finding.kind}: {finding.message}"

@@ -23,12 +23,12 @@ from conformance.report.diagnosis import diagnose
 from conformance.report.stream import Stream
 from conformance.report.terminal import Terminal
 from conformance.report.view import View
-from conformance.run.assembly import Settings, World
-from conformance.run.directory import RunDirectory
+from conformance.run import RUN_PLUGIN
+from conformance.run.assembly import Run
 from conformance.run.items import item_name
-from conformance.run.stash import RUN_PLUGIN
+from conformance.run.request import scenario_files
 
-__all__ = ["Run", "sigterm_interrupts", "worker_count"]
+__all__ = ["PytestRun", "sigterm_interrupts", "worker_count"]
 
 #: Fewer scenarios than this for each worker do not pay for starting it.
 _WORTH_A_WORKER = 8
@@ -49,40 +49,27 @@ def worker_count(wanted: str, scenarios: int) -> int:
     return int(wanted)
 
 
-class Run:
-    """One run of the selected scenarios."""
+class PytestRun:
+    """The selected scenarios of an open run, run by pytest."""
 
-    def __init__(
-        self, settings: Settings, world: World, *, repro: Sequence[str] = (), to_stderr: bool = False, summary: bool = True
-    ) -> None:
+    def __init__(self, run: Run, *, repro: Sequence[str] = (), to_stderr: bool = False, summary: bool = True) -> None:
         """Make everything ready; *repro* is the command that repeats a scenario, for the *summary* at the end."""
-        self.directory = RunDirectory(Path(settings.keep) if settings.keep else None)
-        self.world = world
-        world.settings = settings
-        with ExitStack() as on_failure:
-            on_failure.callback(self.directory.close)
-            on_failure.callback(world.close)
-            world.settle(self.directory.path)
-            self.settings = world.settings
-            selected = [world.catalogue.scenarios[id_] for id_ in settings.ids or ()]
-            self.report = RunReport(world.contract, selected, world.driver.describe(), settings.now, world.known)
-            on_failure.pop_all()
+        self.run = run
+        self.report = RunReport(run.contract, run.selected, run.driver.describe(), run.context.now, run.known_failures)
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
         self.terminal = View(self._stream, self.report)
         if summary:
-            self.terminal = Terminal(self._stream, self.report, world.catalogue.scenarios, repro)
+            self.terminal = Terminal(self._stream, self.report, run.catalogue.scenarios, repro)
 
     def execute(self, workers: int, *, junit: str | None = None, pytest_args: Sequence[str] = ()) -> int:
         """Run with so many *workers*, write the summary, and return the exit status."""
         started = time.monotonic()
         # JUnit properties, and what people hand on to pytest, rest on its reports being as usual.
-        self.settings = self.world.settings = msgspec.structs.replace(self.settings, brief=not junit and not pytest_args)
-        plugin = _RunPlugin(self, partial=bool(pytest_args))
+        plugin = _RunPlugin(self, brief=not junit and not pytest_args, partial=bool(pytest_args))
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
         arguments += [f"--junitxml={Path(junit).absolute()}"] if junit else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
-            stack.callback(self.directory.close)
             # pytest's own words would stand between ours; who hands arguments on to pytest wants to see what it says.
             stack.enter_context(redirect_stdout(self._stream if pytest_args else stack.enter_context(open(os.devnull, "w"))))
             self.terminal.start(workers)
@@ -98,7 +85,8 @@ class Run:
 
     def _paths(self) -> list[str]:
         files = sorted({scenario.file for scenario in self.report.selected})
-        return files if len(files) <= _FEW else [str(scenarios_dir()), *self.settings.directories, *self.settings.files]
+        outside = scenario_files(self.run.request.patterns or (), Path(self.run.request.cwd))
+        return files if len(files) <= _FEW else [str(scenarios_dir()), *self.run.request.directories, *map(str, outside)]
 
     def _conclude(self, plugin: _RunPlugin, code: int) -> None:
         """Account for a run that did not come to its regular end."""
@@ -156,18 +144,18 @@ def sigterm_interrupts() -> Iterator[None]:
 class _RunPlugin:
     """Collects what pytest reports, in the process that the user started."""
 
-    def __init__(self, run: Run, *, partial: bool) -> None:
+    def __init__(self, pytest_run: PytestRun, *, brief: bool, partial: bool) -> None:
         self.__name__ = RUN_PLUGIN  # the name pytest registers it under, by which the session finds it
-        self.world = run.world
-        self.directory = run.directory
+        self.run = run = pytest_run.run
+        self.brief = brief
         self.partial = partial
         """pytest's own arguments may take scenarios out of the selection."""
         self.collected: set[str] | None = None
         self.stopped_early = False
-        self._report = run.report
-        self._terminal = run.terminal
-        self._is_image = run.settings.image is not None
-        self._by_item = {(s.file, item_name(run.world.contract, s)): s.id for s in run.report.selected}
+        self._report = pytest_run.report
+        self._terminal = pytest_run.terminal
+        self._is_image = run.request.image is not None
+        self._by_item = {(s.file, item_name(run.contract, s)): s.id for s in run.selected}
 
     def _id(self, node_id: str) -> str | None:
         file, _, item = node_id.partition("::")
@@ -219,9 +207,7 @@ class _RunPlugin:
         self.stopped_early = bool(session.shouldfail)
         if self._is_image and not self._report.interrupted and not self._report.trouble:
             left_out = self._report.leave_out(SILENT)
-            diagnosis = diagnose(
-                self._report.reported(), self.world.contract, self._report.selected, self.world.code_without_mode
-            )
+            diagnosis = diagnose(self._report.reported(), self.run.contract, self._report.selected, self.run.code_without_mode)
             some = "1 scenario was" if left_out == 1 else f"{left_out} scenarios were"
             said = f"{some} left out" if left_out else ""
             self._report.diagnosis = "; ".join(filter(None, (diagnosis, said)))

@@ -84,7 +84,7 @@ class StrengthReport:
 
     def caught_by(self, contract: Contract) -> dict[str, list[str]]:
         """Return, for every scenario that was run under *contract*, the wrong probes it catches."""
-        found: dict[str, list[str]] = {s.id: [] for s in self.catalogue.of(contract) if s.container is None}
+        found: dict[str, list[str]] = {s.id: [] for s in self.catalogue.in_contract(contract) if s.container is None}
         for trial in self.sorted():
             for id_ in self.catchers(trial) if trial.probe.contract == contract.name else ():
                 found[id_].append(trial.probe.name)

@@ -30,10 +30,10 @@ from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.run.scenario_runner import Engine
+from conformance.run.scenario_runner import ScenarioRunner
 from conformance.strength.bank import Bank, WrongProbe
 
-__all__ = ["Ground", "Trial", "constants", "tasks", "try_all", "try_probe"]
+__all__ = ["Trial", "TrialContext", "constants", "run_trial", "run_trials", "tasks"]
 
 #: A probe that lets so many scenarios end without an answer, of those in which a right one need not wait, is not asked on.
 _SILENCES = 2
@@ -73,7 +73,7 @@ class Trial(Struct, frozen=True, kw_only=True):
         return [id_ for id_ in self.probe.about if id_ in self.catches]
 
 
-class Ground(Struct, frozen=True, kw_only=True):
+class TrialContext(Struct, frozen=True, kw_only=True):
     """What all trials share, and plain enough to travel to other processes."""
 
     scenarios: list[Scenario]
@@ -85,7 +85,7 @@ class Ground(Struct, frozen=True, kw_only=True):
 class _Worker:
     """One process that tries wrong probes."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: TrialContext) -> None:
         self.catalogue = Catalogue({scenario.id: scenario for scenario in ground.scenarios}, ground.contracts)
         self.context = ground.context
         self.directory = Path(tempfile.mkdtemp(prefix=f"worker-{os.getpid()}-", dir=ground.directory))
@@ -94,7 +94,7 @@ class _Worker:
         self.numbers = itertools.count(1)
 
 
-_GROUND, _TASK, _TRIAL = Decoder(Ground), Decoder(Task), Decoder(Trial)
+_CONTEXT, _TASK, _TRIAL = Decoder(TrialContext), Decoder(Task), Decoder(Trial)
 _worker: _Worker | None = None
 
 
@@ -105,7 +105,7 @@ def _start(ground: bytes) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-    _worker = _Worker(_GROUND.decode(ground))
+    _worker = _Worker(_CONTEXT.decode(ground))
 
 
 def _end_after(parent: int) -> None:
@@ -116,33 +116,33 @@ def _end_after(parent: int) -> None:
 
 def _work(task: bytes) -> bytes:
     assert _worker is not None
-    return msgspec.msgpack.encode(try_probe(_worker, _TASK.decode(task)))
+    return msgspec.msgpack.encode(run_trial(_worker, _TASK.decode(task)))
 
 
-def try_probe(worker: _Worker, task: Task) -> Trial:
+def run_trial(worker: _Worker, task: Task) -> Trial:
     """Run one wrong probe in the scenarios of its *task*."""
     started = time.monotonic()
-    driver = worker.driver.of(task.probe.install(worker.directory / f"probe-{next(worker.numbers)}"))
-    engine = Engine(driver, worker.catalogue, task.contract, worker.context, repeat=task.probe.repeat)
-    ones = _Ones(engine, task)
+    driver = worker.driver.with_command(task.probe.install(worker.directory / f"probe-{next(worker.numbers)}"))
+    runner = ScenarioRunner(driver, worker.catalogue, task.contract, worker.context, repeat=task.probe.repeat)
+    trial_run = _TrialRun(runner, task)
     for ids in (task.first, task.then):
-        if ones.run([worker.catalogue.scenarios[id_] for id_ in ids]) and not task.full:
+        if trial_run.run([worker.catalogue.scenarios[id_] for id_ in ids]) and not task.full:
             break
     return Trial(
         probe=task.probe,
-        catches={result.id: tuple(dict.fromkeys(result.kinds())) for result in ones.results if result.findings},
-        broke={result.id: result.reason for result in ones.results if result.result == "broke"},
-        executions=len(ones.results) * task.probe.repeat,
+        catches={result.id: tuple(dict.fromkeys(result.kinds())) for result in trial_run.results if result.findings},
+        broke={result.id: result.reason for result in trial_run.results if result.result == "broke"},
+        executions=len(trial_run.results) * task.probe.repeat,
         seconds=round(time.monotonic() - started, 3),
-        gave_up=ones.silences >= _SILENCES,
+        gave_up=trial_run.silences >= _SILENCES,
     )
 
 
-class _Ones:
-    """Runs scenarios with one engine, and stops when it knows enough."""
+class _TrialRun:
+    """Runs scenarios with one runner, and stops when it knows enough."""
 
-    def __init__(self, engine: Engine, task: Task) -> None:
-        self._engine = engine
+    def __init__(self, runner: ScenarioRunner, task: Task) -> None:
+        self._runner = runner
         self._full = task.full
         self.results: list[ScenarioResult] = []
         self.silences = 0
@@ -153,22 +153,23 @@ class _Ones:
         waiting = [scenario for scenario in scenarios if scenario.waits]
         caught = False
         with ThreadPoolExecutor(_WAITING) as pool:
-            early = [pool.submit(self._one, scenario) for scenario in waiting] if self._full else []
+            early = [pool.submit(self._runner.run, scenario) for scenario in waiting] if self._full else []
             for scenario in quick:
                 if self.silences >= _SILENCES:
                     break
-                result = self._one(scenario)
+                result = self._runner.run(scenario)
                 self.silences += "timed-out" in result.kinds()
                 caught |= self._note(result)
                 if caught and not self._full:
                     return True
-            late = [] if self._full or self.silences >= _SILENCES else [pool.submit(self._one, scenario) for scenario in waiting]
+            late = (
+                []
+                if self._full or self.silences >= _SILENCES
+                else [pool.submit(self._runner.run, scenario) for scenario in waiting]
+            )
             for future in (*early, *late):
                 caught |= self._note(future.result())
         return caught
-
-    def _one(self, scenario: Scenario) -> ScenarioResult:
-        return self._engine.judge(scenario, [self._engine.observe(scenario, n) for n in range(self._engine.repeat)])
 
     def _note(self, result: ScenarioResult) -> bool:
         self.results.append(result)
@@ -194,7 +195,7 @@ def tasks(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str] =
 def _chosen(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str]) -> list[list[Scenario]]:
     """Return the scenarios for each of *banks*; a pattern need not name any under all of their contracts."""
     if not patterns:
-        return [catalogue.of(bank.contract) for bank in banks]
+        return [catalogue.in_contract(bank.contract) for bank in banks]
     chosen: list[list[Scenario]] = [[] for _ in banks]
     for pattern in patterns:
         refusal: UsageError | None = None
@@ -210,7 +211,7 @@ def _chosen(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str]
     return chosen
 
 
-def right_tasks(banks: Iterable[Bank], trials: Iterable[Trial]) -> list[Task]:
+def baseline_tasks(banks: Iterable[Bank], trials: Iterable[Trial]) -> list[Task]:
     """Return tasks for the right probe of every bank: only the scenarios that catch something, in which it has to conform."""
     caught: dict[str, dict[str, None]] = {}
     for trial in trials:
@@ -229,7 +230,7 @@ def batched(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
         yield tuple(ids[start : start + size])
 
 
-def try_all(ground: Ground, todo: Sequence[Task], workers: int) -> Iterator[Trial]:
+def run_trials(ground: TrialContext, todo: Sequence[Task], workers: int) -> Iterator[Trial]:
     """Yield a trial for every task of *todo* as it ends, tried by so many *workers*; none of them: in this process.
 
     :raises CannotJudge: a worker was lost.
@@ -237,7 +238,7 @@ def try_all(ground: Ground, todo: Sequence[Task], workers: int) -> Iterator[Tria
     if not workers:
         worker = _Worker(ground)
         try:
-            yield from (try_probe(worker, task) for task in todo)
+            yield from (run_trial(worker, task) for task in todo)
         finally:
             worker.driver.close()
         return
@@ -267,7 +268,8 @@ def constants(catalogue: Catalogue, contract: Contract) -> list[tuple[int, list[
     Such a probe does nothing that could be a finding but answer.
     """
     asked = [
-        (scenario.id, {contract.code(verdict) for verdict in scenario.expected(contract)}) for scenario in catalogue.of(contract)
+        (scenario.id, {contract.code(verdict) for verdict in scenario.expected(contract)})
+        for scenario in catalogue.in_contract(contract)
     ]
     codes = sorted({verdict.code for verdict in contract.verdicts})
     return [(code, [id_ for id_, conform in asked if code in conform], len(asked)) for code in codes]

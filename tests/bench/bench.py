@@ -21,16 +21,17 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from conformance.bundled import fixtures_dir
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue
-from conformance.cli.run import reference_probe
+from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.drivers.local.driver import LocalDriver, Place
 from conformance.home import build, plan, remove
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
+from conformance.run.assembly import check
 from conformance.run.directory import RunDirectory
+from conformance.run.request import RunRequest
 
+REFERENCE = check(RunRequest(cwd=os.getcwd())).argv
 SUITE = [sys.executable, "-m", "conformance"]
 CONTRACT = contracts.load("slot")
 #: Homes that take long to build or to read would measure the disk.
@@ -44,8 +45,8 @@ def main() -> None:
     parser.add_argument("--executions", type=int, default=1000)
     parser.add_argument("which", nargs="*", default=["a", "b", "c", "d", "e"])
     options = parser.parse_args()
-    catalogue = catalog.load()
-    ordinary = [s for s in catalogue.of(CONTRACT) if not s.waits and s.id not in HEAVY]
+    catalogue = load_catalogue()
+    ordinary = [s for s in catalogue.in_contract(CONTRACT) if not s.waits and s.id not in HEAVY]
     for name, bench in (("a", throughput), ("b", homes), ("c", listing), ("d", whole_catalogue), ("e", lockstep)):
         if name in options.which:
             bench(catalogue, ordinary, options.rounds, options.executions)
@@ -104,14 +105,14 @@ def whole_catalogue(catalogue: Catalogue, ordinary: list[Scenario], rounds: int,
     """(d) The whole slot catalogue at two workers, against the floor of those scenarios that do not wait."""
     directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
     try:
-        busy = [s for s in catalogue.of(CONTRACT) if not s.waits]
+        busy = [s for s in catalogue.in_contract(CONTRACT) if not s.waits]
         with Floor(directory, busy) as floor:
             figures = measure(
                 {"suite, all": [*SUITE, "run", "-n", "2"], "xargs -P2, all that do not wait": floor.command}, rounds
             )
         show("(d) the slot catalogue", figures, "suite, all")
         suite, least = (statistics.median(times) for times in figures.values())
-        waiting = len(catalogue.of(CONTRACT)) - len(busy)
+        waiting = len(catalogue.in_contract(CONTRACT)) - len(busy)
         bound = max(12.0, 1.25 * least)
         print(f"    {waiting} can only wait; bound max(12 s, 1.25 x floor) = {bound:.1f} s, suite {suite / bound:.2f} of it")
     finally:
@@ -138,7 +139,7 @@ class Floor:
 
     def __init__(self, directory: Path, scenarios: list[Scenario]) -> None:
         self.directory = directory
-        self.driver = LocalDriver(reference_probe(CONTRACT), directory, cwd=Path.cwd())
+        self.driver = LocalDriver(REFERENCE, directory, cwd=Path.cwd())
         context = Context(now=time.time(), seed="bench")
         calls = []
         for n, scenario in enumerate(scenarios):
@@ -146,7 +147,7 @@ class Floor:
             calls.append([f"{name}={value}" for name, value in env.items()])
         # One call has as many words as any other, so that xargs can start the probe without a shell in between.
         longest = max(map(len, calls))
-        self.calls = [[*call, *["TZ=UTC"] * (longest - len(call)), *reference_probe(CONTRACT)] for call in calls]
+        self.calls = [[*call, *["TZ=UTC"] * (longest - len(call)), *REFERENCE] for call in calls]
         words = directory / "words"
         words.write_text("\0".join(word for call in self.calls for word in call))
         # Answers do not matter here, but xargs passes them on as 123.

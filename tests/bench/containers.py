@@ -27,8 +27,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.home import Node, build, plan, remove, write_tar
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
@@ -45,7 +45,9 @@ def main() -> None:
     parser.add_argument("image")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    ordinary = [s for s in catalog.load().of(CONTRACT) if not (s.takes_long or s.container or s.unset) and s.cli == "healthy"]
+    ordinary = [
+        s for s in load_catalogue().in_contract(CONTRACT) if not (s.takes_long or s.container or s.unset) and s.cli == "healthy"
+    ]
     heavy = {"claude/artifact-huge", "codex/large", "claude/socket-only", "codex/socket", "expiry/socket"}
     chosen = [s for s in ordinary if s.id not in heavy and len(s.expected(CONTRACT)) == 1]  # the others compare one code
     chosen = chosen[:: len(chosen) // 40][:40]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.catalogue import catalogue as catalog
-from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.model.scenario import Scenario
 
 PAGE = (Path(__file__).parents[2] / "docs" / "field.md").read_text()
@@ -20,7 +19,7 @@ OF_THE_FIELD = ("claude-login", "codex-auth", "configuration", "environment")
 
 @pytest.fixture(scope="module")
 def bundled() -> Catalogue:
-    return catalog.load()
+    return load_catalogue()
 
 
 def named(text: str) -> list[str]:

@@ -19,8 +19,8 @@ import docker
 import pytest
 from support_image import FEW, Images, rows, run
 
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.drivers.container.labels import HOST, LOCK, MADE, RUN, host
 
 #: The suite's own words for running it.
@@ -58,7 +58,9 @@ def test_the_reference_image_conforms_in_the_catalogue(reference_image: str, mor
 def test_both_isolations_get_the_same_answer_where_more_than_one_is_right(reference_image: str, tmp_path: Path) -> None:
     """Where only one is right, the runs over the whole catalogue have it from each."""
     slot = contracts.load("slot")
-    several = [one.id for one in catalog.load().of(slot) if len({slot.code(verdict) for verdict in one.expected(slot)}) > 1]
+    several = [
+        one.id for one in load_catalogue().in_contract(slot) if len({slot.code(verdict) for verdict in one.expected(slot)}) > 1
+    ]
 
     status, report, printed = run(reference_image, *several, "--isolation", "both", "-n", "2", cwd=tmp_path)
 

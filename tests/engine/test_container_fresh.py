@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue.contracts import bundled
 from conformance.drivers.container.client import EngineLost
-from conformance.drivers.container.fresh_run import OneRun, ended
+from conformance.drivers.container.fresh_run import FreshRun, ended
 from conformance.drivers.container.request import Confinement
 from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.errors import CannotJudge
@@ -136,8 +136,8 @@ def engine() -> Iterator[Engine]:
 SPEC = ContainerSpec(image="x", argv=("probe",), confinement=Confinement(memory="64m"))
 
 
-def one_run(engine: Engine, spec: ContainerSpec = SPEC) -> OneRun:
-    return OneRun(engine, spec, {})  # type: ignore[arg-type]
+def one_run(engine: Engine, spec: ContainerSpec = SPEC) -> FreshRun:
+    return FreshRun(engine, spec, {})  # type: ignore[arg-type]
 
 
 def test_a_run_is_attached_to_before_it_starts_so_that_nothing_is_missed(engine: Engine) -> None:

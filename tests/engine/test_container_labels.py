@@ -120,7 +120,7 @@ def test_labels_say_run_worker_and_scenario(tmp_path: Path) -> None:
     labels = Labels("run-0", tmp_path / "run-0.lock", "gw1")
     case = Scenario(id="a/b", file="", summary="", origin="", agent="claude", control={}, expect={})
     before = int(time.time())
-    plain, one = labels.of(), labels.of(case)
+    plain, one = labels.for_scenario(), labels.for_scenario(case)
     assert before <= int(plain.pop(MADE)) <= time.time() + 1
     assert plain == {
         "probe-conformance.run": "run-0",
@@ -131,7 +131,7 @@ def test_labels_say_run_worker_and_scenario(tmp_path: Path) -> None:
     }
     assert Labels("run-0", tmp_path / "l", "main").of_image()["probe-conformance.handed-down"] == "yes"
     assert {name: value for name, value in one.items() if name != MADE} == {**plain, "probe-conformance.scenario": "a/b"}
-    assert KEPT in Labels("run-0", tmp_path / "l", "main", kept=True).of()
+    assert KEPT in Labels("run-0", tmp_path / "l", "main", kept=True).for_scenario()
 
 
 def test_the_name_of_a_machine_stays_the_same_and_says_nothing_else_about_it() -> None:
@@ -157,7 +157,7 @@ def test_nothing_without_our_label_is_removed(tmp_path: Path) -> None:
 
 def test_what_a_dead_run_has_left_is_removed_containers_first(tmp_path: Path) -> None:
     engine = Engine()
-    engine.add("sha256:" + "0123456789abcdef" * 4, Labels("run-0", free(tmp_path), "gw0").of())
+    engine.add("sha256:" + "0123456789abcdef" * 4, Labels("run-0", free(tmp_path), "gw0").for_scenario())
     assert swept(engine) == ["container 0123456789ab", f"volume sha256:{'0123456789abcdef' * 4}", "image 0123456789ab"]
     assert [kind for kind, _ in engine.asked] == list(KINDS)
     assert engine.things == {}
@@ -168,7 +168,7 @@ def test_what_somebody_started_by_hand_from_a_kept_image_is_theirs(tmp_path: Pat
     engine = Engine()
     kept = Labels("run-0", free(tmp_path), "main", kept=True)
     engine.add("by-hand", kept.of_image(), "container")
-    engine.add("ours", {**kept.of_image(), **kept.of()}, "container")
+    engine.add("ours", {**kept.of_image(), **kept.for_scenario()}, "container")
 
     assert swept(engine) == ["container ours"]
     assert swept(engine, kept=True) == []
@@ -178,14 +178,14 @@ def test_what_somebody_started_by_hand_from_a_kept_image_is_theirs(tmp_path: Pat
 
 def test_a_run_whose_lock_is_gone_is_dead(tmp_path: Path) -> None:
     engine = Engine()
-    engine.add("x", Labels("run-0", tmp_path / "gone.lock", "main").of())
+    engine.add("x", Labels("run-0", tmp_path / "gone.lock", "main").for_scenario())
     assert len(swept(engine)) == 3
 
 
 def test_nothing_of_a_run_that_is_alive_is_removed(hold: Callable[[str], Path]) -> None:
     """The lock is held here; that it is the same process that asks makes no difference."""
     engine = Engine()
-    engine.add("x", Labels("run-0", hold("run-0.lock"), "gw3").of())
+    engine.add("x", Labels("run-0", hold("run-0.lock"), "gw3").for_scenario())
     assert swept(engine) == []
     assert engine.asked == []
 
@@ -200,7 +200,7 @@ def test_neither_is_what_another_process_holds_until_it_is_killed(tmp_path: Path
     )
     lock = tmp_path / "run-0.lock"
     engine = Engine()
-    engine.add("x", Labels("run-0", lock, "main").of(), "container")
+    engine.add("x", Labels("run-0", lock, "main").for_scenario(), "container")
     argv = [sys.executable, "-I", "-c", code, os.fspath(lock)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
@@ -215,8 +215,8 @@ def test_looking_at_a_lock_neither_makes_it_nor_keeps_it(tmp_path: Path) -> None
     """Or a sweep would look like a run that is alive to the next one."""
     engine = Engine(x=409)
     lock = free(tmp_path)
-    engine.add("x", Labels("run-0", lock, "main").of(), "container")
-    engine.add("y", Labels("run-1", tmp_path / "gone.lock", "main").of(), "container")
+    engine.add("x", Labels("run-0", lock, "main").for_scenario(), "container")
+    engine.add("y", Labels("run-1", tmp_path / "gone.lock", "main").for_scenario(), "container")
     swept(engine)
     with open(lock) as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -225,14 +225,14 @@ def test_looking_at_a_lock_neither_makes_it_nor_keeps_it(tmp_path: Path) -> None
 
 def test_a_lock_that_cannot_be_looked_at_is_taken_for_one_that_is_held(tmp_path: Path) -> None:
     engine = Engine()
-    engine.add("x", Labels("run-0", tmp_path, "main").of())  # a directory cannot be opened for writing
+    engine.add("x", Labels("run-0", tmp_path, "main").for_scenario())  # a directory cannot be opened for writing
     assert swept(engine) == []
 
 
 @pytest.mark.parametrize(("age", "gone"), [(0, False), (STALE - 60, False), (STALE + 60, True)])
 def test_what_belongs_to_another_machine_stays_until_it_is_old(tmp_path: Path, age: float, gone: bool) -> None:
     """Its locks cannot be seen from here, whatever lies at the same path."""
-    marks = {**Labels("run-0", free(tmp_path), "main").of(), HOST: "0" * 16, MADE: f"{time.time() - age:.0f}"}
+    marks = {**Labels("run-0", free(tmp_path), "main").for_scenario(), HOST: "0" * 16, MADE: f"{time.time() - age:.0f}"}
     engine = Engine()
     engine.add("x", marks)
     assert bool(swept(engine)) == gone
@@ -271,14 +271,14 @@ def test_a_lock_that_is_gone_from_its_directory_says_enough_at_any_age(tmp_path:
 
 def test_a_lock_that_is_held_says_enough_at_any_age(hold: Callable[[str], Path]) -> None:
     engine = Engine()
-    marks = {**Labels("run-0", hold("run-0.lock"), "main").of(), MADE: f"{time.time() - 2 * STALE:.0f}"}
+    marks = {**Labels("run-0", hold("run-0.lock"), "main").for_scenario(), MADE: f"{time.time() - 2 * STALE:.0f}"}
     engine.add("x", marks)
     assert swept(engine) == []
 
 
 def test_what_is_kept_for_repeating_a_case_stays_but_no_container_does(tmp_path: Path) -> None:
     engine = Engine()
-    engine.add("x", Labels("run-0", free(tmp_path), "main", kept=True).of())
+    engine.add("x", Labels("run-0", free(tmp_path), "main", kept=True).for_scenario())
     assert swept(engine) == ["container x"]
     assert sorted(engine.things) == [("image", "x"), ("volume", "x")]
     assert swept(engine, kept=True) == ["volume x", "image x"]
@@ -287,14 +287,14 @@ def test_what_is_kept_for_repeating_a_case_stays_but_no_container_does(tmp_path:
 def test_what_is_already_on_its_way_out_is_no_failure_and_not_counted(tmp_path: Path) -> None:
     engine = Engine(gone=404, busy=409)
     for id_ in ("gone", "busy", "there"):
-        engine.add(id_, Labels("run-0", free(tmp_path), "main").of(), "container")
+        engine.add(id_, Labels("run-0", free(tmp_path), "main").for_scenario(), "container")
     assert swept(engine) == ["container there"]
     assert len(engine.asked) == 3
 
 
 def test_what_the_engine_refuses_otherwise_is_told(tmp_path: Path) -> None:
     engine = Engine(x=500)
-    engine.add("x", Labels("run-0", free(tmp_path), "main").of())
+    engine.add("x", Labels("run-0", free(tmp_path), "main").for_scenario())
     with pytest.raises(CannotJudge) as caught:
         swept(engine)
     assert str(caught.value) == "what dead runs have left cannot be removed: status 500"
@@ -327,8 +327,8 @@ def test_things_without_labels_at_all_do_no_harm() -> None:
 def test_a_run_removes_what_is_its_own_and_nothing_else(tmp_path: Path) -> None:
     engine = Engine()
     for worker in ("main", "gw0", "gw1"):
-        engine.add(worker, Labels("run-0", tmp_path / "l", worker).of())
-    engine.add("other", Labels("run-01", tmp_path / "l", "main").of())
+        engine.add(worker, Labels("run-0", tmp_path / "l", worker).for_scenario())
+    engine.add("other", Labels("run-01", tmp_path / "l", "main").for_scenario())
     engine.add("foreign", {"x": "run-0"})
     removed(engine, "run-0")
     assert sorted({id_ for _, id_ in engine.things}) == ["foreign", "other"]
@@ -337,8 +337,8 @@ def test_a_run_removes_what_is_its_own_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_run_that_keeps_something_keeps_volumes_and_images_only_where_they_say_so(tmp_path: Path) -> None:
     engine = Engine()
-    engine.add("kept", Labels("run-0", tmp_path / "l", "main", kept=True).of())
-    engine.add("not", Labels("run-0", tmp_path / "l", "main").of())
+    engine.add("kept", Labels("run-0", tmp_path / "l", "main", kept=True).for_scenario())
+    engine.add("not", Labels("run-0", tmp_path / "l", "main").for_scenario())
     removed(engine, "run-0", keep=True)
     assert sorted(engine.things) == [("image", "kept"), ("volume", "kept")]
     removed(engine, "run-0")
@@ -347,7 +347,7 @@ def test_a_run_that_keeps_something_keeps_volumes_and_images_only_where_they_say
 
 def test_what_the_engine_is_still_busy_with_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(x=409)
-    engine.add("x", Labels("run-0", tmp_path / "l", "main").of(), "container")
+    engine.add("x", Labels("run-0", tmp_path / "l", "main").for_scenario(), "container")
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -363,7 +363,7 @@ def test_what_the_engine_is_still_busy_with_is_tried_again(tmp_path: Path, monke
 
 def test_what_the_engine_never_lets_go_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(x=409)
-    engine.add("x", Labels("run-0", tmp_path / "l", "main").of(), "container", "volume")
+    engine.add("x", Labels("run-0", tmp_path / "l", "main").for_scenario(), "container", "volume")
     monkeypatch.setattr(time, "sleep", lambda _: None)
     with pytest.raises(CannotJudge) as caught:
         removed(engine, "run-0")

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from support_cli import suite
 
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.judge.judge import judge
 from conformance.model.outcome import Execution, Outcome
 
@@ -67,15 +67,15 @@ def test_the_reference_probe_conforms_in_every_scenario(tmp_path: Path, contract
 
 def test_the_reference_of_slot_does_and_fails_slot_strict_in_exactly_the_scenarios_about_the_difference(tmp_path: Path) -> None:
     """What it answers is asked once, and held against both contracts: they differ in nothing else."""
-    catalogue = catalog.load()
+    catalogue = load_catalogue()
     slot, strict = catalogue.contracts["slot"], catalogue.contracts["slot-strict"]
     assert (strict.limits, strict.inputs) == (slot.limits, slot.inputs)
-    assert catalogue.of(strict) == catalogue.of(slot)
+    assert catalogue.in_contract(strict) == catalogue.in_contract(slot)
 
     report = conforms_fully(tmp_path, "--contract", "slot")
 
     answers = {row["id"]: row["code"] for row in report["scenarios"] if row["result"] == "conforms"}
-    judged = [one for one in catalogue.of(strict) if one.id in answers]
+    judged = [one for one in catalogue.in_contract(strict) if one.id in answers]
     failed = {one.id for one in judged if answers[one.id] not in {strict.code(verdict) for verdict in one.expected(strict)}}
     about = {one.id for one in judged if not {*one.expected(slot)} & {*one.expected(strict)}}
     either = {one.id for one in judged if len(one.expected(slot)) > 1}  # it may answer as slot-strict does, or not
@@ -123,7 +123,7 @@ def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(
 def test_the_same_answer_everywhere_is_judged_wrong_wherever_else_is_expected(contract: str, code: int) -> None:
     """With other codes a run differs in nothing but what is judged."""
     judged_by = contracts.load(contract)
-    scenarios = catalog.load().of(judged_by)
+    scenarios = load_catalogue().in_contract(judged_by)
 
     results = [judge(one, judged_by, [Execution(outcome=Outcome(code=code))], {}) for one in scenarios]
 

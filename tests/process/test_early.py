@@ -16,7 +16,7 @@ import pytest
 
 from conformance.model.outcome import Execution, Outcome
 from conformance.model.scenario import Entry, Scenario
-from conformance.run.head_start import EarlyClient, EarlyServer, EarlyStarts
+from conformance.run.head_start import HeadStart, HeadStartClient, HeadStartServer
 
 #: Far more than anything here takes; a test that needs it has failed.
 PATIENCE = 60.0
@@ -31,7 +31,7 @@ def seen(text: str) -> Execution:
     return Execution(outcome=Outcome(code=64, stdout=text.encode()))
 
 
-Starter = Callable[..., EarlyStarts]
+Starter = Callable[..., HeadStart]
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def starts() -> Iterator[Starter]:
     """Return a function that makes early starts, which are ended with the test."""
     made = []
 
-    def make(observe: Callable[[Scenario, int], Execution], concurrent: int = 64) -> EarlyStarts:
-        made.append(EarlyStarts(observe, concurrent))
+    def make(observe: Callable[[Scenario, int], Execution], concurrent: int = 64) -> HeadStart:
+        made.append(HeadStart(observe, concurrent))
         return made[-1]
 
     yield make
@@ -49,7 +49,7 @@ def starts() -> Iterator[Starter]:
         early.join()
 
 
-Server = Callable[[EarlyStarts], EarlyClient]
+Server = Callable[[HeadStart], HeadStartClient]
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ def serve(tmp_path: Path) -> Iterator[Server]:
     """Return a function that serves early starts and gives a client of them."""
     servers = []
 
-    def start(early: EarlyStarts) -> EarlyClient:
-        servers.append(EarlyServer(early, tmp_path / "early"))
-        return EarlyClient(tmp_path / "early")
+    def start(early: HeadStart) -> HeadStartClient:
+        servers.append(HeadStartServer(early, tmp_path / "early"))
+        return HeadStartClient(tmp_path / "early")
 
     yield start
     for server in servers:
@@ -255,7 +255,7 @@ def test_the_first_of_several_clients_starts_and_all_see_the_same(starts: Starte
     cases = [scenario(f"n{n}") for n in range(5)]
 
     def work(_: int) -> list[list[Execution]]:
-        client = EarlyClient(tmp_path / "early")
+        client = HeadStartClient(tmp_path / "early")
         client.start(cases, 2)
         return [client.wait(case.id) for case in cases]
 
@@ -314,8 +314,8 @@ def test_what_was_cancelled_broke(starts: Starter, serve: Server) -> None:
 def test_a_path_longer_than_an_address_holds_works(starts: Starter, tmp_path: Path) -> None:
     directory = tmp_path / ("d" * 100) / ("e" * 200)
     directory.mkdir(parents=True)
-    server = EarlyServer(starts(Counter()), directory / "early")
-    client = EarlyClient(directory / "early")
+    server = HeadStartServer(starts(Counter()), directory / "early")
+    client = HeadStartClient(directory / "early")
     client.start([scenario("a")], 1)
     assert client.wait("a") == [seen("a 1")]
     server.close()
@@ -323,10 +323,10 @@ def test_a_path_longer_than_an_address_holds_works(starts: Starter, tmp_path: Pa
 
 def test_a_server_that_is_closed_or_was_never_there_broke(starts: Starter, tmp_path: Path) -> None:
     broke = [Execution(outcome=Outcome(broke="the controlling process cannot be reached"))]
-    EarlyServer(starts(Counter()), tmp_path / "early").close()
-    assert EarlyClient(tmp_path / "early").wait("a") == broke
-    assert EarlyClient(tmp_path / "nobody").wait("a") == broke
-    assert EarlyClient(tmp_path / "no" / "directory").wait("a") == broke
+    HeadStartServer(starts(Counter()), tmp_path / "early").close()
+    assert HeadStartClient(tmp_path / "early").wait("a") == broke
+    assert HeadStartClient(tmp_path / "nobody").wait("a") == broke
+    assert HeadStartClient(tmp_path / "no" / "directory").wait("a") == broke
 
 
 def test_a_server_that_speaks_nonsense_broke(starts: Starter, serve: Server) -> None:
@@ -338,13 +338,13 @@ def test_a_server_that_speaks_nonsense_broke(starts: Starter, serve: Server) -> 
 SERVER = """
     import sys, threading
     from pathlib import Path
-    from conformance.early import EarlyServer, EarlyStarts
+    from conformance.run.head_start import HeadStartServer, HeadStart
 
     def observe(scenario, number):
         print("under way", flush=True)
         threading.Event().wait()
 
-    EarlyServer(EarlyStarts(observe, 4), Path(sys.argv[1]))
+    HeadStartServer(HeadStart(observe, 4), Path(sys.argv[1]))
     print("serving", flush=True)
     threading.Event().wait()
 """
@@ -355,7 +355,7 @@ def test_a_server_that_is_killed_while_it_is_waited_for_broke(tmp_path: Path) ->
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server, ThreadPoolExecutor(1) as pool:
         assert server.stdout is not None
         assert server.stdout.readline() == "serving\n"
-        client = EarlyClient(tmp_path / "early")
+        client = HeadStartClient(tmp_path / "early")
         client.start([scenario("a")], 1)
         assert server.stdout.readline() == "under way\n"
         waiting = pool.submit(client.wait, "a")

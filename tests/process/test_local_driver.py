@@ -22,7 +22,8 @@ from conformance.catalogue.contracts import bundled
 from conformance.drivers import conditions as scene
 from conformance.drivers.local import driver as local
 from conformance.drivers.local import supervisor
-from conformance.drivers.local.driver import LocalDriver, parse_command, standalone
+from conformance.drivers.local.command import SYSTEM_PATH, parse_command
+from conformance.drivers.local.driver import LocalDriver, standalone
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node
 from conformance.home.build import Unbuildable
@@ -31,7 +32,7 @@ from conformance.model.contract import Contract, Inputs, Limits
 from conformance.model.outcome import Execution, Outcome
 from conformance.model.placeholders import Context
 from conformance.model.scenario import ContainerNeeds, Entry, Scenario
-from conformance.run.scenario_runner import Engine
+from conformance.run.scenario_runner import ScenarioRunner
 
 SLOT, PREFLIGHT = bundled()["slot"], bundled()["preflight"]
 CONTEXT = Context(now=1_800_000_000, seed="seed")
@@ -714,7 +715,7 @@ def test_a_home_for_use_by_hand_comes_with_its_cli_and_environment(tmp_path: Pat
     assert (tmp_path / "h" / "x").read_text() == str(tmp_path / "h")
     assert (env["AGENT_HOME"], env["HOME"]) == (str(tmp_path / "h"), str(tmp_path / "h.opposite"))
     assert os.listdir(tmp_path / "h.opposite") == [".claude"]
-    assert env["PATH"] == f"{tmp_path}/h.cli:{local.SYSTEM_PATH}"
+    assert env["PATH"] == f"{tmp_path}/h.cli:{SYSTEM_PATH}"
     assert subprocess.run(["claude", "--version"], env=env, capture_output=True, check=False).returncode == 1
 
 
@@ -742,9 +743,9 @@ def test_nothing_is_built_where_something_stands(tmp_path: Path, taken: str) -> 
 # The engine.
 
 
-def engine(driver: LocalDriver, *cases: Scenario, keep: Path | None = None) -> Engine:
+def engine(driver: LocalDriver, *cases: Scenario, keep: Path | None = None) -> ScenarioRunner:
     catalogue = Catalogue({case.id: case for case in cases}, bundled())
-    return Engine(driver, catalogue, SLOT, CONTEXT, keep=keep)
+    return ScenarioRunner(driver, catalogue, SLOT, CONTEXT, keep=keep)
 
 
 def test_a_home_is_kept_where_the_probe_deviated_and_only_there(make_driver: MakeDriver, tmp_path: Path) -> None:
@@ -752,8 +753,8 @@ def test_a_home_is_kept_where_the_probe_deviated_and_only_there(make_driver: Mak
     driver = make_driver("exit 65", keep=True)
     right, wrong = scenario(file("x"), verdict="creds-missing", id_="a/right"), scenario(file("x"), id_="a/wrong")
     judging = engine(driver, right, wrong, keep=keep)
-    good = judging.judge(right, [judging.observe(right)])
-    bad = judging.judge(wrong, [judging.observe(wrong)])
+    good = judging.judge(right, [judging.execute(right)])
+    bad = judging.judge(wrong, [judging.execute(wrong)])
     assert (good.result, good.kept) == ("conforms", "")
     assert (bad.result, bad.kept) == ("deviates", str(keep / "a" / "wrong"))
     assert os.listdir(keep / "a" / "wrong" / "home") == ["x"]
@@ -767,7 +768,7 @@ def test_of_several_homes_that_of_the_first_run_that_deviated_is_kept(make_drive
     driver = make_driver(code, keep=True)
     case = scenario(file("x"))
     judging = engine(driver, case, keep=tmp_path / "keep")
-    result = judging.judge(case, [judging.observe(case) for _ in range(4)])
+    result = judging.judge(case, [judging.execute(case) for _ in range(4)])
     assert [finding.kind for finding in result.findings] == ["changed-home"]
     assert sorted(os.listdir(Path(result.kept) / "home")) == ["new", "x"]
     assert homes(driver) == []
@@ -777,7 +778,7 @@ def test_of_several_homes_one_is_kept_where_only_together_they_deviate(make_driv
     code = f'echo . >> "{tmp_path}/counter"; [ "$(wc -l < "{tmp_path}/counter")" = 1 ] || exit 65'
     case = replace(scenario(file("x")), expect={"slot": ("ready", "creds-missing")})
     judging = engine(make_driver(code, keep=True), case, keep=tmp_path / "keep")
-    result = judging.judge(case, [judging.observe(case) for _ in range(2)])
+    result = judging.judge(case, [judging.execute(case) for _ in range(2)])
     assert [finding.kind for finding in result.findings] == ["unsteady"]
     assert os.listdir(Path(result.kept) / "home") == ["x"]
 
@@ -787,7 +788,7 @@ def test_a_home_without_a_judgement_is_not_kept(make_driver: MakeDriver, tmp_pat
     driver = make_driver("exit 65", keep=True)
     case = scenario()
     judging = engine(driver, case, keep=tmp_path / "keep")
-    result = judging.judge(case, [judging.observe(case), replace(judging.observe(case), outcome=outcome)])
+    result = judging.judge(case, [judging.execute(case), replace(judging.execute(case), outcome=outcome)])
     assert (result.result, result.kept) == ("broke" if outcome.broke else "unsupported", "")
     assert homes(driver) == []
 
@@ -796,7 +797,7 @@ def test_a_result_names_its_control_and_the_difference_to_it(make_driver: MakeDr
     control = scenario(file("x"), id_="a/control", verdict="creds-missing")
     case = replace(scenario(), control={"": "a/control"})
     judging = engine(make_driver("exit 65"), case, control)
-    result = judging.judge(case, [judging.observe(case)])
+    result = judging.judge(case, [judging.execute(case)])
     assert (result.control, bool(result.difference)) == ("a/control", True)
 
 
@@ -821,7 +822,7 @@ def test_secrets_are_known_by_the_names_that_reports_give_them(make_driver: Make
 def test_a_secret_that_the_probe_prints_is_found(make_driver: MakeDriver, label: str) -> None:
     case = scenario(file("x", f"{{secret{label}}}"))
     judging = engine(make_driver('cat "$HOME/x" >&2'), case)
-    result = judging.judge(case, [judging.observe(case)])
+    result = judging.judge(case, [judging.execute(case)])
     assert [finding.kind for finding in result.findings] == ["leaked-secret"]
     assert f"{{secret{label}}}" in result.findings[0].message
 
@@ -829,8 +830,8 @@ def test_a_secret_that_the_probe_prints_is_found(make_driver: MakeDriver, label:
 def test_a_secret_of_the_opposite_home_that_the_probe_prints_is_found(make_driver: MakeDriver) -> None:
     case = scenario(verdict="creds-missing")
     driver = make_driver('cat "$HOME/.claude/.credentials.json"; exit 1')
-    judging = Engine(driver, Catalogue({}, bundled()), PREFLIGHT, CONTEXT)
-    result = judging.judge(case, [judging.observe(case)])
+    judging = ScenarioRunner(driver, Catalogue({}, bundled()), PREFLIGHT, CONTEXT)
+    result = judging.judge(case, [judging.execute(case)])
     assert {finding.kind for finding in result.findings} == {"leaked-secret"}
 
 

@@ -63,7 +63,7 @@ SEEN = {"creds-missing": 65, "ready": 0, "cli-broken": 64, "creds-invalid": 66}
 def manager(**actions: str) -> Answers:
     """Return the answers of the Manager of slot, with other *actions*: ``c65="retry"``."""
     said = {"c0": "accept", "c64": "escalate", "c65": "slot-init", "c66": "re-auth decision-needed", **actions}
-    return Answers(of={code: action_of(said.get(f"c{code}", "retry"), {}) for code in in_order(())})
+    return Answers(by_code={code: action_of(said.get(f"c{code}", "retry"), {}) for code in in_order(())})
 
 
 def results(answers: dict[str, int], times: int = 3) -> list[ScenarioResult]:
@@ -115,9 +115,9 @@ def test_more_labels_than_asked_for_are_no_fault() -> None:
 def test_a_gate_that_fell_over_may_be_refused_or_retried() -> None:
     gate = contracts.load("preflight")
     for word in ("refuse", "retry"):
-        answers = Answers(of={code: action_of({0: "start", 1: "refuse"}.get(code, word), {}) for code in in_order(())})
+        answers = Answers(by_code={code: action_of({0: "start", 1: "refuse"}.get(code, word), {}) for code in in_order(())})
         assert list(manager_faults(gate, answers)) == []
-    answers = Answers(of={code: action_of({1: "refuse"}.get(code, "start"), {}) for code in in_order(())})
+    answers = Answers(by_code={code: action_of({1: "refuse"}.get(code, "start"), {}) for code in in_order(())})
     assert [fault.kind for fault in manager_faults(gate, answers)] == ["fault-taken-for-verdict"]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support_cli import suite
 
-from conformance.catalogue import catalogue as catalog
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.strength.trials import constants
 
 HEAD = 'contract = "slot"\nbase = "slot.py"\n'
@@ -77,7 +77,7 @@ def test_what_survives_and_what_is_caught_by_accident_is_no_pass(tmp_path: Path)
     assert "  BY ACCIDENT accident: caught by " in done.stdout
     assert done.stdout.endswith("1 survive, 1 by accident\n")
     assert (report["survivors"], report["by_accident"]) == (["slot/harmless"], ["slot/accident"])
-    asked = [id_ for id_ in catalog.load().scenarios if id_ == "cli/hangs" or id_.startswith(("claude/no", "agent/"))]
+    asked = [id_ for id_ in load_catalogue().scenarios if id_ == "cli/hangs" or id_.startswith(("claude/no", "agent/"))]
     assert {row["id"]: row["executions"] for row in report["wrong_probes"]}["slot/harmless"] == len(asked)
 
 
@@ -220,7 +220,7 @@ def mentions(words: str) -> list[str]:
 
 
 def test_a_constant_answer_passes_what_expects_it_and_no_other() -> None:
-    catalogue = catalog.load()
+    catalogue = load_catalogue()
     for name in ("slot", "slot-strict", "preflight", "cli-status"):
         contract = catalogue.contracts[name]
         rows = constants(catalogue, contract)

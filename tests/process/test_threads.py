@@ -15,8 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from conformance.early import EarlyClient, EarlyServer, EarlyStarts
-from conformance.model import Entry, Execution, Finding, Outcome, Scenario, ScenarioResult
+from conformance.run.head_start import HeadStartClient, HeadStartServer, HeadStart
+from conformance.model.outcome import Execution, Finding, Outcome, ScenarioResult
+from conformance.model.scenario import Entry, Scenario
 
 words = dict(summary="s", origin="o", agent="claude", control={"": "c"}, expect={}, entries=(Entry(path="a", kind="file"),))
 scenarios = [Scenario(id=f"a/{n}", file="/a.toml", **words) for n in range(3)]
@@ -26,12 +27,12 @@ result = {"id": "a/0", "agent": "claude", "expected": [], "result": "deviates", 
 
 def once(number):
     path = Path(f"early-{number}").absolute()
-    starts = EarlyStarts(lambda scenario, number: Execution(outcome=Outcome(code=0)), 4)
-    EarlyServer(starts, path)
+    starts = HeadStart(lambda scenario, number: Execution(outcome=Outcome(code=0)), 4)
+    HeadStartServer(starts, path)
     together = threading.Barrier(3)
 
     def ask():
-        client = EarlyClient(path)
+        client = HeadStartClient(path)
         together.wait()
         client.start(scenarios, 1)
         assert client.wait("a/0") == [Execution(outcome=Outcome(code=0))]
@@ -49,8 +50,8 @@ def once(number):
 READING = """\
 import threading
 
-from conformance.shapes import LayerFile
-from conformance.strict import convert
+from conformance.catalogue.schema import LayerFile
+from conformance.catalogue.toml import convert
 
 layer = {"summary": "A layer", "files": {"a": "text"}}
 

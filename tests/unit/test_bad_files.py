@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support_cli import suite
 
-from conformance.catalogue import catalogue as catalog
+from conformance.catalogue import catalogue
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.errors import CannotJudge, ConformanceError, ManyErrors
 from conformance.home.plan import plan
 from conformance.model.placeholders import Context
@@ -347,7 +348,7 @@ def check_line(line: str, file: Path, case: Bad) -> None:
 
 def load_lines(*directories: Path) -> list[str]:
     with pytest.raises(ManyErrors) as caught:
-        catalog.load(directories)
+        load_catalogue(directories)
     assert caught.value.exit_status == 2
     return caught.value.lines()
 
@@ -372,7 +373,7 @@ def test_there_are_at_least_forty_bad_files() -> None:
 
 def test_the_file_all_bad_ones_start_from_is_good(tmp_path: Path) -> None:
     write(tmp_path, {"good": bad(GOOD, "")})
-    assert catalog.load([tmp_path]).get("bad/good").expect == {"slot": ("ready",)}
+    assert load_catalogue([tmp_path]).get("bad/good").expect == {"slot": ("ready",)}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -584,7 +585,7 @@ def load_scenario(directory: Path, text: str | bytes) -> Scenario:
     write_to = {"case": bad(text, "")}
     directory.mkdir()
     write(directory, write_to)
-    return catalog.load([directory]).get("bad/case")
+    return load_catalogue([directory]).get("bad/case")
 
 
 def load_entries(directory: Path, lines: str) -> tuple[Entry, ...]:
@@ -865,7 +866,7 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = tmp_path_factory.mktemp("generated")
     (directory / "bad").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "scenarios_dir", lambda: bundled)
+        patch.setattr(catalogue, "scenarios_dir", lambda: bundled)
         yield directory
 
 
@@ -874,7 +875,7 @@ def check_any(directory: Path, content: bytes) -> bool:
     file = directory / "bad" / "case.toml"
     file.write_bytes(content)
     try:
-        scenario = catalog.load([directory]).get("bad/case")
+        scenario = load_catalogue([directory]).get("bad/case")
     except ConformanceError as e:
         error = e
     else:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from conformance.bundled import fixtures_dir
-from conformance.catalogue import catalogue as catalog
-from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.errors import ConformanceError, ManyErrors, UsageError
 from conformance.strength.bank import Bank, bundled_bank, read_banks
 
@@ -26,7 +25,7 @@ edits = [{ old = "READY, CRASHED, CLI_BROKEN, CREDS_MISSING, CREDS_INVALID = 0, 
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return catalog.load()
+    return load_catalogue()
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,8 @@ import pytest
 
 from conformance import bundled as places
 from conformance.bundled import contracts_dir, data_root, fixtures_dir, scenarios_dir
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.catalogue import Catalogue, layer, load_catalogue, read_scenarios, root_of, select
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
 from conformance.model.agent import CLI_STATES
 from conformance.model.contract import Contract
@@ -29,7 +28,7 @@ READY = TOP + 'control = "claude/baseline-only"\n[expect]\nslot = "ready"\n'
 
 @pytest.fixture(scope="module")
 def bundled() -> Catalogue:
-    return catalog.load()
+    return load_catalogue()
 
 
 def write(directory: Path, **files: str) -> Path:
@@ -49,20 +48,20 @@ def own_contract(directory: Path, text: str = 'name = "own"\nversion = "1"\nsumm
 def lines(*directories: Path, contract: Contract | None = None) -> list[str]:
     """Return what is wrong with the scenarios below *directories*."""
     with pytest.raises(ManyErrors) as caught:
-        catalog.load(directories, contract=contract)
+        load_catalogue(directories, contract=contract)
     return caught.value.lines()
 
 
 def refusal(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> str:
     """Return why *patterns* select nothing."""
     with pytest.raises(UsageError) as caught:
-        catalog.select(catalogue, patterns, contract, containers=containers)
+        select(catalogue, patterns, contract, containers=containers)
     [line] = caught.value.lines()
     return line
 
 
 def selected(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> list[str]:
-    return [scenario.id for scenario in catalog.select(catalogue, patterns, contract, containers=containers)]
+    return [scenario.id for scenario in select(catalogue, patterns, contract, containers=containers)]
 
 
 # Reading.
@@ -94,7 +93,7 @@ set = { A = "{home}" }
 unset = ["B"]
 """
     directory = write(tmp_path, one__case=text)
-    assert catalog.load([directory]).get("one/case") == Scenario(
+    assert load_catalogue([directory]).get("one/case") == Scenario(
         id="one/case",
         file=f"{directory}/one/case.toml",
         summary="S",
@@ -121,7 +120,7 @@ unset = ["B"]
 
 
 def test_what_a_file_leaves_out_is_a_healthy_cli_and_an_empty_home(tmp_path: Path) -> None:
-    scenario = catalog.load([write(tmp_path, case=READY)]).get("case")
+    scenario = load_catalogue([write(tmp_path, case=READY)]).get("case")
     assert (scenario.cli, scenario.entries, scenario.env, scenario.unset) == ("healthy", (), {}, ())
     assert scenario.control == {"": "claude/baseline-only"}
 
@@ -143,19 +142,19 @@ def test_what_a_file_leaves_out_is_a_healthy_cli_and_an_empty_home(tmp_path: Pat
     ],
 )
 def test_a_scenario_may_ask_for_what_only_a_container_has(table: str, needs: ContainerNeeds | None, tmp_path: Path) -> None:
-    assert catalog.load([write(tmp_path, case=READY + table)]).get("case").container == needs
+    assert load_catalogue([write(tmp_path, case=READY + table)]).get("case").container == needs
 
 
 def test_summary_and_origin_are_one_line_that_a_terminal_only_shows(tmp_path: Path) -> None:
     """However the file breaks them: lists and reports have a line for each."""
     text = READY.replace('summary = "x"', 'summary = """\na\n  b\n"""').replace('origin = "x"', 'origin = "c\\u001b[31m"')
-    scenario = catalog.load([write(tmp_path, case=text)]).get("case")
+    scenario = load_catalogue([write(tmp_path, case=text)]).get("case")
     assert (scenario.summary, scenario.origin) == ("a b", r"c\x1b[31m")
 
 
 def test_windows_line_ends_are_read(tmp_path: Path) -> None:
     (tmp_path / "case.toml").write_bytes(READY.replace("\n", "\r\n").encode())
-    assert catalog.load([tmp_path]).get("case").summary == "x"
+    assert load_catalogue([tmp_path]).get("case").summary == "x"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +176,7 @@ def test_a_scenario_waits_where_a_probe_may_have_nothing_else_to_do(
 ) -> None:
     files = "".join(f'a = {{ type = "{kind}" }}\n' for kind in entries)
     text = f'{READY}[cli]\nstate = "{state}"\n[home.files]\n{files}'
-    assert catalog.load([write(tmp_path, case=text)]).get("case").waits is waits
+    assert load_catalogue([write(tmp_path, case=text)]).get("case").waits is waits
 
 
 # Ids.
@@ -188,36 +187,36 @@ def test_an_id_is_the_path_of_the_file_without_its_ending(id_: str, tmp_path: Pa
     path = tmp_path / f"{id_}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(READY)
-    assert catalog.load([tmp_path]).get(id_).file == str(path)
+    assert load_catalogue([tmp_path]).get(id_).file == str(path)
 
 
 def test_an_id_counts_from_the_directory_that_was_named(tmp_path: Path) -> None:
     write(tmp_path, a__b=READY)
-    assert "a/b" in catalog.load([tmp_path]).scenarios
-    assert "b" in catalog.load([tmp_path / "a"]).scenarios
+    assert "a/b" in load_catalogue([tmp_path]).scenarios
+    assert "b" in load_catalogue([tmp_path / "a"]).scenarios
 
 
 def test_the_id_of_a_single_file_counts_from_the_nearest_directory_called_scenarios(tmp_path: Path) -> None:
     directory = write(tmp_path, scenarios__scenarios__a__b=READY, other__c=READY)
     files = [directory / "scenarios/scenarios/a/b.toml", directory / "other/c.toml"]
-    assert {"a/b", "c"} <= catalog.load(files=files).scenarios.keys()
-    assert [catalog.root_of(file) for file in files] == [directory / "scenarios/scenarios", directory / "other"]
+    assert {"a/b", "c"} <= load_catalogue(files=files).scenarios.keys()
+    assert [root_of(file) for file in files] == [directory / "scenarios/scenarios", directory / "other"]
 
 
 def test_a_file_in_a_directory_that_is_named_as_well_has_one_id(tmp_path: Path) -> None:
     directory = write(tmp_path, a__b=READY)
-    found = catalog.load([directory], files=[directory / "a/b.toml"])
+    found = load_catalogue([directory], files=[directory / "a/b.toml"])
     assert [id_ for id_, scenario in found.scenarios.items() if scenario.file == f"{directory}/a/b.toml"] == ["a/b"]
 
 
 def test_what_does_not_end_in_toml_is_no_scenario(tmp_path: Path) -> None:
     for name in ("README.md", "case.TOML", "case.toml~", "toml"):
         (tmp_path / name).write_text("not read")
-    assert catalog.load([tmp_path]).scenarios.keys() == catalog.load().scenarios.keys()
+    assert load_catalogue([tmp_path]).scenarios.keys() == load_catalogue().scenarios.keys()
 
 
 def test_the_catalogue_is_in_the_order_of_its_ids(tmp_path: Path) -> None:
-    found = list(catalog.load([write(tmp_path, zz=READY, aa=READY, m__m=READY)]).scenarios)
+    found = list(load_catalogue([write(tmp_path, zz=READY, aa=READY, m__m=READY)]).scenarios)
     assert found == sorted(found)
     assert {"zz", "aa", "m/m"} <= set(found)
 
@@ -236,11 +235,11 @@ def test_a_file_with_the_id_of_a_bundled_scenario_is_refused(tmp_path: Path) -> 
 def test_the_same_case_twice_is_one(tmp_path: Path) -> None:
     """Such as the catalogue in a checkout beside the installed one; the first of them counts."""
     one, two = write(tmp_path / "1", case=READY), write(tmp_path / "2", case=READY)
-    assert catalog.load([one, two]).get("case").file == f"{one}/case.toml"
+    assert load_catalogue([one, two]).get("case").file == f"{one}/case.toml"
 
 
 def test_the_bundled_directory_may_be_named_as_well(bundled: Catalogue) -> None:
-    assert catalog.load([scenarios_dir()]).scenarios == bundled.scenarios
+    assert load_catalogue([scenarios_dir()]).scenarios == bundled.scenarios
 
 
 def test_an_id_that_is_unknown_is_answered_with_the_closest(bundled: Catalogue) -> None:
@@ -271,7 +270,7 @@ def test_an_id_selects_itself_and_nothing_that_begins_alike(bundled: Catalogue) 
 
 
 def test_a_dot_in_an_id_is_a_dot(tmp_path: Path) -> None:
-    found = catalog.load([write(tmp_path, **{"v1.0": READY, "v1x0": READY})])
+    found = load_catalogue([write(tmp_path, **{"v1.0": READY, "v1x0": READY})])
     assert selected(found, "v1.0") == ["v1.0"]
 
 
@@ -289,7 +288,7 @@ def test_a_dot_in_an_id_is_a_dot(tmp_path: Path) -> None:
     ],
 )
 def test_a_star_stands_for_anything_and_a_question_mark_for_one_character(pattern: str, ids: list[str], tmp_path: Path) -> None:
-    found = catalog.load([write(tmp_path, g__a=READY, g__ab=READY, g__b=READY, g__h__a=READY)])
+    found = load_catalogue([write(tmp_path, g__a=READY, g__ab=READY, g__b=READY, g__h__a=READY)])
     assert [id_ for id_ in selected(found, pattern) if id_.startswith("g/")] == ids
 
 
@@ -329,7 +328,7 @@ READ_ONLY = READY + "[container]\nhome_read_only = true\n"
 
 def test_without_containers_what_only_they_can_show_is_selected_by_its_id_or_its_file_alone(tmp_path: Path) -> None:
     directory = write(tmp_path, own__a=READY, own__b=READ_ONLY, own__c=READY)
-    found = catalog.load([directory])
+    found = load_catalogue([directory])
     assert selected(found, "own/*") == ["own/a", "own/b", "own/c"]
     assert selected(found, "own/*", containers=False) == ["own/a", "own/c"]
     assert selected(found, "own/?", "own/b", containers=False) == ["own/a", "own/b", "own/c"]
@@ -338,7 +337,7 @@ def test_without_containers_what_only_they_can_show_is_selected_by_its_id_or_its
 
 def test_without_containers_nothing_selects_every_scenario_that_any_driver_can_run(bundled: Catalogue) -> None:
     for contract in (SLOT, PREFLIGHT):
-        ids = [scenario.id for scenario in bundled.of(contract) if scenario.container is None]
+        ids = [scenario.id for scenario in bundled.in_contract(contract) if scenario.container is None]
         assert selected(bundled, contract=contract, containers=False) == ids
     assert {id_.partition("/")[0] for id_ in {*selected(bundled)} - {*selected(bundled, containers=False)}} == {"container"}
 
@@ -363,7 +362,7 @@ def test_a_file_selects_its_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """By an absolute path, by a relative one, through a link, and when it lies in the bundled catalogue."""
     directory = write(tmp_path / "own", case=READY)
     (tmp_path / "link").symlink_to("own")
-    found = catalog.load(files=[directory / "case.toml"])
+    found = load_catalogue(files=[directory / "case.toml"])
     monkeypatch.chdir(tmp_path)
     for file in (f"{directory}/case.toml", "own/case.toml", "./own/../own/case.toml", "link/case.toml"):
         assert selected(found, file) == ["case"]
@@ -387,14 +386,14 @@ def test_a_file_of_another_contract_is_refused(bundled: Catalogue) -> None:
 def test_a_control_may_be_one_of_ones_own_and_each_others(tmp_path: Path) -> None:
     one = TOP + 'control = "own/two"\n[expect]\nslot = "ready"\n'
     two = TOP + 'control = "own/one"\n[expect]\nslot = "cli-broken"\n'
-    found = catalog.load([write(tmp_path, own__one=one, own__two=two)])
+    found = load_catalogue([write(tmp_path, own__one=one, own__two=two)])
     assert [found.get(id_).control_for(SLOT) for id_ in ("own/one", "own/two")] == ["own/two", "own/one"]
 
 
 def test_a_control_has_to_tell_one_contract_of_several_apart(tmp_path: Path) -> None:
     """What preflight leaves open has no control there, and one under slot."""
     text = TOP + 'control = "claude/no-dot-claude"\n[expect]\nslot = "ready"\npreflight = ["ready", "creds-invalid"]\n'
-    assert "case" in catalog.load([write(tmp_path, case=text)]).scenarios
+    assert "case" in load_catalogue([write(tmp_path, case=text)]).scenarios
 
 
 def test_each_contract_named_with_a_control_has_to_be_told_apart(tmp_path: Path) -> None:
@@ -407,12 +406,12 @@ def test_each_contract_named_with_a_control_has_to_be_told_apart(tmp_path: Path)
 def test_a_control_with_another_verdict_of_the_same_code_is_none(tmp_path: Path) -> None:
     """All refusals of preflight share one exit code, so a probe could not show that it tells them apart."""
     text = TOP + 'control = "{}"\n[expect]\npreflight = "creds-missing"\n'
-    broken = catalog.load().get("cli/missing")
+    broken = load_catalogue().get("cli/missing")
     assert broken.expected(PREFLIGHT) == ("cli-broken",)
     [line] = lines(write(tmp_path, case=text.format("cli/missing")))
     assert line.startswith(f"{tmp_path}/case.toml: control: 'cli/missing' does not call for another exit code")
     write(tmp_path, case=text.format("cli/healthy"))
-    assert "case" in catalog.load([tmp_path]).scenarios
+    assert "case" in load_catalogue([tmp_path]).scenarios
 
 
 def test_every_wrong_control_is_reported(tmp_path: Path) -> None:
@@ -430,7 +429,7 @@ def test_a_contract_inherits_what_its_parent_expects(bundled: Catalogue, tmp_pat
     nested = bundled.get("claude/nested-session")
     assert nested.expected(own) == nested.expected(SLOT) == ("ready",)
     assert nested.control_for(own) == nested.control_for(SLOT) == "claude/baseline-only"
-    assert [s.id for s in bundled.of(own)] == [s.id for s in bundled.of(SLOT)]
+    assert [s.id for s in bundled.in_contract(own)] == [s.id for s in bundled.in_contract(SLOT)]
 
 
 def test_a_scenario_may_expect_something_else_under_a_child(tmp_path: Path) -> None:
@@ -438,7 +437,7 @@ def test_a_scenario_may_expect_something_else_under_a_child(tmp_path: Path) -> N
     own = own_contract(tmp_path)
     controls = 'control = { slot = "claude/baseline-only", own = "claude/nested-session" }'
     text = f'{TOP}{controls}\n[expect]\nslot = "ready"\nown = "creds-missing"\n'
-    scenario = catalog.load([write(tmp_path / "s", case=text)], contract=own).get("case")
+    scenario = load_catalogue([write(tmp_path / "s", case=text)], contract=own).get("case")
     assert (scenario.expected(SLOT), scenario.control_for(SLOT)) == (("ready",), "claude/baseline-only")
     assert (scenario.expected(own), scenario.control_for(own)) == (("creds-missing",), "claude/nested-session")
     assert scenario.expected(PREFLIGHT) == ()
@@ -446,21 +445,21 @@ def test_a_scenario_may_expect_something_else_under_a_child(tmp_path: Path) -> N
 
 def test_one_control_for_all_contracts_counts_where_none_is_named(tmp_path: Path) -> None:
     own = own_contract(tmp_path)
-    scenario = catalog.load([write(tmp_path / "s", case=READY)]).get("case")
+    scenario = load_catalogue([write(tmp_path / "s", case=READY)]).get("case")
     assert scenario.control_for(own) == "claude/baseline-only"
 
 
 def test_a_child_takes_the_control_of_its_parent_where_it_has_none_of_its_own(tmp_path: Path) -> None:
     own = own_contract(tmp_path)
     text = TOP + 'control = { slot = "claude/baseline-only" }\n[expect]\nslot = "ready"\nown = ["ready"]\n'
-    scenario = catalog.load([write(tmp_path / "s", case=text)], contract=own).get("case")
+    scenario = load_catalogue([write(tmp_path / "s", case=text)], contract=own).get("case")
     assert scenario.control_for(own) == "claude/baseline-only"
 
 
 def test_a_scenario_of_a_child_alone_is_no_part_of_its_parent(tmp_path: Path) -> None:
     """Its control is judged by the child, which inherits the expectation of the control."""
     own = own_contract(tmp_path)
-    found = catalog.load([write(tmp_path / "s", case=CHILD_CASE.format("own", "own"))], contract=own)
+    found = load_catalogue([write(tmp_path / "s", case=CHILD_CASE.format("own", "own"))], contract=own)
     assert found.get("case").expected(SLOT) == ()
     assert (selected(found, "case", contract=own), selected(found, "cli/hangs", contract=own)) == (["case"], ["cli/hangs"])
 
@@ -475,7 +474,7 @@ def test_a_control_under_a_child_has_to_call_for_another_code_there(tmp_path: Pa
 def test_a_contract_of_ones_own_is_known_only_when_it_is_named(tmp_path: Path) -> None:
     own = own_contract(tmp_path)
     directory = write(tmp_path / "s", case=CHILD_CASE.format("own", "own"))
-    assert "own" in catalog.load([directory], contract=own).contracts
+    assert "own" in load_catalogue([directory], contract=own).contracts
     [line] = lines(directory)
     known = "known: cli-status, preflight, slot, slot-strict; a contract of your own is named with --contract FILE"
     assert line == f"{directory}/case.toml: expect.own: no contract 'own'; {known}"
@@ -484,7 +483,7 @@ def test_a_contract_of_ones_own_is_known_only_when_it_is_named(tmp_path: Path) -
 def test_a_contract_of_a_contract_of_ones_own_counts_its_agents(tmp_path: Path) -> None:
     own = own_contract(tmp_path, 'name = "own"\nversion = "1"\nsummary = "x"\nextends = "slot"\nagents = ["claude", "gemini"]\n')
     text = CHILD_CASE.format("own", "own").replace('agent = "claude"', 'agent = "gemini"')
-    assert catalog.load([write(tmp_path / "s", case=text)], contract=own).get("case").agent == "gemini"
+    assert load_catalogue([write(tmp_path / "s", case=text)], contract=own).get("case").agent == "gemini"
 
 
 def test_scenarios_of_ones_own_are_listed_by_the_contract_of_ones_own(tmp_path: Path) -> None:
@@ -521,31 +520,31 @@ def with_layers(*names: str, files: str = "") -> str:
 
 def paths(directory: Path, text: str) -> dict[str, str | None]:
     """Return the texts of the entries of a scenario with this text, by path."""
-    scenario = catalog.load([write(directory, case=text)]).get("case")
+    scenario = load_catalogue([write(directory, case=text)]).get("case")
     return {entry.path: entry.text for entry in scenario.entries}
 
 
 def test_a_bundled_layer_is_found_by_its_name(tmp_path: Path) -> None:
-    baseline = catalog.layer("claude-baseline")
+    baseline = layer("claude-baseline")
     assert {entry.path for entry in baseline} == {".claude/CLAUDE.md", ".claude/config.toml", ".claude/settings.json"}
-    assert catalog.load([write(tmp_path, case=with_layers("claude-baseline"))]).get("case").entries == baseline
+    assert load_catalogue([write(tmp_path, case=with_layers("claude-baseline"))]).get("case").entries == baseline
 
 
 def test_a_layer_of_ones_own_lies_beside_the_scenarios_and_is_no_scenario(tmp_path: Path) -> None:
     write(tmp_path, layers__own=LAYER)
     assert paths(tmp_path, with_layers("own")) == {".claude/a": "own", "b": None}
-    assert "layers/own" not in catalog.load([tmp_path]).scenarios
+    assert "layers/own" not in load_catalogue([tmp_path]).scenarios
 
 
 def test_layers_of_ones_own_go_by_the_top_directory_however_deep_the_scenario_lies(tmp_path: Path) -> None:
     write(tmp_path, layers__own=LAYER, a__b__case=with_layers("own"))
-    assert [entry.path for entry in catalog.load([tmp_path]).get("a/b/case").entries] == [".claude/a", "b"]
+    assert [entry.path for entry in load_catalogue([tmp_path]).get("a/b/case").entries] == [".claude/a", "b"]
 
 
 def test_a_layer_of_ones_own_comes_before_a_bundled_one_of_the_same_name(tmp_path: Path) -> None:
     write(tmp_path, layers__claude_baseline=LAYER)
     assert paths(tmp_path, with_layers("claude-baseline")) == {".claude/a": "own", "b": None}
-    assert len(catalog.load([tmp_path]).get("claude/baseline-only").entries) == 3
+    assert len(load_catalogue([tmp_path]).get("claude/baseline-only").entries) == 3
 
 
 def test_a_later_layer_wins_over_an_earlier_one_and_the_scenario_over_all(tmp_path: Path) -> None:
@@ -584,7 +583,7 @@ def test_layers_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((fixtures_dir() / "layers").glob("*.toml")), ids=lambda path: path.stem)
 def test_every_bundled_layer_can_be_read_and_is_used(path: Path, bundled: Catalogue) -> None:
-    entries = set(map(repr, catalog.layer(path.stem)))
+    entries = set(map(repr, layer(path.stem)))
     assert entries
     assert [s.id for s in bundled.scenarios.values() if entries <= set(map(repr, s.entries))]
 
@@ -593,20 +592,20 @@ def test_every_bundled_layer_can_be_read_and_is_used(path: Path, bundled: Catalo
 
 
 def test_there_are_at_least_two_hundred_scenarios_and_every_file_holds_some(bundled: Catalogue) -> None:
-    assert len(bundled.of(SLOT)) >= 200
+    assert len(bundled.in_contract(SLOT)) >= 200
     assert {scenario.file for scenario in bundled.scenarios.values()} == set(map(str, scenarios_dir().rglob("*.toml")))
 
 
 @pytest.mark.parametrize("contract", [SLOT, PREFLIGHT], ids=lambda contract: contract.name)
 def test_every_verdict_is_expected_somewhere_and_nothing_else_conforms_there(contract: Contract, bundled: Catalogue) -> None:
-    expected = {scenario.expected(contract) for scenario in bundled.of(contract)}
+    expected = {scenario.expected(contract) for scenario in bundled.in_contract(contract)}
     assert {(verdict.name,) for verdict in contract.verdicts} <= expected
 
 
 @pytest.mark.parametrize(("contract", "codes"), [(SLOT, (0, 1, 64, 65, 66)), (PREFLIGHT, (0, 1))], ids=["slot", "preflight"])
 def test_no_answer_that_is_always_the_same_conforms(contract: Contract, codes: tuple[int, ...], bundled: Catalogue) -> None:
     """Whatever the code, most of the catalogue calls for another one."""
-    scenarios = bundled.of(contract)
+    scenarios = bundled.in_contract(contract)
     allowed = [{contract.code(verdict) for verdict in scenario.expected(contract)} for scenario in scenarios]
     conforming = {code: sum(code in each for each in allowed) for code in range(256)}
     assert [code for code, count in conforming.items() if count >= len(scenarios)] == []
@@ -621,7 +620,7 @@ def test_every_expectation_that_decides_anything_has_a_control_that_calls_for_an
     """Only where every code conforms, under a contract of two, there is nothing to tell apart."""
     every = {verdict.code for verdict in contract.verdicts}
     blind = []
-    for scenario in bundled.of(contract):
+    for scenario in bundled.in_contract(contract):
         control = bundled.get(scenario.control_for(contract))
         codes, others = ({contract.code(verdict) for verdict in s.expected(contract)} for s in (scenario, control))
         if codes != every and not (others and codes.isdisjoint(others)):
@@ -638,7 +637,7 @@ def test_every_scenario_says_in_a_line_what_it_is_about_and_where_it_comes_from(
 
 def test_every_agent_and_every_condition_of_the_cli_is_met(bundled: Catalogue) -> None:
     """The CLI decides before the credentials, so each condition is met with and without any."""
-    assert {scenario.agent for scenario in bundled.of(SLOT)} == {"claude", "codex"}
+    assert {scenario.agent for scenario in bundled.in_contract(SLOT)} == {"claude", "codex"}
     for contract in (SLOT, PREFLIGHT):
         for state in CLI_STATES:
             scenarios = [bundled.get(f"cli/{state}"), bundled.get(f"cli/{state}-no-credentials")]
@@ -648,7 +647,7 @@ def test_every_agent_and_every_condition_of_the_cli_is_met(bundled: Catalogue) -
 
 
 def test_of_what_only_a_container_can_show_each_verdict_that_rests_on_credentials_is_met(bundled: Catalogue) -> None:
-    scenarios = [scenario for scenario in bundled.of(SLOT) if scenario.container]
+    scenarios = [scenario for scenario in bundled.in_contract(SLOT) if scenario.container]
     for agent in ("claude", "codex"):
         expected = {scenario.expected(SLOT) for scenario in scenarios if scenario.agent == agent}
         assert {("ready",), ("creds-missing",), ("creds-invalid",)} <= expected
@@ -684,19 +683,19 @@ def test_an_id_is_never_given_up(id_: str, bundled: Catalogue) -> None:
 
 def test_loading_hands_out_its_own_contracts_only(tmp_path: Path) -> None:
     """A contract of one call is not known to the next."""
-    assert sorted(catalog.load(contract=own_contract(tmp_path)).contracts) == [
+    assert sorted(load_catalogue(contract=own_contract(tmp_path)).contracts) == [
         "cli-status",
         "own",
         "preflight",
         "slot",
         "slot-strict",
     ]
-    assert sorted(catalog.load().contracts) == ["cli-status", "preflight", "slot", "slot-strict"]
+    assert sorted(load_catalogue().contracts) == ["cli-status", "preflight", "slot", "slot-strict"]
 
 
 def test_a_single_file_that_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
-        catalog.read_scenarios(write(tmp_path, a__b=READY + "x = 1\n") / "a/b.toml", tmp_path, contracts.bundled())
+        read_scenarios(write(tmp_path, a__b=READY + "x = 1\n") / "a/b.toml", tmp_path, contracts.bundled())
     assert (caught.value.file, caught.value.key) == (f"{tmp_path}/a/b.toml", "expect.x")
     assert isinstance(caught.value, ConformanceError)
 

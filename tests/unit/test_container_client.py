@@ -24,11 +24,13 @@ import requests
 from docker.errors import APIError
 from support import as_plain_user
 
+from conformance.drivers import Unavailable
 from conformance.drivers.container import client, facts
 from conformance.drivers.container.client import EngineLost, connect, engine_errors
 from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.errors import CannotJudge
-from conformance.run.assembly import Settings, World
+from conformance.run.assembly import Run, Shared, check, join_run
+from conformance.run.request import RunRequest
 
 FACTS = ImageFacts(
     id="sha256:0",
@@ -409,11 +411,14 @@ def test_a_worker_that_finds_no_engine_any_more_says_so_for_every_scenario(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone")
-    settings = Settings(cwd=str(tmp_path), image=ImageRequest(reference="image"), facts=FACTS, run_directory=str(tmp_path))
-    world = World(settings, "gw0")
-    scenario = world.catalogue.get("claude/nested-session")
+    image = ImageRequest(reference="image")
+    request = RunRequest(probe=image, cwd=str(tmp_path), patterns=("claude/nested-session",))
+    shared = Shared(request=request, argv=(), now=0, seed="", directory=str(tmp_path), facts=FACTS)
+    opened = Run(check(request), shared, Unavailable("this process does not run it"))
+    opened.publish_catalogue()
 
-    result = world.engine.judge(scenario, [world.engine.observe(scenario)])
+    joined = join_run(opened.share(), "gw0")
+    result = joined.runner.run(*joined.selected)
 
     assert result.result == "broke"
     assert result.reason.startswith("the container engine was lost: no container engine at unix://")

@@ -120,14 +120,13 @@ def test_a_reference_of_any_length_is_refused_at_once() -> None:
 
 
 def test_a_request_without_options_has_the_defaults() -> None:
-    assert image_request("agent:1", None, **NOTHING) == ImageRequest(reference="agent:1")
+    assert image_request("agent:1", NOTHING) == ImageRequest(reference="agent:1")
     assert ImageRequest(reference="agent:1").isolation == "fresh"
     assert Confinement() == Confinement(network="none", cap_add=(), memory="1g", writable=None, pids=512)
 
 
 def test_without_an_image_there_is_no_request() -> None:
-    assert image_request(None, None, **NOTHING) is None
-    assert image_request(None, "./probe.sh", **NOTHING) is None
+    assert image_request(None, NOTHING) is None
 
 
 GIVEN: dict[str, Any] = {
@@ -143,7 +142,7 @@ GIVEN: dict[str, Any] = {
 
 
 def test_every_option_reaches_the_request() -> None:
-    assert image_request("agent", None, **GIVEN) == ImageRequest(
+    assert image_request("agent", GIVEN) == ImageRequest(
         reference="agent",
         isolation="both",
         entrypoint=("/opt/probe", "--agent", "a b"),
@@ -163,13 +162,13 @@ def test_all_options_about_images_are_known_as_such() -> None:
 
 @pytest.mark.parametrize(("read_only", "writable"), [(None, None), (True, False), (False, True)])
 def test_the_root_file_system_is_left_to_the_isolation_unless_something_is_said(read_only: Any, writable: Any) -> None:
-    request = image_request("agent", None, **{**NOTHING, "read_only": read_only})
+    request = image_request("agent", {**NOTHING, "read_only": read_only})
     assert request is not None
     assert request.confinement.writable is writable
 
 
 def test_an_empty_command_is_none_of_the_images_own() -> None:
-    request = image_request("agent", None, **{**NOTHING, "command": ""})
+    request = image_request("agent", {**NOTHING, "command": ""})
     assert request is not None
     assert (request.command, request.entrypoint) == ((), None)
 
@@ -177,14 +176,14 @@ def test_an_empty_command_is_none_of_the_images_own() -> None:
 @pytest.mark.parametrize("name", [name for name in GIVEN if name != "read_only"])
 def test_an_option_about_an_image_needs_one(name: str) -> None:
     with pytest.raises(UsageError) as caught:
-        image_request(None, "./probe", **{**NOTHING, name: GIVEN[name]})
+        image_request(None, {**NOTHING, name: GIVEN[name]})
     assert str(caught.value) == f"--{name.replace('_', '-')} is about an image; name one with --image"
 
 
 @pytest.mark.parametrize(("read_only", "option"), [(True, "--read-only"), (False, "--writable")])
 def test_so_does_what_is_said_of_its_root_file_system(read_only: bool, option: str) -> None:
     with pytest.raises(UsageError) as caught:
-        image_request(None, None, **{**NOTHING, "read_only": read_only})
+        image_request(None, {**NOTHING, "read_only": read_only})
     assert str(caught.value) == f"{option} is about an image; name one with --image"
 
 
@@ -212,13 +211,13 @@ WRONG = [
 @pytest.mark.parametrize(("name", "value", "message"), WRONG)
 def test_an_option_that_is_wrong_is_told(name: str, value: Any, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        image_request("agent", None, **{**NOTHING, name: value})
+        image_request("agent", {**NOTHING, name: value})
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("memory", ["1", "67108864", "64m", "64M", "1g", "1G", "2048k", "100000000b"])
 def test_sizes_are_as_engines_take_them(memory: str) -> None:
-    request = image_request("agent", None, **{**NOTHING, "memory": memory})
+    request = image_request("agent", {**NOTHING, "memory": memory})
     assert request is not None
     assert request.confinement.memory == memory
 

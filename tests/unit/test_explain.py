@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.model.scenario import ContainerNeeds, Entry, Scenario
-from conformance.model.wording import answer, difference, entry_words, expectation, probe_lines
+from conformance.model.wording import answer, describe_entry, difference, expectation, probe_lines
 from conformance.text import join, quote
 
 SLOT = contracts.bundled()["slot"]
@@ -60,7 +60,7 @@ def test_an_expectation_names_every_answer_that_conforms() -> None:
     ],
 )
 def test_an_entry_in_words(fields: dict[str, Any], words: str) -> None:
-    assert entry_words(Entry(path="some/path", **fields)) == words
+    assert describe_entry(Entry(path="some/path", **fields)) == words
 
 
 def test_scenarios_with_the_same_homes_do_not_differ() -> None:

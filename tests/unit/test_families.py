@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support_cli import suite
 
-from conformance.catalogue import catalogue as catalog
+from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.errors import ManyErrors
 from conformance.model.scenario import Scenario
 
@@ -48,11 +48,11 @@ home.include = []
 """
 
 
-def load(directory: Path, text: str, id_: str = "own/family") -> catalog.Catalogue:
+def load(directory: Path, text: str, id_: str = "own/family") -> Catalogue:
     path = directory / f"{id_}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return catalog.load([directory])
+    return load_catalogue([directory])
 
 
 def family(directory: Path) -> dict[str, Scenario]:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from support import NOBODY, ROOT, as_plain_user
 
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.entries import entries_of
 from conformance.catalogue.schema import EntryTable
 from conformance.drivers.local.driver import standalone
@@ -423,7 +423,7 @@ def test_a_target_that_cannot_be_looked_at_is_a_usage_error(tmp_path: Path, own_
 
 def test_the_root_directory_is_refused_before_names_are_made_from_it() -> None:
     contract = contracts.bundled()["slot"]
-    scenario = catalog.load().of(contract)[0]
+    scenario = load_catalogue().in_contract(contract)[0]
     with pytest.raises(UsageError, match=r"^/ is not empty"):
         standalone(scenario, contract, Path("/"), context())
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.errors import CannotJudge, FileError
 from conformance.judge.known_failures import KnownFailures, write
 from conformance.model.outcome import Finding, FindingKind, Result, ScenarioResult
@@ -118,8 +118,8 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_matches_no_scenario_of_the_contract_is_refused(tmp_path: Path) -> None:
-    catalogue = catalog.load()
-    right = catalogue.of(SLOT)[0].id
+    catalogue = load_catalogue()
+    right = catalogue.in_contract(SLOT)[0].id
     foreign = next(one.id for one in catalogue.scenarios.values() if not one.expected(SLOT))
     read(tmp_path, f'[known-failures]\n"{right}" = "x"\n').check(catalogue, SLOT)
     for wrong in ("claude/nested-sessoin", "claude/*", "claude/nested-session.toml", "", foreign, right.upper()):

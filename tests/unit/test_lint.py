@@ -9,8 +9,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from conformance.catalogue import catalogue as catalog
-from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.catalogue.lint import LONGEST_SUMMARY, MOST_DIFFERENCES, SCENARIOS_EACH, Complaint, lint
 from conformance.cli import cli
 from conformance.model.scenario import Scenario
@@ -20,7 +19,7 @@ GOOD = "claude/nested-session"
 
 @pytest.fixture(scope="module")
 def bundled() -> Catalogue:
-    return catalog.load()
+    return load_catalogue()
 
 
 def complaints(catalogue: Catalogue, change: Callable[[Scenario], Scenario]) -> list[str]:
@@ -85,7 +84,7 @@ def test_every_rule_needs_a_scenario(bundled: Catalogue) -> None:
 
 def test_every_verdict_needs_three_scenarios_for_every_agent(bundled: Catalogue) -> None:
     slot = bundled.contracts["slot"]
-    broken = [s.id for s in bundled.of(slot) if (s.agent, s.expected(slot)) == ("codex", ("cli-broken",))]
+    broken = [s.id for s in bundled.in_contract(slot) if (s.agent, s.expected(slot)) == ("codex", ("cli-broken",))]
     without = {id_: s for id_, s in bundled.scenarios.items() if id_ not in broken[SCENARIOS_EACH - 1 :] or s.agent != "codex"}
 
     found = [str(complaint) for complaint in lint(_without_lost_controls(without, bundled)) if complaint.check == "verdicts"]

@@ -42,7 +42,9 @@ def test_the_manager_of_the_contract_says_the_same_in_every_form(spec: str, tmp_
     found = answers(spec, tmp_path, MANAGERS)
 
     said = {0: "accept", 64: "escalate", 65: "slot-init", 66: "re-auth decision-needed"}
-    assert {code: str(answer.action) for code, answer in found.of.items()} == {code: said.get(code, "retry") for code in CODES}
+    assert {code: str(answer.action) for code, answer in found.by_code.items()} == {
+        code: said.get(code, "retry") for code in CODES
+    }
     assert (found.twice, found.unsaid, found.lost()) == ((), (), "")
     assert sorted(MANAGERS.rglob("*")) == before
 
@@ -266,9 +268,9 @@ def test_what_a_command_gets_wrong_is_in_its_answer_and_takes_no_time(
 
     found = patient("./m", tmp_path, 1).ask(FIRST, tmp_path)
 
-    assert (found.of[code].sentence, found.of[code].lost) == (sentence, lost)
-    assert any(answer.lost for answer in found.of.values()) == lost
-    assert (len(found.of) < len(CODES)) == lost  # a Manager that is lost is not asked any further
+    assert (found.by_code[code].sentence, found.by_code[code].lost) == (sentence, lost)
+    assert any(answer.lost for answer in found.by_code.values()) == lost
+    assert (len(found.by_code) < len(CODES)) == lost  # a Manager that is lost is not asked any further
     assert time.monotonic() - started < 60
 
 
@@ -286,7 +288,7 @@ def test_a_callable_that_does_not_come_back_is_lost_for_that_code(text: str, sen
 
     found = patient("own:action", tmp_path, 2).ask(FIRST, tmp_path)
 
-    assert {code: answer.sentence for code, answer in found.of.items()} == {
+    assert {code: answer.sentence for code, answer in found.by_code.items()} == {
         0: "the Manager does a",
         64: "the Manager does a",
         65: sentence,
@@ -302,7 +304,7 @@ def test_asking_a_manager_leaves_nothing_running_and_reaches_no_network(tmp_path
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
     assert b"sleep\x00987654\x00" not in commands
     if ROOT:  # a plain user may not be allowed to cut it, and then the report says so
-        assert found.of[65].words == "1"  # the loopback device alone
+        assert found.by_code[65].words == "1"  # the loopback device alone
 
 
 def test_negative_codes_name_their_signal() -> None:

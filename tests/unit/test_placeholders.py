@@ -12,6 +12,7 @@ import pytest
 
 from conformance.bundled import fixtures_dir, scenarios_dir
 from conformance.catalogue import catalogue as catalog
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.model.placeholders import Context, check, expand, expand_bytes, expand_json
 
 NOW = 1_700_000_000.75  # 2023-11-14T22:13:20.75Z
@@ -186,7 +187,7 @@ def test_the_same_home_can_be_built_again() -> None:
 
 
 def test_each_scenario_label_and_run_has_a_secret_of_its_own() -> None:
-    ids = list(catalog.load().scenarios)
+    ids = list(load_catalogue().scenarios)
     contexts = [Context(now=NOW, seed=seed, scenario=id_) for seed in ("one", "two") for id_ in ids]
     secrets = [context.secret(label) for context in contexts for label in ("", "refresh", "jwt")]
     assert len(set(secrets)) == len(secrets) == 6 * len(ids)

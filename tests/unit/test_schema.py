@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from conformance.bundled import scenarios_dir
-from conformance.catalogue import catalogue as catalog
+from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.schema import schema
 from conformance.cli import cli
 from conformance.errors import ConformanceError
@@ -175,7 +175,7 @@ def test_what_is_bad_by_shape_is_refused_by_the_schema_and_by_the_suite(name: st
     assert messages(BAD[name]) != []
     (tmp_path / "case.toml").write_text("".join(f"{key} = {toml(value)}\n" for key, value in BAD[name].items()))
     with pytest.raises(ConformanceError):
-        catalog.load([tmp_path])
+        load_catalogue([tmp_path])
 
 
 def toml(value: Any) -> str:

@@ -177,7 +177,6 @@ def test_importing_the_plugin_brings_nothing_that_is_not_loaded_for_pytest_anywa
         "conformance",
         "conformance.plugin",
         "conformance.run",
-        "conformance.run.stash",
     }
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from conformance.drivers.conditions import conditions
 from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, words
-from conformance.drivers.container.fresh_run import OneRun, ended
+from conformance.drivers.container.fresh_run import FreshRun, ended
 from conformance.drivers.container.keeper import Keeper
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.layout import Trees, trees
@@ -21,7 +21,7 @@ from conformance.drivers.container.request import ASIDE, SILENT, ImageFacts, Ima
 from conformance.drivers.container.shared_container import SharedContainer
 from conformance.drivers.container.shell import ShellLost
 from conformance.drivers.container.spec import ContainerSpec
-from conformance.drivers.container.volumes import Ground, PlainGround
+from conformance.drivers.container.volumes import Ground, PlainVolumes
 from conformance.drivers.environment import environment
 from conformance.drivers.stubs import SCRIPTED
 from conformance.errors import CannotJudge, ConformanceError
@@ -52,7 +52,7 @@ class _Place:
         key = _key(spec)
         if key not in self._shared:
             wanted = replace(spec, argv=("sh",), environment={}, read_only=True, directory="/")
-            self._shared[key] = SharedContainer(client, wanted, labels.of())
+            self._shared[key] = SharedContainer(client, wanted, labels.for_scenario())
         return self._shared[key]
 
     def drop(self, spec: ContainerSpec) -> None:
@@ -97,6 +97,12 @@ class ContainerDriver:
         self._closed = False
         self._lost = ""
         self._silences = 0
+
+    def without_mode(self) -> ContainerDriver:
+        """Return a driver that asks the image for a mode that does not exist, in containers of their own."""
+        facts = replace(self._facts, isolation="fresh")
+        extra = {**self._extra, "AGENT_MODE": "no-such-mode"}
+        return ContainerDriver(self._client, self._request, facts, self._labels, extra=extra)
 
     def describe(self) -> dict[str, Any]:
         """Return the image, the engine, and what isolates its containers."""
@@ -236,7 +242,7 @@ class ContainerDriver:
             unmet = place.shared(self._client, replace(spec, image=self._facts.id), self._labels).unmet(script)
             if unmet:
                 return Outcome(unsupported=unmet), ()
-        run = OneRun(self._client, spec, self._labels.of(scenario))
+        run = FreshRun(self._client, spec, self._labels.for_scenario(scenario))
         try:
             outcome = ended(run.run(contract.limits.seconds), contract)
             outside = run.changed_outside() if self._wants_comparison(outcome, scenario, contract) else ()
@@ -272,7 +278,7 @@ class ContainerDriver:
         return place
 
     def _ground(self) -> Ground:
-        kind = Keeper if self._facts.tools else PlainGround
+        kind = Keeper if self._facts.tools else PlainVolumes
         return kind(self._client, self._facts, self._labels)
 
     def stage(self, scenario: Scenario, contract: Contract, context: Context) -> ContainerSpec:

@@ -46,7 +46,7 @@ def look_up(client: docker.DockerClient, request: ImageRequest, labels: Labels, 
     user = request.user or config.get("User") or ""
     with engine_errors(f"image '{request.reference}' cannot be looked into"):
         # Never started: it is only there to be looked into.
-        container = client.api.create_container(image["Id"], entrypoint=["/"], user=user, labels=labels.of())["Id"]
+        container = client.api.create_container(image["Id"], entrypoint=["/"], user=user, labels=labels.for_scenario())["Id"]
         try:
             uid, gid, home = _identity(client, container, user, environment.get("HOME", ""))
             facts = ImageFacts(
@@ -208,7 +208,7 @@ def commit_stubbed(client: docker.DockerClient, facts: ImageFacts, labels: Label
     stream = io.BytesIO()
     write_tar(links, stream)
     with engine_errors("no image with stubs can be made"):
-        container = client.api.create_container(facts.id, entrypoint=["/"], labels=labels.of())["Id"]
+        container = client.api.create_container(facts.id, entrypoint=["/"], labels=labels.for_scenario())["Id"]
         try:
             client.api.put_archive(container, "/", stream.getvalue())
             made = client.api.commit(container, conf={"Labels": labels.of_image()})

@@ -19,12 +19,12 @@ from conformance.errors import CannotJudge
 from conformance.model.contract import Contract
 from conformance.model.outcome import Outcome
 
-__all__ = ["OneRun", "ended"]
+__all__ = ["FreshRun", "ended"]
 
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
 
 
-class OneRun:
+class FreshRun:
     """One container, made, run and removed."""
 
     def __init__(self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]) -> None:

@@ -68,7 +68,7 @@ class Keeper:
 
     def __init__(self, client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> None:
         self._client = client
-        self.volumes = volumes(client, labels.of(), facts.home)
+        self.volumes = volumes(client, labels.for_scenario(), facts.home)
         spec = ContainerSpec(
             image=facts.id,
             argv=("sh",),
@@ -80,7 +80,7 @@ class Keeper:
         )
         self._shell: Shell | None = None
         try:
-            self._shell = Shell(client, spec, labels.of())
+            self._shell = Shell(client, spec, labels.for_scenario())
             for tool in ("tar", "head", "rm", "env"):
                 if not self.has(tool):
                     raise CannotJudge(f"the image has no {tool}")

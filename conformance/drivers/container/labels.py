@@ -49,14 +49,14 @@ class Labels:
         if kept:
             self._common[KEPT] = "yes"
 
-    def of(self, scenario: Scenario | None = None) -> dict[str, str]:
+    def for_scenario(self, scenario: Scenario | None = None) -> dict[str, str]:
         """Return the labels of something made now, for *scenario* where it is for one."""
         own = {f"{PREFIX}.scenario": scenario.id} if scenario is not None else {}
         return {**self._common, MADE: f"{time.time():.0f}", HANDED_DOWN: "no", **own}
 
     def of_image(self) -> dict[str, str]:
         """Return the labels of an image made now, which hands them down to its containers."""
-        return {**self.of(), HANDED_DOWN: "yes"}
+        return {**self.for_scenario(), HANDED_DOWN: "yes"}
 
 
 def host() -> str:

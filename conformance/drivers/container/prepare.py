@@ -1,38 +1,113 @@
-"""What is done once per run, before the first scenario: sweep, look the image up, and see which isolation it allows."""
+"""What is done once per run, before the first scenario: sweep, look the image up, choose the isolation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import docker
 from msgspec.structs import replace
 
+from conformance.drivers.container.client import connect
 from conformance.drivers.container.driver import ContainerDriver
 from conformance.drivers.container.facts import commit_stubbed, look_up
-from conformance.drivers.container.labels import Labels, sweep
+from conformance.drivers.container.labels import Labels, remove_run, sweep
 from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.drivers.stubs import AGENT_CLIS
+from conformance.errors import CannotJudge
 from conformance.model.contract import Contract
 from conformance.model.outcome import Outcome
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 
-__all__ = ["prepare"]
+__all__ = ["PreparedImage", "join_image", "prepare_image"]
 
 
-def prepare(
+class PreparedImage:
+    """An image in which scenarios can be run, in one process of a run."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        request: ImageRequest,
+        facts: ImageFacts,
+        labels: Labels,
+        *,
+        keep: bool = False,
+    ) -> None:
+        self.facts = facts
+        self._client = client
+        self._request = request
+        self._labels = labels
+        self._keep = keep
+
+    def driver(self, variables: Mapping[str, str], *, always_compare: bool = False) -> ContainerDriver:
+        """Return a driver for the image; *variables* go to every probe."""
+        return ContainerDriver(
+            self._client,
+            self._request,
+            self.facts,
+            self._labels,
+            extra=variables,
+            always_compare=always_compare,
+        )
+
+    def remove_leftovers(self) -> None:
+        """Remove what any process of this run has left on the engine, but for what is to be kept."""
+        # An engine that is lost has been reported already; the next run sweeps.
+        with suppress(CannotJudge):
+            remove_run(self._client, self._labels.run, keep=self._keep)
+
+
+def prepare_image(
+    request: ImageRequest,
+    run_directory: Path,
+    scenarios: Sequence[Scenario],
+    contract: Contract,
+    context: Context,
+    variables: Mapping[str, str],
+    *,
+    keep: bool = False,
+) -> PreparedImage:
+    """Return the image of *request*, ready for *scenarios*; remove what dead runs have left on the engine.
+
+    With *keep*, volumes and images outlive the run, for a case to be repeated by hand.
+
+    :raises CannotJudge: the engine is not there, or the image cannot be run here.
+    """
+    client = connect()
+    labels = _labels(run_directory, "main", keep=keep)
+    try:
+        facts = _facts(client, request, labels, scenarios, contract, context, variables)
+    except BaseException:
+        with suppress(CannotJudge):
+            remove_run(client, labels.run)
+        raise
+    return PreparedImage(client, request, facts, labels, keep=keep)
+
+
+def join_image(request: ImageRequest, facts: ImageFacts, run_directory: Path, worker: str) -> PreparedImage:
+    """Return the image that the main process of the run has prepared, in the process called *worker*.
+
+    :raises CannotJudge: the engine is not there any more.
+    """
+    return PreparedImage(connect(), request, facts, _labels(run_directory, worker))
+
+
+def _labels(run_directory: Path, process: str, *, keep: bool = False) -> Labels:
+    return Labels(run_directory.name, run_directory.with_suffix(".lock"), process, kept=keep)
+
+
+def _facts(
     client: docker.DockerClient,
     request: ImageRequest,
     labels: Labels,
     scenarios: Sequence[Scenario],
     contract: Contract,
     context: Context,
-    extra: Mapping[str, str],
+    variables: Mapping[str, str],
 ) -> ImageFacts:
-    """Return what the run of *scenarios* needs to know about the image; remove what dead runs have left on the engine.
-
-    :raises CannotJudge: the image cannot be run here.
-    """
     sweep(client)
     facts = look_up(client, request, labels, sorted({*AGENT_CLIS, *contract.agents}))
     if any(scenario.cli != "healthy" for scenario in scenarios):
@@ -41,9 +116,9 @@ def prepare(
     if not reason and request.isolation == "shared":
         first = next((s for s in scenarios if not s.takes_long and s.container is None), None)
         if first is not None:
-            reason = _differs(
-                ContainerDriver(client, request, replace(facts, isolation="both"), labels, extra=extra), first, contract, context
-            )
+            both = replace(facts, isolation="both")
+            driver = ContainerDriver(client, request, both, labels, extra=variables)
+            reason = _differs(driver, first, contract, context)
     if reason:
         return replace(facts, notes=(*facts.notes, f"{reason}: each scenario has a container of its own"))
     return replace(facts, isolation=request.isolation)

@@ -56,7 +56,7 @@ class Confinement(Struct, frozen=True, kw_only=True):
     """How many processes and threads it may have at a time."""
 
 
-class ImageRequest(Struct, frozen=True, kw_only=True):
+class ImageRequest(Struct, frozen=True, kw_only=True, tag="image"):
     """The image under test, and how it is to be run."""
 
     reference: str

@@ -18,7 +18,7 @@ from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.home import Snapshot, read_tar, stamps
 from conformance.home.build import Unbuildable
 
-__all__ = ["Ground", "PlainGround"]
+__all__ = ["Ground", "PlainVolumes"]
 
 
 class Ground(Protocol):
@@ -41,7 +41,7 @@ class Ground(Protocol):
         """Remove it; the volumes stay where that is wanted."""
 
 
-class PlainGround:
+class PlainVolumes:
     """Filled and read through the engine, for images that have no shell; each of its requests costs as much as a start.
 
     That goes by a container over the same volumes which is never started, so that the probe's own may be read-only.
@@ -52,10 +52,12 @@ class PlainGround:
     def __init__(self, client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> None:
         self._client = client
         self._home = facts.home
-        self.volumes = volumes(client, labels.of(), facts.home)
+        self.volumes = volumes(client, labels.for_scenario(), facts.home)
         self._container = ""
         try:
-            self._container = ContainerSpec(image=facts.id, argv=("/",), volumes=self.volumes).create(client, labels.of())
+            self._container = ContainerSpec(image=facts.id, argv=("/",), volumes=self.volumes).create(
+                client, labels.for_scenario()
+            )
         except BaseException:
             self.close()
             raise

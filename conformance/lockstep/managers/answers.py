@@ -50,7 +50,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 class Answers(Struct, frozen=True, kw_only=True):
     """What a Manager does, code by code. Where a Manager was lost, codes are missing."""
 
-    of: dict[int, Answer] = field(default_factory=dict)
+    by_code: dict[int, Answer] = field(default_factory=dict)
     twice: tuple[tuple[int, tuple[Action, ...]], ...] = ()
     """Codes that are handled more than once, each with all that is to be done."""
     unsaid: tuple[str, ...] = ()
@@ -58,16 +58,16 @@ class Answers(Struct, frozen=True, kw_only=True):
 
     def action(self, code: int) -> Action | None:
         """Return what the Manager does with *code*; None where it does nothing."""
-        return self.of.get(code, Answer()).action
+        return self.by_code.get(code, Answer()).action
 
     def lost(self) -> str:
         """Return why nothing can be said of the Manager, for it was lost or does nothing at all; empty where it can."""
-        for code, answer in self.of.items():
+        for code, answer in self.by_code.items():
             if answer.lost:
                 return f"asked for {code_words(code)}, {answer.sentence}"
-        if any(answer.action is not None for answer in self.of.values()):
+        if any(answer.action is not None for answer in self.by_code.values()):
             return ""
-        why = next((answer.failed for answer in self.of.values() if answer.failed), "does nothing")
+        why = next((answer.failed for answer in self.by_code.values() if answer.failed), "does nothing")
         return f"it has no action for any code: it {why}"
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from conformance.drivers.local.driver import parse_command
+from conformance.drivers.local.command import parse_command
 from conformance.drivers.local.supervisor_client import Request, Supervisor
 from conformance.errors import CannotJudge, UsageError
 from conformance.lockstep.managers import host
@@ -96,7 +96,7 @@ class CommandManager:
                 of.update(zip(batch, pool.map(one, batch), strict=True))
                 if any(of[code].lost for code in batch):
                     break
-        return Answers(of=of, unsaid=tuple(word for word in self._words if word not in said))
+        return Answers(by_code=of, unsaid=tuple(word for word in self._words if word not in said))
 
     def _answer(self, outcome: Outcome, said: set[str]) -> Answer:
         if outcome.broke:
@@ -161,7 +161,7 @@ class PythonManager:
         if len(of) < len(codes):
             why = ended or f"ended its process ({outcome.code}) without an answer: {_last_line(outcome)}"
             of[codes[len(of)]] = Answer(failed=why, lost=True)
-        return Answers(of=of, unsaid=tuple(word for word in self._words if word not in said))
+        return Answers(by_code=of, unsaid=tuple(word for word in self._words if word not in said))
 
     def _answer(self, line: dict[str, Any], said: set[str]) -> Answer:
         if "raised" in line:

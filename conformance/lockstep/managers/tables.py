@@ -67,7 +67,7 @@ class TableManager:
         """See :class:`~conformance.lockstep.managers.manager.Manager`."""
         default = self._default or Answer()
         return Answers(
-            of={code: self._rows.get(code, [default])[0] for code in CODES},
+            by_code={code: self._rows.get(code, [default])[0] for code in CODES},
             twice=tuple(
                 (code, tuple(answer.action or Action("nothing") for answer in answers))
                 for code, answers in self._rows.items()

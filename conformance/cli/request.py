@@ -1,0 +1,60 @@
+"""From the options of a command to the request of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from conformance.cli.image_request import image_request
+from conformance.run.request import (
+    Command,
+    OwnProbe,
+    ProbeSpec,
+    PythonCallable,
+    RunRequest,
+    only_one,
+    variables,
+)
+
+__all__ = ["run_request"]
+
+
+def run_request(
+    *,
+    patterns: Sequence[str],
+    contract: str,
+    directories: Sequence[Path],
+    env: Sequence[str],
+    pass_env: Sequence[str],
+    repeat: int,
+    keep: Path | None = None,
+    known_failures: str | None = None,
+    **options: Any,
+) -> RunRequest:
+    """Return the request that the options of a command come to; *options* name the probe.
+
+    :raises UsageError: the options do not go together, or one of them is wrong.
+    """
+    return RunRequest(
+        probe=_probe(options),
+        cwd=str(Path.cwd()),
+        contract=contract,
+        directories=tuple(str(directory.absolute()) for directory in directories),
+        patterns=tuple(patterns),
+        variables=variables(env, pass_env),
+        repeat=repeat,
+        keep=str(keep or ""),
+        known_failures=str(Path(known_failures).absolute()) if known_failures else "",
+    )
+
+
+def _probe(options: Mapping[str, Any]) -> ProbeSpec:
+    command, image, python = (options.get(name) for name in ("probe", "image", "python"))
+    only_one({"--probe": command, "--image": image, "--python": python})
+    wanted = image_request(image, options)
+    if wanted is not None:
+        return wanted
+    if python is not None:
+        return PythonCallable(python)
+    return Command(command) if command is not None else OwnProbe()

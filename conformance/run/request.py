@@ -1,0 +1,124 @@
+"""What is asked of a run, as one value: what the user typed, with files and directories made absolute.
+
+The command line and the pytest plugin fill it; :func:`conformance.run.assembly.open_run` checks it
+and makes what it stands for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from conformance.drivers.container.request import ImageRequest
+from conformance.errors import UsageError
+
+__all__ = [
+    "Command",
+    "OwnProbe",
+    "ProbeSpec",
+    "PythonCallable",
+    "RunRequest",
+    "only_one",
+    "scenario_files",
+    "variables",
+]
+
+
+class Command(Struct, frozen=True, tag="command"):
+    """A local command."""
+
+    line: str
+    """It is split like a shell would; no shell runs."""
+
+
+class PythonCallable(Struct, frozen=True, tag="callable"):
+    """A Python callable that returns the exit code."""
+
+    target: str
+    """``MODULE:NAME``, looked for from the directory of the request on."""
+
+
+class OwnProbe(Struct, frozen=True, tag="own"):
+    """What comes with the contract: its reference probe, or the agents' CLIs where these are asked."""
+
+
+#: The probe of a run. Which one it is decides the driver.
+ProbeSpec = Command | PythonCallable | ImageRequest | OwnProbe
+
+
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """One run: which probe, under which contract, in which scenarios."""
+
+    probe: ProbeSpec = field(default_factory=OwnProbe)
+    cwd: str
+    """The directory that relative names count from, and that a local probe starts in."""
+    contract: str = "slot"
+    """The name of a bundled contract, or a contract file."""
+    directories: tuple[str, ...] = ()
+    """Directories of scenarios beside the bundled ones."""
+    patterns: tuple[str, ...] | None = ()
+    """Ids, globs and files of the scenarios to run. Empty for all; None for what pytest collects."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Variables of the environment for every probe."""
+    repeat: int = 1
+    """How often each scenario is run."""
+    keep: str = ""
+    """The directory for homes of scenarios that deviate; empty where none is kept."""
+    known_failures: str = ""
+    """The file of failures that are expected; empty for none."""
+    stage: bool = False
+    """Whether volumes and images outlive the run, so that a case can be repeated by hand."""
+
+    @property
+    def image(self) -> ImageRequest | None:
+        """The image whose entrypoint is the probe, where it is one."""
+        return self.probe if isinstance(self.probe, ImageRequest) else None
+
+
+def only_one(named: dict[str, object]) -> None:
+    """Refuse more than one probe; *named* maps options to their values.
+
+    :raises UsageError: names the options that were given.
+    """
+    given = [option for option, value in named.items() if value is not None]
+    if len(given) > 1:
+        count = "two" if len(given) == 2 else "three"
+        raise UsageError(f"{' and '.join(given)} name {count} probes", hint="give one of them")
+
+
+def scenario_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]:
+    """Return the scenario files among *patterns*; relative names count from *directory*.
+
+    :raises UsageError: one of them is not there.
+    """
+    files = []
+    for pattern in patterns:
+        if pattern.endswith(".toml"):
+            # Unlike Path.is_file, os.path.isfile does not raise for names that are too long or out of reach.
+            if not os.path.isfile(directory / pattern):
+                hint = "name a scenario file, or an id without .toml"
+                raise UsageError(f"no file {pattern}", hint=hint)
+            files.append(directory / pattern)
+    return tuple(files)
+
+
+def variables(pairs: Iterable[str], names: Iterable[str]) -> dict[str, str]:
+    """Return the variables of ``KEY=VALUE`` *pairs* and, from our own environment, those called *names*.
+
+    :raises UsageError: a pair has no ``=``, or a name is not set.
+    """
+    result = {}
+    for name in names:
+        if name not in os.environ:
+            hint = "set it, or give KEY=VALUE"
+            raise UsageError(f"{name} is not set here, so it cannot be passed on", hint=hint)
+        result[name] = os.environ[name]
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise UsageError(f"'{pair}' is no KEY=VALUE", hint="write it like NAME=text")
+        result[name] = value
+    return result

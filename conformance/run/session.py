@@ -1,0 +1,190 @@
+"""One pytest process in which scenarios are run: the only one, the controller, or a worker of xdist."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.bundled import scenarios_dir
+from conformance.catalogue.catalogue import root_of
+from conformance.catalogue.scenarios import read_scenarios
+from conformance.drivers.container.request import ImageRequest
+from conformance.errors import UsageError
+from conformance.model.outcome import ScenarioResult
+from conformance.model.scenario import Scenario
+from conformance.model.wording import probe_lines
+from conformance.run import RUN_PLUGIN
+from conformance.run.assembly import Run, join_run, open_run
+from conformance.run.head_start import HeadStart, HeadStartClient, HeadStartServer
+from conformance.run.items import ScenarioFile, ScenarioItem
+from conformance.run.request import (
+    Command,
+    OwnProbe,
+    ProbeSpec,
+    PythonCallable,
+    RunRequest,
+    only_one,
+    variables,
+)
+
+__all__ = ["Session"]
+
+#: Under this name a worker of xdist finds what its controller shares.
+_SHARED = "conformance"
+
+
+class Session:
+    """Collects scenario files and runs their scenarios."""
+
+    def __init__(self, run: Run, *, brief: bool = False, worker: bool = False) -> None:
+        self.run = run
+        self._brief = brief
+        """One report for each scenario, instead of pytest's three, where nobody else reads them."""
+        self._closing = ExitStack()
+        self._server: HeadStartServer | None = None
+        self._socket = run.directory / "head-start"
+        if worker:
+            self._head_start: HeadStart | HeadStartClient = HeadStartClient(self._socket)
+        else:
+            self._head_start = HeadStart(run.runner.execute, run.concurrent)
+
+    @classmethod
+    def from_config(cls, config: pytest.Config) -> Session:
+        """Return the session of this process.
+
+        :raises ConformanceError: the request is wrong, or there is no place to write to.
+        """
+        workerinput = getattr(config, "workerinput", None)
+        if workerinput is not None:
+            run, brief = workerinput[_SHARED]
+            return cls(join_run(run, workerinput["workerid"]), brief=brief, worker=True)
+        plugin = config.pluginmanager.get_plugin(RUN_PLUGIN)
+        if plugin is not None:
+            return cls(plugin.run, brief=plugin.brief)
+        with ExitStack() as stack:
+            session = cls(stack.enter_context(open_run(_request(config))))
+            session._closing = stack.pop_all()
+        return session
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Share the run with a worker of xdist, which can then use the head start of this process."""
+        if self._server is None and isinstance(self._head_start, HeadStart):
+            self.run.publish_catalogue()
+            self._server = HeadStartServer(self._head_start, self._socket)
+        node.workerinput[_SHARED] = (self.run.share(), self._brief)
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is judged by what."""
+        lines = list(probe_lines(self.run.driver.describe()))
+        return [f"{lines[0]} (contract {self.run.contract.name})", *lines[1:]]
+
+    def collect(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Return the collector of a scenario file, or None for any other TOML file."""
+        path = path.resolve()
+        roots = [scenarios_dir(), *map(Path, self.run.request.directories)]
+        named = path in {Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in parent.config.args}
+        inside = any(root in path.parents for root in roots)
+        if not (named or inside or any(above.name == "scenarios" for above in path.parents)):
+            return None
+        if "layers" in path.relative_to(self._root(path)).parts[:-1]:
+            return None
+        return ScenarioFile.from_parent(parent, path=path, scenarios_of=self)
+
+    def _root(self, path: Path) -> Path:
+        directories = map(Path, self.run.request.directories)
+        return next((root for root in directories if root in path.parents), root_of(path))
+
+    def scenarios(self, path: Path) -> list[Scenario]:
+        """Return the scenarios in *path* that are to be run.
+
+        :raises ConformanceError: the file is wrong.
+        """
+        run = self.run
+        if run.request.patterns is not None:
+            return run.scenarios(path)
+        known = {**run.catalogue.contracts, run.contract.name: run.contract}
+        found = read_scenarios(path, self._root(path), known)
+        return [scenario for scenario in found if scenario.expected(run.contract)]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the scenarios that take long last: they are started first, and are over by then."""
+        items.sort(key=lambda item: isinstance(item, ScenarioItem) and item.scenario.takes_long)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the scenarios that take long."""
+        scenarios = [item.scenario for item in session.items if isinstance(item, ScenarioItem)]
+        long = [scenario for scenario in scenarios if scenario.takes_long]
+        if long and not session.config.option.collectonly:
+            self._head_start.start(long, self.run.runner.repeat)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Report a scenario once, where ``probe-conformance run`` asks for that.
+
+        Setup, call and teardown each send their report from worker to controller, which costs as much as a fast probe.
+        Scenarios have no fixtures, so there is nothing to set up or to tear down but themselves.
+        """
+        if not self._brief or not isinstance(item, ScenarioItem):
+            return None
+        item.ihook.pytest_runtest_logreport(report=item.report())
+        return True
+
+    def result_of(self, scenario: Scenario) -> ScenarioResult:
+        """Run *scenario* now, or judge what was seen of it while others ran."""
+        runner = self.run.runner
+        if scenario.takes_long:
+            return runner.judge(scenario, self._head_start.wait(scenario.id))
+        return runner.run(scenario)
+
+    def close(self) -> None:
+        """End all probes. What was written goes with the run, in the process that opened it."""
+        self._head_start.cancel()
+        self.run.end()
+        self._head_start.join()
+        if self._server is not None:
+            self._server.close()
+        self._closing.close()
+
+
+def _request(config: pytest.Config) -> RunRequest:
+    """Return what pytest's own command line asks for."""
+    cwd = Path(config.invocation_params.dir)
+    if config.getoption("--probe-repeat") < 1:
+        raise UsageError("--probe-repeat is less than 1", hint="give a number of runs")
+    keep, known_failures = config.getoption("--keep-homes"), config.getoption("--known-failures")
+    return RunRequest(
+        probe=_probe(config),
+        cwd=str(cwd),
+        contract=config.getoption("--contract"),
+        directories=_directories(config, cwd),
+        patterns=None,
+        variables=variables(config.getoption("--probe-env"), config.getoption("--probe-pass-env")),
+        repeat=config.getoption("--probe-repeat"),
+        keep=keep or "",
+        known_failures=str(cwd / known_failures) if known_failures else "",
+    )
+
+
+def _probe(config: pytest.Config) -> ProbeSpec:
+    command, image, python = (config.getoption(name) for name in ("--probe", "--image", "--python"))
+    only_one({"--probe": command, "--image": image, "--python": python})
+    if image is not None:
+        return ImageRequest(reference=image, isolation=config.getoption("--isolation"))
+    if python is not None:
+        return PythonCallable(python)
+    return Command(command) if command is not None else OwnProbe()
+
+
+def _directories(config: pytest.Config, cwd: Path) -> tuple[str, ...]:
+    """Return the directories of scenarios that are asked for: by option, and those that the arguments lie in."""
+    found = [(cwd / directory).resolve() for directory in config.getoption("--scenarios")]
+    for argument in config.args:
+        path = (cwd / argument.split("::", 1)[0]).resolve()
+        found += [above for above in (path, *path.parents) if above.name == "scenarios"][:1]
+    return tuple(dict.fromkeys(map(str, found)))
