@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from conformance.cli.image_request import IMAGE_OPTIONS, image_request, image_wo
 from conformance.cli.options import image_options, probe_options
 from conformance.drivers.environment import check_extra
 from conformance.drivers.local.driver import SYSTEM_PATH, own_command, parse_callable, parse_command
-from conformance.errors import UsageError
+from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import write
 from conformance.model.contract import Contract
-from conformance.report.document import write_json
+from conformance.report.document import write_all, write_json, write_text
 from conformance.run.assembly import Settings, World
 from conformance.run.items import extra_variables, keep_directory
 from conformance.run.pytest_run import Run, worker_count
@@ -37,7 +38,7 @@ workers_option = click.option(
 @image_options
 @workers_option
 @click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
-@click.option("--junit", "junit_file", metavar="FILE", help="Write a JUnit report.")
+@click.option("--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output.")
 @click.option("--known-failures", metavar="FILE", help="Failures that are expected, each with its reason.")
 @click.option("--write-known-failures", metavar="FILE", help="Write what deviates now as a file of known failures.")
 @click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep the homes of scenarios that deviate in DIR.")
@@ -54,13 +55,32 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         patterns=patterns, **{name: options[name] for name in _REQUEST}, keep=options["keep"], known=options["known_failures"]
     )
     workers = worker_count(options["workers"], len(settings.ids or ()))
-    run = Run(settings, world, repro=repro_words(options), to_stderr=options["json_file"] == "-")
-    status = run.execute(workers, junit=options["junit_file"], pytest_args=pytest_args)
-    if options["json_file"]:
-        write_json(run.report.document(), options["json_file"])
-    if options["write_known_failures"] and not run.report.interrupted:
-        write(Path(options["write_known_failures"]), run.report.results(), world.known)
+    run = Run(settings, world, repro=repro_words(options), to_stderr="-" in _reports(options))
+    status = run.execute(workers, junit=bool(options["junit_file"]), pytest_args=pytest_args)
+    write_all(_writes(run, options))
     ctx.exit(status)
+
+
+def _reports(options: Mapping[str, Any]) -> list[str]:
+    """Return the files that a report for machines is to be written to."""
+    return [file for name in ("json_file", "junit_file") if (file := options.get(name))]
+
+
+def _writes(run: Run, options: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
+    """Yield what writes each file that is asked for."""
+    if options["json_file"]:
+        yield partial(write_json, run.report.document(), options["json_file"])
+    if options["junit_file"]:
+        yield partial(_write_junit, run.junit, options["junit_file"])
+    if options["write_known_failures"] and not run.report.interrupted:
+        file = Path(options["write_known_failures"])
+        yield partial(write, file, run.report.results(), run.world.known)
+
+
+def _write_junit(text: str, file: str) -> None:
+    if not text:  # as after a second interrupt
+        raise CannotJudge(f"{file} is not written: pytest ended before its report was complete")
+    write_text(f"{text}\n", file)
 
 
 _REQUEST = ("probe", "image", "python", "contract", "directories", "env", "pass_env", "repeat", *IMAGE_OPTIONS)
@@ -176,6 +196,9 @@ def check_outputs(options: dict[str, Any]) -> None:
             raise UsageError(f"no directory {parent} for {file}", hint="make it first")
         if file and os.path.isdir(file):
             raise UsageError(f"{file} is a directory", hint="name a file")
+    if len({os.path.abspath(file) for file in _reports(options)}) < len(_reports(options)):
+        where = "standard output" if options["json_file"] == "-" else options["json_file"]
+        raise UsageError(f"--json and --junit both write to {where}", hint="name another file for one")
     new, old = options.get("write_known_failures"), options.get("known_failures")
     if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):
         raise UsageError(f"{new} is there already", hint=f"give --known-failures {new} as well to update it and keep its reasons")

@@ -68,21 +68,27 @@ class Run:
             self.report = RunReport(world.contract, selected, world.driver.describe(), settings.now, world.known)
             on_failure.pop_all()
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
+        self.junit = ""
         self.terminal = View(self._stream, self.report)
         if summary:
             self.terminal = Terminal(self._stream, self.report, world.catalogue.scenarios, repro)
 
-    def execute(self, workers: int, *, junit: str | None = None, pytest_args: Sequence[str] = ()) -> int:
-        """Run with so many *workers*, write the summary, and return the exit status."""
+    def execute(self, workers: int, *, junit: bool = False, pytest_args: Sequence[str] = ()) -> int:
+        """Run with so many *workers*, write the summary, and return the exit status.
+
+        With *junit*, the attribute of that name holds the JUnit report afterwards.
+        """
         started = time.monotonic()
         # JUnit properties, and what people hand on to pytest, rest on its reports being as usual.
         self.settings = self.world.settings = msgspec.structs.replace(self.settings, brief=not junit and not pytest_args)
         plugin = _RunPlugin(self, partial=bool(pytest_args))
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
-        arguments += [f"--junitxml={Path(junit).absolute()}"] if junit else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
             stack.callback(self.directory.close)
+            # pytest fails with a traceback where it cannot write its report, so it writes to memory.
+            memory = stack.enter_context(open(os.memfd_create("junit"), encoding="utf-8"))
+            arguments += [f"--junitxml=/proc/self/fd/{memory.fileno()}"] if junit else []
             # pytest's own words would stand between ours; who hands arguments on to pytest wants to see what it says.
             stack.enter_context(redirect_stdout(self._stream if pytest_args else stack.enter_context(open(os.devnull, "w"))))
             self.terminal.start(workers)
@@ -91,6 +97,7 @@ class Run:
                 code = pytest.main([*arguments, *pytest_args, *self._paths()], plugins=[plugin])
             except KeyboardInterrupt:  # outside of what pytest itself guards
                 self.report.interrupted = True
+            self.junit = memory.read()
         self.report.seconds = time.monotonic() - started
         self._conclude(plugin, int(code))
         self.terminal.finish()
