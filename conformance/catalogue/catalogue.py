@@ -17,6 +17,7 @@ from conformance.catalogue.scenarios import layer, read_scenarios
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
+from conformance.text import quote
 
 __all__ = ["Catalogue", "layer", "load_catalogue", "read_scenarios", "root_of", "select"]
 
@@ -36,7 +37,9 @@ class Catalogue:
         try:
             return self.scenarios[id_]
         except KeyError:
-            raise UsageError(f"no scenario '{id_}'", hint=_closest(id_, self.scenarios)) from None
+            group = _group(id_, self.scenarios)
+            hint = f"see probe-conformance list {group}" if group else _closest(id_, self.scenarios)
+            raise UsageError(f"no scenario '{id_}'", hint=hint) from None
 
     def in_contract(self, contract: Contract) -> list[Scenario]:
         """Return the scenarios that are part of *contract*."""
@@ -178,8 +181,16 @@ def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scena
     expression = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern)
     found = [id_ for id_ in candidates if re.fullmatch(expression, id_)]
     if not found:
-        raise UsageError(f"no scenario '{pattern}' in contract '{contract.name}'", hint=_closest(pattern, candidates))
+        group = _group(pattern, candidates)
+        hint = f"did you mean {group}?" if group else _closest(pattern, candidates)
+        raise UsageError(f"no scenario '{pattern}' in contract '{contract.name}'", hint=hint)
     return found
+
+
+def _group(name: str, known: Iterable[str]) -> str:
+    """Return the glob of all ids below *name*, quoted for a shell; nothing where there are none."""
+    prefix = f"{name.rstrip('/')}/"
+    return quote(f"{prefix}*") if any(id_.startswith(prefix) for id_ in known) else ""
 
 
 def _closest(id_: str, known: Iterable[str]) -> str:

@@ -45,7 +45,8 @@ def contract_command(
 ) -> None:
     """Draft a contract from a Manager, or show two contracts side by side.
 
-    A draft takes the verdicts of --contract, with the codes on which the Manager does what each of them asks for.
+    A draft takes the verdicts of --contract, with the codes on which the Manager does what each of them asks for. It
+    extends that contract where it is bundled; of one of your own it extends what that extends, and says the rest itself.
     """
     if (manager is None) == (diff is None):
         raise UsageError("nothing to do" if manager is None else "two things to do", hint="give --from-manager or --diff")
@@ -58,14 +59,12 @@ def contract_command(
         )
     if output is not None and os.path.lexists(output):
         raise UsageError(f"{output} is there already", hint="name a new file")
-    base = contracts.load(contract)
-    if base.name not in contracts.bundled():
-        hint = f"a drafted contract extends a bundled one: {', '.join(contracts.bundled())}"
-        raise UsageError(f"'{contract}' cannot be extended", hint=hint)
+    base, known = contracts.load(contract), contracts.bundled()
+    parent = next((known[ancestor] for ancestor in base.lineage if ancestor in known), None)
     _, answers = ask(manager, actions, base)
     if lost := answers.lost():
         raise CannotJudge(f"the Manager cannot be asked: {lost}")
-    text = draft(base, answers, name, f"the Manager {manager}")
+    text = draft(base, answers, name, f"the Manager {manager}", parent)
     if output is None:
         click.echo(text, nl=False)
     else:

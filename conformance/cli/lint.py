@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.lint import lint
 from conformance.cli.options import scenarios_option
@@ -14,14 +15,16 @@ __all__ = ["lint_command"]
 
 
 @click.command("lint")
+@click.option("--contract", metavar="FILE", help="A contract of your own, which scenarios may name.")
 @scenarios_option
 @click.pass_context
-def lint_command(ctx: click.Context, /, directories: tuple[Path, ...]) -> None:
+def lint_command(ctx: click.Context, /, contract: str | None, directories: tuple[Path, ...]) -> None:
     """Check the catalogue itself: names, summaries, origins, controls, and that every rule has its scenarios.
 
     Exit status: 0 nothing to complain about, 1 a line for each complaint, 2 a file cannot be read.
     """
-    catalogue = load_catalogue([directory.absolute() for directory in directories])
+    own = contracts.load(contract) if contract is not None else None
+    catalogue = load_catalogue([directory.absolute() for directory in directories], contract=own)
     complaints = lint(catalogue)
     for complaint in complaints:
         click.echo(str(complaint))

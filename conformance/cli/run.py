@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ import click
 from conformance.cli.image_request import image_words
 from conformance.cli.options import image_options, probe_options
 from conformance.cli.request import run_request
-from conformance.errors import UsageError
-from conformance.judge.known_failures import write
-from conformance.report.document import write_json
+from conformance.errors import CannotJudge, UsageError
+from conformance.judge.known_failures import KnownFailures, write
+from conformance.report.document import write_all, write_json, write_text
 from conformance.run.assembly import check, open_run
 from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
 
@@ -30,7 +32,7 @@ workers_option = click.option(
 @image_options
 @workers_option
 @click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
-@click.option("--junit", "junit_file", metavar="FILE", help="Write a JUnit report.")
+@click.option("--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output.")
 @click.option("--known-failures", metavar="FILE", help="Failures that are expected, each with its reason.")
 @click.option("--write-known-failures", metavar="FILE", help="Write what deviates now as a file of known failures.")
 @click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep the homes of scenarios that deviate in DIR.")
@@ -46,14 +48,32 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     subject = check(run_request(patterns=patterns, **options))
     workers = worker_count(options["workers"], len(subject.selected))
     with sigterm_interrupts(), open_run(subject) as run:
-        pytest_run = PytestRun(run, repro=repro_words(options), to_stderr=options["json_file"] == "-")
-        status = pytest_run.execute(workers, junit=options["junit_file"], pytest_args=pytest_args)
+        pytest_run = PytestRun(run, repro=repro_words(options), to_stderr="-" in _reports(options))
+        status = pytest_run.execute(workers, junit=bool(options["junit_file"]), pytest_args=pytest_args)
+    write_all(_writes(pytest_run, subject.known_failures, options))
+    ctx.exit(status)
+
+
+def _reports(options: Mapping[str, Any]) -> list[str]:
+    """Return the files that a report for machines is to be written to."""
+    return [file for name in ("json_file", "junit_file") if (file := options.get(name))]
+
+
+def _writes(pytest_run: PytestRun, known_failures: KnownFailures, options: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
+    """Yield what writes each file that is asked for."""
     report = pytest_run.report
     if options["json_file"]:
-        write_json(report.document(), options["json_file"])
+        yield partial(write_json, report.document(), options["json_file"])
+    if options["junit_file"]:
+        yield partial(_write_junit, pytest_run.junit, options["junit_file"])
     if options["write_known_failures"] and not report.interrupted:
-        write(Path(options["write_known_failures"]), report.results(), subject.known_failures)
-    ctx.exit(status)
+        yield partial(write, Path(options["write_known_failures"]), report.results(), known_failures)
+
+
+def _write_junit(text: str, file: str) -> None:
+    if not text:  # as after a second interrupt
+        raise CannotJudge(f"{file} is not written: pytest ended before its report was complete")
+    write_text(f"{text}\n", file)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -91,6 +111,9 @@ def check_outputs(options: dict[str, Any]) -> None:
             raise UsageError(f"no directory {parent} for {file}", hint="make it first")
         if file and os.path.isdir(file):
             raise UsageError(f"{file} is a directory", hint="name a file")
+    if len({os.path.abspath(file) for file in _reports(options)}) < len(_reports(options)):
+        where = "standard output" if options["json_file"] == "-" else options["json_file"]
+        raise UsageError(f"--json and --junit both write to {where}", hint="name another file for one")
     new, old = options.get("write_known_failures"), options.get("known_failures")
     if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):
         raise UsageError(f"{new} is there already", hint=f"give --known-failures {new} as well to update it and keep its reasons")

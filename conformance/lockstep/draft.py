@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from conformance.lockstep.faults import ranges
 from conformance.lockstep.managers.answers import Answers
@@ -13,9 +13,10 @@ from conformance.model.contract import Action, Contract, Verdict
 __all__ = ["differences", "draft"]
 
 
-def draft(base: Contract, answers: Answers, name: str, source: str) -> str:
+def draft(base: Contract, answers: Answers, name: str, source: str, parent: Contract | None) -> str:
     """Return the text of a contract file: *base*, with the codes that the Manager acts on as it asks for.
 
+    It extends *parent*, which is *base* or one of its ancestors, and says what *base* has that *parent* has not.
     What the Manager does beyond that, and what *base* asks for and the Manager does not do, stands there as remarks:
     a draft is to be read by a person before it judges anything.
     """
@@ -26,17 +27,52 @@ def draft(base: Contract, answers: Answers, name: str, source: str) -> str:
         f"name = {_text(name)}",
         'version = "1"',
         f"summary = {_text(f'As {base.name}, with the codes of a Manager')}",
-        f"extends = {_text(base.name)}",
     ]
+    if parent is not None:
+        lines += [f"extends = {_text(parent.name)}"]
+    if base != parent and base.name != name:
+        lines += [f"# Scenarios that name {base.name} do not name this contract: add it to their expectations."]
     if usual is not None:
         lines += ["# What the Manager does with every code that is no verdict.", f"otherwise = {_text(usual.name)}"]
+    elif parent is None or base.otherwise != parent.otherwise:
+        lines += [f"otherwise = {_list(base.otherwise)}"]
+    lines += _keys(base, parent)
     taken: set[Action] = set()
     for verdict in base.verdicts:
         lines += ["", *_verdict(verdict, codes, taken)]
     for action, listed in codes.items():
         if action not in taken and action != usual:
             lines += ["", f"# The Manager also does {action} on {ranges(listed)}: no verdict of {base.name} asks for that."]
+    lines += _tables(base, parent)
     return "\n".join(lines) + "\n"
+
+
+def _keys(base: Contract, parent: Contract | None) -> Iterator[str]:
+    """Yield the keys outside of tables for what *base* does not have from *parent*."""
+    for key in ("agents", "allowed_writes", "entrypoint_writes"):
+        if parent is None or getattr(base, key) != getattr(parent, key):
+            yield f"{key} = {_list(getattr(base, key))}"
+    if parent is None or base.outside_writes != parent.outside_writes:
+        yield f"outside_writes = {_text(base.outside_writes)}"
+
+
+def _tables(base: Contract, parent: Contract | None) -> Iterator[str]:
+    """Yield the tables for what *base* does not have from *parent*."""
+    if parent is None or base.inputs != parent.inputs:
+        yield from ("", "[inputs]")
+        for key in ("home", "agent", "opposite_home"):
+            yield f"{key} = {_text(getattr(base.inputs, key))}"
+    if parent is None or base.limits != parent.limits:
+        yield from ("", "[limits]", f"seconds = {base.limits.seconds}")
+    if base.commands != (parent.commands if parent else {}):
+        yield from ("", "[commands]")
+        for agent, command in base.commands.items():
+            yield f"{_text(agent)} = {_list(command)}"
+    for name, rule in base.rules.items():
+        if parent is None or parent.rules.get(name) != rule:
+            yield from ("", f"[rules.{name}]", f"text = {_text(rule.text)}")
+            kind, listed = ("expect", rule.expect) if rule.expect else ("findings", rule.findings)
+            yield f"{kind} = {_list(listed)}"
 
 
 def _codes(answers: Answers) -> dict[Action, list[int]]:
@@ -80,7 +116,7 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _list(texts: list[str] | tuple[str, ...]) -> str:
+def _list(texts: Sequence[str]) -> str:
     return f"[{', '.join(map(_text, texts))}]"
 
 

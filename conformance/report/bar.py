@@ -15,7 +15,7 @@ _MANY = 10
 
 
 class Bar:
-    """A moving bar where *console* is a terminal; elsewhere a line for each tenth, if *lines* are wanted."""
+    """A moving bar on a terminal; elsewhere a line for each tenth, if *lines* are wanted."""
 
     def __init__(self, console: Console, total: int, *, lines: bool = False) -> None:
         self._console = console
@@ -23,15 +23,17 @@ class Bar:
         self._next_tenth = 1 if lines and total >= _MANY else None
         self._progress: Progress | None = None
 
-    def start(self) -> None:
-        """Show the bar."""
-        if self._console.is_terminal:
+    def start(self, note: str = "") -> None:
+        """Show the bar, with a *note* beside it until the first step."""
+        # FORCE_COLOR makes a terminal of anything for rich, and a log would get a bar for each moment.
+        real = self._console.file.isatty() and self._console.is_terminal
+        if real and not self._console.is_dumb_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
             # What else comes to standard output, such as pytest's own words, has been sent elsewhere on purpose.
             self._progress = Progress(
                 *columns, console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False
             )
-            self._progress.add_task("", total=self._total)
+            self._progress.add_task(note, total=self._total)
             self._progress.start()
 
     def step(self, done: int, note: str = "") -> None:

@@ -1,10 +1,10 @@
-"""Reports as JSON."""
+"""Reports for machines, and where they are written."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from conformance.errors import CannotJudge
 from conformance.files import replace_text
 from conformance.report.stream import silence
 
-__all__ = ["write_json"]
+__all__ = ["write_all", "write_json", "write_text"]
 
 
 def write_json(document: Mapping[str, Any], file: str) -> None:
@@ -20,7 +20,14 @@ def write_json(document: Mapping[str, Any], file: str) -> None:
 
     :raises CannotJudge: it cannot be written.
     """
-    text = json.dumps(document, indent=2) + "\n"
+    write_text(json.dumps(document, indent=2) + "\n", file)
+
+
+def write_text(text: str, file: str) -> None:
+    """Write *text* to *file*, in one step, or to standard output for ``-``.
+
+    :raises CannotJudge: it cannot be written.
+    """
     if file == "-":
         try:
             sys.stdout.write(text)
@@ -30,3 +37,18 @@ def write_json(document: Mapping[str, Any], file: str) -> None:
             raise CannotJudge(f"the report cannot be written to standard output: {e.strerror}") from None
         return
     replace_text(Path(file), text)
+
+
+def write_all(writes: Iterable[Callable[[], None]]) -> None:
+    """Call each of *writes*: a report that cannot be written takes no other with it.
+
+    :raises CannotJudge: at least one cannot be written; names them all.
+    """
+    failures = []
+    for write in writes:
+        try:
+            write()
+        except CannotJudge as e:
+            failures.append(str(e))
+    if failures:
+        raise CannotJudge("; ".join(failures))

@@ -34,7 +34,8 @@ class View:
         for line in probe_lines(report.probe):
             self._line(line)
         self._line()
-        self._bar.start()
+        # Workers import pytest and read the catalogue before the first of them can answer, which takes seconds.
+        self._bar.start(f"starting {some(workers, 'worker')}" if workers else "")
 
     def step(self) -> None:
         """Show that one more result has come in."""

@@ -57,19 +57,25 @@ class PytestRun:
         self.run = run
         self.report = RunReport(run.contract, run.selected, run.driver.describe(), run.context.now, run.known_failures)
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
+        self.junit = ""
         self.terminal = View(self._stream, self.report)
         if summary:
             self.terminal = Terminal(self._stream, self.report, run.catalogue.scenarios, repro)
 
-    def execute(self, workers: int, *, junit: str | None = None, pytest_args: Sequence[str] = ()) -> int:
-        """Run with so many *workers*, write the summary, and return the exit status."""
+    def execute(self, workers: int, *, junit: bool = False, pytest_args: Sequence[str] = ()) -> int:
+        """Run with so many *workers*, write the summary, and return the exit status.
+
+        With *junit*, the attribute of that name holds the JUnit report afterwards.
+        """
         started = time.monotonic()
         # JUnit properties, and what people hand on to pytest, rest on its reports being as usual.
         plugin = _RunPlugin(self, brief=not junit and not pytest_args, partial=bool(pytest_args))
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
-        arguments += [f"--junitxml={Path(junit).absolute()}"] if junit else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
+            # pytest fails with a traceback where it cannot write its report, so it writes to memory.
+            memory = stack.enter_context(open(os.memfd_create("junit"), encoding="utf-8"))
+            arguments += [f"--junitxml=/proc/self/fd/{memory.fileno()}"] if junit else []
             # pytest's own words would stand between ours; who hands arguments on to pytest wants to see what it says.
             stack.enter_context(redirect_stdout(self._stream if pytest_args else stack.enter_context(open(os.devnull, "w"))))
             self.terminal.start(workers)
@@ -78,6 +84,7 @@ class PytestRun:
                 code = pytest.main([*arguments, *pytest_args, *self._paths()], plugins=[plugin])
             except KeyboardInterrupt:  # outside of what pytest itself guards
                 self.report.interrupted = True
+            self.junit = memory.read()
         self.report.seconds = time.monotonic() - started
         self._conclude(plugin, int(code))
         self.terminal.finish()

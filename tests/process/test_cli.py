@@ -113,6 +113,10 @@ WRONG = [
     (["run", "--probe", "./plain"], "the probe './plain' is not executable; chmod +x it, or name its interpreter"),
     (["run", "--probe", "./full"], "the probe './full' is not executable"),
     (["run", "claude/nested-sesion"], "did you mean claude/nested-session"),
+    (["run", "claude"], "no scenario 'claude' in contract 'slot'; did you mean 'claude/*'?"),
+    (["run", "claude/"], "no scenario 'claude/' in contract 'slot'; did you mean 'claude/*'?"),
+    (["list", "--contract", "preflight", "cli"], "did you mean 'cli/*'?"),
+    (["show", "claude"], "no scenario 'claude'; see probe-conformance list 'claude/*'"),
     (["run", "no-such/*"], "no scenario 'no-such/*'"),
     (["run", "claude/[b]aseline-only"], "no scenario 'claude/[b]aseline-only'"),
     (["run", ""], "no scenario ''"),
@@ -140,6 +144,8 @@ WRONG = [
     (["run", "--json", "full"], "full is a directory"),
     (["run", "--junit", "no-such/report.xml"], "no directory"),
     (["run", "--junit", "full"], "full is a directory"),
+    (["run", "--json", "-", "--junit", "-"], "--json and --junit both write to standard output"),
+    (["run", "--json", "./report", "--junit", "report"], "--json and --junit both write to ./report"),
     (["run", "--keep", "full"], "full is not empty"),
     (["run", "--keep", "plain"], "homes cannot be kept in plain"),
     (["run", "--known-failures", "no-such"], "no-such: cannot be read"),
@@ -318,6 +324,18 @@ def test_the_json_report_can_go_into_a_pipe(tmp_path: Path) -> None:
     done = suite(tmp_path, "run", *PAIR, "-n", "0", "--json", "/dev/stderr")
 
     assert json.loads(done.stderr)["exit_status"] == 0
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_the_junit_report_can_go_to_standard_output_alone(tmp_path: Path, workers: str) -> None:
+    done = suite(tmp_path, "run", *PAIR, "-n", workers, "--junit", "-", "--json", "report.json")
+
+    assert sorted(case.attrib["classname"] for case in ET.fromstring(done.stdout).iter("testcase")) == [
+        "scenarios.claude.baseline-only.toml",
+        "scenarios.claude.nested-session.toml",
+    ]
+    assert "2 conform" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
 @pytest.mark.parametrize("workers", WORKERS)

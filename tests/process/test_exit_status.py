@@ -391,6 +391,30 @@ def test_status_3_when_the_report_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.parametrize("lost", ["--junit", "--json"])
+def test_a_report_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path, lost: str, workers: str) -> None:
+    kept = {"--junit": "--json", "--json": "--junit"}[lost]
+    reports = [kept, "kept", lost, "/proc/no-such-report", "--write-known-failures", "known.toml"]
+
+    done = suite(tmp_path, "run", *PAIR, "-n", workers, "--probe", "sh -c 'exit 65'", *reports)
+
+    line = "probe-conformance: /proc/no-such-report cannot be written: No such file or directory\n"
+    assert (done.returncode, done.stderr) == (3, line)
+    assert (tmp_path / "kept").read_text().startswith({"--json": "{", "--junit": "<?xml"}[kept])
+    assert '"claude/nested-session"' in (tmp_path / "known.toml").read_text()
+
+
+def test_every_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--json", "/proc/no-json", "--junit", "/proc/no-xml")
+
+    assert done.returncode == 3
+    assert done.stderr == (
+        "probe-conformance: /proc/no-json cannot be written: No such file or directory; "
+        "/proc/no-xml cannot be written: No such file or directory\n"
+    )
+
+
+@pytest.mark.parametrize("workers", WORKERS)
 def test_a_variable_that_is_no_text_reaches_the_probe(tmp_path: Path, workers: str) -> None:
     """The request travels to workers as well, whatever bytes the user's own environment holds."""
     probe = executable(tmp_path / "probe.sh", '#!/bin/sh\n[ "$ODD" = "$(printf \'odd\\377\')" ] && exit 0\nexit 64\n')

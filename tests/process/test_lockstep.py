@@ -435,6 +435,68 @@ def test_a_draft_says_what_the_manager_lacks_and_does_beyond(tmp_path: Path) -> 
     assert contracts.load("drafted.toml", base=tmp_path).lineage == ("drafted", "slot")
 
 
+OWN = """
+name = "acme"
+version = "3"
+summary = "An agent of our own"
+{above}
+agents = ["gemini"]
+otherwise = ["retry", "page"]
+allowed_writes = [".cache/**"]
+entrypoint_writes = []
+outside_writes = "forbidden"
+[verdicts.fine]
+code = 0
+meaning = "it may work"
+action = "accept"
+[verdicts.unfit]
+code = 9
+meaning = "it may not"
+action = "refuse"
+labels = ["ticket"]
+[inputs]
+home = "AGENT_HOME"
+opposite_home = "HOME"
+[limits]
+seconds = 2.5
+{commands}
+[rules.quiet]
+text = "It says nothing"
+findings = ["leaked-secret"]
+[rules.strict]
+text = "It refuses what it does not know"
+expect = "unfit"
+"""
+
+
+@pytest.mark.parametrize("above", ["", 'extends = "slot"', 'extends = "preflight"'])
+@pytest.mark.parametrize("commands", ["", '[commands]\ngemini = ["gemini", "status"]'])
+def test_a_draft_from_a_contract_of_ones_own_has_all_that_is_in_that(tmp_path: Path, above: str, commands: str) -> None:
+    (tmp_path / "own.toml").write_text(OWN.format(above=above, commands=commands))
+    (tmp_path / "m.json").write_text('{"0": "accept", "8": "refuse ticket"}')
+
+    words = ["contract", "--from-manager", "m.json", "--contract", "own.toml", "--name", "acme"]
+    done = suite(tmp_path, *words)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "drafted.toml").write_text(done.stdout)
+    own, drafted = (contracts.load(f"{name}.toml", base=tmp_path) for name in ("own", "drafted"))
+    codes = {verdict.name: verdict.code for verdict in drafted.verdicts}
+    assert codes == {"fine": 0, "unfit": 8}
+    verdicts = [replace(verdict, code=codes[verdict.name]) for verdict in own.verdicts]
+    same = {"version": drafted.version, "summary": drafted.summary, "verdicts": tuple(verdicts)}
+    assert drafted == replace(own, **same)
+
+
+def test_a_draft_under_another_name_says_what_becomes_of_scenarios(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN.format(above="", commands=""))
+    (tmp_path / "m.json").write_text('{"0": "accept", "8": "refuse ticket"}')
+
+    done = suite(tmp_path, "contract", "--from-manager", "m.json", "--contract", "own.toml")
+
+    assert "# Scenarios that name acme do not name this contract: add it to their" in done.stdout
+
+
 def test_two_contracts_side_by_side(tmp_path: Path) -> None:
     done = suite(tmp_path, "contract", "--diff", "slot", "preflight")
     same = suite(tmp_path, "contract", "--diff", "slot", "slot")

@@ -203,6 +203,17 @@ def test_with_any_other_state_no_cli_in_the_home_answers_instead(state: Any) -> 
     ]
 
 
+def test_a_cli_of_a_contract_of_ones_own_in_the_home_is_hidden_like_any_other() -> None:
+    contract = replace(SLOT, agents=("gemini",))
+    seed = (node("bin", "directory"), node("bin/gemini", mode=0o755), node("bin/other", mode=0o755))
+
+    def left(state: Any) -> list[str]:
+        return paths(laid(seed=seed, cli=state, agent="gemini", contract=contract).home, "bin/")
+
+    assert left("missing") == ["other"]
+    assert left("healthy") == ["gemini", "other"]
+
+
 def test_a_file_of_the_scenario_that_is_called_like_a_cli_stays_in_any_state() -> None:
     made = laid(file(".local/bin/claude", "scenario"), seed=IN_HOME, cli="missing")
     assert content(made.home)[".local/bin/claude"] == b"scenario"

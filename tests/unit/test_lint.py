@@ -102,6 +102,26 @@ def _without_lost_controls(scenarios: dict[str, Scenario], bundled: Catalogue) -
     return Catalogue(kept, bundled.contracts)
 
 
+def test_the_command_takes_a_contract_of_ones_own(tmp_path: Path) -> None:
+    """As the message about a contract that it does not know says."""
+    contract = tmp_path / "acme.toml"
+    contract.write_text('name = "acme"\nversion = "1"\nsummary = "As slot"\nextends = "slot"\n')
+    case = tmp_path / "own" / "mine" / "case.toml"
+    case.parent.mkdir(parents=True)
+    case.write_text(
+        'summary = "A login in a file of our own"\norigin = "here: it was met"\nagent = "claude"\n'
+        'control = "claude/no-dot-claude"\n[expect]\nacme = "ready"\n'
+        '[rules]\nacme = "claude-login"\n[home.files]\n".claude/vault" = "x"\n'
+    )
+    words = ["lint", "--scenarios", str(tmp_path / "own")]
+
+    without, known = (CliRunner().invoke(cli, [*words, *more]) for more in ((), ("--contract", str(contract))))
+
+    assert "a contract of your own is named with --contract FILE" in str(without.exception)
+    assert (known.exit_code, known.output.splitlines()[-1].endswith(": no complaints")) == (0, True)
+    assert "5 contracts" in known.output
+
+
 def test_the_command_prints_a_line_for_each_complaint(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "case.toml").write_text(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -54,7 +54,8 @@ def trees(scenario: Scenario, contract: Contract, context: Context, facts: Image
     if scenario.container is not None and scenario.container.home_owner is not None:
         owner = scenario.container.home_owner
     wanted = plan(scenario.entries, context)
-    seed = _seed(facts.seed, wanted, keep_clis=scenario.cli == "healthy")
+    hidden = () if scenario.cli == "healthy" else (*AGENT_CLIS, *contract.agents)
+    seed = _seed(facts.seed, wanted, hidden)
     home = sorted([*seed, *wanted], key=lambda node: node.path.split(b"/"))
     top = Node(path=b"", kind="directory", mode=0o700, owner=owner)
     return Trees(
@@ -65,15 +66,19 @@ def trees(scenario: Scenario, contract: Contract, context: Context, facts: Image
     )
 
 
-def _seed(seed: Sequence[Node], wanted: Sequence[Node], *, keep_clis: bool) -> list[Node]:
-    """Return what of the image's own HOME goes with the *wanted* nodes: where both name a path, the scenario decides."""
+def _seed(seed: Sequence[Node], wanted: Sequence[Node], hidden: Collection[str]) -> list[Node]:
+    """Return what of the image's own HOME goes with the *wanted* nodes, without CLIs that are *hidden*.
+
+    Where both name a path, the scenario decides.
+    """
     there = {node.path: node.kind for node in wanted}
     kept: list[Node] = []
     gone: set[bytes] = set()
     for node in seed:  # parents come before children
         above = node.path.rpartition(b"/")[0]
-        cli = node.path.rpartition(b"/")[2].decode(errors="replace") in AGENT_CLIS and node.kind != "directory"
-        if above in gone or there.get(above, "directory") != "directory" or (cli and not keep_clis):
+        name = node.path.rpartition(b"/")[2].decode(errors="replace")
+        cli = name in hidden and node.kind != "directory"
+        if above in gone or there.get(above, "directory") != "directory" or cli:
             gone.add(node.path)
         elif node.path not in there:
             kept.append(replace(node, owner=None, mtime=None))
