@@ -189,6 +189,13 @@ def test_the_known_failures_that_a_run_writes_are_valid(tmp_path: Path) -> None:
     assert messages(document, "known-failures") == []
 
 
+def test_editors_find_the_schema_of_every_file_of_the_checkout() -> None:
+    """The settings of Taplo: each file has the schema of its kind, and no other."""
+    rules = tomllib.loads((ROOT / ".taplo.toml").read_text())["rule"]
+    found = {rule["schema"]["path"]: sorted(file for pattern in rule["include"] for file in ROOT.glob(pattern)) for rule in rules}
+    assert found == {f"docs/{kind}.schema.json": files for kind, files in FILES.items() if files}
+
+
 def test_a_file_that_uses_every_key_is_valid() -> None:
     files = {
         "text": "x",
