@@ -1,4 +1,4 @@
-"""The shape of scenario, layer and contract files, from which the JSON Schema is made as well."""
+"""The shape of scenario, layer and contract files, from which their JSON Schemas are made as well."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ __all__ = [
     "FamilyFile",
     "LayerFile",
     "ScenarioFile",
-    "schema",
+    "contract_schema",
+    "json_schema",
+    "layer_schema",
+    "scenario_schema",
 ]
 
 #: Limits of one entry, so that a slip of the finger cannot fill a disk.
@@ -195,72 +198,173 @@ class FamilyFile(VariantTable):
 
 
 class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A part of a HOME that several scenarios share."""
+    """A part of a HOME that several scenarios share. Its name is that of the file, without the ending."""
 
-    summary: Text
-    files: Files
+    summary: Annotated[Text, Meta(description="What this part of a HOME is, in one sentence.")]
+    files: Annotated[Files, Meta(description="Path below the HOME to its content: a text, or a table.")]
 
 
 class VerdictTable(Struct, forbid_unknown_fields=True):
     """What one answer means."""
 
-    code: Annotated[int, Meta(ge=0, le=255)]
-    meaning: Text
-    action: Word
-    labels: list[Word] = []
+    code: Annotated[int, Meta(ge=0, le=255, description="The exit code that says it.")]
+    meaning: Annotated[Text, Meta(description="What is so when the probe says it.")]
+    action: Annotated[Word, Meta(description="What the Manager does then, in one word.")]
+    labels: Annotated[list[Word], Meta(description="What the Manager labels its action with.")] = []
 
 
 class InputsTable(Struct, forbid_unknown_fields=True):
     """Names of the environment variables that carry the inputs."""
 
-    home: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z")]
-    agent: Annotated[str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z")] = ""
-    opposite_home: Annotated[str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z")] = ""
+    home: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z",
+            description="The variable with the path of the HOME that the probe looks at.",
+        ),
+    ]
+    agent: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z",
+            description="The variable with the name of the agent; none by default.",
+        ),
+    ] = ""
+    opposite_home: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z",
+            description="A variable the probe must not follow: its HOME calls for the other answer.",
+        ),
+    ] = ""
 
 
 class LimitsTable(Struct, forbid_unknown_fields=True):
     """What a probe may use up; the stub of a CLI that hangs does so for longer than any limit."""
 
-    seconds: Annotated[float, Meta(gt=0, le=100)] = 15.0
+    seconds: Annotated[float, Meta(gt=0, le=100, description="The time until the probe has to have answered.")] = 15.0
 
 
 class RuleTable(Struct, forbid_unknown_fields=True, kw_only=True):
-    """One sentence of the contract: with the verdicts it calls for, or with what breaking it is called in any scenario."""
+    """One sentence of the contract, with the verdicts or the findings that belong to it."""
 
-    text: Sentence
-    expect: Text | Annotated[list[Text], Meta(min_length=1)] | UnsetType = UNSET
-    findings: Annotated[list[FindingKind], Meta(min_length=1)] | UnsetType = UNSET
+    text: Annotated[Sentence, Meta(description="The rule, in one sentence.")]
+    expect: Annotated[
+        Text | Annotated[list[Text], Meta(min_length=1)] | UnsetType,
+        Meta(description="The verdict it calls for, or a list where it leaves the point open."),
+    ] = UNSET
+    findings: Annotated[
+        Annotated[list[FindingKind], Meta(min_length=1)] | UnsetType,
+        Meta(description="What breaking it is called, for a rule that holds in every scenario."),
+    ] = UNSET
 
 
 class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     """One contract. What a contract that extends another leaves out, it takes from there."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")]
-    version: Text
-    summary: Text
-    extends: str = ""
-    agents: Annotated[list[Text], Meta(min_length=1)] | UnsetType = UNSET
-    verdicts: dict[str, VerdictTable] | UnsetType = UNSET
-    otherwise: Word | Annotated[list[Word], Meta(min_length=1)] | UnsetType = UNSET
+    name: Annotated[
+        str,
+        Meta(pattern=r"^[a-z][a-z0-9-]*\Z", description="What scenarios and reports call it."),
+    ]
+    version: Annotated[Text, Meta(description="The version, which stands in reports.")]
+    summary: Annotated[Text, Meta(description="What it is for, in one sentence.")]
+    extends: Annotated[str, Meta(description="The bundled contract that gives all that is not said here.")] = ""
+    agents: Annotated[
+        Annotated[list[Text], Meta(min_length=1)] | UnsetType,
+        Meta(description="The coding agents it speaks of; their scenarios are part of it."),
+    ] = UNSET
+    verdicts: Annotated[
+        dict[str, VerdictTable] | UnsetType,
+        Meta(description="Name of a verdict to its exit code, and to what that means."),
+    ] = UNSET
+    otherwise: Annotated[
+        Word | Annotated[list[Word], Meta(min_length=1)] | UnsetType,
+        Meta(description="What the Manager does with every other code: 'retry' by default."),
+    ] = UNSET
     inputs: InputsTable | UnsetType = UNSET
     limits: LimitsTable | UnsetType = UNSET
-    allowed_writes: list[Text] | UnsetType = UNSET
-    entrypoint_writes: list[Text] | UnsetType = UNSET
-    outside_writes: Literal["shown", "forbidden"] | UnsetType = UNSET
-    reference: str = ""
-    commands: dict[Text, Annotated[list[Text], Meta(min_length=1)]] | UnsetType = UNSET
-    rules: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")], RuleTable] = {}
+    allowed_writes: Annotated[
+        list[Text] | UnsetType,
+        Meta(description="Paths the CLI may add to the HOME; '**' stands for any path."),
+    ] = UNSET
+    entrypoint_writes: Annotated[
+        list[Text] | UnsetType,
+        Meta(description="Paths that an image's entrypoint may add to the HOME, or replace there."),
+    ] = UNSET
+    outside_writes: Annotated[
+        Literal["shown", "forbidden"] | UnsetType,
+        Meta(description="Whether changes outside the HOME are only shown, or are a finding."),
+    ] = UNSET
+    reference: Annotated[str, Meta(description="The bundled probe that is run when no other is named.")] = ""
+    commands: Annotated[
+        dict[Text, Annotated[list[Text], Meta(min_length=1)]] | UnsetType,
+        Meta(description="Agent to the command that is the probe, where the CLI itself is."),
+    ] = UNSET
+    rules: Annotated[
+        dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")], RuleTable],
+        Meta(description="Short name of a rule, which scenarios cite, to the rule."),
+    ] = {}
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a scenario file: of one scenario, or of a family."""
-    either, components = msgspec.json.schema_components([ScenarioFile, FamilyFile], ref_template="#/$defs/{name}")
+def json_schema(shape: type[Struct], title: str) -> dict[str, Any]:
+    """Return the JSON Schema of the files that have this *shape*.
+
+    It is draft 7: language servers for TOML do not know the tuples of later drafts.
+    """
+    _, components = msgspec.json.schema_components([shape], ref_template="#/$defs/{name}")
+    root, *tables = sorted(components, key=lambda name: (name != shape.__name__, name))
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "probe-conformance scenario",
-        # Named by what it has, so that an editor complains about the scenario at hand and not about the other kind.
-        "if": {"required": ["variants"]},
-        "then": either[1],
-        "else": either[0],
-        "$defs": components,
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        # The keys stand at the top, because editors do not follow a reference from there.
+        **_draft_7(components[root]),
+        "title": f"probe-conformance {title}",
+        "$defs": {name: _draft_7(components[name]) for name in tables},
+    }
+
+
+def _draft_7(value: Any) -> Any:
+    """Return *value*, a part of a schema of draft 2020-12, as draft 7 writes it."""
+    if isinstance(value, list):
+        return [_draft_7(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: _draft_7(inner) for key, inner in value.items()}
+    if "prefixItems" in changed:
+        changed["additionalItems"] = changed["items"]
+        changed["items"] = changed.pop("prefixItems")
+    if "$ref" in changed and len(changed) > 1:
+        # What stands beside a reference does not count there.
+        changed["allOf"] = [{"$ref": changed.pop("$ref")}]
+    if isinstance(changed.get("pattern"), str):
+        # The end of a text: in the regular expressions of JSON Schema \Z is the letter.
+        changed["pattern"] = changed["pattern"].replace(r"\Z", "$")
+    return changed
+
+
+def scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file: of one scenario, or of a family."""
+    one = json_schema(ScenarioFile, "scenario")
+    family = json_schema(FamilyFile, "scenario")
+    # A family may have every key of a scenario, so its keys are all keys. Editors complete no key
+    # that stands below "if" alone.
+    return {
+        **family,
+        "description": "One scenario, or a family of them, each a table below 'variants'.",
+        "required": [],
+        "if": {"required": family["required"]},
+        "else": {"required": one["required"]},
+    }
+
+
+def layer_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a layer, which scenarios include."""
+    return json_schema(LayerFile, "layer")
+
+
+def contract_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a contract file."""
+    return {
+        **json_schema(ContractFile, "contract"),
+        "if": {"required": ["extends"]},
+        "else": {"required": ["name", "version", "summary", "agents", "verdicts", "inputs"]},
     }

@@ -119,8 +119,33 @@ def home_command(contract: str, directories: tuple[Path, ...], id_: str, directo
 
 
 @click.command("schema")
-def schema_command() -> None:
-    """Print the JSON Schema of a scenario file."""
-    from conformance.catalogue.schema import schema  # noqa: PLC0415 - costs time that list has not
+@click.argument(
+    "kind",
+    metavar="[KIND]",
+    default="scenario",
+    type=click.Choice(["scenario", "layer", "contract", "bank", "known-failures"]),
+)
+def schema_command(kind: str) -> None:
+    """Print the JSON Schema of a scenario or another file, for editors.
 
-    click.echo(json.dumps(schema(), indent=2))
+    KIND is scenario, which is the default, layer, contract, bank or known-failures.
+    """
+    click.echo(json.dumps(_schema(kind), indent=2))
+
+
+def _schema(kind: str) -> dict[str, Any]:
+    # Imported here because list has no time for it.
+    from conformance.catalogue import schema  # noqa: PLC0415
+    from conformance.judge.known_failures import KnownFailuresFile  # noqa: PLC0415
+    from conformance.strength.bank import BankFile  # noqa: PLC0415
+
+    if kind == "bank":
+        return schema.json_schema(BankFile, "bank of wrong probes")
+    if kind == "known-failures":
+        return schema.json_schema(KnownFailuresFile, "known failures")
+    made = {
+        "scenario": schema.scenario_schema,
+        "layer": schema.layer_schema,
+        "contract": schema.contract_schema,
+    }
+    return made[kind]()

@@ -26,24 +26,34 @@ from conformance.files import replace_text
 from conformance.model.contract import Contract
 from conformance.model.outcome import FindingKind, ScenarioResult
 
-__all__ = ["KnownFailures", "write"]
+__all__ = ["KnownFailures", "KnownFailuresFile", "write"]
 
 Reason = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
 
-class _Entry(Struct, forbid_unknown_fields=True):
-    reason: Reason
-    findings: list[FindingKind] = []
+class KnownFailure(Struct, forbid_unknown_fields=True):
+    """One scenario that fails today."""
+
+    reason: Annotated[Reason, Meta(description="Why it fails, and where that is to be fixed.")]
+    findings: Annotated[
+        list[FindingKind],
+        Meta(description="The only kinds of findings that are expected; any other still counts."),
+    ] = []
 
 
-class _File(Struct, forbid_unknown_fields=True, rename="kebab"):
-    known_failures: dict[str, Reason | _Entry]
+class KnownFailuresFile(Struct, forbid_unknown_fields=True, rename="kebab"):
+    """What deviates today and is not to fail a build."""
+
+    known_failures: Annotated[
+        dict[str, Reason | KnownFailure],
+        Meta(description="Id of a scenario to the reason why it fails, or to a table."),
+    ]
 
 
 class KnownFailures:
     """The entries of one file; of none, when *entries* is empty."""
 
-    def __init__(self, entries: Mapping[str, _Entry], file: str = "") -> None:
+    def __init__(self, entries: Mapping[str, KnownFailure], file: str = "") -> None:
         self.entries = entries
         self.file = file
 
@@ -55,8 +65,8 @@ class KnownFailures:
         """
         if not file:
             return cls({})
-        shape = convert(read_toml(Path(file)), _File, name=file)
-        return cls({id_: _Entry(e) if isinstance(e, str) else e for id_, e in shape.known_failures.items()}, file)
+        shape = convert(read_toml(Path(file)), KnownFailuresFile, name=file)
+        return cls({id_: KnownFailure(e) if isinstance(e, str) else e for id_, e in shape.known_failures.items()}, file)
 
     def check(self, catalogue: Catalogue, contract: Contract) -> None:
         """Refuse entries that name no scenario of *contract*: a slip in a name must not hide a failure.

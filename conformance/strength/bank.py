@@ -27,39 +27,63 @@ from conformance.errors import ConformanceError, FileError, ManyErrors, UsageErr
 from conformance.model.contract import Contract
 from conformance.text import one_line
 
-__all__ = ["Bank", "WrongProbe", "bundled_bank", "read_banks"]
+__all__ = ["Bank", "BankFile", "WrongProbe", "bundled_bank", "read_banks"]
 
 Text = Annotated[str, Meta(min_length=1)]
 Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
 
 class EditTable(Struct, forbid_unknown_fields=True, kw_only=True):
-    """One change to a program: *old* stands in it exactly once."""
+    """One change to a program."""
 
-    old: Text
-    new: str
-    file: str = ""
-    """Which of the bank's files it is in; by default its base."""
+    old: Annotated[Text, Meta(description="A text that stands in the file exactly once.")]
+    new: Annotated[str, Meta(description="What to put in its place.")]
+    file: Annotated[str, Meta(description="Which of the bank's files it is in: the base by default.")] = ""
 
 
 class WrongTable(Struct, forbid_unknown_fields=True, kw_only=True):
-    """One wrong probe."""
+    """One wrong probe: the base with edits, or a command."""
 
-    vice: Sentence
-    report: str = ""
-    about: Annotated[list[Text], Meta(min_length=1)]
-    edits: Annotated[list[EditTable], Meta(min_length=1)] | UnsetType = UNSET
-    command: Text | UnsetType = UNSET
-    repeat: Annotated[int, Meta(ge=1, le=100)] = 1
+    vice: Annotated[Sentence, Meta(description="What it does wrong, in one sentence.")]
+    report: Annotated[str, Meta(description="Where that was met, if anywhere.")] = ""
+    about: Annotated[
+        list[Text],
+        Meta(min_length=1, description="Ids or globs of the scenarios about this vice."),
+    ]
+    edits: Annotated[
+        Annotated[list[EditTable], Meta(min_length=1)] | UnsetType,
+        Meta(description="What is changed in the right probe."),
+    ] = UNSET
+    command: Annotated[
+        Text | UnsetType,
+        Meta(description="In place of edits: a wrong probe that is a program of its own."),
+    ] = UNSET
+    repeat: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="How often each scenario is run, for a vice that does not always show.",
+        ),
+    ] = 1
 
 
 class BankFile(Struct, forbid_unknown_fields=True, kw_only=True):
     """Wrong probes of one contract."""
 
-    contract: Text
-    base: str = ""
-    files: list[Text] = []
-    wrong: dict[Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z")], WrongTable]
+    contract: Annotated[
+        Text,
+        Meta(description="The contract that the right probe conforms to: a bundled one, or a file beside this one."),
+    ]
+    base: Annotated[
+        str,
+        Meta(description="The right probe: a file beside this one, or a reference probe; the contract's own by default."),
+    ] = ""
+    files: Annotated[list[Text], Meta(description="What else has to lie beside the base.")] = []
+    wrong: Annotated[
+        dict[Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z")], WrongTable],
+        Meta(description="Name of a wrong probe to what makes it wrong."),
+    ]
 
 
 class WrongProbe(Struct, frozen=True, kw_only=True):
