@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from factories import bundled_catalogue
 
-from conformance.catalogue import catalogue as catalog
 from conformance.catalogue.catalogue import Catalogue
 from conformance.model.scenario import Scenario
 
@@ -20,7 +20,7 @@ OF_THE_FIELD = ("claude-login", "codex-auth", "configuration", "environment")
 
 @pytest.fixture(scope="module")
 def bundled() -> Catalogue:
-    return catalog.load()
+    return bundled_catalogue()
 
 
 def named(text: str) -> list[str]:

@@ -37,7 +37,7 @@ def spare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 _HOLD = """
 import sys
 from pathlib import Path
-from conformance.rundir import RunDirectory
+from conformance.run.directory import RunDirectory
 run = RunDirectory(Path(sys.argv[1]))
 (run.path / "home").mkdir()
 (run.path / "home" / "shut").mkdir(0o000)
@@ -309,7 +309,7 @@ def test_a_sweep_between_making_a_lock_and_taking_it_does_no_harm(tmp_path: Path
 _MANY = """
 import sys
 from pathlib import Path
-from conformance.rundir import RunDirectory
+from conformance.run.directory import RunDirectory
 sys.stdin.readline()
 base = Path(sys.argv[1])
 for _ in range(25):

@@ -11,18 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from factories import PATIENCE, scenario, wait_for
 
 from conformance.catalogue.contracts import bundled
 from conformance.drivers.stubs import AGENT_CLIS, bystanders, stub_nodes
 from conformance.home import build
 from conformance.model.agent import CLI_STATES, WAITING_CLI_STATES
-from conformance.model.scenario import Scenario
-
-#: Far more than anything here takes; a test that needs it has failed.
-PATIENCE = 60.0
 
 #: What the contract says of each condition: a CLI that exits 0 within ten seconds is healthy.
 HEALTHY = {"healthy", "alone", "slow", "silent", "huge-output", "not-utf8", "stderr-warnings"}
@@ -183,7 +179,7 @@ def test_a_cli_that_hangs_is_one_process(stubs: Callable[..., Path], state: str)
     directory = stubs(state)
     with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
         try:
-            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "CLI that sleeps")
             assert children(process.pid) == []
             assert process.poll() is None
         finally:
@@ -204,11 +200,11 @@ def test_a_child_goes_on_with_the_output_when_the_cli_itself_is_gone(
             assert process.wait(PATIENCE) == 0
             assert os.read(reader, 100) == b"2.1.197 (Claude Code)\n"
         else:
-            wait_for(lambda: members(process.pid) == [b"sh", b"sleep"])
+            wait_for(lambda: members(process.pid) == [b"sh", b"sleep"], "CLI with a child")
             assert process.poll() is None
             process.kill()
             assert process.wait(PATIENCE) == -signal.SIGKILL
-        wait_for(lambda: members(process.pid) == [b"sleep"])
+        wait_for(lambda: members(process.pid) == [b"sleep"], "child alone")
         assert select.select([reader], [], [], 0.1) == ([], [], [])  # neither a word nor the end
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -231,7 +227,7 @@ def test_what_ends_a_cli_that_hangs(stubs: Callable[..., Path], state: str, numb
     directory = stubs(state)
     with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
         try:
-            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "CLI that sleeps")
             ignored = next(
                 int(line.split()[1], 16)
                 for line in Path(f"/proc/{process.pid}/status").read_text().split("\n")
@@ -323,10 +319,6 @@ def test_only_the_agent_is_in_the_condition_and_the_others_are_healthy(stubs: Ca
         assert done.returncode == 0
 
 
-def scenario(agent: str, cli: Any = "healthy") -> Scenario:
-    return Scenario(id="a/b", file="", summary="", origin="", agent=agent, control={}, expect={}, cli=cli)
-
-
 @pytest.mark.parametrize(
     ("contract", "agent", "asked", "expected"),
     [
@@ -350,13 +342,13 @@ def scenario(agent: str, cli: Any = "healthy") -> Scenario:
 def test_a_trap_stands_beside_the_agent_for_each_name_that_can_be_asked_for(
     contract: str, agent: str, asked: str, expected: tuple[str, ...]
 ) -> None:
-    assert bystanders(scenario(agent), bundled()[contract], asked) == expected
+    assert bystanders(scenario(agent=agent), bundled()[contract], asked) == expected
 
 
 @pytest.mark.parametrize("state", CLI_STATES)
 def test_only_an_agent_that_is_alone_has_none_beside_it(state: str) -> None:
     for asked in ("claude", "ghost", ""):
-        assert (bystanders(scenario("claude", state), bundled()["slot"], asked) == ()) is (state == "alone")
+        assert (bystanders(scenario(cli=state), bundled()["slot"], asked) == ()) is (state == "alone")
 
 
 def members(group: int) -> list[bytes]:
@@ -380,10 +372,3 @@ def _stat(name: str) -> list[str]:
         return Path(f"/proc/{name}/stat").read_text().rpartition(") ")[2].split()
     except OSError:
         return []
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

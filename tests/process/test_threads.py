@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,18 +16,18 @@ from pathlib import Path
 
 import msgspec
 
-from conformance.early import EarlyClient, EarlyServer, EarlyStarts
-from conformance.model import Entry, Execution, Finding, Outcome, Scenario, ScenarioResult
+from conformance.run.head_start import EarlyClient, EarlyServer, EarlyStarts
+from conformance.model.outcome import Finding, ScenarioResult
+from factories import entry, exited, ran, scenario
 
-words = dict(summary="s", origin="o", agent="claude", control={"": "c"}, expect={}, entries=(Entry(path="a", kind="file"),))
-scenarios = [Scenario(id=f"a/{n}", file="/a.toml", **words) for n in range(3)]
+scenarios = [scenario(entry("a"), id_=f"a/{n}") for n in range(3)]
 late = {"kind": "timed-out", "message": "late"}
 result = {"id": "a/0", "agent": "claude", "expected": [], "result": "deviates", "findings": [late]}
 
 
 def once(number):
     path = Path(f"early-{number}").absolute()
-    starts = EarlyStarts(lambda scenario, number: Execution(outcome=Outcome(code=0)), 4)
+    starts = EarlyStarts(lambda scenario, number: ran(exited(0)), 4)
     EarlyServer(starts, path)
     together = threading.Barrier(3)
 
@@ -34,7 +35,7 @@ def once(number):
         client = EarlyClient(path)
         together.wait()
         client.start(scenarios, 1)
-        assert client.wait("a/0") == [Execution(outcome=Outcome(code=0))]
+        assert client.wait("a/0") == [ran(exited(0))]
 
     workers = [threading.Thread(target=ask) for _ in range(2)]
     for worker in workers:
@@ -49,8 +50,8 @@ def once(number):
 READING = """\
 import threading
 
-from conformance.shapes import LayerFile
-from conformance.strict import convert
+from conformance.catalogue.schema import LayerFile
+from conformance.catalogue.toml import convert
 
 layer = {"summary": "A layer", "files": {"a": "text"}}
 
@@ -88,7 +89,8 @@ for n in range(60):
 @pytest.mark.parametrize("program", [ASKING, READING], ids=["asking", "reading"])
 def test_who_is_first_may_be_so_at_the_same_time(tmp_path: Path, program: str) -> None:
     words = [sys.executable, "-c", program + AGAIN]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    env = {**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[1])}  # of the factories
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
     assert done.stderr == ""
     assert done.stdout.split() == ["0"] * 60
