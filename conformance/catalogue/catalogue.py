@@ -13,13 +13,13 @@ from pathlib import Path
 
 from conformance.bundled import scenarios_dir
 from conformance.catalogue import contracts as contract_files
-from conformance.catalogue.scenarios import layer, read_scenarios
+from conformance.catalogue.scenarios import read_scenarios
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.text import quote
 
-__all__ = ["Catalogue", "layer", "load_catalogue", "read_scenarios", "root_of", "select"]
+__all__ = ["Catalogue", "load_catalogue", "root_of", "select"]
 
 
 class Catalogue:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from conformance.bundled import fixtures_dir
+from conformance.catalogue.agents import cli_state
 from conformance.catalogue.entries import entries_of, merge
-from conformance.catalogue.schema import USER, VARIANT, ContainerTable, FamilyFile, LayerFile, ScenarioFile
+from conformance.catalogue.layers import layer
+from conformance.catalogue.schema import USER, VARIANT, ContainerTable, FamilyFile, ScenarioFile
 from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError
+from conformance.model.agent import HEALTHY
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context, check, expand
-from conformance.model.scenario import ContainerNeeds, Entry, Scenario
+from conformance.model.scenario import ContainerNeeds, Scenario
 from conformance.text import one_line
 
-__all__ = ["layer", "read_scenarios"]
+__all__ = ["read_scenarios"]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -82,6 +83,9 @@ def _scenario(
 ) -> Scenario:
     """Return what *shape*, read from the file called *name*, describes."""
     expect = {c: (v,) if isinstance(v, str) else tuple(v) for c, v in shape.expect.items()}
+    layers = [layer(wanted, name=name, root=root) for wanted in shape.home.include]
+    entries = merge([*layers, entries_of(shape.home.files, name=name)], name=name)
+    cli = cli_state(shape.cli.state, name=name)
     scenario = Scenario(
         id=id_,
         file=name,
@@ -90,11 +94,9 @@ def _scenario(
         agent=shape.agent,
         control={"": shape.control} if isinstance(shape.control, str) else shape.control,
         expect=expect,
-        entries=merge(
-            [*(layer(wanted, name=name, root=root) for wanted in shape.home.include), entries_of(shape.home.files, name=name)],
-            name=name,
-        ),
-        cli=shape.cli.state,
+        entries=entries,
+        cli=cli.name,
+        waits=cli.waits or any(entry.kind == "fifo" for entry in entries),
         env=shape.env.set,
         unset=tuple(shape.env.unset),
         container=_container(shape.container, name),
@@ -122,38 +124,13 @@ def _container(table: ContainerTable | UnsetType, name: str) -> ContainerNeeds |
     return needs
 
 
-def layer(wanted: str, *, name: str = "", root: Path | None = None) -> tuple[Entry, ...]:
-    """Return the entries of the layer called *wanted*: from ``layers`` below *root*, else a bundled one.
-
-    :raises FileError: there is none; *name* is the file that asks for it.
-    """
-    own = root / "layers" if root else None
-    if re.fullmatch(r"[a-z0-9-]+", wanted):
-        if own is not None and os.path.isfile(path := own / f"{wanted}.toml"):
-            return _layer(path)
-        if (found := _bundled_layers().get(wanted)) is not None:
-            return found
-    known = sorted({*_bundled_layers(), *(path.stem for path in (own.glob("*.toml") if own else ()))})
-    raise FileError(name, f"no layer '{wanted}'", key="home.include", hint=f"known: {', '.join(known)}")
-
-
-@cache
-def _bundled_layers() -> dict[str, tuple[Entry, ...]]:
-    """Return the layers that ship with the suite; hundreds of scenarios include them."""
-    return {path.stem: _layer(path) for path in (fixtures_dir() / "layers").glob("*.toml")}
-
-
-def _layer(path: Path) -> tuple[Entry, ...]:
-    return entries_of(convert(read_toml(path), LayerFile, name=str(path)).files, name=str(path))
-
-
 def _check_expectations(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
     for name, verdicts in scenario.expect.items():
         if name not in contracts:
             hint = f"known: {', '.join(contracts)}; a contract of your own is named with --contract FILE"
             raise FileError(scenario.file, f"no contract '{name}'", key=f"expect.{name}", hint=hint)
         contract = contracts[name]
-        if contract.commands and scenario.cli != "healthy":
+        if contract.commands and scenario.cli != HEALTHY:
             raise FileError(scenario.file, f"'{name}' asks the CLI itself, which no stub can stand for", key="cli.state")
         known = [v.name for v in contract.verdicts]
         for verdict in verdicts:

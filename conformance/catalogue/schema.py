@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from conformance.model.agent import CliState
+from conformance.model.agent import HEALTHY
 from conformance.model.outcome import FindingKind
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_SIZE",
     "USER",
     "VARIANT",
+    "CliFile",
     "ContainerTable",
     "ContractFile",
     "EntryTable",
@@ -104,7 +106,7 @@ class HomeTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class CliTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The agent's CLI as the probe finds it on PATH."""
 
-    state: Annotated[CliState, Meta(description="The condition the CLI is in.")] = "healthy"
+    state: Annotated[str, Meta(description="The condition the CLI is in.")] = HEALTHY
 
 
 class EnvTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -202,6 +204,15 @@ class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     summary: Annotated[Text, Meta(description="What this part of a HOME is, in one sentence.")]
     files: Annotated[Files, Meta(description="Path below the HOME to its content: a text, or a table.")]
+
+
+class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One condition that an agent's CLI can be in; its name is that of the file."""
+
+    summary: Annotated[Text, Meta(description="What the CLI is like, in one sentence.")]
+    files: Annotated[Files, Meta(description="The stub: 'cli' stands for the program, other paths lie beside it.")]
+    waits: Annotated[bool, Meta(description="Whether a right probe may have nothing to do but wait.")] = False
+    alone: Annotated[bool, Meta(description="Whether no other agent's CLI lies beside it.")] = False
 
 
 class VerdictTable(Struct, forbid_unknown_fields=True):
@@ -341,10 +352,14 @@ def _draft_7(value: Any) -> Any:
     return changed
 
 
-def scenario_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a scenario file: of one scenario, or of a family."""
+def scenario_schema(cli_states: Iterable[str]) -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file: of one scenario, or of a family.
+
+    *cli_states* are the names of the states that an agent's CLI can be in.
+    """
     one = json_schema(ScenarioFile, "scenario")
     family = json_schema(FamilyFile, "scenario")
+    family["$defs"]["CliTable"]["properties"]["state"]["enum"] = list(cli_states)
     # A family may have every key of a scenario, so its keys are all keys. Editors complete no key
     # that stands below "if" alone.
     return {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,7 @@ def schema_command(kind: str) -> None:
 def _schema(kind: str) -> dict[str, Any]:
     # Imported here because list has no time for it.
     from conformance.catalogue import schema  # noqa: PLC0415
+    from conformance.catalogue.agents import cli_states  # noqa: PLC0415
     from conformance.judge.known_failures import KnownFailuresFile  # noqa: PLC0415
     from conformance.strength.bank import BankFile  # noqa: PLC0415
 
@@ -143,8 +146,8 @@ def _schema(kind: str) -> dict[str, Any]:
         return schema.json_schema(BankFile, "bank of wrong probes")
     if kind == "known-failures":
         return schema.json_schema(KnownFailuresFile, "known failures")
-    made = {
-        "scenario": schema.scenario_schema,
+    made: dict[str, Callable[[], dict[str, Any]]] = {
+        "scenario": partial(schema.scenario_schema, cli_states()),
         "layer": schema.layer_schema,
         "contract": schema.contract_schema,
     }

@@ -1,41 +1,13 @@
-"""What every driver makes of a scenario before it runs a probe: conditions to be checked, the home with the opposite answer."""
+"""What the modes and owners in a home mean for the user that runs the probe."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Iterable
-from pathlib import Path
 
-from conformance.catalogue.scenarios import layer
-from conformance.errors import FileError
 from conformance.home import Node
-from conformance.model.contract import Contract
-from conformance.model.scenario import Entry, Scenario
 
-__all__ = ["conditions", "opposite_home"]
-
-#: Layers that are a good login, where they are not called AGENT-credentials.
-_GOOD_CREDENTIALS = {"codex": "codex-auth"}
-
-
-def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
-    """Return a home whose answer is the opposite of what *scenario* expects: good credentials, or none at all.
-
-    :raises FileError: nobody has written down what good credentials of the agent are.
-    """
-    if all(contract.code(verdict) == 0 for verdict in scenario.expected(contract)):
-        return ()
-    name = _GOOD_CREDENTIALS.get(scenario.agent, f"{scenario.agent}-credentials")
-    # The layers of one's own lie where ids count from: above the file, a directory for each part of the id.
-    parts = scenario.id.count("/") - (1 if scenario.variant else 0)
-    root = next(iter(Path(scenario.file).parents[parts : parts + 1]), None)
-    try:
-        return layer(name, name=scenario.file, root=root)
-    except FileError as e:
-        if e.key != "home.include":  # the layer is there, and wrong
-            raise
-        cause = f"no layer '{name}', the good login that '{contract.name}' needs beside the home"
-        raise FileError(scenario.file, cause, hint=f"write it to {root}/layers/{name}.toml") from None
+__all__ = ["conditions"]
 
 
 def conditions(nodes: Iterable[Node], base: bytes, uid: int) -> Iterable[tuple[str, bytes]]:

@@ -2,73 +2,66 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
-from functools import cache
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.bundled import fixtures_dir
-from conformance.catalogue.entries import entries_of
-from conformance.catalogue.schema import LayerFile
-from conformance.catalogue.toml import convert, read_toml
+from conformance.catalogue.agents import cli_state
 from conformance.home.plan import Node, plan
-from conformance.model.agent import CLI_STATES
+from conformance.model.agent import AGENT_CLIS, HEALTHY
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Entry, Scenario
 
-__all__ = ["AGENT_CLIS", "SCRIPTED", "bystanders", "stub_nodes"]
-
-#: Programs that a probe may look for. None of them may be reachable but through the stubs.
-AGENT_CLIS = ("claude", "codex")
-
-#: Conditions whose stub has to run, which takes the shell that it is written for.
-SCRIPTED = frozenset(CLI_STATES) - {
-    "missing",
-    "not-executable",
-    "no-shebang",
-    "no-shebang-exit-0",
-    "no-interpreter",
-    "symlink-loop",
-    "directory",
-    "truncated-elf",
-    "healthy",  # in an image, its own
-}
+__all__ = ["Stubs", "stubs_for"]
 
 
-def bystanders(scenario: Scenario, contract: Contract, agent_value: str) -> tuple[str, ...]:
-    """Return the names of healthy programs that lie beside the agent's own.
+class Stubs(Struct, frozen=True, kw_only=True):
+    """A directory of programs: the agent's, in some state, and healthy ones beside it."""
 
-    They are traps: the other agent's CLI, and one with the name that an environment with a wrong agent asks for,
-    so that a probe which runs whatever it is told finds something that works. An agent that is alone has none.
+    agent: str
+    state: str
+    """The state of the agent's program."""
+    others: tuple[str, ...]
+    """The names of the healthy ones.
+
+    They are traps: the other agent's CLI, and one with the name that an environment with a wrong agent asks for, so
+    that a probe which runs whatever it is told finds something that works.
     """
-    if scenario.cli == "alone":
-        return ()
+
+    def nodes(self) -> list[Node]:
+        """Return what lies in the directory."""
+        entries = [*_named(self.agent, self.state)]
+        for other in self.others:
+            entries += _named(other, HEALTHY)
+        return plan(entries, Context(now=0, seed=""))
+
+
+def stubs_for(scenario: Scenario, contract: Contract, own_clis: Iterable[str] | None = None) -> Stubs:
+    """Return the stubs of *scenario*.
+
+    *own_clis* are the CLIs that the surroundings have themselves, as an image has; there, a healthy agent is the
+    image's own or none, and stubs lie only beside what is missing. None where healthy CLIs are stubs, too.
+    """
+    state = scenario.cli
+    others = _bystanders(scenario, contract)
+    if own_clis is not None and state == HEALTHY:
+        state, others = "missing", others - {*own_clis}
+    return Stubs(agent=scenario.agent, state=state, others=tuple(sorted(others)))
+
+
+def _bystanders(scenario: Scenario, contract: Contract) -> set[str]:
+    if cli_state(scenario.cli).alone:
+        return set()
     names = {*contract.agents, *AGENT_CLIS}
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", agent_value):
-        names.add(agent_value)
-    return tuple(sorted(names - {scenario.agent}))
-
-
-def stub_nodes(agent: str, state: str, others: Iterable[str]) -> list[Node]:
-    """Return a directory of programs: *agent* in the condition *state*, and the *others* healthy."""
-    entries = [*_named(agent, state)]
-    for other in others:
-        entries += _named(other, "healthy")
-    return plan(entries, Context(now=0, seed=""))
+    asked_for = scenario.env.get(contract.inputs.agent, scenario.agent)
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", asked_for):
+        names.add(asked_for)
+    return names - {scenario.agent}
 
 
 def _named(program: str, state: str) -> list[Entry]:
-    return [replace(entry, path=program) if entry.path == "cli" else entry for entry in _entries(state)]
-
-
-@cache
-def _entries(state: str) -> tuple[Entry, ...]:
-    assert state in CLI_STATES, state
-    if state == "missing":
-        return ()
-    path = fixtures_dir() / "cli" / f"{state}.toml"
-    layer = convert(read_toml(path), LayerFile, name=os.fspath(path))
-    return entries_of(layer.files, name=os.fspath(path))
+    entries = cli_state(state).entries
+    return [replace(entry, path=program) if entry.path == "cli" else entry for entry in entries]

@@ -19,7 +19,7 @@ from docker.utils import match_tag, parse_repository_tag
 
 from conformance import __version__
 from conformance.bundled import fixtures_dir
-from conformance.drivers.container.client import engine_errors, words
+from conformance.drivers.container.client import engine_errors, message
 from conformance.errors import CannotJudge, UsageError
 from conformance.images.packages import packages, pinned
 from conformance.text import one_line
@@ -193,7 +193,7 @@ def _exists(client: docker.DockerClient, reference: str) -> dict[str, Any] | Non
     except ImageNotFound:
         return None
     except APIError as e:
-        if "invalid reference" in words(e):
+        if "invalid reference" in message(e):
             raise UsageError(f"'{reference}' is no reference of an image", hint="give NAME, NAME:TAG or NAME@DIGEST") from None
         raise
     return found
@@ -208,7 +208,7 @@ def _pull(client: docker.DockerClient, base: str, out: Callable[[str], None]) ->
         steps = list(client.api.pull(repository, tag or "latest", stream=True, decode=True))
         wrong = next((one_line(said["error"]) for said in steps if "error" in said), "")
     except APIError as e:
-        wrong = words(e)
+        wrong = message(e)
     if wrong:
         raise CannotJudge(f"the base image {base} cannot be pulled: {wrong}", hint=hint)
 

@@ -1,43 +1,37 @@
-"""The conditions that the CLI of a coding agent can be in."""
+"""The coding agents, and the conditions that their CLIs can be in."""
 
 from __future__ import annotations
 
-from typing import Literal
+from msgspec import Struct
 
-__all__ = [
-    "CLI_STATES",
-    "WAITING_CLI_STATES",
-    "CliState",
-]
+from conformance.model.scenario import Entry
 
-CliState = Literal[
-    "healthy",
-    "alone",
-    "missing",
-    "not-executable",
-    "no-shebang",
-    "no-shebang-exit-0",
-    "no-interpreter",
-    "symlink-loop",
-    "directory",
-    "truncated-elf",
-    "exit-1",
-    "exit-127",
-    "killed",
-    "hangs",
-    "hangs-ignoring-sigterm",
-    "hangs-in-a-child",
-    "leaves-a-child",
-    "slow",
-    "slower",
-    "too-slow",
-    "silent",
-    "huge-output",
-    "not-utf8",
-    "stderr-warnings",
-]
+__all__ = ["AGENT_CLIS", "HEALTHY", "CliState"]
 
-CLI_STATES: tuple[str, ...] = CliState.__args__  # type: ignore[attr-defined]
+#: Programs that a probe may look for. None of them may be reachable but through the stubs.
+AGENT_CLIS = ("claude", "codex")
 
-#: Conditions under which a right probe can only wait: a run starts these first and goes on beside them.
-WAITING_CLI_STATES = frozenset({"hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "slow", "slower", "too-slow"})
+#: The state of a CLI in a scenario that says nothing of it.
+HEALTHY = "healthy"
+
+#: How a stub begins that is run by a shell.
+_SHELL_SCRIPT = "#!/bin/sh\n"
+
+
+class CliState(Struct, frozen=True, kw_only=True):
+    """One condition of an agent's CLI, as its file says it."""
+
+    name: str
+    summary: str
+    waits: bool
+    """Whether a right probe may have nothing to do but wait, so that its run should overlap others."""
+    alone: bool
+    """Whether no other CLI lies beside it."""
+    entries: tuple[Entry, ...]
+    """The stub; the entry called ``cli`` takes the program's name. None of them where the CLI is missing."""
+
+    @property
+    def needs_shell(self) -> bool:
+        """Whether its stub has to run, which takes the shell that it is written for."""
+        runnable = (entry for entry in self.entries if entry.mode is not None and entry.mode & 0o111)
+        return any(entry.text is not None and entry.text.startswith(_SHELL_SCRIPT) for entry in runnable)

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from conformance.model.agent import WAITING_CLI_STATES, CliState
 from conformance.model.contract import Contract
 
 __all__ = [
@@ -66,7 +65,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """Contract to the id of the nearest scenario with another verdict; ``""`` stands for all others."""
     expect: dict[str, tuple[str, ...]]
     entries: tuple[Entry, ...] = ()
-    cli: CliState = "healthy"
+    cli: str = "healthy"
+    """The name of the state that the agent's CLI is in."""
+    waits: bool = False
+    """Whether a probe may have nothing to do here but wait, so that its run should overlap others."""
     env: dict[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
     container: ContainerNeeds | None = None
@@ -103,11 +105,6 @@ class Scenario(Struct, frozen=True, kw_only=True):
             if name in self.control:
                 return self.control[name]
         return self.control.get("", "")
-
-    @property
-    def waits(self) -> bool:
-        """Whether a probe may have nothing to do here but wait, so that its run should overlap others."""
-        return self.cli in WAITING_CLI_STATES or any(e.kind == "fifo" for e in self.entries)
 
     @property
     def takes_long(self) -> bool:

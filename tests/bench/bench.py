@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
-from conformance.drivers.local.driver import LocalDriver, Place
+from conformance.drivers.local.driver import HomeDirectory, LocalDriver
 from conformance.home import build, plan, remove
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
@@ -143,7 +143,8 @@ class Floor:
         context = Context(now=time.time(), seed="bench")
         calls = []
         for n, scenario in enumerate(scenarios):
-            _, env = self.driver.prepare(scenario, CONTRACT, context, Place(directory / "built" / str(n)))
+            place = HomeDirectory(directory / "built" / str(n))
+            env = self.driver.place(scenario, CONTRACT, context, place).environment
             calls.append([f"{name}={value}" for name, value in env.items()])
         # One call has as many words as any other, so that xargs can start the probe without a shell in between.
         longest = max(map(len, calls))

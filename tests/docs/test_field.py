@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from factories import bundled_catalogue
 
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.catalogue import Catalogue
 from conformance.model.scenario import Scenario
 
 PAGE = (Path(__file__).parents[2] / "docs" / "field.md").read_text()
@@ -19,7 +20,7 @@ OF_THE_FIELD = ("claude-login", "codex-auth", "configuration", "environment")
 
 @pytest.fixture(scope="module")
 def bundled() -> Catalogue:
-    return load_catalogue()
+    return bundled_catalogue()
 
 
 def named(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue.contracts import bundled
 from conformance.drivers.container.client import EngineLost
-from conformance.drivers.container.fresh_run import FreshRun, ended
+from conformance.drivers.container.fresh_run import FreshRun, with_signal
 from conformance.drivers.container.request import Confinement
 from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.errors import CannotJudge
@@ -35,30 +35,30 @@ OOM = "out of memory, the limit is 64m"
 @pytest.mark.parametrize("code", [0, 1, 64, 65, 66, 125, 126, 127, 128, 193, 200, 255])
 def test_other_codes_are_left_as_they_are(code: int) -> None:
     outcome = Outcome(code=code, stdout=b"o", seconds=1.5)
-    assert ended(outcome, SLOT) == outcome
+    assert with_signal(outcome, SLOT) == outcome
 
 
 @pytest.mark.parametrize(("code", "signal"), [(129, 1), (134, 6), (137, 9), (139, 11), (143, 15), (191, 63), (192, 64)])
 def test_128_and_a_signal_is_a_death_by_it(code: int, signal: int) -> None:
     outcome = Outcome(code=code, stdout=b"o", stderr=b"e", truncated=True, seconds=1.5, left=("x",))
-    assert ended(outcome, SLOT) == replace(outcome, code=None, signal=signal)
+    assert with_signal(outcome, SLOT) == replace(outcome, code=None, signal=signal)
 
 
 def test_a_code_that_the_contract_knows_is_that_code() -> None:
-    assert ended(Outcome(code=137), KNOWS) == Outcome(code=137)
-    assert ended(Outcome(code=143), KNOWS) == Outcome(signal=15)
+    assert with_signal(Outcome(code=137), KNOWS) == Outcome(code=137)
+    assert with_signal(Outcome(code=143), KNOWS) == Outcome(signal=15)
 
 
 @pytest.mark.parametrize("contract", [SLOT, KNOWS])
 def test_an_end_for_lack_of_memory_is_never_an_exit_code(contract: Any) -> None:
-    assert ended(Outcome(code=137, why=OOM), contract) == Outcome(signal=9, why=OOM)
+    assert with_signal(Outcome(code=137, why=OOM), contract) == Outcome(signal=9, why=OOM)
 
 
 @pytest.mark.parametrize(
     "outcome", [Outcome(timed_out=True, seconds=15), Outcome(broke="x"), Outcome(unsupported="x"), Outcome(signal=9)]
 )
 def test_what_has_no_exit_status_is_left_as_it_is(outcome: Outcome) -> None:
-    assert ended(outcome, SLOT) == outcome
+    assert with_signal(outcome, SLOT) == outcome
 
 
 # One run
@@ -171,7 +171,7 @@ def test_the_engine_is_asked_why_a_container_was_killed(engine: Engine, oom: boo
     engine.code, engine.oom = 137, oom
     outcome = one_run(engine).run(15)
     assert (outcome.code, outcome.why) == (137, why)
-    assert ended(outcome, KNOWS) == (replace(outcome, code=None, signal=9) if oom else outcome)
+    assert with_signal(outcome, KNOWS) == (replace(outcome, code=None, signal=9) if oom else outcome)
 
 
 def test_a_probe_that_exits_by_itself_is_not_asked_about(engine: Engine) -> None:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import exited, ran
 from support_cli import suite
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.judge.judge import judge
-from conformance.model.outcome import Execution, Outcome
 
 PROBES = Path(__file__).parents[1] / "probes"
 TIMEOUT = 600
@@ -125,7 +125,7 @@ def test_the_same_answer_everywhere_is_judged_wrong_wherever_else_is_expected(co
     judged_by = contracts.load(contract)
     scenarios = load_catalogue().in_contract(judged_by)
 
-    results = [judge(one, judged_by, [Execution(outcome=Outcome(code=code))], {}) for one in scenarios]
+    results = [judge(one, judged_by, [ran(exited(code))], {}) for one in scenarios]
 
     codes = [{judged_by.code(verdict) for verdict in one.expected(judged_by)} for one in scenarios]
     expected = [("conforms", []) if code in right else ("deviates", ["wrong-verdict"]) for right in codes]

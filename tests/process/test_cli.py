@@ -20,6 +20,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import support_cli
+from factories import written
 from support_cli import environment
 
 import conformance
@@ -84,13 +85,6 @@ def results(found: Mapping[str, Any]) -> dict[str, str]:
 
 def listed(directory: Path, *arguments: str) -> list[str]:
     return [row["id"] for row in json.loads(suite(directory, "list", "--json", *arguments).stdout)]
-
-
-def written(path: Path, text: str, mode: int = 0o644) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(textwrap.dedent(text))
-    path.chmod(mode)
-    return path
 
 
 def cache() -> Path:

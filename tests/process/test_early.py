@@ -13,22 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from factories import PATIENCE, broke, ending, entry, exited, killed, ran, scenario, timed_out, unsupported
 
-from conformance.model.outcome import Execution, Outcome
-from conformance.model.scenario import Entry, Scenario
+from conformance.model.outcome import Execution
+from conformance.model.scenario import Scenario
 from conformance.run.head_start import HeadStart, HeadStartClient, HeadStartServer
-
-#: Far more than anything here takes; a test that needs it has failed.
-PATIENCE = 60.0
-
-
-def scenario(id_: str, **fields: object) -> Scenario:
-    values = {"file": f"/{id_}.toml", "summary": "s", "origin": "o", "agent": "claude", "control": {"": "c"}, "expect": {}}
-    return Scenario(id=id_, **{**values, **fields})  # type: ignore[arg-type]
 
 
 def seen(text: str) -> Execution:
-    return Execution(outcome=Outcome(code=64, stdout=text.encode()))
+    return ran(exited(64, stdout=text.encode()))
 
 
 Starter = Callable[..., HeadStart]
@@ -88,7 +81,7 @@ def test_scenarios_that_wait_overlap(starts: Starter) -> None:
         return seen(case.id)
 
     early = starts(observe)
-    cases = [scenario(f"cli/hangs-{n}") for n in range(20)]
+    cases = [scenario(id_=f"cli/hangs-{n}") for n in range(20)]
     early.start(cases, 1)
     assert [early.wait(case.id) for case in cases] == [[seen(case.id)] for case in cases]
 
@@ -100,7 +93,7 @@ def test_twenty_seconds_of_waiting_take_far_less(starts: Starter) -> None:
 
     started = time.monotonic()
     early = starts(observe)
-    early.start([scenario(f"cli/hangs-{n}") for n in range(20)], 1)
+    early.start([scenario(id_=f"cli/hangs-{n}") for n in range(20)], 1)
     for n in range(20):
         early.wait(f"cli/hangs-{n}")
     assert time.monotonic() - started < 10
@@ -113,7 +106,7 @@ def test_repetitions_overlap_as_well_and_all_are_returned(starts: Starter) -> No
         return seen(f"{case.id} {barrier.wait(PATIENCE)}")
 
     early = starts(observe)
-    early.start([scenario("a"), scenario("b")], 3)
+    early.start([scenario(id_="a"), scenario(id_="b")], 3)
     texts = [execution.outcome.stdout.decode() for id_ in ("a", "b") for execution in early.wait(id_)]
     assert [text.split()[0] for text in texts] == ["a"] * 3 + ["b"] * 3
     assert len({text.split()[1] for text in texts}) == 6
@@ -122,7 +115,7 @@ def test_repetitions_overlap_as_well_and_all_are_returned(starts: Starter) -> No
 def test_each_repetition_is_told_its_number_from_0(starts: Starter) -> None:
     """Of an image, the number says in which isolation it runs."""
     early = starts(lambda case, number: seen(f"{case.id} {number}"))
-    early.start([scenario("a"), scenario("b")], 3)
+    early.start([scenario(id_="a"), scenario(id_="b")], 3)
     assert [early.wait(id_) for id_ in ("a", "b")] == [[seen(f"{id_} {n}") for n in range(3)] for id_ in ("a", "b")]
 
 
@@ -140,7 +133,7 @@ def test_no_more_are_under_way_than_was_asked_for(starts: Starter) -> None:
         return seen(case.id)
 
     early = starts(observe, 3)
-    early.start([scenario(f"n{n}") for n in range(12)], 1)
+    early.start([scenario(id_=f"n{n}") for n in range(12)], 1)
     early.join()
     assert most == [3]
 
@@ -153,22 +146,22 @@ def test_starting_returns_before_anything_is_seen(starts: Starter) -> None:
         return seen(case.id)
 
     early = starts(observe)
-    early.start([scenario("a")], 1)
+    early.start([scenario(id_="a")], 1)
     let_go.set()
     assert early.wait("a") == [seen("a")]
 
 
 def test_more_than_the_pool_holds_are_all_seen(starts: Starter) -> None:
     early = starts(Counter())
-    early.start([scenario(f"n{n}") for n in range(200)], 2)
+    early.start([scenario(id_=f"n{n}") for n in range(200)], 2)
     assert [len(early.wait(f"n{n}")) for n in range(200)] == [2] * 200
 
 
 def test_a_second_start_starts_nothing_again(starts: Starter) -> None:
     counter = Counter()
     early = starts(counter)
-    early.start([scenario("a")], 2)
-    early.start([scenario("a"), scenario("b")], 2)
+    early.start([scenario(id_="a")], 2)
+    early.start([scenario(id_="a"), scenario(id_="b")], 2)
     early.wait("a")
     early.wait("b")
     early.join()
@@ -177,7 +170,7 @@ def test_a_second_start_starts_nothing_again(starts: Starter) -> None:
 
 def test_what_was_seen_may_be_asked_for_twice(starts: Starter) -> None:
     early = starts(Counter())
-    early.start([scenario("a")], 1)
+    early.start([scenario(id_="a")], 1)
     assert early.wait("a") == early.wait("a") == [seen("a 1")]
 
 
@@ -186,7 +179,7 @@ def test_a_failure_of_an_observation_is_not_swallowed(starts: Starter) -> None:
         raise RuntimeError(f"no luck with {case.id}")
 
     early = starts(observe)
-    early.start([scenario("a")], 2)
+    early.start([scenario(id_="a")], 2)
     with pytest.raises(RuntimeError, match="no luck with a"):
         early.wait("a")
 
@@ -201,7 +194,7 @@ def test_cancelling_starts_nothing_more_and_waits_for_nobody(starts: Starter) ->
         return execution
 
     early = starts(observe)
-    early.start([scenario(f"n{n}") for n in range(1000)], 1)
+    early.start([scenario(id_=f"n{n}") for n in range(1000)], 1)
     early.cancel()
     let_go.set()
     early.join()
@@ -214,27 +207,27 @@ def test_cancelling_starts_nothing_more_and_waits_for_nobody(starts: Starter) ->
 @pytest.mark.parametrize(
     "execution",
     [
-        Execution(outcome=Outcome(code=0)),
-        Execution(outcome=Outcome(code=255, stdout=bytes(range(256)), stderr=b"\xff\xfe\x00", truncated=True, seconds=9.75)),
-        Execution(outcome=Outcome(signal=64, left=("sleep 600", "d\u00e4mon\udcff".encode("utf-8", "replace").decode()))),
-        Execution(outcome=Outcome(timed_out=True), changes=("removed .claude", "added x\ny")),
-        Execution(outcome=Outcome(broke="no luck")),
-        Execution(outcome=Outcome(unsupported="not here"), kept="/a b/c", command="cd / && true"),
-        Execution(outcome=Outcome(code=1, stdout=b"o" * 1024**2, stderr=b"e" * 1024**2)),
+        ran(exited(0)),
+        ran(exited(255, stdout=bytes(range(256)), stderr=b"\xff\xfe\x00", truncated=True, seconds=9.75)),
+        ran(killed(64, left=("sleep 600", "d\u00e4mon\udcff".encode("utf-8", "replace").decode()))),
+        ran(timed_out(), changes=("removed .claude", "added x\ny")),
+        ran(broke("no luck")),
+        ran(unsupported("not here"), kept="/a b/c", command="cd / && true"),
+        ran(exited(1, stdout=b"o" * 1024**2, stderr=b"e" * 1024**2)),
     ],
     ids=["code", "binary", "signal", "timed out", "broke", "unsupported", "large"],
 )
 def test_what_was_seen_arrives_unchanged(starts: Starter, serve: Server, execution: Execution) -> None:
     client = serve(starts(lambda case, number: execution))
-    client.start([scenario("a")], 2)
+    client.start([scenario(id_="a")], 2)
     assert client.wait("a") == [execution, execution]
 
 
 def test_scenarios_arrive_unchanged(starts: Starter, serve: Server) -> None:
     cases = [
-        scenario("a/b", cli="hangs", env={"A": "\u00e4\n"}, unset=("B",), expect={"slot": ("ready", "cli-broken")}),
-        scenario("c", entries=(Entry(path="p{byte:ff}", kind="fifo"), Entry(path="q", kind="file", data=b"\xff\x00", mode=0))),
-        scenario("d", entries=(Entry(path="j", kind="file", json={"a": [1, None, 2.5]}, has_json=True, runs=(("[", 3),)),)),
+        scenario(id_="a/b", cli="hangs", env={"A": "\u00e4\n"}, unset=("B",), expect={"slot": ("ready", "cli-broken")}),
+        scenario(id_="c", entries=(entry("p{byte:ff}", "fifo"), entry("q", data=b"\xff\x00", mode=0))),
+        scenario(id_="d", entries=(entry("j", json={"a": [1, None, 2.5]}, runs=(("[", 3),)),)),
     ]
     arrived: list[Scenario] = []
 
@@ -252,7 +245,7 @@ def test_scenarios_arrive_unchanged(starts: Starter, serve: Server) -> None:
 def test_the_first_of_several_clients_starts_and_all_see_the_same(starts: Starter, serve: Server, tmp_path: Path) -> None:
     counter = Counter()
     serve(starts(counter))
-    cases = [scenario(f"n{n}") for n in range(5)]
+    cases = [scenario(id_=f"n{n}") for n in range(5)]
 
     def work(_: int) -> list[list[Execution]]:
         client = HeadStartClient(tmp_path / "early")
@@ -273,7 +266,7 @@ def test_clients_that_wait_do_not_keep_each_other_waiting(starts: Starter, serve
         return seen(case.id)
 
     client = serve(starts(observe))
-    cases = [scenario(f"n{n}") for n in range(20)]
+    cases = [scenario(id_=f"n{n}") for n in range(20)]
     client.start(cases[:10], 1)
     with ThreadPoolExecutor(20) as pool:
         waiting = [pool.submit(client.wait, case.id) for case in cases[:10]]
@@ -286,13 +279,13 @@ def test_a_failure_of_an_observation_reaches_the_client_as_broke_with_its_words(
         raise RuntimeError(f"no luck with {case.id}")
 
     client = serve(starts(observe))
-    client.start([scenario("a")], 1)
-    assert client.wait("a") == [Execution(outcome=Outcome(broke="RuntimeError: no luck with a"))]
+    client.start([scenario(id_="a")], 1)
+    assert client.wait("a") == [ran(broke("RuntimeError: no luck with a"))]
 
 
 def test_a_scenario_that_nobody_started_broke(starts: Starter, serve: Server) -> None:
     client = serve(starts(Counter()))
-    assert [bool(execution.outcome.broke) for execution in client.wait("never/started")] == [True]
+    assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("never/started")] == ["broke"]
 
 
 def test_what_was_cancelled_broke(starts: Starter, serve: Server) -> None:
@@ -304,11 +297,11 @@ def test_what_was_cancelled_broke(starts: Starter, serve: Server) -> None:
 
     early = starts(observe)
     client = serve(early)
-    client.start([scenario(f"n{n}") for n in range(200)], 1)
+    client.start([scenario(id_=f"n{n}") for n in range(200)], 1)
     early.cancel()
     let_go.set()
     assert client.wait("n0") == [seen("n0")]
-    assert [bool(execution.outcome.broke) for execution in client.wait("n199")] == [True]
+    assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("n199")] == ["broke"]
 
 
 def test_a_path_longer_than_an_address_holds_works(starts: Starter, tmp_path: Path) -> None:
@@ -316,23 +309,23 @@ def test_a_path_longer_than_an_address_holds_works(starts: Starter, tmp_path: Pa
     directory.mkdir(parents=True)
     server = HeadStartServer(starts(Counter()), directory / "early")
     client = HeadStartClient(directory / "early")
-    client.start([scenario("a")], 1)
+    client.start([scenario(id_="a")], 1)
     assert client.wait("a") == [seen("a 1")]
     server.close()
 
 
 def test_a_server_that_is_closed_or_was_never_there_broke(starts: Starter, tmp_path: Path) -> None:
-    broke = [Execution(outcome=Outcome(broke="the controlling process cannot be reached"))]
+    unreachable = [ran(broke("the controlling process cannot be reached"))]
     HeadStartServer(starts(Counter()), tmp_path / "early").close()
-    assert HeadStartClient(tmp_path / "early").wait("a") == broke
-    assert HeadStartClient(tmp_path / "nobody").wait("a") == broke
-    assert HeadStartClient(tmp_path / "no" / "directory").wait("a") == broke
+    assert HeadStartClient(tmp_path / "early").wait("a") == unreachable
+    assert HeadStartClient(tmp_path / "nobody").wait("a") == unreachable
+    assert HeadStartClient(tmp_path / "no" / "directory").wait("a") == unreachable
 
 
 def test_a_server_that_speaks_nonsense_broke(starts: Starter, serve: Server) -> None:
     client = serve(starts(lambda case, number: "nonsense"))
-    client.start([scenario("a")], 1)
-    assert [bool(execution.outcome.broke) for execution in client.wait("a")] == [True]
+    client.start([scenario(id_="a")], 1)
+    assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("a")] == ["broke"]
 
 
 SERVER = """
@@ -356,12 +349,12 @@ def test_a_server_that_is_killed_while_it_is_waited_for_broke(tmp_path: Path) ->
         assert server.stdout is not None
         assert server.stdout.readline() == "serving\n"
         client = HeadStartClient(tmp_path / "early")
-        client.start([scenario("a")], 1)
+        client.start([scenario(id_="a")], 1)
         assert server.stdout.readline() == "under way\n"
         waiting = pool.submit(client.wait, "a")
         time.sleep(0.2)  # most likely it waits by now; the answer is the same if it does not
         server.send_signal(signal.SIGKILL)
-        expected = [Execution(outcome=Outcome(broke="the controlling process cannot be reached"))]
+        expected = [ran(broke("the controlling process cannot be reached"))]
         assert waiting.result(PATIENCE) == expected
 
 
@@ -379,14 +372,14 @@ def test_a_client_that_goes_away_does_no_harm(starts: Starter, serve: Server, tm
     for _ in range(3):
         done = subprocess.run([sys.executable, "-I", "-S", "-c", textwrap.dedent(code), str(tmp_path)], check=False)
         assert done.returncode == -signal.SIGKILL
-    client.start([scenario("a")], 1)
+    client.start([scenario(id_="a")], 1)
     assert client.wait("a") == [seen("a 1")]
 
 
 def test_a_client_has_nothing_to_end(serve: Server, starts: Starter) -> None:
     """A worker that closes does not end what the others wait for."""
     client = serve(starts(Counter()))
-    client.start([scenario("a")], 1)
+    client.start([scenario(id_="a")], 1)
     client.cancel()
     client.join()
     assert client.wait("a") == [seen("a 1")]

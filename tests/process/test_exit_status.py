@@ -9,13 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from factories import program, wait_for
 from support_cli import environment, suite
 
 #: One process, and more workers than there are scenarios.
@@ -49,29 +49,13 @@ def verdict(report: Mapping[str, Any]) -> tuple[int, bool, dict[str, int]]:
     return report["exit_status"], report["conformant"], {kind: count for kind, count in report["counts"].items() if count}
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Return what *condition* returns as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} within {seconds:g} s")
-        time.sleep(0.05)
-    return found
-
-
-def executable(path: Path, text: str) -> Path:
-    path.write_text(text)
-    path.chmod(0o755)
-    return path
-
-
 class Waiting:
     """A run under way: one scenario is over, the probes of others wait."""
 
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.directory = directory
         self.report = directory / "report.json"
-        probe = executable(directory / "probe.sh", ONE_ANSWERS)
+        probe = program(directory / "probe.sh", ONE_ANSWERS)
         places = {name: directory / name.lower() for name in ("FREE", "WAITING", "GO")}
         self.waiting, self.go = places["WAITING"], places["GO"]
         words = [word for name, place in places.items() for word in ("--env", f"{name}={place}")]
@@ -85,7 +69,7 @@ class Waiting:
             start_new_session=True,
         )
         try:
-            wait_for(self.probes, "a probe that waits")
+            wait_for(self.probes, "probe that waits")
         except BaseException:
             self.end()
             raise
@@ -208,7 +192,7 @@ class TestUnderAnyNumberOfWorkers:
 
     def test_status_3_when_a_home_cannot_be_removed(self, tmp_path: Path, workers: str) -> None:
         """The probe shuts the directory that its home lies in."""
-        probe = executable(tmp_path / "shuts.sh", '#!/bin/sh\nchmod 0555 "$HOME/../.."\nexit 0\n')
+        probe = program(tmp_path / "shuts.sh", '#!/bin/sh\nchmod 0555 "$HOME/../.."\nexit 0\n')
         limits: list[str] = []
         if os.geteuid() == 0:
             if not shutil.which("setpriv"):
@@ -253,7 +237,7 @@ class TestUnderAnyNumberOfWorkers:
             # It forks for each probe; what it was itself is the topmost.
             supervisor = [parent for parent in probe.parents() if "supervisor.py" in " ".join(parent.cmdline())][-1]
             supervisor.kill()
-            wait_for(lambda: not probe.is_running(), "the end of the probe", 20)
+            wait_for(lambda: not probe.is_running(), "end of the probe", 20)
             status, report = suite.finish()
         finally:
             suite.end()
@@ -294,7 +278,7 @@ def test_a_killed_worker_costs_one_scenario_its_result_and_the_run_its_status(tm
         worker = suite.child_of_main_above(probe.pid)
         assert "supervisor" not in " ".join(worker.cmdline())
         worker.kill()
-        wait_for(lambda: not probe.is_running(), "the end of the lost worker's probe", 20)
+        wait_for(lambda: not probe.is_running(), "end of the lost worker's probe", 20)
         status, report = suite.finish()
     finally:
         suite.end()
@@ -347,7 +331,7 @@ def test_pytests_own_stop_at_the_first_failure_is_a_deviation_and_no_interrupt(t
 @pytest.mark.parametrize("workers", WORKERS)
 def test_names_that_are_no_text_do_not_change_the_status(tmp_path: Path, workers: str) -> None:
     """A probe that writes such a name into its home is judged like any other, also where results travel."""
-    probe = executable(tmp_path / "writes.sh", "#!/bin/sh\n: > \"$HOME/$(printf 'odd\\377\\033\\nname')\"\nexit 0\n")
+    probe = program(tmp_path / "writes.sh", "#!/bin/sh\n: > \"$HOME/$(printf 'odd\\377\\033\\nname')\"\nexit 0\n")
 
     done, report = run(tmp_path, "claude/nested-session", "cli/slow", "-n", workers, "--probe", str(probe))
 
@@ -417,7 +401,7 @@ def test_every_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", WORKERS)
 def test_a_variable_that_is_no_text_reaches_the_probe(tmp_path: Path, workers: str) -> None:
     """The request travels to workers as well, whatever bytes the user's own environment holds."""
-    probe = executable(tmp_path / "probe.sh", '#!/bin/sh\n[ "$ODD" = "$(printf \'odd\\377\')" ] && exit 0\nexit 64\n')
+    probe = program(tmp_path / "probe.sh", '#!/bin/sh\n[ "$ODD" = "$(printf \'odd\\377\')" ] && exit 0\nexit 64\n')
     env = environment(ODD=os.fsdecode(b"odd\xff"))
 
     done, report = run(tmp_path, "claude/nested-session", "-n", workers, "--probe", str(probe), "--pass-env", "ODD", env=env)
@@ -429,7 +413,7 @@ def test_a_probe_in_a_directory_whose_name_is_no_text_is_run_like_any_other(tmp_
     """With workers that is beyond execnet, which sends the directory as text."""
     directory = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
     directory.mkdir()
-    executable(directory / "ready.sh", "#!/bin/sh\nexit 0\n")
+    program(directory / "ready.sh", "#!/bin/sh\nexit 0\n")
 
     done, report = run(directory, *PAIR, "-n", "0", "--probe", "./ready.sh")
 

@@ -8,13 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from factories import wait_for
 
 import conformance
 
@@ -51,16 +51,6 @@ def environment() -> dict[str, str]:
     """Return our environment, in which the package is found from any directory, and nothing that lies in that one."""
     plain = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     return {**os.environ, "PYTHONPATH": os.fspath(PACKAGE_ROOT), "PYTHONSAFEPATH": "1", **plain}
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """Return what *condition* returns as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} within {seconds:g} s")
-        time.sleep(0.05)
-    return found
 
 
 def runs() -> list[str]:
@@ -108,7 +98,7 @@ class Suite:
         if self.main.poll() is None:
             self.main.kill()
         self.main.wait(TIMEOUT)
-        wait_for(lambda: not self.alive(), f"the end of all processes, such as {self.alive()[:1]},", GONE)
+        wait_for(lambda: not self.alive(), f"end of all processes, such as {self.alive()[:1]},", GONE)
 
 
 def _traces(pid: int) -> tuple[bytes, str]:
@@ -134,7 +124,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Suite]]:
         started.append(suite)
         # One for each process that runs scenarios, and the one that was started before all others.
         wait_for(lambda: len(suite.probes()) == max(workers, 1) + 1, "probes that wait")
-        wait_for(lambda: re.search(r"^  1 of 10$", suite.out.read_text(), re.MULTILINE), "the first result")
+        wait_for(lambda: re.search(r"^  1 of 10$", suite.out.read_text(), re.MULTILINE), "first result")
         assert len(suite.alive()) >= 3 * (max(workers, 1) + 1) + 2
         return suite
 
@@ -165,7 +155,7 @@ def test_an_interrupted_run_reports_and_leaves_nothing(
     suite.signal(signal.Signals[name], group=group)
 
     assert suite.main.wait(TIMEOUT) == 130
-    wait_for(lambda: not suite.alive(), "the end of all processes", GONE)
+    wait_for(lambda: not suite.alive(), "end of all processes", GONE)
     assert runs() == []
     rows = sent_interrupted(tmp_path)
     assert (rows["agent/env-missing"]["code"], rows["agent/env-missing"]["result"]) == (64, "conforms")
@@ -180,12 +170,12 @@ def test_who_interrupts_twice_leaves_nothing_either(start: Callable[..., Suite],
     first = suite.probes()[0][0]
 
     suite.signal(signal.SIGINT, group=True)
-    wait_for(lambda: not psutil.pid_exists(first), "the end of a probe")
+    wait_for(lambda: not psutil.pid_exists(first), "end of a probe")
     if suite.main.poll() is None:
         suite.signal(signal.SIGINT, group=True)
 
     assert suite.main.wait(TIMEOUT) == 130
-    wait_for(lambda: not suite.alive(), "the end of all processes", GONE)
+    wait_for(lambda: not suite.alive(), "end of all processes", GONE)
     assert what_the_next_run_leaves(suite) == []
 
 
@@ -203,7 +193,7 @@ def test_of_a_killed_run_no_process_is_left_and_the_next_run_removes_its_homes(s
     suite.main.kill()
 
     assert suite.main.wait(TIMEOUT) == -signal.SIGKILL
-    wait_for(lambda: not suite.alive(), "the end of all processes", GONE)
+    wait_for(lambda: not suite.alive(), "end of all processes", GONE)
     assert runs() != []
     assert what_the_next_run_leaves(suite) == []
 
@@ -214,7 +204,7 @@ def test_of_a_killed_run_that_keeps_homes_the_next_one_removes_the_rest(tmp_path
     kept = tmp_path / "kept"
     suite.main.kill()
     suite.main.wait(TIMEOUT)
-    wait_for(lambda: not suite.alive(), "the end of all processes", GONE)
+    wait_for(lambda: not suite.alive(), "end of all processes", GONE)
     assert [path.suffix for path in sorted(kept.iterdir())] == ["", ".lock"]
 
     words = ["run", "claude/nested-session", "-n", "0", "--probe", "sh -c 'exit 65'", "--keep", "kept"]
@@ -250,23 +240,23 @@ def test_of_a_killed_worker_no_process_is_left(start: Callable[..., Suite]) -> N
 
     worker.kill()
 
-    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in probe), "the end of the lost worker's probe", GONE)
+    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in probe), "end of the lost worker's probe", GONE)
     # Another one takes its place and goes on with the next scenario.
-    wait_for(lambda: len(suite.probes()) > len(lost), "the next probe")
+    wait_for(lambda: len(suite.probes()) > len(lost), "next probe")
     suite.signal(signal.SIGINT, group=True)
     assert suite.main.wait(TIMEOUT) == 130
-    wait_for(lambda: not suite.alive(), "the end of all processes", GONE)
+    wait_for(lambda: not suite.alive(), "end of all processes", GONE)
     assert runs() == []
 
 
 def test_an_interrupted_repro_ends_its_probe(tmp_path: Path) -> None:
     suite = Suite(tmp_path, "conformance", "repro", "claude/nested-session", "--env", "WAITING", "--probe", "PROBE")
     try:
-        wait_for(suite.probes, "a probe that waits")
+        wait_for(suite.probes, "probe that waits")
         suite.signal(signal.SIGINT, group=True)
 
         assert suite.main.wait(TIMEOUT) == 130
-        wait_for(lambda: not suite.alive(), "the end of all processes", GONE)
+        wait_for(lambda: not suite.alive(), "end of all processes", GONE)
         assert suite.out.read_text().strip() == ""
     finally:
         suite.end()
@@ -290,7 +280,7 @@ def test_plain_pytest_that_is_ended_leaves_no_process(tmp_path: Path, name: str,
         suite.signal(signal.Signals[name], group=name == "SIGINT")
 
         assert suite.main.wait(TIMEOUT) == {"SIGINT": pytest.ExitCode.INTERRUPTED, "SIGKILL": -signal.SIGKILL}[name]
-        wait_for(lambda: not suite.alive(), "the end of all processes", GONE)
+        wait_for(lambda: not suite.alive(), "end of all processes", GONE)
         assert bool(runs()) == (name == "SIGKILL")
         assert what_the_next_run_leaves(suite) == []
     finally:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from factories import broke, directory, ending, entry, file, program, ran, scenario, unsupported
 from msgspec.structs import replace
 
 from conformance import home
+from conformance.catalogue.agents import cli_state, cli_states
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.contracts import bundled
 from conformance.drivers import conditions as scene
@@ -27,29 +29,14 @@ from conformance.drivers.local.driver import LocalDriver, standalone
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node
 from conformance.home.build import Unbuildable
-from conformance.model.agent import CLI_STATES, WAITING_CLI_STATES
 from conformance.model.contract import Contract, Inputs, Limits
 from conformance.model.outcome import Execution, Outcome
 from conformance.model.placeholders import Context
-from conformance.model.scenario import ContainerNeeds, Entry, Scenario
+from conformance.model.scenario import ContainerNeeds, Scenario
 from conformance.run.scenario_runner import ScenarioRunner
 
 SLOT, PREFLIGHT = bundled()["slot"], bundled()["preflight"]
 CONTEXT = Context(now=1_800_000_000, seed="seed")
-
-
-def scenario(*entries: Entry, agent: str = "claude", verdict: str = "ready", id_: str = "a/b", **fields: object) -> Scenario:
-    expect = {"slot": (verdict,), "preflight": (verdict,)}
-    values = {"file": "", "summary": "", "origin": "", "control": {}, "expect": expect, **fields}
-    return Scenario(id=id_, agent=agent, entries=entries, **values)  # type: ignore[arg-type]
-
-
-def file(path: str, text: str = "", *, mode: int | None = None) -> Entry:
-    return Entry(path=path, kind="file", text=text, mode=mode)
-
-
-def directory(path: str, *, mode: int | None = None) -> Entry:
-    return Entry(path=path, kind="directory", mode=mode)
 
 
 MakeDriver = Callable[..., LocalDriver]
@@ -78,11 +65,18 @@ def run(driver: LocalDriver, case: Scenario, contract: Contract = SLOT) -> Execu
     return driver.execute(case, contract, CONTEXT)
 
 
-def program(path: Path, text: str = "#!/bin/sh\n", mode: int = 0o755) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-    return path
+def why_broke(execution: Execution) -> str:
+    """Return why an execution broke, and make sure that it did."""
+    kind, _, reason = ending(execution.outcome).partition(": ")
+    assert kind == "broke"
+    return reason
+
+
+def why_unsupported(outcome: Outcome) -> str:
+    """Return why a scenario was not run, and make sure that it was not."""
+    kind, _, reason = ending(outcome).partition(": ")
+    assert kind == "unsupported"
+    return reason
 
 
 # The command.
@@ -140,7 +134,7 @@ def test_a_name_without_a_slash_is_looked_up_on_path_only(tmp_path: Path, monkey
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(UsageError, match="no probe 'my-probe'"):
         parse_command("my-probe", tmp_path / "cwd")
-    program(tmp_path / "bin" / "my-probe", mode=0o644)
+    program(tmp_path / "bin" / "my-probe").chmod(0o644)
     with pytest.raises(UsageError, match="no probe 'my-probe'"):
         parse_command("my-probe", tmp_path / "cwd")
     (tmp_path / "bin" / "my-probe").chmod(0o755)
@@ -169,7 +163,7 @@ def test_a_name_without_a_slash_is_looked_up_on_path_only(tmp_path: Path, monkey
 )
 def test_a_command_that_names_no_program_is_refused(tmp_path: Path, command: str, message: str) -> None:
     program(tmp_path / "probe")
-    program(tmp_path / "text", mode=0o644)
+    program(tmp_path / "text").chmod(0o644)
     (tmp_path / "sub").mkdir()
     (tmp_path / "dangling").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to("loop")
@@ -182,7 +176,7 @@ def test_a_command_that_names_no_program_is_refused(tmp_path: Path, command: str
 
 
 def found_variables(execution: Execution) -> dict[str, str]:
-    assert execution.outcome.code == 0, execution
+    assert ending(execution.outcome) == "exited 0", execution
     return dict(pair.split("=", 1) for pair in execution.outcome.stdout.decode().split("\0")[:-1])
 
 
@@ -248,12 +242,12 @@ def test_under_preflight_home_is_one_with_the_opposite_answer(make_driver: MakeD
         print(json.dumps([home != other, os.listdir(home), os.listdir(other)]))
     """
     probe = (sys.executable, "-I", "-S", "-c", textwrap.dedent(code))
-    execution = run(make_driver(probe), scenario(file("mine"), verdict=verdict), PREFLIGHT)
+    execution = run(make_driver(probe), scenario(file("mine"), expect=[verdict]), PREFLIGHT)
     assert msgspec.json.decode(execution.outcome.stdout) == [True, ["mine"], holds]
 
 
 def test_the_opposite_home_of_preflight_is_a_good_login_and_private(make_driver: MakeDriver) -> None:
-    execution = run(make_driver('cat "$HOME/.claude/.credentials.json"'), scenario(verdict="creds-missing"), PREFLIGHT)
+    execution = run(make_driver('cat "$HOME/.claude/.credentials.json"'), scenario(expect=["creds-missing"]), PREFLIGHT)
     login = msgspec.json.decode(execution.outcome.stdout)["claudeAiOauth"]
     assert login["expiresAt"] > CONTEXT.now * 1000
     assert login["accessToken"] == replace(CONTEXT, scenario="a/b").secret()
@@ -265,14 +259,14 @@ def opposing(agent: str) -> Contract:
 
 
 def test_a_contract_of_ones_own_has_opposite_homes_for_codex_as_well(make_driver: MakeDriver) -> None:
-    execution = run(make_driver('ls -A "$HOME"'), scenario(agent="codex", verdict="creds-missing"), opposing("codex"))
+    execution = run(make_driver('ls -A "$HOME"'), scenario(agent="codex", expect=["creds-missing"]), opposing("codex"))
     assert execution.outcome.stdout == b".codex\n"
 
 
 def test_an_agent_of_whose_logins_nothing_is_known_broke(make_driver: MakeDriver) -> None:
     """An error, and not an exception, of which there would be one traceback a scenario."""
-    execution = run(make_driver("exit 0"), scenario(agent="ghost", verdict="creds-missing"), opposing("ghost"))
-    assert "no layer 'ghost-credentials'" in execution.outcome.broke
+    execution = run(make_driver("exit 0"), scenario(agent="ghost", expect=["creds-missing"]), opposing("ghost"))
+    assert "no layer 'ghost-credentials'" in why_broke(execution)
 
 
 # PATH.
@@ -302,7 +296,9 @@ def real_clis(directory: Path) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("state", sorted({*CLI_STATES} - {*WAITING_CLI_STATES, "huge-output"}))
+@pytest.mark.parametrize(
+    "state", sorted({*cli_states()} - {*[state for state in cli_states() if cli_state(state).waits], "huge-output"})
+)
 def test_a_real_cli_on_path_is_out_of_reach_and_its_neighbours_are_not(
     make_driver: MakeDriver, tmp_path: Path, state: str
 ) -> None:
@@ -327,7 +323,7 @@ def test_a_real_cli_is_out_of_reach_whatever_way_path_leads_to_it(
     entry = entry.format(cwd=cwd.name, absolute=cwd / "bin")
     driver = make_driver(TRY, cwd=cwd, extra={"PATH": f"/usr/bin:{entry}:/bin"})
     outcome = run(driver, scenario(cli=state)).outcome
-    assert (outcome.code, b"REAL" in outcome.stdout) == (0, False)
+    assert (ending(outcome), b"REAL" in outcome.stdout) == ("exited 0", False)
     assert (b"\nhelped\n" in outcome.stdout) == (entry != "/nonexistent")
 
 
@@ -357,7 +353,7 @@ def test_directories_without_a_cli_stay_on_path_as_they_are_in_their_order(make_
 def test_the_other_agents_cli_and_the_one_that_is_asked_for_are_healthy(make_driver: MakeDriver) -> None:
     case = scenario(cli="missing", env={"WOVED_TASK_AGENT": "ghost"})
     outcome = run(make_driver("codex --version && ghost --version && ! command -v claude"), case).outcome
-    assert (outcome.code, outcome.stdout) == (0, b"codex-cli 0.169.0\n2.1.197 (Claude Code)\n")
+    assert (ending(outcome), outcome.stdout) == ("exited 0", b"codex-cli 0.169.0\n2.1.197 (Claude Code)\n")
 
 
 def test_stubs_are_shared_and_not_to_be_written_to(make_driver: MakeDriver) -> None:
@@ -389,7 +385,7 @@ def test_stubs_are_shared_and_not_to_be_written_to(make_driver: MakeDriver) -> N
 )
 def test_what_the_probe_changes_in_the_home_is_told(make_driver: MakeDriver, code: str, changes: tuple[str, ...]) -> None:
     execution = run(make_driver(f"umask 077\n{code}\nexit 65"), scenario(file("file", "abc"), file(".claude/x")))
-    assert (execution.outcome.code, execution.changes) == (65, changes)
+    assert (ending(execution.outcome), execution.changes) == ("exited 65", changes)
 
 
 def test_what_the_probe_changes_in_the_opposite_home_is_told(make_driver: MakeDriver) -> None:
@@ -400,7 +396,7 @@ def test_what_the_probe_changes_in_the_opposite_home_is_told(make_driver: MakeDr
 def test_the_contracts_limit_of_time_holds(make_driver: MakeDriver) -> None:
     contract = replace(SLOT, limits=Limits(seconds=0.5))
     execution = run(make_driver('mkdir -m 700 "$HOME/new"; sleep 600'), scenario(), contract)
-    assert execution.outcome.timed_out
+    assert ending(execution.outcome) == "timed out"
     assert execution.changes == ("added new (directory, mode 0700)",)
 
 
@@ -408,7 +404,7 @@ def test_many_executions_at_once_do_not_touch(make_driver: MakeDriver) -> None:
     driver = make_driver('sleep 0.1; cat "$HOME/number"; : > "$HOME/$(cat "$HOME/number")"; exit 65')
 
     def execute(number: int) -> Execution:
-        return run(driver, scenario(file("number", str(number)), id_=f"n/{number}", cli=CLI_STATES[number % 3]))
+        return run(driver, scenario(file("number", str(number)), id_=f"n/{number}", cli=cli_states()[number % 3]))
 
     with ThreadPoolExecutor(30) as pool:
         executions = list(pool.map(execute, range(60)))
@@ -453,7 +449,7 @@ def test_a_supervisor_that_does_not_start_cannot_judge(
     driver = make_driver(("/bin/true",))
     with pytest.raises(CannotJudge, match="the supervisor process does not start: it ended at its start"):
         driver.describe()
-    assert "no luck today" in run(driver, scenario()).outcome.broke
+    assert "no luck today" in why_broke(run(driver, scenario()))
 
 
 # Conditions.
@@ -464,9 +460,9 @@ def test_what_the_scenario_shuts_is_shut_for_root_as_well(make_driver: MakeDrive
     driver = make_driver('cat "$HOME/shut"; ls "$HOME/unlistable"; cat "$HOME/sealed/x"; exit 66')
     execution = run(driver, case)
     if driver.describe()["capabilities"] != "dropped":
-        assert execution.outcome.unsupported != ""
+        assert ending(execution.outcome).startswith("unsupported: ")
         return
-    assert (execution.outcome.code, execution.outcome.stdout, execution.changes) == (66, b"", ())
+    assert (ending(execution.outcome), execution.outcome.stdout, execution.changes) == ("exited 66", b"", ())
     assert execution.outcome.stderr.count(b"Permission denied") == 3
     assert homes(driver) == []
 
@@ -479,10 +475,10 @@ def test_where_root_keeps_its_capabilities_a_shut_file_is_unsupported(
     changed_program(tmp_path, monkeypatch, capabilities="'not mine'")
     driver = make_driver(f"touch '{tmp_path}/started'")
     outcome = run(driver, scenario(file("{byte:ff}", "x", mode=0))).outcome
-    assert outcome.unsupported.endswith("/home/\\xff is not unreadable for uid 0")
+    assert why_unsupported(outcome).endswith("/home/\\xff is not unreadable for uid 0")
     assert msgspec.json.decode(msgspec.json.encode(outcome), type=Outcome) == outcome
     assert not (tmp_path / "started").exists()
-    assert run(driver, scenario(file("open", "x"))).outcome.code == 0
+    assert ending(run(driver, scenario(file("open", "x"))).outcome) == "exited 0"
 
 
 def test_a_condition_that_does_not_hold_is_unsupported_and_the_probe_does_not_start(
@@ -492,7 +488,7 @@ def test_a_condition_that_does_not_hold_is_unsupported_and_the_probe_does_not_st
     monkeypatch.setattr(local, "conditions", lambda nodes, base, uid: [("unreadable", base + b"/file")])
     driver = make_driver(f"touch '{tmp_path}/started'")
     execution = run(driver, scenario(file("file")))
-    assert execution.outcome.unsupported.endswith(f"/home/file is not unreadable for uid {os.geteuid()}")
+    assert why_unsupported(execution.outcome).endswith(f"/home/file is not unreadable for uid {os.geteuid()}")
     assert not (tmp_path / "started").exists()
     assert homes(driver) == []
 
@@ -509,7 +505,7 @@ def test_what_only_a_container_can_show_is_unsupported_and_nothing_is_built(
     make_driver: MakeDriver, tmp_path: Path, keep: bool
 ) -> None:
     driver = make_driver(f"touch '{tmp_path}/started'", keep=keep)
-    assert run(driver, scenario(file("file"), container=NEEDS)) == Execution(outcome=Outcome(unsupported=LACKS))
+    assert run(driver, scenario(file("file"), container=NEEDS)) == ran(unsupported(LACKS))
     assert not (tmp_path / "started").exists()
     assert homes(driver) == []
 
@@ -554,14 +550,14 @@ def test_a_home_that_this_system_cannot_hold_is_unsupported(make_driver: MakeDri
 
     driver = make_driver("exit 0")
     monkeypatch.setattr(local, "build", build)
-    assert run(driver, scenario()).outcome == Outcome(unsupported="no such names here")
+    assert run(driver, scenario()).outcome == unsupported("no such names here")
 
 
 def test_an_owner_that_a_plain_user_cannot_give_is_unsupported(make_driver: MakeDriver) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may give files away")
-    owned = Entry(path="x", kind="file", text="", owner=0)
-    assert "'x'" in run(make_driver("exit 0"), scenario(owned)).outcome.unsupported
+    owned = entry("x", text="", owner=0)
+    assert "'x'" in why_unsupported(run(make_driver("exit 0"), scenario(owned)).outcome)
 
 
 def test_a_home_that_does_not_come_out_as_described_is_unsupported(
@@ -575,13 +571,13 @@ def test_a_home_that_does_not_come_out_as_described_is_unsupported(
 
     monkeypatch.setattr(local, "build", build)
     outcome = run(driver, scenario(file("x"))).outcome
-    assert outcome.unsupported == "this file system does not hold the home: 'x' has mode 0644, not 0600"
+    assert ending(outcome) == "unsupported: this file system does not hold the home: 'x' has mode 0644, not 0600"
 
 
 def test_a_home_that_cannot_be_built_broke(make_driver: MakeDriver) -> None:
     driver = make_driver("exit 0")
     execution = run(driver, scenario(file("x"), file("x")))
-    assert execution.outcome.broke != ""
+    assert why_broke(execution)
     assert homes(driver) == []
 
 
@@ -591,13 +587,13 @@ def test_a_home_that_cannot_be_removed_broke(make_driver: MakeDriver, monkeypatc
 
     driver = make_driver("exit 0")
     monkeypatch.setattr(local, "remove", remove)
-    assert run(driver, scenario()).outcome.broke == "the home cannot be removed: [Errno 5] Input/output error"
+    assert ending(run(driver, scenario()).outcome) == "broke: the home cannot be removed: [Errno 5] Input/output error"
 
 
 def test_a_probe_that_does_not_start_broke(make_driver: MakeDriver, tmp_path: Path) -> None:
     driver = make_driver((str(program(tmp_path / "probe", "#!/nonexistent\n")),))
     outcome = run(driver, scenario()).outcome
-    assert outcome.broke.startswith("the probe does not start: ")
+    assert ending(outcome).startswith("broke: the probe does not start: ")
     assert homes(driver) == []
 
 
@@ -612,14 +608,14 @@ def test_a_probe_that_others_own_and_hide_is_unsupported_for_root(make_driver: M
     if driver.describe()["capabilities"] != "dropped":
         pytest.skip("capabilities cannot be dropped here")
     outcome = run(driver, scenario()).outcome
-    assert outcome.unsupported == f"{script} cannot be read by uid 0 without CAP_DAC_OVERRIDE; let others read it"
+    assert ending(outcome) == f"unsupported: {script} cannot be read by uid 0 without CAP_DAC_OVERRIDE; let others read it"
 
 
 def test_words_of_the_command_that_name_what_nobody_reads_do_no_harm(make_driver: MakeDriver, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "dangling").symlink_to("nowhere")
     words = ("fifo", "dangling", "nothing", "", "/dev/null", ".", "x" * 300)
-    assert run(make_driver(("/bin/true", *words)), scenario()).outcome.code == 0
+    assert ending(run(make_driver(("/bin/true", *words)), scenario()).outcome) == "exited 0"
 
 
 # What becomes of the home.
@@ -648,7 +644,7 @@ def homes(driver: LocalDriver) -> list[str]:
 def test_the_home_is_removed_whatever_the_probe_did_to_it(make_driver: MakeDriver, code: str) -> None:
     driver = make_driver(code)
     execution = run(driver, scenario(file(".claude/x"), directory(".claude/sealed", mode=0)))
-    assert (execution.outcome.broke, execution.outcome.unsupported) == ("", "")
+    assert ending(execution.outcome).startswith(("exited ", "killed "))
     assert homes(driver) == []
 
 
@@ -678,7 +674,7 @@ def test_a_kept_home_stands_as_the_probe_left_it_and_its_command_repeats_the_run
     probe = (sys.executable, "-I", "-S", "-c", textwrap.dedent(code), "two words", "it's", "", "$HOME", "a\nb")
     driver = make_driver(probe, cwd=cwd, extra={"ODD": "a 'b' \"c\" $d `e` \\ \n*"}, keep=True)
     execution = run(driver, scenario(file("x", "text")))
-    assert (execution.outcome.code, execution.changes) == (66, ("added new (file, mode 0644, 0 bytes)",))
+    assert (ending(execution.outcome), execution.changes) == ("exited 66", ("added new (file, mode 0644, 0 bytes)",))
     assert sorted(os.listdir(Path(execution.kept) / "home")) == ["new", "x"]
     again = subprocess.run(["/bin/sh", "-c", execution.command], cwd="/", capture_output=True, input=b"typed", check=False)
     assert (again.returncode, again.stdout, again.stderr) == (66, execution.outcome.stdout, b"")
@@ -689,7 +685,7 @@ def test_the_command_of_a_kept_home_shuts_for_root_what_the_scenario_shuts(make_
     execution = run(driver, scenario(file("shut", "x", mode=0)))
     if driver.describe()["capabilities"] != "dropped" or not shutil.which("setpriv"):
         pytest.skip("capabilities cannot be dropped here")
-    assert execution.outcome.code == 66
+    assert ending(execution.outcome) == "exited 66"
     assert subprocess.run(["/bin/sh", "-c", execution.command], capture_output=True, check=False).returncode == 66
 
 
@@ -703,14 +699,14 @@ def test_homes_of_several_runs_are_kept_apart(make_driver: MakeDriver) -> None:
 def test_a_probe_can_be_run_in_a_home_that_stands_already(make_driver: MakeDriver, tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     outcome = make_driver('ls "$HOME"; exit 65').run_in({"HOME": str(tmp_path / "x"), "PATH": "/usr/bin:/bin"}, SLOT)
-    assert (outcome.code, outcome.stdout) == (65, f"{tmp_path}/x\n".encode())
+    assert (ending(outcome), outcome.stdout) == ("exited 65", f"{tmp_path}/x\n".encode())
 
 
 # A home to use by hand.
 
 
 def test_a_home_for_use_by_hand_comes_with_its_cli_and_environment(tmp_path: Path) -> None:
-    case = scenario(file("x", "{home}"), cli="exit-1", verdict="creds-missing")
+    case = scenario(file("x", "{home}"), cli="exit-1", expect=["creds-missing"])
     env = standalone(case, PREFLIGHT, tmp_path / "h", CONTEXT)
     assert (tmp_path / "h" / "x").read_text() == str(tmp_path / "h")
     assert (env["AGENT_HOME"], env["HOME"]) == (str(tmp_path / "h"), str(tmp_path / "h.opposite"))
@@ -751,7 +747,7 @@ def engine(driver: LocalDriver, *cases: Scenario, keep: Path | None = None) -> S
 def test_a_home_is_kept_where_the_probe_deviated_and_only_there(make_driver: MakeDriver, tmp_path: Path) -> None:
     keep = tmp_path / "keep"
     driver = make_driver("exit 65", keep=True)
-    right, wrong = scenario(file("x"), verdict="creds-missing", id_="a/right"), scenario(file("x"), id_="a/wrong")
+    right, wrong = scenario(file("x"), expect=["creds-missing"], id_="a/right"), scenario(file("x"), id_="a/wrong")
     judging = engine(driver, right, wrong, keep=keep)
     good = judging.judge(right, [judging.execute(right)])
     bad = judging.judge(wrong, [judging.execute(wrong)])
@@ -783,18 +779,18 @@ def test_of_several_homes_one_is_kept_where_only_together_they_deviate(make_driv
     assert os.listdir(Path(result.kept) / "home") == ["x"]
 
 
-@pytest.mark.parametrize("outcome", [Outcome(broke="no luck"), Outcome(unsupported="not here")])
+@pytest.mark.parametrize("outcome", [broke("no luck"), unsupported("not here")])
 def test_a_home_without_a_judgement_is_not_kept(make_driver: MakeDriver, tmp_path: Path, outcome: Outcome) -> None:
     driver = make_driver("exit 65", keep=True)
     case = scenario()
     judging = engine(driver, case, keep=tmp_path / "keep")
     result = judging.judge(case, [judging.execute(case), replace(judging.execute(case), outcome=outcome)])
-    assert (result.result, result.kept) == ("broke" if outcome.broke else "unsupported", "")
+    assert (result.result, result.kept) == (ending(outcome).partition(":")[0], "")
     assert homes(driver) == []
 
 
 def test_a_result_names_its_control_and_the_difference_to_it(make_driver: MakeDriver) -> None:
-    control = scenario(file("x"), id_="a/control", verdict="creds-missing")
+    control = scenario(file("x"), id_="a/control", expect=["creds-missing"])
     case = replace(scenario(), control={"": "a/control"})
     judging = engine(make_driver("exit 65"), case, control)
     result = judging.judge(case, [judging.execute(case)])
@@ -828,7 +824,7 @@ def test_a_secret_that_the_probe_prints_is_found(make_driver: MakeDriver, label:
 
 
 def test_a_secret_of_the_opposite_home_that_the_probe_prints_is_found(make_driver: MakeDriver) -> None:
-    case = scenario(verdict="creds-missing")
+    case = scenario(expect=["creds-missing"])
     driver = make_driver('cat "$HOME/.claude/.credentials.json"; exit 1')
     judging = ScenarioRunner(driver, Catalogue({}, bundled()), PREFLIGHT, CONTEXT)
     result = judging.judge(case, [judging.execute(case)])
@@ -858,5 +854,5 @@ def test_closing_a_driver_ends_what_runs(make_driver: MakeDriver) -> None:
         driver.close()
         assert time.monotonic() - started < 8
         outcomes = [future.result(60).outcome for future in running]
-    assert [bool(outcome.broke) for outcome in outcomes] == [True] * 5
+    assert [ending(outcome).partition(":")[0] for outcome in outcomes] == ["broke"] * 5
     assert homes(driver) == []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from factories import written
 
 import conformance
 from conformance.bundled import data_root
@@ -56,12 +56,6 @@ def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
             if (names and not line.startswith((outcome, "_"))) or line.startswith("[gw"):
                 found[names[0]] = outcome
     return found
-
-
-def written(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(textwrap.dedent(text))
-    return path
 
 
 @pytest.fixture

@@ -11,25 +11,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from factories import PATIENCE, scenario, wait_for
 
+from conformance.catalogue.agents import cli_state, cli_states
 from conformance.catalogue.contracts import bundled
-from conformance.drivers.stubs import AGENT_CLIS, bystanders, stub_nodes
+from conformance.drivers.stubs import Stubs, stubs_for
 from conformance.home import build
-from conformance.model.agent import CLI_STATES, WAITING_CLI_STATES
-from conformance.model.scenario import Scenario
-
-#: Far more than anything here takes; a test that needs it has failed.
-PATIENCE = 60.0
+from conformance.model.agent import AGENT_CLIS
 
 #: What the contract says of each condition: a CLI that exits 0 within ten seconds is healthy.
 HEALTHY = {"healthy", "alone", "slow", "silent", "huge-output", "not-utf8", "stderr-warnings"}
 #: Healthy too, but not for whoever waits for the end of its output, or cannot wait for so long.
 HEALTHY_WITH_PATIENCE = {"leaves-a-child", "slower"}
 HANGS = {"hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "too-slow"}
-BROKEN = set(CLI_STATES) - HEALTHY - HEALTHY_WITH_PATIENCE - HANGS
+BROKEN = set(cli_states()) - HEALTHY - HEALTHY_WITH_PATIENCE - HANGS
 #: Broken, and still run with success by some: a shell, and the execvp(3) of most C libraries.
 ONLY_FOR_SHELLS = {"no-shebang-exit-0"}
 
@@ -68,7 +65,7 @@ def stubs(tmp_path: Path) -> Callable[..., Path]:
 
     def build_stubs(state: str, agent: str = "claude", others: tuple[str, ...] = ()) -> Path:
         directory = tmp_path / f"{agent}-{state}"
-        build(stub_nodes(agent, state, others), directory)
+        build(Stubs(agent=agent, state=state, others=others).nodes(), directory)
         return directory
 
     return build_stubs
@@ -97,8 +94,8 @@ def ran_by_all(directory: Path, name: str = "claude") -> dict[str, int]:
 
 
 def test_each_condition_is_healthy_or_broken_or_hangs() -> None:
-    assert set(CLI_STATES) == HEALTHY | HEALTHY_WITH_PATIENCE | BROKEN | HANGS
-    assert set(WAITING_CLI_STATES) == HANGS | {"slow", "slower"}
+    assert set(cli_states()) == HEALTHY | HEALTHY_WITH_PATIENCE | BROKEN | HANGS
+    assert {state for state in cli_states() if cli_state(state).waits} == HANGS | {"slow", "slower"}
 
 
 @pytest.mark.parametrize("agent", AGENT_CLIS)
@@ -183,7 +180,7 @@ def test_a_cli_that_hangs_is_one_process(stubs: Callable[..., Path], state: str)
     directory = stubs(state)
     with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
         try:
-            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "CLI that sleeps")
             assert children(process.pid) == []
             assert process.poll() is None
         finally:
@@ -204,11 +201,11 @@ def test_a_child_goes_on_with_the_output_when_the_cli_itself_is_gone(
             assert process.wait(PATIENCE) == 0
             assert os.read(reader, 100) == b"2.1.197 (Claude Code)\n"
         else:
-            wait_for(lambda: members(process.pid) == [b"sh", b"sleep"])
+            wait_for(lambda: members(process.pid) == [b"sh", b"sleep"], "CLI with a child")
             assert process.poll() is None
             process.kill()
             assert process.wait(PATIENCE) == -signal.SIGKILL
-        wait_for(lambda: members(process.pid) == [b"sleep"])
+        wait_for(lambda: members(process.pid) == [b"sleep"], "child alone")
         assert select.select([reader], [], [], 0.1) == ([], [], [])  # neither a word nor the end
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -231,7 +228,7 @@ def test_what_ends_a_cli_that_hangs(stubs: Callable[..., Path], state: str, numb
     directory = stubs(state)
     with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
         try:
-            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
+            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "CLI that sleeps")
             ignored = next(
                 int(line.split()[1], 16)
                 for line in Path(f"/proc/{process.pid}/status").read_text().split("\n")
@@ -313,7 +310,7 @@ def test_a_stub_writes_nothing_to_the_home(stubs: Callable[..., Path]) -> None:
 # Which programs stand there.
 
 
-@pytest.mark.parametrize("state", CLI_STATES)
+@pytest.mark.parametrize("state", cli_states())
 def test_only_the_agent_is_in_the_condition_and_the_others_are_healthy(stubs: Callable[..., Path], state: str) -> None:
     directory = stubs(state, "codex", ("claude", "ghost"))
     names = {path.name for path in directory.iterdir() if not path.name.startswith(".")}
@@ -321,10 +318,6 @@ def test_only_the_agent_is_in_the_condition_and_the_others_are_healthy(stubs: Ca
     for other in ("claude", "ghost"):
         done = subprocess.run([directory / other, "--version"], env=environment(directory), capture_output=True, check=False)
         assert done.returncode == 0
-
-
-def scenario(agent: str, cli: Any = "healthy") -> Scenario:
-    return Scenario(id="a/b", file="", summary="", origin="", agent=agent, control={}, expect={}, cli=cli)
 
 
 @pytest.mark.parametrize(
@@ -350,13 +343,16 @@ def scenario(agent: str, cli: Any = "healthy") -> Scenario:
 def test_a_trap_stands_beside_the_agent_for_each_name_that_can_be_asked_for(
     contract: str, agent: str, asked: str, expected: tuple[str, ...]
 ) -> None:
-    assert bystanders(scenario(agent), bundled()[contract], asked) == expected
+    chosen = bundled()[contract]
+    env = {chosen.inputs.agent: asked} if chosen.inputs.agent else {}
+    assert stubs_for(scenario(agent=agent, env=env), chosen).others == expected
 
 
-@pytest.mark.parametrize("state", CLI_STATES)
+@pytest.mark.parametrize("state", cli_states())
 def test_only_an_agent_that_is_alone_has_none_beside_it(state: str) -> None:
     for asked in ("claude", "ghost", ""):
-        assert (bystanders(scenario("claude", state), bundled()["slot"], asked) == ()) is (state == "alone")
+        case = scenario(cli=state, env={"WOVED_TASK_AGENT": asked})
+        assert (stubs_for(case, bundled()["slot"]).others == ()) is (state == "alone")
 
 
 def members(group: int) -> list[bytes]:
@@ -380,10 +376,3 @@ def _stat(name: str) -> list[str]:
         return Path(f"/proc/{name}/stat").read_text().rpartition(") ")[2].split()
     except OSError:
         return []
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,18 +17,17 @@ from pathlib import Path
 import msgspec
 
 from conformance.run.head_start import HeadStartClient, HeadStartServer, HeadStart
-from conformance.model.outcome import Execution, Finding, Outcome, ScenarioResult
-from conformance.model.scenario import Entry, Scenario
+from conformance.model.outcome import Finding, ScenarioResult
+from factories import entry, exited, ran, scenario
 
-words = dict(summary="s", origin="o", agent="claude", control={"": "c"}, expect={}, entries=(Entry(path="a", kind="file"),))
-scenarios = [Scenario(id=f"a/{n}", file="/a.toml", **words) for n in range(3)]
+scenarios = [scenario(entry("a"), id_=f"a/{n}") for n in range(3)]
 late = {"kind": "timed-out", "message": "late"}
 result = {"id": "a/0", "agent": "claude", "expected": [], "result": "deviates", "findings": [late]}
 
 
 def once(number):
     path = Path(f"early-{number}").absolute()
-    starts = HeadStart(lambda scenario, number: Execution(outcome=Outcome(code=0)), 4)
+    starts = HeadStart(lambda scenario, number: ran(exited(0)), 4)
     HeadStartServer(starts, path)
     together = threading.Barrier(3)
 
@@ -35,7 +35,7 @@ def once(number):
         client = HeadStartClient(path)
         together.wait()
         client.start(scenarios, 1)
-        assert client.wait("a/0") == [Execution(outcome=Outcome(code=0))]
+        assert client.wait("a/0") == [ran(exited(0))]
 
     workers = [threading.Thread(target=ask) for _ in range(2)]
     for worker in workers:
@@ -89,7 +89,8 @@ for n in range(60):
 @pytest.mark.parametrize("program", [ASKING, READING], ids=["asking", "reading"])
 def test_who_is_first_may_be_so_at_the_same_time(tmp_path: Path, program: str) -> None:
     words = [sys.executable, "-c", program + AGAIN]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    env = {**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[1])}  # of the factories
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
     assert done.stderr == ""
     assert done.stdout.split() == ["0"] * 60

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from factories import entry, refusal
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support_cli import suite
@@ -49,7 +50,7 @@ def top(line: str) -> str:
     return f"{line}\n{GOOD}"
 
 
-def entry(line: str) -> str:
+def with_file(line: str) -> str:
     """Return a good file with this line in its table of files."""
     return f"{GOOD}[home.files]\n{line}\n"
 
@@ -67,7 +68,7 @@ def instead(old: str, new: str) -> str:
 
 def at(key: str, table: str, *words: str) -> Bad:
     """Return a file that is bad because of the entry *key* of its home."""
-    return bad(entry(f"{json.dumps(key)} = {table}"), f"home.files.{key}", *words)
+    return bad(with_file(f"{json.dumps(key)} = {table}"), f"home.files.{key}", *words)
 
 
 BAD = {
@@ -77,14 +78,14 @@ BAD = {
     "not-closed": bad(GOOD + '[env.set]\nA = "x\n', "", "is not TOML", "line 8"),
     "json-text": bad('{"summary": "x"}', "", "is not TOML"),
     "duplicate-key": bad(GOOD + 'slot = "ready"\n', "", "is not TOML", "overwrite"),
-    "invalid-date": bad(entry("a = { json = 2026-02-30 }"), "", "is not TOML"),
+    "invalid-date": bad(with_file("a = { json = 2026-02-30 }"), "", "is not TOML"),
     "not-utf8": bad(GOOD.encode() + b'# caf\xe9 "', "", "is not UTF-8", f"byte {len(GOOD) + 5}", "hex or base64"),
     "utf16": bad(GOOD.encode("utf-16"), "", "is not UTF-8 (byte 0)"),
     "byte-order-mark": bad(GOOD.encode("utf-8-sig"), "", "is not TOML"),
     "nul-bytes": bad(b"\0" * 100, "", "is not TOML"),
     "ten-megabytes": bad(GOOD.encode() + b"#" * 10_000_000, "", "is larger than 1048576 bytes", "size, runs or count"),
-    "deep-arrays": bad(entry(f"a = {{ json = {'[' * 5_000}{']' * 5_000} }}"), "", "is not TOML: nested too deeply"),
-    "long-number": bad(entry(f"a = {{ json = {'9' * 5_000} }}"), "", "is not TOML: a number is too long"),
+    "deep-arrays": bad(with_file(f"a = {{ json = {'[' * 5_000}{']' * 5_000} }}"), "", "is not TOML: nested too deeply"),
+    "long-number": bad(with_file(f"a = {{ json = {'9' * 5_000} }}"), "", "is not TOML: a number is too long"),
     # keys
     "unknown-key": bad(top('colour = "red"'), "colour", "unknown key", "allowed here: summary, origin, agent, control, expect"),
     "unknown-key-in-home": bad(GOOD + "[home]\nfile = {}\n", "home.file", "unknown key; allowed here: include, files"),
@@ -114,14 +115,14 @@ BAD = {
     "include-int": bad(GOOD + '[home]\ninclude = ["claude-baseline", 1]\n', "home.include.1", "expected string, got int"),
     "files-list": bad(GOOD + "[home]\nfiles = []\n", "home.files", "expected a table, got a list"),
     "file-int": at("a", "3", "expected string | table, got int"),
-    "file-int-among-others": bad(entry('x = ""\n"b.c" = 3\ny = ""'), "home.files.b.c", "expected string | table, got int"),
+    "file-int-among-others": bad(with_file('x = ""\n"b.c" = 3\ny = ""'), "home.files.b.c", "expected string | table, got int"),
     "text-list": at("a", '{ text = ["x"] }', "a.text: expected string, got a list"),
     "mode-int": at("a", '{ text = "", mode = 384 }', "a.mode: expected string, got int"),
     "count-text": at("a{n}", '{ text = "", count = "3" }', "a{n}.count: expected int, got string"),
     "size-bool": at("a", "{ size = true }", "a.size: expected int | string, got bool"),
     "size-float": at("a", "{ size = 1.5 }", "a.size: expected int | string, got float"),
     "cli-text": bad(top('cli = "hangs"'), "cli", "expected a table, got string"),
-    "cli-unknown-state": bad(GOOD + '[cli]\nstate = "hang"\n', "cli.state", "unknown value 'hang'; allowed: healthy, "),
+    "cli-unknown-state": bad(GOOD + '[cli]\nstate = "hang"\n', "cli.state", "unknown value 'hang'; allowed: alone, "),
     "env-set-int": bad(GOOD + "[env.set]\nA = 1\n", "env.set.A", "expected string, got int"),
     "env-unset-text": bad(GOOD + '[env]\nunset = "A"\n', "env.unset", "expected a list, got string"),
     # what is asked of a container
@@ -211,9 +212,9 @@ BAD = {
     "path-empty-part": at("a//b", '""', "is no plain path"),
     "path-slash-at-the-end": at("a/", '{ type = "directory" }', "is no plain path"),
     "path-unknown-placeholder": at("{user}", '""', "unknown placeholder {user}"),
-    "path-below-file": bad(entry('a = ""\n"a/b" = ""'), "home.files.a/b", "lies below 'a', which is no directory"),
-    "path-far-below-fifo": bad(entry('"a/b/c" = ""\na = { type = "fifo" }'), "home.files.a/b/c", "lies below 'a'"),
-    "path-below-link": bad(entry('a = { symlink = "b" }\n"a/c" = ""'), "home.files.a/c", "lies below 'a'"),
+    "path-below-file": bad(with_file('a = ""\n"a/b" = ""'), "home.files.a/b", "lies below 'a', which is no directory"),
+    "path-far-below-fifo": bad(with_file('"a/b/c" = ""\na = { type = "fifo" }'), "home.files.a/b/c", "lies below 'a'"),
+    "path-below-link": bad(with_file('a = { symlink = "b" }\n"a/c" = ""'), "home.files.a/c", "lies below 'a'"),
     "path-below-file-of-layer": bad(
         GOOD + '[home]\ninclude = ["claude-baseline"]\n[home.files]\n".claude/CLAUDE.md/x" = ""\n',
         "home.files..claude/CLAUDE.md/x",
@@ -561,7 +562,9 @@ def test_a_link_that_stays_in_the_home_is_accepted(name: str, tmp_path: Path) ->
 def test_a_link_may_go_up_as_many_directories_as_depth_puts_above_it(tmp_path: Path) -> None:
     [made] = load_entries(tmp_path, 'a = { symlink = "../../x", depth = 2 }')
     assert (made.target, made.depth) == ("../../x", 2)
-    assert refusal(tmp_path, 'a = { symlink = "../../x", depth = 1 }').startswith("home.files.a: symlink: the target leaves")
+    assert entry_refusal(tmp_path, 'a = { symlink = "../../x", depth = 1 }').startswith(
+        "home.files.a: symlink: the target leaves"
+    )
 
 
 def test_a_loop_of_links_is_accepted(tmp_path: Path) -> None:
@@ -590,15 +593,12 @@ def load_scenario(directory: Path, text: str | bytes) -> Scenario:
 
 def load_entries(directory: Path, lines: str) -> tuple[Entry, ...]:
     """Return the entries of a home whose table of files has these lines."""
-    return load_scenario(directory, entry(lines)).entries
+    return load_scenario(directory, with_file(lines)).entries
 
 
-def refusal(directory: Path, lines: str) -> str:
+def entry_refusal(directory: Path, lines: str) -> str:
     """Return what is wrong with a table of files with these lines, without the name of the file."""
-    with pytest.raises(ManyErrors) as caught:
-        load_entries(directory, lines)
-    [line] = caught.value.lines()
-    return line.partition("/bad/case.toml: ")[2]
+    return refusal(ManyErrors, load_entries, directory, lines).partition("/bad/case.toml: ")[2]
 
 
 def test_a_file_of_one_mebibyte_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
@@ -706,7 +706,7 @@ LIMITS = {
 def test_a_limit_holds_from_both_sides(name: str, tmp_path: Path) -> None:
     inside, outside, words = LIMITS[name]
     assert len(load_entries(tmp_path, inside)) == 1
-    assert words in refusal(tmp_path, outside)
+    assert words in entry_refusal(tmp_path, outside)
 
 
 HERE = Context(now=1_700_000_000, seed="seed", scenario="x", home="/nowhere/home")
@@ -714,9 +714,9 @@ HERE = Context(now=1_700_000_000, seed="seed", scenario="x", home="/nowhere/home
 
 def test_the_planned_path_has_a_limit_from_both_sides() -> None:
     path = "x" + LONG
-    assert [node.path for node in plan([Entry(path=path, kind="file")], HERE)][-1] == path.encode()
+    assert [node.path for node in plan([entry(path)], HERE)][-1] == path.encode()
     with pytest.raises(CannotJudge, match="mend the scenario"):
-        plan([Entry(path=path + "x", kind="file")], HERE)
+        plan([entry(path + "x")], HERE)
 
 
 @pytest.mark.parametrize(
@@ -918,7 +918,7 @@ def test_a_link_that_is_accepted_leads_nowhere_outside(little: Path, key: str, t
     files = {key: {"symlink": target, "depth": depth}}
     if not check_any(little, document_text({**DOCUMENT, "home": {"files": files}}).encode()):
         return
-    [*_, node] = plan([Entry(path=key, kind="symlink", target=target, depth=depth)], HERE)
+    [*_, node] = plan([entry(key, "symlink", target=target, depth=depth)], HERE)
     above = os.path.dirname(os.path.join(b"/nowhere/home", node.path))
     there = os.path.normpath(os.path.join(above, node.target))
     assert (there + b"/").startswith(b"/nowhere/home/")

@@ -6,10 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from factories import bundled_catalogue, refusals
 
 from conformance.bundled import fixtures_dir
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
-from conformance.errors import ConformanceError, ManyErrors, UsageError
+from conformance.catalogue.catalogue import Catalogue
+from conformance.errors import ManyErrors, UsageError
 from conformance.strength.bank import Bank, bundled_bank, read_banks
 
 #: How many wrong probes of each contract there are to be at least.
@@ -25,7 +26,7 @@ edits = [{ old = "READY, CRASHED, CLI_BROKEN, CREDS_MISSING, CREDS_INVALID = 0, 
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return load_catalogue()
+    return bundled_catalogue()
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +40,10 @@ def bank(directory: Path, text: str, catalogue: Catalogue) -> Bank:
     return found
 
 
-def refusal(directory: Path, text: str, catalogue: Catalogue) -> list[str]:
+def bank_refusals(directory: Path, text: str, catalogue: Catalogue) -> list[str]:
     """Return what is wrong with a bank, a line each, without the name of its file."""
-    with pytest.raises(ConformanceError) as caught:
-        bank(directory, text, catalogue)
-    assert isinstance(caught.value, ManyErrors)
-    return [line.removeprefix(f"{directory}/bank.toml: ") for line in caught.value.lines()]
+    lines = refusals(ManyErrors, bank, directory, text, catalogue)
+    return [line.removeprefix(f"{directory}/bank.toml: ") for line in lines]
 
 
 def test_the_bundled_bank_holds_enough_wrong_probes_of_each_contract(bundled: list[Bank]) -> None:
@@ -129,7 +128,7 @@ def test_a_wrong_probe_can_be_a_program_of_its_own(tmp_path: Path, catalogue: Ca
 def test_what_is_wrong_with_a_bank_is_one_line(tmp_path: Path, catalogue: Catalogue, old: str, new: str, said: str) -> None:
     assert old in GOOD
 
-    [line] = refusal(tmp_path, GOOD.replace(old, new, 1), catalogue)
+    [line] = bank_refusals(tmp_path, GOOD.replace(old, new, 1), catalogue)
 
     assert line.startswith(said)
 
@@ -137,13 +136,13 @@ def test_what_is_wrong_with_a_bank_is_one_line(tmp_path: Path, catalogue: Catalo
 def test_an_edit_that_changes_nothing_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
     text = GOOD.partition("edits")[0] + 'edits = [{ old = "PASSING = {", new = "PASSING = {" }]\n'
 
-    assert refusal(tmp_path, text, catalogue) == ["wrong.one.edits.0: changes nothing"]
+    assert bank_refusals(tmp_path, text, catalogue) == ["wrong.one.edits.0: changes nothing"]
 
 
 def test_a_command_that_is_not_there_is_refused(tmp_path: Path, catalogue: Catalogue) -> None:
     text = GOOD.partition("edits")[0] + 'command = "./nothing"\n'
 
-    assert refusal(tmp_path, text, catalogue) == [
+    assert bank_refusals(tmp_path, text, catalogue) == [
         "wrong.one.command: no program './nothing'; name one that can be executed, from this file on"
     ]
 

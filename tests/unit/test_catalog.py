@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from factories import bundled_catalogue, entry, refusal
 
 from conformance import bundled as places
 from conformance.bundled import contracts_dir, data_root, fixtures_dir, scenarios_dir
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue, layer, load_catalogue, read_scenarios, root_of, select
+from conformance.catalogue.agents import cli_states
+from conformance.catalogue.catalogue import Catalogue, load_catalogue, root_of, select
+from conformance.catalogue.layers import layer
+from conformance.catalogue.scenarios import read_scenarios
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
-from conformance.model.agent import CLI_STATES
 from conformance.model.contract import Contract
-from conformance.model.scenario import ContainerNeeds, Entry, Scenario
+from conformance.model.scenario import ContainerNeeds, Scenario
 
 SLOT = contracts.load("slot")
 PREFLIGHT = contracts.load("preflight")
@@ -28,7 +31,7 @@ READY = TOP + 'control = "claude/baseline-only"\n[expect]\nslot = "ready"\n'
 
 @pytest.fixture(scope="module")
 def bundled() -> Catalogue:
-    return load_catalogue()
+    return bundled_catalogue()
 
 
 def write(directory: Path, **files: str) -> Path:
@@ -52,12 +55,9 @@ def lines(*directories: Path, contract: Contract | None = None) -> list[str]:
     return caught.value.lines()
 
 
-def refusal(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> str:
+def selection_refusal(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> str:
     """Return why *patterns* select nothing."""
-    with pytest.raises(UsageError) as caught:
-        select(catalogue, patterns, contract, containers=containers)
-    [line] = caught.value.lines()
-    return line
+    return refusal(UsageError, select, catalogue, patterns, contract, containers=containers)
 
 
 def selected(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> list[str]:
@@ -102,18 +102,19 @@ unset = ["B"]
         control={"slot": "codex/no-auth"},
         expect={"slot": ("ready", "creds-invalid")},
         entries=(
-            Entry(path="a", kind="file", text="text"),
-            Entry(path="b", kind="directory", mode=0o500, mtime="{now-1d}"),
-            Entry(path="c/d", kind="symlink", target="../a"),
-            Entry(path="e", kind="file", data=b"\0\xff", size=1024, owner=7),
-            Entry(path="f", kind="file", data=b"\0\xff"),
-            Entry(path="g{n}", kind="file", json={"a": [1, True, 1.5, "{null}"]}, has_json=True, count=2),
-            Entry(path="h", kind="file", runs=(("[", 2), ("]", 3)), depth=4),
-            Entry(path="i", kind="file", size=5),
-            Entry(path="j", kind="fifo"),
-            Entry(path="k", kind="socket"),
+            entry("a", text="text"),
+            entry("b", "directory", mode=0o500, mtime="{now-1d}"),
+            entry("c/d", "symlink", target="../a"),
+            entry("e", data=b"\0\xff", size=1024, owner=7),
+            entry("f", data=b"\0\xff"),
+            entry("g{n}", json={"a": [1, True, 1.5, "{null}"]}, count=2),
+            entry("h", runs=(("[", 2), ("]", 3)), depth=4),
+            entry("i", size=5),
+            entry("j", "fifo"),
+            entry("k", "socket"),
         ),
         cli="slow",
+        waits=True,
         env={"A": "{home}"},
         unset=("B",),
     )
@@ -296,7 +297,7 @@ def test_a_star_stands_for_anything_and_a_question_mark_for_one_character(patter
     "pattern", ["claude/[a-z]*", "[c]laude/nested-session", "claude/{nested-session}", "claude/.*", "(claude)/*", "", "claude"]
 )
 def test_nothing_else_in_a_pattern_is_special(pattern: str, bundled: Catalogue) -> None:
-    assert refusal(bundled, pattern).startswith(f"no scenario '{pattern}' in contract 'slot'; ")
+    assert selection_refusal(bundled, pattern).startswith(f"no scenario '{pattern}' in contract 'slot'; ")
 
 
 def test_several_patterns_select_each_scenario_once_in_the_order_of_ids(bundled: Catalogue) -> None:
@@ -305,21 +306,21 @@ def test_several_patterns_select_each_scenario_once_in_the_order_of_ids(bundled:
 
 
 def test_one_pattern_that_selects_nothing_is_refused_whatever_the_others_do(bundled: Catalogue) -> None:
-    line = refusal(bundled, "cli/hangs", "claude/nested-sessions")
+    line = selection_refusal(bundled, "cli/hangs", "claude/nested-sessions")
     assert line.startswith("no scenario 'claude/nested-sessions' in contract 'slot'; did you mean claude/nested-session")
 
 
 def test_a_scenario_of_another_contract_is_refused_with_the_way_out(bundled: Catalogue) -> None:
-    assert refusal(bundled, "preflight/override-good") == (
+    assert selection_refusal(bundled, "preflight/override-good") == (
         "scenario 'preflight/override-good' is not part of contract 'slot'; choose another with --contract"
     )
-    assert refusal(bundled, "codex/no-auth", contract=PREFLIGHT) == (
+    assert selection_refusal(bundled, "codex/no-auth", contract=PREFLIGHT) == (
         "scenario 'codex/no-auth' is not part of contract 'preflight'; choose another with --contract"
     )
 
 
 def test_a_pattern_selects_only_scenarios_of_the_contract(bundled: Catalogue) -> None:
-    assert refusal(bundled, "preflight/*").startswith("no scenario 'preflight/*' in contract 'slot'")
+    assert selection_refusal(bundled, "preflight/*").startswith("no scenario 'preflight/*' in contract 'slot'")
     assert {"slot" in bundled.get(id_).expect for id_ in selected(bundled, "claude/*")} == {True}
 
 
@@ -344,8 +345,8 @@ def test_without_containers_nothing_selects_every_scenario_that_any_driver_can_r
 
 def test_without_containers_a_pattern_that_names_nothing_else_is_refused(bundled: Catalogue) -> None:
     line = "only a container can show what 'container/*' names; name an image with --image"
-    assert refusal(bundled, "container/*", containers=False) == line
-    assert refusal(bundled, "claude/*", "container/*", containers=False) == line
+    assert selection_refusal(bundled, "container/*", containers=False) == line
+    assert selection_refusal(bundled, "claude/*", "container/*", containers=False) == line
 
 
 def test_a_contract_without_any_scenario_selects_nothing(bundled: Catalogue, tmp_path: Path) -> None:
@@ -353,7 +354,7 @@ def test_a_contract_without_any_scenario_selects_nothing(bundled: Catalogue, tmp
     for name, code in (("yes", 0), ("no", 1)):
         text += f'[verdicts.{name}]\ncode = {code}\nmeaning = "x"\naction = "x"\n'
     assert (
-        refusal(bundled, contract=own_contract(tmp_path, text))
+        selection_refusal(bundled, contract=own_contract(tmp_path, text))
         == "no scenario is part of contract 'own'; see probe-conformance list"
     )
 
@@ -372,11 +373,11 @@ def test_a_file_selects_its_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", ["nothing.toml", "loop.toml", f"{'x' * 300}.toml"])
 def test_a_file_that_is_not_loaded_selects_nothing(name: str, bundled: Catalogue, tmp_path: Path) -> None:
     (tmp_path / "loop.toml").symlink_to("loop.toml")
-    assert refusal(bundled, str(tmp_path / name)).startswith(f"no scenario '{tmp_path / name}' in contract 'slot'")
+    assert selection_refusal(bundled, str(tmp_path / name)).startswith(f"no scenario '{tmp_path / name}' in contract 'slot'")
 
 
 def test_a_file_of_another_contract_is_refused(bundled: Catalogue) -> None:
-    line = refusal(bundled, f"{scenarios_dir()}/preflight/override-good.toml")
+    line = selection_refusal(bundled, f"{scenarios_dir()}/preflight/override-good.toml")
     assert line.startswith("scenario 'preflight/override-good' is not part of contract 'slot'")
 
 
@@ -639,7 +640,7 @@ def test_every_agent_and_every_condition_of_the_cli_is_met(bundled: Catalogue) -
     """The CLI decides before the credentials, so each condition is met with and without any."""
     assert {scenario.agent for scenario in bundled.in_contract(SLOT)} == {"claude", "codex"}
     for contract in (SLOT, PREFLIGHT):
-        for state in CLI_STATES:
+        for state in cli_states():
             scenarios = [bundled.get(f"cli/{state}"), bundled.get(f"cli/{state}-no-credentials")]
             assert [scenario.cli for scenario in scenarios] == [state, state]
             expected = [scenario.expected(contract) for scenario in scenarios]

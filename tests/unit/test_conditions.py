@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from conformance.catalogue.contracts import bundled
-from conformance.drivers.conditions import opposite_home
+from conformance.drivers.layout import opposite_home
 from conformance.errors import FileError
 from conformance.model.scenario import Scenario
 
@@ -45,8 +45,7 @@ def test_a_login_that_nobody_has_written_down_is_told_with_the_file_to_write(tmp
         opposite_home(scenario(file, "gemini"), OWN)
 
     assert str(caught.value) == (
-        f"{file}: no layer 'gemini-credentials', the good login that 'own' needs beside the home; "
-        f"write it to {tmp_path}/layers/gemini-credentials.toml"
+        f"{file}: no layer 'gemini-credentials', a good login of gemini; write it to {tmp_path}/layers/gemini-credentials.toml"
     )
 
 

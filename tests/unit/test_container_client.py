@@ -432,6 +432,6 @@ def test_an_engine_that_goes_while_an_image_is_looked_up_is_no_image_without_a_s
     def no_keeper(*_: object) -> None:
         raise CannotJudge("the shell in the container has ended")
 
-    monkeypatch.setattr(facts, "Keeper", no_keeper)
+    monkeypatch.setattr(facts, "VolumeKeeper", no_keeper)
     with pytest.raises(EngineLost):
-        facts._with_tools(Gone(), FACTS, None)  # type: ignore[arg-type]
+        facts._with_shell(Gone(), FACTS, None)  # type: ignore[arg-type]

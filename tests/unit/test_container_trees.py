@@ -6,18 +6,20 @@ import io
 from typing import Any
 
 import pytest
+from factories import directory, entry, file, scenario
 from msgspec.structs import replace
 
+from conformance.catalogue.agents import cli_states
 from conformance.catalogue.contracts import bundled
-from conformance.drivers.container.layout import Trees, trees
+from conformance.drivers.container.layout import PlacedLayout, place, surroundings
 from conformance.drivers.container.request import ImageFacts
-from conformance.drivers.stubs import stub_nodes
+from conformance.drivers.layout import lay_out
+from conformance.drivers.stubs import Stubs
 from conformance.errors import CannotJudge
 from conformance.home import Node, read_tar
-from conformance.model.agent import CLI_STATES
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
-from conformance.model.scenario import ContainerNeeds, Entry, Scenario
+from conformance.model.scenario import ContainerNeeds, Entry
 
 SLOT, PREFLIGHT = bundled()["slot"], bundled()["preflight"]
 CONTEXT = Context(now=1_800_000_000, seed="seed", scenario="a/b", home="/home/agent")
@@ -37,10 +39,6 @@ FACTS = ImageFacts(
 )
 
 
-def file(path: str, text: str = "", **fields: Any) -> Entry:
-    return Entry(path=path, kind="file", text=text, **fields)
-
-
 def node(path: str, kind: Any = "file", content: bytes = b"", **fields: Any) -> Node:
     """Return a node as it was read from an image."""
     pieces = ((content, 1),) if kind == "file" else ()
@@ -50,11 +48,12 @@ def node(path: str, kind: Any = "file", content: bytes = b"", **fields: Any) -> 
 
 def laid(
     *entries: Entry, seed: tuple[Node, ...] = (), own: tuple[str, ...] = (), contract: Contract = SLOT, **fields: Any
-) -> Trees:
+) -> PlacedLayout:
     verdict = fields.pop("verdict", "ready")
-    values = {"file": "", "summary": "", "origin": "", "agent": "claude", "control": {}, **fields}
-    case = Scenario(id="a/b", entries=entries, expect={"slot": (verdict,), "preflight": (verdict,)}, **values)
-    return trees(case, contract, CONTEXT, replace(FACTS, seed=seed, own=own), UID, GID)
+    case = scenario(*entries, expect=[verdict], **fields)
+    around = surroundings(replace(FACTS, seed=seed, cli_paths=own), {})
+    owner = case.container.home_owner if case.container is not None else None
+    return place(lay_out(case, contract, CONTEXT, around), UID, GID, owner)
 
 
 def content(nodes: tuple[Node, ...]) -> dict[str, bytes]:
@@ -97,7 +96,7 @@ def test_a_scenario_may_give_the_whole_home_to_somebody_else(owner: int) -> None
 
 
 def test_placeholders_know_the_home_in_the_image() -> None:
-    made = laid(file("where", "{home}"), Entry(path="link", kind="symlink", target="{home}/where"))
+    made = laid(file("where", "{home}"), entry("link", "symlink", target="{home}/where"))
     assert content(made.home) == {"where": b"/home/agent"}
     assert made.home[1].target == b"/home/agent/where"
 
@@ -142,8 +141,8 @@ def test_where_both_name_a_path_the_scenario_decides() -> None:
     wanted = (
         file(".bashrc", "scenario", mode=0o400),
         file(".claude/CLAUDE.md", "scenario"),
-        Entry(path=".claude/skills", kind="directory", mode=0),
-        Entry(path=".local/link", kind="directory"),
+        directory(".claude/skills", mode=0),
+        directory(".local/link"),
     )
     made = {n.path.decode(): n for n in laid(*wanted, seed=SEED).home}
     assert content(tuple(made.values())) == {
@@ -156,7 +155,7 @@ def test_where_both_name_a_path_the_scenario_decides() -> None:
 
 @pytest.mark.parametrize("kind", ["file", "symlink", "fifo", "socket"])
 def test_nothing_of_the_image_lies_below_what_is_no_directory_any_more(kind: Any) -> None:
-    made = laid(Entry(path=".claude", kind=kind, text="" if kind == "file" else None, target="x"), seed=SEED)
+    made = laid(entry(".claude", kind, text="" if kind == "file" else None, target="x"), seed=SEED)
     assert paths(made.home) == [".bashrc", ".claude", ".local", ".local/link"]
     assert next(n.kind for n in made.home if n.path == b".claude") == kind
 
@@ -190,7 +189,7 @@ def test_a_healthy_cli_in_the_home_of_the_image_stays() -> None:
     assert laid(seed=IN_HOME).home[1:] == tuple(replace(n, owner=UID, mtime=None) for n in IN_HOME)
 
 
-@pytest.mark.parametrize("state", [state for state in CLI_STATES if state != "healthy"])
+@pytest.mark.parametrize("state", [state for state in cli_states() if state != "healthy"])
 def test_with_any_other_state_no_cli_in_the_home_answers_instead(state: Any) -> None:
     """A directory that is called like a CLI is none."""
     assert paths(laid(seed=IN_HOME, cli=state).home, ".local") == [
@@ -251,9 +250,9 @@ def test_a_name_that_the_environment_asks_for_is_a_bystander_too() -> None:
     assert paths(laid(env={"WOVED_TASK_AGENT": "../x y"}).aside, "cli/") == ["codex"]
 
 
-@pytest.mark.parametrize("state", [state for state in CLI_STATES if state != "healthy"])
+@pytest.mark.parametrize("state", [state for state in cli_states() if state != "healthy"])
 def test_the_stubs_are_those_of_local_runs(state: Any) -> None:
-    expected = [*stub_nodes("claude", state, ()), *stub_nodes("", "missing", ["codex"] if state != "alone" else [])]
+    expected = Stubs(agent="claude", state=state, others=("codex",) if state != "alone" else ()).nodes()
     found = [n for n in laid(cli=state).aside if n.path.startswith(b"cli/")]
     assert found == [replace(n, path=b"cli/" + n.path, owner=0) for n in expected]
 
@@ -290,7 +289,7 @@ def test_both_trees_are_one_archive_with_owners_and_groups() -> None:
 
 
 def test_sockets_are_left_out_of_the_archive_and_told() -> None:
-    made = laid(Entry(path="s", kind="socket", mode=0o600), file("f"))
+    made = laid(entry("s", "socket", mode=0o600), file("f"))
     assert [n.path for n in made.sockets] == [b"s"]
     assert made.sockets[0].owner == UID
     assert b"home/s" not in [n.path for n in read_tar(io.BytesIO(made.archive("home", "aside")), strip=0)]

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from factories import refusal
 
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
@@ -39,12 +40,9 @@ def own(directory: Path, text: str) -> Contract:
     return contracts.load("own.toml", base=directory)
 
 
-def refusal(directory: Path, text: str) -> str:
+def contract_refusal(directory: Path, text: str) -> str:
     """Return what is wrong with a contract file with this text, without the name of the file."""
-    with pytest.raises(FileError) as caught:
-        own(directory, text)
-    [line] = caught.value.lines()
-    file, _, rest = line.partition("own.toml: ")
+    file, _, rest = refusal(FileError, own, directory, text).partition("own.toml: ")
     assert file == f"{directory}/"
     return rest
 
@@ -267,12 +265,14 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_contract_file_is_one_line(name: str, tmp_path: Path) -> None:
     text, words = BAD[name]
-    assert refusal(tmp_path, text).startswith(words)
+    assert contract_refusal(tmp_path, text).startswith(words)
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_an_input_is_the_name_of_a_variable(variable: str, tmp_path: Path) -> None:
-    assert refusal(tmp_path, OWN.replace("SLOT_HOME", variable)).startswith("inputs.home: expected string matching regex")
+    assert contract_refusal(tmp_path, OWN.replace("SLOT_HOME", variable)).startswith(
+        "inputs.home: expected string matching regex"
+    )
 
 
 @pytest.mark.parametrize("variable", VARIABLES[1:])
@@ -280,7 +280,7 @@ def test_an_input_is_the_name_of_a_variable(variable: str, tmp_path: Path) -> No
 def test_an_input_that_may_be_left_out_is_the_name_of_a_variable_or_nothing(key: str, variable: str, tmp_path: Path) -> None:
     line = '{} = "{}"\n[verdicts.good]'
     words = f"inputs.{key}: expected string matching regex"
-    assert refusal(tmp_path, OWN.replace("[verdicts.good]", line.format(key, variable))).startswith(words)
+    assert contract_refusal(tmp_path, OWN.replace("[verdicts.good]", line.format(key, variable))).startswith(words)
     contract = own(tmp_path, OWN.replace("[verdicts.good]", line.format(key, "")))
     assert contract.inputs == Inputs(home="SLOT_HOME")
 
@@ -300,7 +300,7 @@ def test_a_contract_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 )
 def test_an_exit_code_is_what_a_process_can_end_with(inside: str, outside: str, words: str, tmp_path: Path) -> None:
     assert own(tmp_path, OWN.replace("code = 3", inside)).code("bad") == int(inside.removeprefix("code = "))
-    assert refusal(tmp_path, OWN.replace("code = 3", outside)) == words
+    assert contract_refusal(tmp_path, OWN.replace("code = 3", outside)) == words
 
 
 def test_the_lowest_exit_code_is_zero(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_probe_may_have_up_to_a_hundred_seconds(seconds: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "100.1", "inf", "nan"])
 def test_a_probe_may_not_have_no_time_or_more_than_a_hundred_seconds(seconds: str, tmp_path: Path) -> None:
-    assert refusal(tmp_path, f"{OWN}[limits]\nseconds = {seconds}\n").startswith("limits.seconds: expected float ")
+    assert contract_refusal(tmp_path, f"{OWN}[limits]\nseconds = {seconds}\n").startswith("limits.seconds: expected float ")
 
 
 @pytest.mark.parametrize("state", ["hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "leaves-a-child"])

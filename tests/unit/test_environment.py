@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from factories import scenario
 from msgspec.structs import replace
 
 from conformance.catalogue.contracts import bundled
@@ -16,11 +17,6 @@ from conformance.model.scenario import Scenario
 
 SLOT, PREFLIGHT = bundled()["slot"], bundled()["preflight"]
 CONTEXT = Context(now=1_000_000, seed="seed", scenario="a/b", home="/fake/home")
-
-
-def scenario(**fields: object) -> Scenario:
-    values = {"agent": "claude", **fields}
-    return Scenario(id="a/b", file="", summary="", origin="", control={}, expect={}, **values)  # type: ignore[arg-type]
 
 
 def variables(contract: Contract, case: Scenario, extra: dict[str, str] | None = None) -> dict[str, str]:

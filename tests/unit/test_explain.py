@@ -6,22 +6,18 @@ import subprocess
 from typing import Any
 
 import pytest
+from factories import directory, entry, scenario
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
-from conformance.model.scenario import ContainerNeeds, Entry, Scenario
+from conformance.model.scenario import ContainerNeeds
 from conformance.model.wording import answer, describe_entry, difference, expectation, probe_lines
 from conformance.text import join, quote
 
 SLOT = contracts.bundled()["slot"]
 PREFLIGHT = contracts.bundled()["preflight"]
-
-
-def scenario(**fields: Any) -> Scenario:
-    plain = {"id": "a/b", "file": "a/b.toml", "summary": "s", "origin": "o", "agent": "claude", "control": {"": "c"}}
-    return Scenario(**{**plain, "expect": {"slot": ("ready",)}, **fields})
 
 
 def test_an_answer_is_a_verdict_with_its_code() -> None:
@@ -41,8 +37,8 @@ def test_an_expectation_names_every_answer_that_conforms() -> None:
         ({"kind": "file", "text": "a\n"}, 'text "a\\n"'),
         ({"kind": "file", "text": ""}, "empty file"),
         ({"kind": "file", "text": "{secret}", "mode": 0}, 'text "{secret}", mode 0000'),
-        ({"kind": "file", "json": {"a": [1]}, "has_json": True}, 'JSON {"a": [1]}'),
-        ({"kind": "file", "json": None, "has_json": True}, "JSON null"),
+        ({"kind": "file", "json": {"a": [1]}}, 'JSON {"a": [1]}'),
+        ({"kind": "file", "json": None}, "JSON null"),
         ({"kind": "file", "data": b"\xff\x00"}, "bytes ff00"),
         ({"kind": "file", "runs": (("[", 100_000), ("]", 100_000))}, 'text "["×100000 "]"×100000'),
         ({"kind": "file", "size": 20}, "file, padded to 20 bytes"),
@@ -60,11 +56,11 @@ def test_an_expectation_names_every_answer_that_conforms() -> None:
     ],
 )
 def test_an_entry_in_words(fields: dict[str, Any], words: str) -> None:
-    assert describe_entry(Entry(path="some/path", **fields)) == words
+    assert describe_entry(entry("some/path", **fields)) == words
 
 
 def test_scenarios_with_the_same_homes_do_not_differ() -> None:
-    one = scenario(entries=(Entry(path="a", kind="file", text=""), Entry(path="b", kind="directory")))
+    one = scenario(entries=(entry("a", text=""), directory("b")))
     other = replace(one, id="c", summary="t", entries=one.entries[::-1], expect={"slot": ("creds-missing",)})
     assert difference(one, other) == ()
 
@@ -97,16 +93,16 @@ def test_scenarios_with_the_same_homes_do_not_differ() -> None:
             {"container": ContainerNeeds(user="2", home_owner=3, home_read_only=True)},
             ("+ the image run as user 1", "- a HOME on a read-only mount"),
         ),
-        ({"entries": (Entry(path="f", kind="fifo"),)}, {}, ("+ f: fifo",)),
-        ({}, {"entries": (Entry(path="f", kind="fifo"),)}, ("- f: fifo",)),
+        ({"entries": (entry("f", "fifo"),)}, {}, ("+ f: fifo",)),
+        ({}, {"entries": (entry("f", "fifo"),)}, ("- f: fifo",)),
         (
-            {"entries": (Entry(path="f", kind="file", text="x", mode=0o000),)},
-            {"entries": (Entry(path="f", kind="file", text="x"),)},
+            {"entries": (entry("f", text="x", mode=0o000),)},
+            {"entries": (entry("f", text="x"),)},
             ('+ f: text "x", mode 0000',),
         ),
         (
-            {"entries": (Entry(path="b", kind="fifo"), Entry(path="a", kind="socket"))},
-            {"entries": (Entry(path="c", kind="fifo"),)},
+            {"entries": (entry("b", "fifo"), entry("a", "socket"))},
+            {"entries": (entry("c", "fifo"),)},
             ("+ a: socket", "+ b: fifo", "- c: fifo"),
         ),
     ],
@@ -120,15 +116,15 @@ def test_a_difference_is_a_line_for_each_thing(ours: dict[str, Any], theirs: dic
     [
         ({"text": "x" * 500 + "a"}, {"text": "x" * 500 + "b"}),
         ({"data": bytes(500) + b"a"}, {"data": bytes(500) + b"b"}),
-        ({"json": ["x" * 500, 1], "has_json": True}, {"json": ["x" * 500, 2], "has_json": True}),
-        ({"json": True, "has_json": True}, {"json": 1, "has_json": True}),
-        ({"json": 1, "has_json": True}, {"json": 1.0, "has_json": True}),
+        ({"json": ["x" * 500, 1]}, {"json": ["x" * 500, 2]}),
+        ({"json": True}, {"json": 1}),
+        ({"json": 1}, {"json": 1.0}),
     ],
 )
 def test_a_difference_too_far_in_to_be_shown_or_too_small_for_python_is_told_all_the_same(
     ours: dict[str, Any], theirs: dict[str, Any]
 ) -> None:
-    one, other = (scenario(entries=(Entry(path="f", kind="file", **fields),)) for fields in (ours, theirs))
+    one, other = (scenario(entries=(entry("f", **fields),)) for fields in (ours, theirs))
     [line] = difference(one, other)
     assert line.startswith("+ f: ")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import refusal
 from support_cli import suite
 
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
@@ -61,11 +62,9 @@ def family(directory: Path) -> dict[str, Scenario]:
     return {s.variant: s for id_, s in found.scenarios.items() if id_.startswith("own/")}
 
 
-def refusal(directory: Path, text: str) -> str:
+def family_refusal(directory: Path, text: str) -> str:
     """Return the one line that says what is wrong with a family, without the name of its file."""
-    with pytest.raises(ManyErrors) as caught:
-        load(directory, text)
-    [line] = caught.value.lines()
+    line = refusal(ManyErrors, load, directory, text)
     return line.removeprefix(f"{directory}/own/family.toml: ")
 
 
@@ -121,11 +120,11 @@ def test_a_family_can_become_a_directory_and_ids_stay(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_variant_names_it(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in FAMILY
 
-    assert refusal(tmp_path, FAMILY.replace(old, new, 1)).startswith(said)
+    assert family_refusal(tmp_path, FAMILY.replace(old, new, 1)).startswith(said)
 
 
 def test_a_family_without_variants_is_refused(tmp_path: Path) -> None:
-    assert "variants" in refusal(tmp_path, FAMILY.partition("[variants")[0] + "[variants]\n")
+    assert "variants" in family_refusal(tmp_path, FAMILY.partition("[variants")[0] + "[variants]\n")
 
 
 class TestPatch:
@@ -166,14 +165,14 @@ class TestPatch:
     def test_there_has_to_be_something_to_patch(self, tmp_path: Path) -> None:
         text = FAMILY.replace("home.include = []", 'home.files.".claude/a" = { patch = { a = 1 } }')
 
-        assert refusal(tmp_path, text) == (
+        assert family_refusal(tmp_path, text) == (
             "variants.emptied.home.files..claude/a: there is no json of an included layer to patch"
         )
 
     def test_outside_of_a_patch_absent_is_no_placeholder(self, tmp_path: Path) -> None:
         text = FAMILY.replace("home.include = []", 'home.files.".claude/a" = { json = { a = "{absent}" } }')
 
-        assert refusal(tmp_path, text).startswith("variants.emptied.home.files..claude/a: unknown placeholder {absent}")
+        assert family_refusal(tmp_path, text).startswith("variants.emptied.home.files..claude/a: unknown placeholder {absent}")
 
 
 def pytest_run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

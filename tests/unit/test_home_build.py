@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import clear, directory, entry
 from support import NOBODY, ROOT, as_plain_user
 
 from conformance.catalogue import contracts
@@ -21,10 +22,12 @@ from conformance.catalogue.entries import entries_of
 from conformance.catalogue.schema import EntryTable
 from conformance.drivers.local.driver import standalone
 from conformance.errors import CannotJudge, FileError, UsageError
-from conformance.home import Node, build, check_target, mismatch, plan, remove, snapshot
+from conformance.home import Node, build, check_target, mismatch, plan, snapshot
 from conformance.home.build import Unbuildable
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Entry, EntryKind
+
+cleared = pytest.fixture(clear, autouse=True)
 
 NOW = 1_700_000_000
 
@@ -42,17 +45,6 @@ def make(tmp_path: Path, *entries: Entry) -> Path:
     build(nodes, home)
     assert mismatch(nodes, snapshot(home, [node.path for node in nodes])) == ""
     return home
-
-
-def file(path: str, **fields: Any) -> Entry:
-    return Entry(path=path, kind="file", **fields)
-
-
-@pytest.fixture(autouse=True)
-def cleared(tmp_path: Path) -> Iterator[None]:
-    """Remove what a test has built: pytest cannot remove a thousand levels."""
-    yield
-    remove(tmp_path)
 
 
 @pytest.fixture
@@ -82,13 +74,13 @@ def _no_entry() -> pwd.struct_passwd:
 
 
 def test_text_is_written_as_utf_8_with_its_placeholders_replaced(tmp_path: Path) -> None:
-    home = make(tmp_path, file("f", text="é {now:s} {home} {byte:ff} {not a placeholder}\n"))
+    home = make(tmp_path, entry("f", text="é {now:s} {home} {byte:ff} {not a placeholder}\n"))
     assert (home / "f").read_bytes() == f"é {NOW} {home} ".encode() + b"\xff {not a placeholder}\n"
 
 
 def test_json_is_written_with_placeholders_in_their_own_types(tmp_path: Path) -> None:
     value = {"token": "{secret}", "expiresAt": "{now+8h}", "none": "{null}", "list": [1.5, True, "é\u0000"], "{now}": {}}
-    home = make(tmp_path, file("f", json=value, has_json=True))
+    home = make(tmp_path, entry("f", json=value))
     assert json.loads((home / "f").read_bytes()) == {
         "token": context().secret(),
         "expiresAt": (NOW + 8 * 3600) * 1000,
@@ -100,13 +92,13 @@ def test_json_is_written_with_placeholders_in_their_own_types(tmp_path: Path) ->
 
 @pytest.mark.parametrize("value", [None, [], {}, 0, "", False])
 def test_a_json_value_that_python_takes_for_false_is_still_written(tmp_path: Path, value: Any) -> None:
-    home = make(tmp_path, file("f", json=value, has_json=True))
+    home = make(tmp_path, entry("f", json=value))
     assert (home / "f").read_text() == json.dumps(value)
 
 
 def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
     data = bytes(range(256)) + b"{secret}"
-    home = make(tmp_path, file("f", data=data))
+    home = make(tmp_path, entry("f", data=data))
     assert (home / "f").read_bytes() == data
 
 
@@ -118,7 +110,7 @@ def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
         ({"text": "ab", "size": 5}, b"ab   "),
         ({"text": "abcdef", "size": 5}, b"abcdef"),
         ({"text": "", "size": 3}, b"   "),
-        ({"json": {"a": 1}, "has_json": True, "size": 12}, b'{"a": 1}    '),
+        ({"json": {"a": 1}, "size": 12}, b'{"a": 1}    '),
         ({"runs": (("[", 3), ("", 9), ("]", 2))}, b"[[[]]"),
         ({"runs": (("ab", 2), ("c", 0)), "size": 6}, b"abab  "),
         ({"text": ""}, b""),
@@ -126,19 +118,19 @@ def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
     ids=repr,
 )
 def test_size_pads_with_blanks_and_runs_repeat(tmp_path: Path, fields: dict[str, Any], content: bytes) -> None:
-    home = make(tmp_path, file("f", **fields))
+    home = make(tmp_path, entry("f", **fields))
     assert (home / "f").read_bytes() == content
 
 
 @pytest.mark.parametrize("length", [64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 3 * 64 * 1024 + 7])
 def test_content_around_the_size_of_a_chunk_is_complete(tmp_path: Path, length: int) -> None:
-    home = make(tmp_path, file("f", runs=(("abc", length),), size=3 * length + 5))
+    home = make(tmp_path, entry("f", runs=(("abc", length),), size=3 * length + 5))
     assert (home / "f").read_bytes() == b"abc" * length + b"     "
 
 
 def test_no_chunk_is_empty_because_a_reader_would_take_it_for_the_end() -> None:
-    [node] = plan([file("f", text="", runs=(), size=10)], context())
-    runs = plan([file("g", runs=(("", 1_000_000), ("a", 1)))], context())[0]
+    [node] = plan([entry("f", text="", runs=(), size=10)], context())
+    runs = plan([entry("g", runs=(("", 1_000_000), ("a", 1)))], context())[0]
     assert (list(node.chunks()), list(runs.chunks())) == ([b" " * 10], [b"a"])
 
 
@@ -147,7 +139,7 @@ def test_a_large_file_is_never_held_in_memory() -> None:
     size = 200 * 1024**2
     tracemalloc.start()
     try:
-        nodes = plan([file("a", text="{}", size=size), file("b", runs=(("[1, ", size // 4),))], context())
+        nodes = plan([entry("a", text="{}", size=size), entry("b", runs=(("[1, ", size // 4),))], context())
         lengths = [sum(map(len, node.chunks())) for node in nodes]
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -157,7 +149,7 @@ def test_a_large_file_is_never_held_in_memory() -> None:
 
 
 def test_a_large_file_reaches_the_disk_through_little_memory(tmp_path: Path) -> None:
-    nodes = plan([file("f", text="{}", size=24 * 1024**2)], context())
+    nodes = plan([entry("f", text="{}", size=24 * 1024**2)], context())
     tracemalloc.start()
     try:
         build(nodes, tmp_path / "home")
@@ -180,8 +172,8 @@ def test_symlinks_keep_their_targets_whether_or_not_they_lead_anywhere(tmp_path:
         "ping": "pong",
         "pong": "ping",
     }
-    links = [Entry(path=path, kind="symlink", target=target) for path, target in targets.items()]
-    home = make(tmp_path, file("d/good", text="good"), *links)
+    links = [entry(path, "symlink", target=target) for path, target in targets.items()]
+    home = make(tmp_path, entry("d/good", text="good"), *links)
     assert {path: os.readlink(home / path) for path in targets} == {**targets, "absolute": f"{home}/d/good"}
     assert (home / "relative").read_text() == (home / "absolute").read_text() == "good"
     for looping in ("self", "ping"):
@@ -193,9 +185,9 @@ def test_a_kubernetes_secret_mount_is_a_chain_of_links(tmp_path: Path) -> None:
     """The names begin with two dots, and are no way out of the home."""
     home = make(
         tmp_path,
-        file(".codex/..2026_01_01_00_00_00.123/auth.json", text="{}"),
-        Entry(path=".codex/..data", kind="symlink", target="..2026_01_01_00_00_00.123"),
-        Entry(path=".codex/auth.json", kind="symlink", target="..data/auth.json"),
+        entry(".codex/..2026_01_01_00_00_00.123/auth.json", text="{}"),
+        entry(".codex/..data", "symlink", target="..2026_01_01_00_00_00.123"),
+        entry(".codex/auth.json", "symlink", target="..data/auth.json"),
     )
     assert (home / ".codex/auth.json").read_text() == "{}"
     assert os.path.realpath(home / ".codex/auth.json") == str(home / ".codex/..2026_01_01_00_00_00.123/auth.json")
@@ -203,9 +195,7 @@ def test_a_kubernetes_secret_mount_is_a_chain_of_links(tmp_path: Path) -> None:
 
 def test_kinds_and_default_modes(tmp_path: Path) -> None:
     kinds: dict[str, EntryKind] = {"file": "file", "directory": "directory", "fifo": "fifo", "socket": "socket"}
-    home = make(
-        tmp_path, *(Entry(path=f"sub/{path}", kind=kind, size=0 if path == "file" else None) for path, kind in kinds.items())
-    )
+    home = make(tmp_path, *(entry(f"sub/{path}", kind, size=0 if path == "file" else None) for path, kind in kinds.items()))
     found = {path.name: stat.filemode(path.lstat().st_mode) for path in (home, *home.rglob("*"))}
     assert found == {
         "home": "drwx------",
@@ -218,7 +208,7 @@ def test_kinds_and_default_modes(tmp_path: Path) -> None:
 
 
 def test_a_socket_may_have_a_path_too_long_to_bind(tmp_path: Path) -> None:
-    home = make(tmp_path, Entry(path="d" * 200 + "/socket", kind="socket"))
+    home = make(tmp_path, entry("d" * 200 + "/socket", "socket"))
     assert stat.S_ISSOCK((home / ("d" * 200) / "socket").stat().st_mode)
 
 
@@ -226,9 +216,9 @@ def test_a_socket_may_have_a_path_too_long_to_bind(tmp_path: Path) -> None:
 def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: Callable[[int], object], mask: int) -> None:
     modes = [0o000, 0o200, 0o400, 0o600, 0o644, 0o700, 0o777, 0o1777, 0o4755]
     kinds: tuple[EntryKind, ...] = ("file", "directory", "fifo", "socket")
-    entries = [Entry(path=f"d/{kind}-{mode:o}", kind=kind, mode=mode) for kind in kinds for mode in modes]
+    entries = [entry(f"d/{kind}-{mode:o}", kind, mode=mode) for kind in kinds for mode in modes]
     umask(mask)
-    home = make(tmp_path, *entries, file("made-on-the-way/plain", text=""))
+    home = make(tmp_path, *entries, entry("made-on-the-way/plain", text=""))
     found = {entry.path: stat.S_IMODE((home / entry.path).lstat().st_mode) for entry in entries}
     assert found == {entry.path: entry.mode for entry in entries}
     assert stat.S_IMODE(home.stat().st_mode) == stat.S_IMODE((home / "made-on-the-way").stat().st_mode) == 0o700
@@ -239,8 +229,8 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: Callable[[int],
 def test_a_directory_that_shuts_its_owner_out_still_gets_its_content(tmp_path: Path, mode: int) -> None:
     def work() -> None:
         home = Path("home")
-        shut = Entry(path="shut", kind="directory", mode=mode)
-        build(plan([shut, file("shut/in/f", text="x"), Entry(path="shut/in", kind="directory", mode=mode)], context()), home)
+        shut = directory("shut", mode=mode)
+        build(plan([shut, entry("shut/in/f", text="x"), directory("shut/in", mode=mode)], context()), home)
         assert stat.S_IMODE((home / "shut").stat().st_mode) == mode
         (home / "shut").chmod(0o700)
         assert stat.S_IMODE((home / "shut/in").stat().st_mode) == mode
@@ -253,13 +243,13 @@ def test_a_directory_that_shuts_its_owner_out_still_gets_its_content(tmp_path: P
 def test_times_are_what_the_scenario_says_also_of_directories_and_links(tmp_path: Path) -> None:
     """A directory keeps its own time although entries are made in it afterwards."""
     entries = (
-        Entry(path="d", kind="directory", mtime="{now-30d}"),
-        Entry(path="d/d", kind="directory", mtime="{now-1h}", mode=0o500),
-        file("d/d/f", text="x", mtime="{now-1d}"),
-        Entry(path="d/link", kind="symlink", target="d/f", mtime="{now-2d}"),
-        Entry(path="d/fifo", kind="fifo", mtime="{now+3d}"),
-        Entry(path="d/socket", kind="socket", mtime="{now}"),
-        file("old", text="", mtime="{now-20000d}"),
+        directory("d", mtime="{now-30d}"),
+        directory("d/d", mtime="{now-1h}", mode=0o500),
+        entry("d/d/f", text="x", mtime="{now-1d}"),
+        entry("d/link", "symlink", target="d/f", mtime="{now-2d}"),
+        entry("d/fifo", "fifo", mtime="{now+3d}"),
+        entry("d/socket", "socket", mtime="{now}"),
+        entry("old", text="", mtime="{now-20000d}"),
     )
     home = make(tmp_path, *entries)
     found = {entry.path: (home / entry.path).lstat().st_mtime_ns - NOW * 10**9 for entry in entries}
@@ -277,24 +267,24 @@ def test_times_are_what_the_scenario_says_also_of_directories_and_links(tmp_path
 
 def test_names_may_be_any_bytes(tmp_path: Path) -> None:
     names = ["{byte:ff}{byte:fe}.json", "a b\n\t\\'\"", "-rf", "*", "é", "{Not}", " "]
-    home = make(tmp_path, *(file(f"d{{byte:c3}}/{name}", text=name) for name in names))
+    home = make(tmp_path, *(entry(f"d{{byte:c3}}/{name}", text=name) for name in names))
     found = os.listdir(os.fsencode(home) + b"/d\xc3")
     assert sorted(found) == sorted([b"\xff\xfe.json", *(name.encode() for name in names[1:])])
 
 
 def test_a_thousand_levels(tmp_path: Path) -> None:
-    home = make(tmp_path, file(".claude/deep.json", text="deep", depth=1000))
+    home = make(tmp_path, entry(".claude/deep.json", text="deep", depth=1000))
     assert (home / ".claude" / "/".join(["d"] * 1000) / "deep.json").read_text() == "deep"
 
 
 def test_ten_thousand_directories_each_with_its_number(tmp_path: Path) -> None:
-    home = make(tmp_path, file(".claude/{n}/CLAUDE.md", text="{n}", count=10_000))
+    home = make(tmp_path, entry(".claude/{n}/CLAUDE.md", text="{n}", count=10_000))
     assert sorted(map(int, os.listdir(home / ".claude"))) == list(range(1, 10_001))
     assert (home / ".claude/9999/CLAUDE.md").read_text() == "9999"
 
 
 def test_the_same_context_makes_the_same_home(tmp_path: Path) -> None:
-    entries = (file("f", json={"a": "{secret}", "b": "{now+1h:jwt}"}, has_json=True, mtime="{now}"),)
+    entries = (entry("f", json={"a": "{secret}", "b": "{now+1h:jwt}"}, mtime="{now}"),)
     assert plan(entries, context()) == plan(entries, context())
     (tmp_path / "again").mkdir()
     assert snapshot(make(tmp_path, *entries)) == snapshot(make(tmp_path / "again", *entries))
@@ -304,8 +294,8 @@ def test_the_same_context_makes_the_same_home(tmp_path: Path) -> None:
 def test_an_owner_is_given(tmp_path: Path) -> None:
     """The mode survives the change of owner, which takes set-user-ID bits away."""
     kinds: tuple[EntryKind, ...] = ("file", "directory", "symlink", "fifo", "socket")
-    entries = [Entry(path=kind, kind=kind, owner=NOBODY, target="x" if kind == "symlink" else "") for kind in kinds]
-    home = make(tmp_path, *entries, file("set-user-id", text="", owner=NOBODY, mode=0o4755))
+    entries = [entry(kind, kind, owner=NOBODY, target="x" if kind == "symlink" else "") for kind in kinds]
+    home = make(tmp_path, *entries, entry("set-user-id", text="", owner=NOBODY, mode=0o4755))
     found = {path.name: path.lstat().st_uid for path in home.iterdir()}
     assert found == dict.fromkeys([*kinds, "set-user-id"], NOBODY)
     assert stat.S_IMODE((home / "set-user-id").stat().st_mode) == 0o4755
@@ -317,17 +307,17 @@ def test_an_owner_is_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ((file("a", text=""), file("{byte:61}", text="")), "two entries make, or no system takes, the path b'a'"),
-        ((file("d{byte:2f}a", text="", count=2),), "two entries make, or no system takes, the path b'd/a'"),
-        ((file("x" * 3001, text=""),), f"two entries make, or no system takes, the path b'{'x' * 200}'"),
-        ((file("a/x", text="", depth=1500),), f"two entries make, or no system takes, the path b'a/{'d/' * 99}'"),
-        ((file("{byte:2e}{byte:2e}/evil", text=""),), "b'../evil' is no plain path below the home"),
-        ((file("a/{byte:2e}{byte:2e}/{byte:2e}{byte:2e}/evil", text=""),), "b'a/../../evil' is no plain path below the home"),
-        ((file("{byte:2f}etc/passwd", text=""),), "b'/etc/passwd' is no plain path below the home"),
-        ((file("a{byte:00}", text=""),), r"b'a\\x00' is no plain path below the home"),
-        ((file("a", text=""), file("{byte:61}/b", text="")), "something lies below b'a', which is no directory"),
+        ((entry("a", text=""), entry("{byte:61}", text="")), "two entries make, or no system takes, the path b'a'"),
+        ((entry("d{byte:2f}a", text="", count=2),), "two entries make, or no system takes, the path b'd/a'"),
+        ((entry("x" * 3001, text=""),), f"two entries make, or no system takes, the path b'{'x' * 200}'"),
+        ((entry("a/x", text="", depth=1500),), f"two entries make, or no system takes, the path b'a/{'d/' * 99}'"),
+        ((entry("{byte:2e}{byte:2e}/evil", text=""),), "b'../evil' is no plain path below the home"),
+        ((entry("a/{byte:2e}{byte:2e}/{byte:2e}{byte:2e}/evil", text=""),), "b'a/../../evil' is no plain path below the home"),
+        ((entry("{byte:2f}etc/passwd", text=""),), "b'/etc/passwd' is no plain path below the home"),
+        ((entry("a{byte:00}", text=""),), r"b'a\\x00' is no plain path below the home"),
+        ((entry("a", text=""), entry("{byte:61}/b", text="")), "something lies below b'a', which is no directory"),
         (
-            (Entry(path="a", kind="symlink", target="b"), file("{byte:61}/b/c", text="")),
+            (entry("a", "symlink", target="b"), entry("{byte:61}/b/c", text="")),
             "something lies below b'a', which is no directory",
         ),
     ],
@@ -348,9 +338,7 @@ def test_a_file_cannot_smuggle_a_way_out_in_as_bytes(path: str) -> None:
 
 
 def test_parents_come_before_their_children() -> None:
-    nodes = plan(
-        [file("b/c/f", text=""), file("b-c", text=""), file("b/a", text=""), Entry(path="a", kind="directory")], context()
-    )
+    nodes = plan([entry("b/c/f", text=""), entry("b-c", text=""), entry("b/a", text=""), directory("a")], context())
     assert [node.path for node in nodes] == [b"a", b"b", b"b/a", b"b/c", b"b/c/f", b"b-c"]
 
 
@@ -439,7 +427,7 @@ def test_a_home_is_not_built_over_what_stands_there(tmp_path: Path) -> None:
     (home / "plain").write_text("mine")
     for path in ("link", "dir/new", "dir/f", "plain"):
         with pytest.raises(CannotJudge, match="File exists"):
-            build(plan([file(path, text="evil", mode=0o666)], context()), home)
+            build(plan([entry(path, text="evil", mode=0o666)], context()), home)
     assert {path.name: path.read_text() for path in outside.iterdir()} == {"f": "mine"}
     assert stat.S_IMODE((outside / "f").stat().st_mode) & 0o022 == 0
     assert (home / "plain").read_text() == "mine"
@@ -450,7 +438,7 @@ def test_building_changes_modes_and_times_of_nothing_a_link_leads_to(tmp_path: P
     outside.write_text("x")
     outside.chmod(0o640)
     os.utime(outside, (5, 5))
-    make(tmp_path, Entry(path="link", kind="symlink", target=str(outside), mtime="{now}", owner=os.geteuid()))
+    make(tmp_path, entry("link", "symlink", target=str(outside), mtime="{now}", owner=os.geteuid()))
     assert (stat.S_IMODE(outside.stat().st_mode), outside.stat().st_mtime) == (0o640, 5)
 
 
@@ -458,7 +446,7 @@ def test_a_home_is_private_also_where_the_directory_was_there_before(tmp_path: P
     home = tmp_path / "home"
     home.mkdir()
     home.chmod(0o2755)
-    build(plan([file("d/f", text="")], context()), home)
+    build(plan([entry("d/f", text="")], context()), home)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "d")] == [0o700, 0o700]
 
 
@@ -469,9 +457,9 @@ def test_who_may_not_give_files_away_cannot_build_an_owner(tmp_path: Path) -> No
     def work() -> None:
         kinds: tuple[EntryKind, ...] = ("file", "directory", "symlink", "fifo", "socket")
         for number, kind in enumerate(kinds):
-            entry = Entry(path="some", kind=kind, owner=12345, target="x" if kind == "symlink" else "")
+            one = entry("some", kind, owner=12345, target="x" if kind == "symlink" else "")
             with pytest.raises(Unbuildable) as caught:
-                build(plan([entry], context()), Path(f"home{number}"))
+                build(plan([one], context()), Path(f"home{number}"))
             assert caught.value.cause == f"cannot build 'some' ({kind}) of the home: Operation not permitted"
 
     as_plain_user(tmp_path, work)
@@ -491,12 +479,12 @@ def test_what_goes_wrong_around_the_suite_cannot_be_judged(
 ) -> None:
     """A full disk says nothing about the probe, and nothing about what this system can hold."""
     entries = {
-        "write": file("some", text="x"),
-        "mkdir": Entry(path="some", kind="directory"),
-        "mknod": Entry(path="some", kind="fifo"),
-        "symlink": Entry(path="some", kind="symlink", target="x"),
-        "utime": file("some", text="x", mtime="{now}"),
-        "chmod": Entry(path="some", kind="directory", mode=0o500),
+        "write": entry("some", text="x"),
+        "mkdir": directory("some"),
+        "mknod": entry("some", "fifo"),
+        "symlink": entry("some", "symlink", target="x"),
+        "utime": entry("some", text="x", mtime="{now}"),
+        "chmod": directory("some", mode=0o500),
     }
     (tmp_path / "home").mkdir()
     real_chmod = os.chmod
@@ -516,12 +504,12 @@ def test_what_goes_wrong_around_the_suite_cannot_be_judged(
 def test_what_a_file_system_cannot_hold_is_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(os, "mknod", _failing(number))
     with pytest.raises(Unbuildable, match=rf"cannot build 'd/\\udcff' \(fifo\) of the home: {os.strerror(number)}"):
-        build(plan([Entry(path="d/{byte:ff}", kind="fifo")], context()), tmp_path / "home")
+        build(plan([entry("d/{byte:ff}", "fifo")], context()), tmp_path / "home")
 
 
 def test_a_name_that_is_too_long_is_unsupported_here(tmp_path: Path) -> None:
     with pytest.raises(Unbuildable, match="File name too long"):
-        build(plan([file("x" * 256, text="")], context()), tmp_path / "home")
+        build(plan([entry("x" * 256, text="")], context()), tmp_path / "home")
 
 
 def test_a_home_in_a_place_that_cannot_be_made_cannot_be_judged(tmp_path: Path) -> None:
@@ -533,7 +521,7 @@ def test_a_home_in_a_place_that_cannot_be_made_cannot_be_judged(tmp_path: Path) 
 def test_a_write_that_takes_only_a_part_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
-    home = make(tmp_path, file("f", text="a text of more than seven bytes", size=100))
+    home = make(tmp_path, entry("f", text="a text of more than seven bytes", size=100))
     monkeypatch.undo()
     assert (home / "f").read_text() == "a text of more than seven bytes".ljust(100)
 

@@ -5,39 +5,34 @@ from __future__ import annotations
 import os
 import resource
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from factories import clear, directory, entry
 from support import as_plain_user
 
 from conformance.catalogue import contracts
 from conformance.home import Node, build, difference, mismatch, plan, remove, snapshot
 from conformance.model.placeholders import Context
-from conformance.model.scenario import Entry
+
+cleared = pytest.fixture(clear, autouse=True)
 
 ALLOWED = contracts.bundled()["slot"].allowed_writes
-
-
-@pytest.fixture(autouse=True)
-def cleared(tmp_path: Path) -> Iterator[None]:
-    """Remove what a test has built: pytest cannot remove hundreds of levels."""
-    yield
-    remove(tmp_path)
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home with one of each kind."""
     entries = (
-        Entry(path="file", kind="file", text="content"),
-        Entry(path="dir/file", kind="file", text="content"),
-        Entry(path="empty", kind="directory"),
-        Entry(path="link", kind="symlink", target="dir"),
-        Entry(path="fifo", kind="fifo"),
-        Entry(path="socket", kind="socket"),
-        Entry(path=".claude/settings.json", kind="file", text="{}"),
+        entry("file", text="content"),
+        entry("dir/file", text="content"),
+        directory("empty"),
+        entry("link", "symlink", target="dir"),
+        entry("fifo", "fifo"),
+        entry("socket", "socket"),
+        entry(".claude/settings.json", text="{}"),
     )
     build(plan(entries, context()), tmp_path / "home")
     return tmp_path / "home"
@@ -512,11 +507,11 @@ def test_patterns_of_allowed_writes(tmp_path: Path, pattern: str, excused: set[s
 )
 def test_a_home_that_is_not_what_was_planned_is_noticed(home: Path, act: Callable[[Path], object], expected: str) -> None:
     entries = (
-        Entry(path="file", kind="file", text="content"),
-        Entry(path="dir/file", kind="file", text="content"),
-        Entry(path="empty", kind="directory"),
-        Entry(path="link", kind="symlink", target="dir"),
-        Entry(path="fifo", kind="fifo"),
+        entry("file", text="content"),
+        entry("dir/file", text="content"),
+        directory("empty"),
+        entry("link", "symlink", target="dir"),
+        entry("fifo", "fifo"),
     )
     act(home)
     assert mismatch(plan(entries, context()), snapshot(home)) == expected
@@ -525,10 +520,10 @@ def test_a_home_that_is_not_what_was_planned_is_noticed(home: Path, act: Callabl
 def test_what_is_allowed_may_be_written_through_a_link_of_the_home(tmp_path: Path) -> None:
     """codex writes to .codex/tmp, wherever .codex leads; to write beside it is no more allowed than before."""
     entries = (
-        Entry(path="volume/codex/auth.json", kind="file", text="{}"),
-        Entry(path="volume/other", kind="file", text=""),
-        Entry(path=".codex", kind="symlink", target="volume/codex"),
-        Entry(path="away", kind="symlink", target="../volume"),
+        entry("volume/codex/auth.json", text="{}"),
+        entry("volume/other", text=""),
+        entry(".codex", "symlink", target="volume/codex"),
+        entry("away", "symlink", target="../volume"),
     )
     home = tmp_path / "home"
     build(plan(entries, context()), home)

@@ -11,39 +11,26 @@ import subprocess
 import tarfile
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from factories import clear, directory, entry, symlink
 from msgspec.structs import replace
 
-from conformance.home import Node, build, difference, mismatch, plan, read_tar, remove, snapshot, stamps, write_tar
+from conformance.home import Node, build, difference, mismatch, plan, read_tar, snapshot, stamps, write_tar
 from conformance.home.build import Unbuildable
 from conformance.home.snapshot import Snapshot, Stamp
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Entry
 
+cleared = pytest.fixture(clear, autouse=True)
+
 NOW = 1_700_000_000
-
-
-@pytest.fixture(autouse=True)
-def cleared(tmp_path: Path) -> Iterator[None]:
-    """Remove what a test has written: pytest cannot remove hundreds of levels."""
-    yield
-    remove(tmp_path)
 
 
 def nodes_of(*entries: Entry) -> list[Node]:
     return plan(entries, Context(now=NOW, seed="seed", scenario="some/id", home="/home/agent"))
-
-
-def file(path: str, **fields: Any) -> Entry:
-    return Entry(path=path, kind="file", **fields)
-
-
-def link(path: str, target: str, **fields: Any) -> Entry:
-    return Entry(path=path, kind="symlink", target=target, **fields)
 
 
 def archive(nodes: list[Node], **options: Any) -> bytes:
@@ -58,30 +45,30 @@ def members(data: bytes) -> dict[str, tarfile.TarInfo]:
 
 
 ENTRIES = (
-    file(".claude/.credentials.json", json={"a": "{secret}"}, has_json=True, mtime="{now-1h}"),
-    file("empty", text=""),
-    file("padded", text="", size=70_000),
-    file("runs", runs=(("[", 70_000), ("", 5), ("]", 70_000))),
-    file("bytes", data=bytes(range(256)) * 3),
-    *(file(f"mode-{mode:04o}", text="x", mode=mode) for mode in (0o000, 0o200, 0o400, 0o644, 0o755, 0o777)),
-    *(Entry(path=f"dir-{mode:04o}", kind="directory", mode=mode, mtime="{now-9d}") for mode in (0o000, 0o300, 0o500, 0o777)),
-    file("dir-0000/in/f", text="x"),
-    file("dir-0500/f", text="x", mtime="{now-3d}"),
-    link("relative", "d/../padded", mtime="{now-2d}"),
-    link("absolute", "{home}/padded"),
-    link("dangling", "nowhere"),
-    link("loop", "loop"),
-    link("long", "x/" * 300 + "y"),
-    link("..data", "..2026_01_01"),
-    file("..2026_01_01/auth.json", text="{}"),
-    link("bytes-{byte:ff}", "to-{byte:fe}"),
-    file("{byte:ff}{byte:c3}/é/\n '\"\\", text="odd"),
-    Entry(path="fifo", kind="fifo", mode=0o640, mtime="{now-4d}"),
-    file("n" * 255, text="long name"),
-    file("deep", text="x", depth=400),
-    file("old", text="", mtime="{now-20000d}"),
-    file("future", text="", mtime="{now+90000d}"),
-    file("numbered/{n}", text="{n}", count=30),
+    entry(".claude/.credentials.json", json={"a": "{secret}"}, mtime="{now-1h}"),
+    entry("empty", text=""),
+    entry("padded", text="", size=70_000),
+    entry("runs", runs=(("[", 70_000), ("", 5), ("]", 70_000))),
+    entry("bytes", data=bytes(range(256)) * 3),
+    *(entry(f"mode-{mode:04o}", text="x", mode=mode) for mode in (0o000, 0o200, 0o400, 0o644, 0o755, 0o777)),
+    *(directory(f"dir-{mode:04o}", mode=mode, mtime="{now-9d}") for mode in (0o000, 0o300, 0o500, 0o777)),
+    entry("dir-0000/in/f", text="x"),
+    entry("dir-0500/f", text="x", mtime="{now-3d}"),
+    symlink("relative", "d/../padded", mtime="{now-2d}"),
+    symlink("absolute", "{home}/padded"),
+    symlink("dangling", "nowhere"),
+    symlink("loop", "loop"),
+    symlink("long", "x/" * 300 + "y"),
+    symlink("..data", "..2026_01_01"),
+    entry("..2026_01_01/auth.json", text="{}"),
+    symlink("bytes-{byte:ff}", "to-{byte:fe}"),
+    entry("{byte:ff}{byte:c3}/é/\n '\"\\", text="odd"),
+    entry("fifo", "fifo", mode=0o640, mtime="{now-4d}"),
+    entry("n" * 255, text="long name"),
+    entry("deep", text="x", depth=400),
+    entry("old", text="", mtime="{now-20000d}"),
+    entry("future", text="", mtime="{now+90000d}"),
+    entry("numbered/{n}", text="{n}", count=30),
 )
 
 
@@ -151,7 +138,9 @@ def test_names_are_relative_and_directories_come_first() -> None:
 
 
 def test_owner_group_and_time_have_defaults_that_the_scenario_overrides() -> None:
-    nodes = nodes_of(file("plain", text=""), file("given", text="", owner=1234, mtime="{now-1d}"), link("l", "x", owner=4321))
+    nodes = nodes_of(
+        entry("plain", text=""), entry("given", text="", owner=1234, mtime="{now-1d}"), symlink("l", "x", owner=4321)
+    )
     first, second = archive(nodes), archive(nodes, uid=1000, gid=2_000_000_000, now=NOW + 0.9)
     assert {(i.name, i.uid, i.gid, i.mtime) for i in members(first).values()} == {
         ("plain", 0, 0, 0),
@@ -177,7 +166,7 @@ def test_an_empty_home_is_an_archive_too() -> None:
 def test_a_socket_is_refused_by_name() -> None:
     """A tar archive has no type for it, so the scenario is unsupported there; it is not left out in silence."""
     with pytest.raises(Unbuildable) as caught:
-        archive(nodes_of(file("a", text=""), Entry(path=".claude/agent.sock", kind="socket")))
+        archive(nodes_of(entry("a", text=""), entry(".claude/agent.sock", "socket")))
     assert caught.value.cause == "a tar archive cannot hold '.claude/agent.sock', a socket"
 
 
@@ -199,7 +188,7 @@ def test_a_large_file_is_never_held_in_memory() -> None:
     sink = Counting()
     tracemalloc.start()
     try:
-        write_tar(nodes_of(file("large", text="{}", size=size)), cast(io.BytesIO, sink))
+        write_tar(nodes_of(entry("large", text="{}", size=size)), cast(io.BytesIO, sink))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -227,12 +216,14 @@ def test_the_stream_may_be_a_socket(tmp_path: Path) -> None:
 def test_symlinks_have_all_permissions_as_on_disk(tmp_path: Path) -> None:
     """Some tools apply the mode of a link to what it leads to, or show it: it is what Linux shows."""
     os.symlink("x", tmp_path / "link")
-    assert members(archive(nodes_of(link("link", "x"))))["link"].mode == stat.S_IMODE((tmp_path / "link").lstat().st_mode)
+    assert members(archive(nodes_of(symlink("link", "x"))))["link"].mode == stat.S_IMODE((tmp_path / "link").lstat().st_mode)
 
 
 def test_what_the_old_format_has_no_room_for_stands_as_gnu_wrote_it_first() -> None:
     """The tar of busybox reads that, and knows nothing of pax headers; those would be files beside ours."""
-    data = archive(nodes_of(file("n" * 255, text="", mtime="{now-20000d}"), link("l", "t" * 300), file("{byte:ff}", text="")))
+    data = archive(
+        nodes_of(entry("n" * 255, text="", mtime="{now-20000d}"), symlink("l", "t" * 300), entry("{byte:ff}", text=""))
+    )
     found = members(data)
     assert sorted(found) == ["l", "n" * 255, "\udcff"]
     assert (found["n" * 255].mtime, found["l"].linkname) == (NOW - 20_000 * 86400, "t" * 300)
@@ -242,7 +233,7 @@ def test_what_the_old_format_has_no_room_for_stands_as_gnu_wrote_it_first() -> N
 
 
 def test_a_foreign_owners_group_has_the_owners_number() -> None:
-    nodes = nodes_of(file("mine", text="", owner=1000), file("root", text="", owner=0), file("other", text="", owner=10_000))
+    nodes = nodes_of(entry("mine", text="", owner=1000), entry("root", text="", owner=0), entry("other", text="", owner=10_000))
     found = members(archive(nodes, uid=1000, gid=50))
     assert {name: (info.uid, info.gid) for name, info in found.items()} == {
         "mine": (1000, 50),
@@ -268,14 +259,14 @@ def normal(node: Node) -> Node:
 
 def test_what_was_written_is_what_is_read() -> None:
     """Every kind, mode, owner and time; names that are no UTF-8, very long or odd; links to anything."""
-    nodes = nodes_of(*ENTRIES, file("mine", text="", owner=1000), file("other", text="", owner=2_000_000))
+    nodes = nodes_of(*ENTRIES, entry("mine", text="", owner=1000), entry("other", text="", owner=2_000_000))
     assert {node.kind for node in nodes} == {"file", "directory", "symlink", "fifo"}
     assert read(archive(nodes, uid=1000, gid=50, now=NOW), strip=0) == [normal(node) for node in nodes]
 
 
 def test_an_archive_of_one_directory_is_read_as_what_lies_in_it() -> None:
     """As an engine hands one out: the directory comes first, by its own name."""
-    nodes = nodes_of(file("a/b", text="x"), link("l", "a/b"))
+    nodes = nodes_of(entry("a/b", text="x"), symlink("l", "a/b"))
     top = Node(path=b"agent", kind="directory", mode=0o711, owner=7, mtime=NOW)
     inside = [replace(node, path=b"agent/" + node.path) for node in nodes]
     found = read(archive([top, *inside], uid=1000, now=NOW))
@@ -302,7 +293,7 @@ def test_a_hard_link_is_a_second_file_with_the_same_content(tmp_path: Path) -> N
 @pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion")
 @pytest.mark.parametrize("format_", ["gnu", "pax", "ustar"])
 def test_what_other_programs_write_is_read(tmp_path: Path, format_: str) -> None:
-    nodes = nodes_of(file("a/é", text="x"), file("a/" + "n" * 90, text="y", mode=0o400), link("l", "a"))
+    nodes = nodes_of(entry("a/é", text="x"), entry("a/" + "n" * 90, text="y", mode=0o400), symlink("l", "a"))
     build(nodes, tmp_path / "home")
     argv = ["tar", "-C", os.fspath(tmp_path / "home"), f"--format={format_}", "-cf", "-", "."]
     done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=60, check=True)
@@ -311,7 +302,7 @@ def test_what_other_programs_write_is_read(tmp_path: Path, format_: str) -> None
 
 @pytest.mark.parametrize("keep", [1, 300, 512, 600, 1500])
 def test_an_archive_that_ends_too_early_is_an_error(keep: int) -> None:
-    data = archive(nodes_of(file("a", text="x" * 1000), file("b", text="y" * 1000)))
+    data = archive(nodes_of(entry("a", text="x" * 1000), entry("b", text="y" * 1000)))
     if keep == 512:  # a header whose content is missing
         with pytest.raises((tarfile.TarError, OSError, EOFError)):
             read(data[:keep])
@@ -344,13 +335,13 @@ def test_the_stamps_of_a_plan_are_those_of_the_home_on_disk(tmp_path: Path) -> N
 
 
 def test_sockets_have_no_stamp_because_no_archive_brings_them_back() -> None:
-    assert stamps(nodes_of(Entry(path="s", kind="socket"), Entry(path="p", kind="fifo"))).keys() == {b"p"}
+    assert stamps(nodes_of(entry("s", "socket"), entry("p", "fifo"))).keys() == {b"p"}
 
 
 # Differences that are excused
 
 
-BEFORE = stamps(nodes_of(file("d/CLAUDE.md", text="old"), file("d/other", text="x"), link("d/link", "x")))
+BEFORE = stamps(nodes_of(entry("d/CLAUDE.md", text="old"), entry("d/other", text="x"), symlink("d/link", "x")))
 
 
 def after(*entries: Entry) -> Snapshot:
@@ -359,16 +350,16 @@ def after(*entries: Entry) -> Snapshot:
 
 def test_a_replaceable_file_may_have_other_content_and_mode_and_may_appear() -> None:
     where = ("d/*.md", "new/**")
-    assert difference(BEFORE, after(file("d/CLAUDE.md", text="new", mode=0o644)), replaceable=where) == ()
-    assert difference(BEFORE, after(file("d/2.md", text=""), file("new/a/b", text="")), replaceable=where) == ()
+    assert difference(BEFORE, after(entry("d/CLAUDE.md", text="new", mode=0o644)), replaceable=where) == ()
+    assert difference(BEFORE, after(entry("d/2.md", text=""), entry("new/a/b", text="")), replaceable=where) == ()
     assert difference(BEFORE, BEFORE, replaceable=where) == ()
 
 
 def test_no_other_file_may_and_none_without_being_named() -> None:
-    changed = after(file("d/CLAUDE.md", text="new"))
+    changed = after(entry("d/CLAUDE.md", text="new"))
     assert difference(BEFORE, changed) == ("changed d/CLAUDE.md: other content, file, mode 0600, 3 bytes",)
     assert difference(BEFORE, changed, allowed=("d/*.md",)) != ()  # only additions are allowed by that
-    assert difference(BEFORE, after(file("d/other", text="y")), replaceable=("d/*.md",)) == (
+    assert difference(BEFORE, after(entry("d/other", text="y")), replaceable=("d/*.md",)) == (
         "changed d/other: other content, file, mode 0600, 1 bytes",
     )
 
@@ -376,5 +367,5 @@ def test_no_other_file_may_and_none_without_being_named() -> None:
 def test_a_replaceable_file_may_neither_go_away_nor_become_something_else() -> None:
     gone = {path: stamp for path, stamp in BEFORE.items() if path != b"d/CLAUDE.md"}
     assert difference(BEFORE, gone, replaceable=("d/*.md",)) == ("removed d/CLAUDE.md (file, mode 0600, 3 bytes)",)
-    assert difference(BEFORE, after(link("d/CLAUDE.md", "x")), replaceable=("d/*.md",)) != ()
-    assert difference(BEFORE, after(link("d/link", "y")), replaceable=("d/**",)) != ()
+    assert difference(BEFORE, after(symlink("d/CLAUDE.md", "x")), replaceable=("d/*.md",)) != ()
+    assert difference(BEFORE, after(symlink("d/link", "y")), replaceable=("d/**",)) != ()

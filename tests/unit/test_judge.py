@@ -9,40 +9,21 @@ import time
 from typing import Any
 
 import pytest
+from factories import broke, entry, exited, killed, ran, scenario, timed_out, unsupported
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.judge.judge import judge
 from conformance.model.outcome import Execution, Finding, Outcome, ScenarioResult
-from conformance.model.scenario import Entry, Scenario
+from conformance.model.scenario import Scenario
 
 SLOT = contracts.bundled()["slot"]
 PREFLIGHT = contracts.bundled()["preflight"]
 SECRETS = {"{secret}": "canary-0123456789abcdef", "{secret:refresh}": "canary-fedcba9876543210"}
 
 
-def scenario(*verdicts: str, contract: str = "slot", **fields: Any) -> Scenario:
-    return Scenario(
-        **{
-            "id": "some/id",
-            "file": "some/id.toml",
-            "summary": "some rule",
-            "origin": "some report",
-            "agent": "claude",
-            "control": {"": "some/control"},
-            "expect": {contract: verdicts},
-            **fields,
-        }
-    )
-
-
-MISSING = scenario("creds-missing")
-OPEN = scenario("ready", "creds-invalid")
-
-
-def ran(code: int | None = None, **fields: Any) -> Execution:
-    execution = {name: fields.pop(name) for name in ("changes", "kept", "command", "isolation", "outside") if name in fields}
-    return Execution(outcome=Outcome(code=code, **fields), **execution)
+MISSING = scenario(id_="some/id", expect=["creds-missing"])
+OPEN = scenario(id_="some/id", expect=["ready", "creds-invalid"])
 
 
 def judged(one: Scenario, *executions: Execution, contract: Any = SLOT) -> ScenarioResult:
@@ -57,7 +38,7 @@ def findings(one: Scenario, *executions: Execution, contract: Any = SLOT) -> lis
 
 
 def test_the_expected_code_conforms() -> None:
-    result = judged(MISSING, ran(65, seconds=0.25, stdout=b"nobody has logged in\n", stderr=b"a warning\n"))
+    result = judged(MISSING, ran(exited(65, seconds=0.25, stdout=b"nobody has logged in\n", stderr=b"a warning\n")))
     assert result == ScenarioResult(
         id="some/id",
         agent="claude",
@@ -75,64 +56,79 @@ def test_the_expected_code_conforms() -> None:
 @pytest.mark.parametrize(
     ("one", "execution", "kind", "message"),
     [
-        (MISSING, ran(0), "wrong-verdict", "expected creds-missing (65), got ready (0)"),
-        (MISSING, ran(64), "wrong-verdict", "expected creds-missing (65), got cli-broken (64)"),
-        (MISSING, ran(66), "wrong-verdict", "expected creds-missing (65), got creds-invalid (66)"),
-        (OPEN, ran(65), "wrong-verdict", "expected ready (0) or creds-invalid (66), got creds-missing (65)"),
-        (MISSING, ran(1), "outside-contract", "expected creds-missing (65), got exit code 1, which is none of 0, 64, 65, 66"),
-        (MISSING, ran(127), "outside-contract", "expected creds-missing (65), got exit code 127, which is none of 0, 64, 65, 66"),
-        (MISSING, ran(255), "outside-contract", "expected creds-missing (65), got exit code 255, which is none of 0, 64, 65, 66"),
+        (MISSING, ran(exited(0)), "wrong-verdict", "expected creds-missing (65), got ready (0)"),
+        (MISSING, ran(exited(64)), "wrong-verdict", "expected creds-missing (65), got cli-broken (64)"),
+        (MISSING, ran(exited(66)), "wrong-verdict", "expected creds-missing (65), got creds-invalid (66)"),
+        (OPEN, ran(exited(65)), "wrong-verdict", "expected ready (0) or creds-invalid (66), got creds-missing (65)"),
+        (
+            MISSING,
+            ran(exited(1)),
+            "outside-contract",
+            "expected creds-missing (65), got exit code 1, which is none of 0, 64, 65, 66",
+        ),
+        (
+            MISSING,
+            ran(exited(127)),
+            "outside-contract",
+            "expected creds-missing (65), got exit code 127, which is none of 0, 64, 65, 66",
+        ),
+        (
+            MISSING,
+            ran(exited(255)),
+            "outside-contract",
+            "expected creds-missing (65), got exit code 255, which is none of 0, 64, 65, 66",
+        ),
         (
             OPEN,
-            ran(2),
+            ran(exited(2)),
             "outside-contract",
             "expected ready (0) or creds-invalid (66), got exit code 2, which is none of 0, 64, 65, 66",
         ),
-        (MISSING, ran(timed_out=True), "timed-out", "expected creds-missing (65), got no answer within 15 s"),
-        (OPEN, ran(timed_out=True), "timed-out", "expected ready (0) or creds-invalid (66), got no answer within 15 s"),
-        (MISSING, ran(signal=9), "killed-by-signal", "expected creds-missing (65), got killed by SIGKILL"),
-        (MISSING, ran(signal=11), "killed-by-signal", "expected creds-missing (65), got killed by SIGSEGV"),
-        (MISSING, ran(signal=40), "killed-by-signal", "expected creds-missing (65), got killed by signal 40"),
-        (MISSING, ran(signal=0), "killed-by-signal", "expected creds-missing (65), got killed by signal 0"),
+        (MISSING, ran(timed_out()), "timed-out", "expected creds-missing (65), got no answer within 15 s"),
+        (OPEN, ran(timed_out()), "timed-out", "expected ready (0) or creds-invalid (66), got no answer within 15 s"),
+        (MISSING, ran(killed(9)), "killed-by-signal", "expected creds-missing (65), got killed by SIGKILL"),
+        (MISSING, ran(killed(11)), "killed-by-signal", "expected creds-missing (65), got killed by SIGSEGV"),
+        (MISSING, ran(killed(40)), "killed-by-signal", "expected creds-missing (65), got killed by signal 40"),
+        (MISSING, ran(killed(0)), "killed-by-signal", "expected creds-missing (65), got killed by signal 0"),
         (
             MISSING,
-            ran(65, changes=("added x (file)",)),
+            ran(exited(65), changes=("added x (file)",)),
             "changed-home",
             "the probe changed the HOME: added x (file)",
         ),
         (
             MISSING,
-            ran(65, changes=tuple("abcdefg")),
+            ran(exited(65), changes=tuple("abcdefg")),
             "changed-home",
             "the probe changed the HOME: a; b; c; d; e and 2 more",
         ),
         (
             MISSING,
-            ran(65, left=("sleep 1000",)),
+            ran(exited(65, left=("sleep 1000",))),
             "left-process",
             "still running after the probe had ended: sleep 1000",
         ),
         (
             MISSING,
-            ran(65, left=tuple("abcdef")),
+            ran(exited(65, left=tuple("abcdef"))),
             "left-process",
             "still running after the probe had ended: a; b; c; d; e and 1 more",
         ),
         (
             MISSING,
-            ran(65, stdout=b"token canary-0123456789abcdef"),
+            ran(exited(65, stdout=b"token canary-0123456789abcdef")),
             "leaked-secret",
             "the credential {secret} stands on stdout, plain",
         ),
         (
             MISSING,
-            ran(65, stderr=b"canary-fedcba9876543210".hex().encode()),
+            ran(exited(65, stderr=b"canary-fedcba9876543210".hex().encode())),
             "leaked-secret",
             "the credential {secret:refresh} stands on stderr, in hexadecimal",
         ),
         (
             MISSING,
-            ran(65, stderr=b"Traceback (most recent call last):\n"),
+            ran(exited(65, stderr=b"Traceback (most recent call last):\n")),
             "crashed",
             "a traceback on stderr: the probe fell over, whatever its exit code",
         ),
@@ -146,7 +142,7 @@ def test_each_deviation_has_its_finding(one: Scenario, execution: Execution, kin
 
 @pytest.mark.parametrize("code", [0, 66])
 def test_where_the_contract_leaves_a_point_open_each_answer_conforms(code: int) -> None:
-    result = judged(OPEN, ran(code))
+    result = judged(OPEN, ran(exited(code)))
     assert (result.result, result.verdict, result.findings) == ("conforms", SLOT.verdicts_of(code)[0], ())
 
 
@@ -154,11 +150,11 @@ def test_where_the_contract_leaves_a_point_open_each_answer_conforms(code: int) 
     ("code", "verdict"), [(0, "ready"), (64, "cli-broken"), (65, "creds-missing"), (66, "creds-invalid"), (1, None), (137, None)]
 )
 def test_a_verdict_is_what_the_contract_calls_the_code(code: int, verdict: str | None) -> None:
-    result = judged(MISSING, ran(code))
+    result = judged(MISSING, ran(exited(code)))
     assert (result.code, result.verdict) == (code, verdict)
 
 
-@pytest.mark.parametrize("execution", [ran(timed_out=True), ran(signal=9)])
+@pytest.mark.parametrize("execution", [ran(timed_out()), ran(killed(9))])
 def test_who_gave_no_answer_has_neither_code_nor_verdict(execution: Execution) -> None:
     result = judged(MISSING, execution)
     assert (result.code, result.verdict) == (None, None)
@@ -166,11 +162,13 @@ def test_who_gave_no_answer_has_neither_code_nor_verdict(execution: Execution) -
 
 def test_one_execution_may_deviate_in_many_ways() -> None:
     execution = ran(
-        1,
-        stdout=b"canary-0123456789abcdef",
-        stderr=b"Traceback (most recent call last):\ncanary-0123456789abcdef canary-fedcba9876543210",
+        exited(
+            1,
+            stdout=b"canary-0123456789abcdef",
+            stderr=b"Traceback (most recent call last):\ncanary-0123456789abcdef canary-fedcba9876543210",
+            left=("sleep",),
+        ),
         changes=("removed x",),
-        left=("sleep",),
     )
     assert [kind for kind, _ in findings(MISSING, execution)] == [
         "outside-contract",
@@ -184,7 +182,7 @@ def test_one_execution_may_deviate_in_many_ways() -> None:
 
 
 def test_what_never_was_an_answer_is_judged_for_the_rest_as_well() -> None:
-    execution = ran(timed_out=True, changes=("removed x",), left=("sleep",), stdout=b"canary-0123456789abcdef")
+    execution = ran(timed_out(left=("sleep",), stdout=b"canary-0123456789abcdef"), changes=("removed x",))
     assert [kind for kind, _ in findings(MISSING, execution)] == ["timed-out", "changed-home", "leaked-secret", "left-process"]
 
 
@@ -193,20 +191,20 @@ def test_what_never_was_an_answer_is_judged_for_the_rest_as_well() -> None:
 
 @pytest.mark.parametrize("verdict", ["cli-broken", "creds-missing", "creds-invalid"])
 def test_of_verdicts_that_share_a_code_the_expected_one_is_meant(verdict: str) -> None:
-    result = judged(scenario(verdict, contract="preflight"), ran(1), contract=PREFLIGHT)
+    result = judged(scenario(expect=[verdict]), ran(exited(1)), contract=PREFLIGHT)
     assert (result.result, result.verdict, result.findings) == ("conforms", verdict, ())
 
 
 def test_of_verdicts_that_share_a_code_all_are_named_where_none_was_expected() -> None:
-    result = judged(scenario("ready", contract="preflight"), ran(1), contract=PREFLIGHT)
+    result = judged(scenario(), ran(exited(1)), contract=PREFLIGHT)
     shared = "cli-broken (1) or creds-missing (1) or creds-invalid (1)"
     assert result.verdict == "cli-broken or creds-missing or creds-invalid"
     assert [finding.message for finding in result.findings] == [f"expected ready (0), got {shared}"]
 
 
 def test_a_table_names_each_code_once() -> None:
-    one = scenario("creds-missing", contract="preflight")
-    assert findings(one, ran(65), contract=PREFLIGHT) == [
+    one = scenario(expect=["creds-missing"])
+    assert findings(one, ran(exited(65)), contract=PREFLIGHT) == [
         ("outside-contract", "expected creds-missing (1), got exit code 65, which is none of 0, 1")
     ]
 
@@ -295,7 +293,7 @@ FALLEN = {
 @pytest.mark.parametrize("name", FALLEN)
 @pytest.mark.parametrize("code", [65, 0, 1])
 def test_a_traceback_is_a_crash_whatever_the_exit_code(name: str, code: int) -> None:
-    execution = ran(code, stderr=b"checking \xff\n" + FALLEN[name].encode() + b"after that\n")
+    execution = ran(exited(code, stderr=b"checking \xff\n" + FALLEN[name].encode() + b"after that\n"))
     result = judged(MISSING, execution)
     assert result.result == "deviates"
     assert [kind for kind in result.kinds() if kind == "crashed"] == ["crashed"]
@@ -323,12 +321,12 @@ def test_a_traceback_is_a_crash_whatever_the_exit_code(name: str, code: int) -> 
     ],
 )
 def test_ordinary_warnings_are_no_crash(stderr: str) -> None:
-    result = judged(MISSING, ran(65, stderr=stderr.encode()))
+    result = judged(MISSING, ran(exited(65, stderr=stderr.encode())))
     assert (result.result, result.findings) == ("conforms", ())
 
 
 def test_a_traceback_on_standard_output_is_the_probes_own_affair() -> None:
-    assert judged(MISSING, ran(65, stdout=PYTHON.encode())).result == "conforms"
+    assert judged(MISSING, ran(exited(65, stdout=PYTHON.encode()))).result == "conforms"
 
 
 @pytest.mark.parametrize(
@@ -344,7 +342,7 @@ def test_no_output_takes_long_to_judge(unit: str) -> None:
         "thread '" + unit * (2**20 // len(unit)),
     ):
         started = time.monotonic()
-        assert judged(MISSING, ran(65, stderr=stderr.encode())).result == "conforms"
+        assert judged(MISSING, ran(exited(65, stderr=stderr.encode()))).result == "conforms"
         assert time.monotonic() - started < 60
 
 
@@ -352,26 +350,31 @@ def test_no_output_takes_long_to_judge(unit: str) -> None:
 
 
 def test_the_same_answer_every_time_is_one_result() -> None:
-    result = judged(MISSING, ran(65, seconds=1.00001), ran(65, seconds=2.00002), ran(65, seconds=0.5))
+    result = judged(MISSING, ran(exited(65, seconds=1.00001)), ran(exited(65, seconds=2.00002)), ran(exited(65, seconds=0.5)))
     assert (result.result, result.seconds, result.findings) == ("conforms", 3.5, ())
 
 
 def test_the_same_deviation_every_time_is_one_finding() -> None:
-    assert findings(MISSING, ran(66), ran(66), ran(66)) == [
+    assert findings(MISSING, ran(exited(66)), ran(exited(66)), ran(exited(66))) == [
         ("wrong-verdict", "expected creds-missing (65), got creds-invalid (66)"),
     ]
 
 
 def test_unequal_answers_are_a_finding_also_where_each_would_conform() -> None:
-    assert findings(OPEN, ran(0), ran(66), ran(0)) == [
+    assert findings(OPEN, ran(exited(0)), ran(exited(66)), ran(exited(0))) == [
         ("unsteady", "unequal answers in 3 runs: exit code 0 2 times, exit code 66 1 times")
     ]
-    result = judged(OPEN, ran(0), ran(66))
+    result = judged(OPEN, ran(exited(0)), ran(exited(66)))
     assert (result.result, result.code) == ("deviates", 0)
 
 
 def test_unequal_answers_are_counted_by_isolation_where_there_are_two() -> None:
-    executions = [ran(65, isolation="fresh"), ran(0, isolation="shared"), ran(65, isolation="fresh"), ran(65, isolation="shared")]
+    executions = [
+        ran(exited(65), isolation="fresh"),
+        ran(exited(0), isolation="shared"),
+        ran(exited(65), isolation="fresh"),
+        ran(exited(65), isolation="shared"),
+    ]
     assert findings(MISSING, *executions) == [
         ("wrong-verdict", "expected creds-missing (65), got ready (0)"),
         (
@@ -383,17 +386,17 @@ def test_unequal_answers_are_counted_by_isolation_where_there_are_two() -> None:
 
 
 def test_answers_that_differ_between_isolations_deviate_also_where_each_would_conform() -> None:
-    assert findings(OPEN, ran(0, isolation="fresh"), ran(66, isolation="shared")) == [
+    assert findings(OPEN, ran(exited(0), isolation="fresh"), ran(exited(66), isolation="shared")) == [
         (
             "unsteady",
             "unequal answers in 2 runs: exit code 0 in fresh isolation, exit code 66 in shared isolation",
         )
     ]
-    assert findings(OPEN, ran(0, isolation="fresh"), ran(0, isolation="shared")) == []
+    assert findings(OPEN, ran(exited(0), isolation="fresh"), ran(exited(0), isolation="shared")) == []
 
 
 def test_unequal_answers_come_after_what_is_wrong_with_each() -> None:
-    executions = [ran(65), ran(0), ran(timed_out=True), ran(signal=15), ran(0)]
+    executions = [ran(exited(65)), ran(exited(0)), ran(timed_out()), ran(killed(15)), ran(exited(0))]
     assert findings(MISSING, *executions) == [
         ("wrong-verdict", "expected creds-missing (65), got ready (0)"),
         ("timed-out", "expected creds-missing (65), got no answer within 15 s"),
@@ -407,12 +410,14 @@ def test_unequal_answers_come_after_what_is_wrong_with_each() -> None:
 
 
 def test_the_run_that_deviated_is_the_one_that_is_shown() -> None:
-    result = judged(MISSING, ran(65, stdout=b"good"), ran(66, stdout=b"bad", stderr=b"worse"), ran(0, stdout=b"later"))
+    result = judged(
+        MISSING, ran(exited(65, stdout=b"good")), ran(exited(66, stdout=b"bad", stderr=b"worse")), ran(exited(0, stdout=b"later"))
+    )
     assert (result.code, result.verdict, result.stdout, result.stderr) == (66, "creds-invalid", "bad", "worse")
 
 
 def test_unequal_output_with_equal_answers_is_steady() -> None:
-    assert findings(MISSING, ran(65, stdout=b"1"), ran(65, stdout=b"2")) == []
+    assert findings(MISSING, ran(exited(65, stdout=b"1")), ran(exited(65, stdout=b"2"))) == []
 
 
 # Outside the HOME
@@ -424,22 +429,22 @@ FORBIDS = replace(SLOT, outside_writes="forbidden")
 
 def test_changes_outside_the_home_are_shown_and_no_finding_unless_the_contract_forbids_them() -> None:
     assert SLOT.outside_writes != "forbidden"
-    result = judged(MISSING, ran(65), ran(65, outside=OUTSIDE[:2]))
+    result = judged(MISSING, ran(exited(65)), ran(exited(65), outside=OUTSIDE[:2]))
     assert (result.result, result.findings, result.outside) == ("conforms", (), OUTSIDE[:2])
 
 
 def test_a_contract_that_forbids_changes_outside_the_home_makes_a_finding_of_them() -> None:
-    assert findings(MISSING, ran(65, outside=OUTSIDE[:1]), contract=FORBIDS) == [
+    assert findings(MISSING, ran(exited(65), outside=OUTSIDE[:1]), contract=FORBIDS) == [
         ("changed-outside", "the probe changed files outside the HOME: added /srv/0"),
     ]
-    assert findings(MISSING, ran(65, outside=OUTSIDE), contract=FORBIDS) == [
+    assert findings(MISSING, ran(exited(65), outside=OUTSIDE), contract=FORBIDS) == [
         ("changed-outside", f"the probe changed files outside the HOME: {'; '.join(OUTSIDE[:5])} and 2 more"),
     ]
-    assert findings(MISSING, ran(65), contract=FORBIDS) == []
+    assert findings(MISSING, ran(exited(65)), contract=FORBIDS) == []
 
 
 def test_a_signal_comes_with_its_reason_where_that_is_known() -> None:
-    assert findings(MISSING, ran(signal=9, why="out of memory, the limit is 64m")) == [
+    assert findings(MISSING, ran(killed(9, why="out of memory, the limit is 64m"))) == [
         ("killed-by-signal", "expected creds-missing (65), got killed by SIGKILL: out of memory, the limit is 64m"),
     ]
 
@@ -450,8 +455,8 @@ def test_a_signal_comes_with_its_reason_where_that_is_known() -> None:
 @pytest.mark.parametrize(
     ("outcome", "result", "reason"),
     [
-        (Outcome(broke="no space left"), "broke", "no space left"),
-        (Outcome(unsupported="root reads it anyway"), "unsupported", "root reads it anyway"),
+        (broke("no space left"), "broke", "no space left"),
+        (unsupported("root reads it anyway"), "unsupported", "root reads it anyway"),
         (Outcome(broke="no space left", unsupported="root reads it anyway"), "broke", "no space left"),
         (Outcome(broke="no space left", code=65), "broke", "no space left"),
         (Outcome(unsupported="root reads it anyway", code=65), "unsupported", "root reads it anyway"),
@@ -467,23 +472,27 @@ def test_what_could_not_be_judged_never_conforms(outcome: Outcome, result: str, 
 
 def test_one_repetition_that_broke_spoils_all() -> None:
     """Neither the good answers nor the bad ones count."""
-    broke, unsupported = ran(broke="worker lost"), ran(unsupported="no socket here")
-    for executions in itertools.permutations([ran(65), ran(0), broke, unsupported]):
+    lost, lacking = ran(broke("worker lost")), ran(unsupported("no socket here"))
+    for executions in itertools.permutations([ran(exited(65)), ran(exited(0)), lost, lacking]):
         result = judged(MISSING, *executions)
         assert (result.result, result.reason, result.findings) == ("broke", "worker lost", ())
-    for executions in itertools.permutations([ran(65), unsupported, ran(signal=9)]):
+    for executions in itertools.permutations([ran(exited(65)), lacking, ran(killed(9))]):
         result = judged(MISSING, *executions)
         assert (result.result, result.reason, result.findings) == ("unsupported", "no socket here", ())
 
 
 def test_only_an_exact_code_of_the_table_ever_conforms() -> None:
     """Over all exit codes, signals and expectations: a result conforms if and only if its code is an expected one."""
-    ways = [ran(code) for code in range(256)] + [ran(signal=number) for number in signal.valid_signals()] + [ran(timed_out=True)]
+    ways = (
+        [ran(exited(code)) for code in range(256)]
+        + [ran(killed(number)) for number in signal.valid_signals()]
+        + [ran(timed_out())]
+    )
     for contract in (SLOT, PREFLIGHT):
         names = [verdict.name for verdict in contract.verdicts]
         for expected in itertools.chain.from_iterable(itertools.combinations(names, size) for size in (1, 2)):
             conforming = {contract.code(verdict) for verdict in expected}
-            one = scenario(*expected, contract=contract.name)
+            one = scenario(expect={contract.name: expected})
             found = {way.outcome.code for way in ways if judged(one, way, contract=contract).result == "conforms"}
             assert found == conforming
 
@@ -492,33 +501,33 @@ def test_only_an_exact_code_of_the_table_ever_conforms() -> None:
 
 
 def test_the_difference_to_the_control_is_told() -> None:
-    control = replace(MISSING, id="some/control", entries=(Entry(path="f", kind="file", text="x"),))
-    assert judge(MISSING, SLOT, [ran(0)], SECRETS, control).difference == ('- f: text "x"',)
-    assert judge(MISSING, SLOT, [ran(0)], SECRETS).difference == ()
-    assert judge(MISSING, SLOT, [ran(broke="x")], SECRETS, control).difference == ('- f: text "x"',)
+    control = replace(MISSING, id="some/control", entries=(entry("f", text="x"),))
+    assert judge(MISSING, SLOT, [ran(exited(0))], SECRETS, control).difference == ('- f: text "x"',)
+    assert judge(MISSING, SLOT, [ran(exited(0))], SECRETS).difference == ()
+    assert judge(MISSING, SLOT, [ran(broke("x"))], SECRETS, control).difference == ('- f: text "x"',)
 
 
 def test_a_control_may_depend_on_the_contract() -> None:
     one = replace(MISSING, control={"slot": "a", "preflight": "b"}, expect={"slot": ("ready",), "preflight": ("ready",)})
-    assert (judged(one, ran(0)).control, judged(one, ran(0), contract=PREFLIGHT).control) == ("a", "b")
+    assert (judged(one, ran(exited(0))).control, judged(one, ran(exited(0)), contract=PREFLIGHT).control) == ("a", "b")
 
 
 def test_expectations_are_inherited_from_the_contract_that_is_extended() -> None:
     strict = replace(SLOT, name="slot-strict", lineage=("slot-strict", "slot"))
-    assert judged(MISSING, ran(65), contract=strict).expected == ("creds-missing",)
-    own = scenario("creds-missing", expect={"slot": ("creds-missing",), "slot-strict": ("ready",)})
-    assert findings(own, ran(65), contract=strict) == [("wrong-verdict", "expected ready (0), got creds-missing (65)")]
+    assert judged(MISSING, ran(exited(65)), contract=strict).expected == ("creds-missing",)
+    own = scenario(expect={"slot": ("creds-missing",), "slot-strict": ("ready",)})
+    assert findings(own, ran(exited(65)), contract=strict) == [("wrong-verdict", "expected ready (0), got creds-missing (65)")]
 
 
 def test_time_limits_are_told_as_the_contract_has_them() -> None:
     quick = replace(SLOT, limits=replace(SLOT.limits, seconds=0.5))
-    assert findings(MISSING, ran(timed_out=True), contract=quick) == [
+    assert findings(MISSING, ran(timed_out()), contract=quick) == [
         ("timed-out", "expected creds-missing (65), got no answer within 0.5 s")
     ]
 
 
 def test_a_report_carries_an_excerpt_that_is_text() -> None:
-    result = judged(MISSING, ran(0, stdout=b"\xff\xfe" + b"a" * 5000, stderr="é".encode() * 1_000_000))
+    result = judged(MISSING, ran(exited(0, stdout=b"\xff\xfe" + b"a" * 5000, stderr="é".encode() * 1_000_000)))
     assert result.stdout == "\\xff\\xfe" + "a" * 1992 + "…"
     assert result.stderr == "é" * 2000 + "…"
 
@@ -526,11 +535,11 @@ def test_a_report_carries_an_excerpt_that_is_text() -> None:
 @pytest.mark.parametrize("length", range(1, 5))
 def test_an_excerpt_of_any_bytes_can_be_written_as_utf_8(length: int) -> None:
     data = random.Random(0).randbytes(20_000)
-    result = judged(MISSING, ran(0, stdout=data[length:], stderr="😀".encode()[:length]))
+    result = judged(MISSING, ran(exited(0, stdout=data[length:], stderr="😀".encode()[:length])))
     assert result.stdout.encode()
     assert result.stderr.encode()
 
 
 def test_findings_are_values() -> None:
-    [one], [other] = (judged(MISSING, ran(0)).findings for _ in range(2))
+    [one], [other] = (judged(MISSING, ran(exited(0))).findings for _ in range(2))
     assert one == other == Finding(kind="wrong-verdict", message="expected creds-missing (65), got ready (0)")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from factories import bundled_catalogue
 from msgspec.structs import replace
 
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.lint import LONGEST_SUMMARY, MOST_DIFFERENCES, SCENARIOS_EACH, Complaint, lint
 from conformance.cli import cli
 from conformance.model.scenario import Scenario
@@ -19,7 +20,7 @@ GOOD = "claude/nested-session"
 
 @pytest.fixture(scope="module")
 def bundled() -> Catalogue:
-    return load_catalogue()
+    return bundled_catalogue()
 
 
 def complaints(catalogue: Catalogue, change: Callable[[Scenario], Scenario]) -> list[str]:

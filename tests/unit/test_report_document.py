@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from factories import result, scenario
 from msgspec.structs import replace
 
 from conformance import __version__
@@ -20,28 +21,11 @@ from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import INTERRUPTED, RunReport
 from conformance.model.outcome import Finding, Result, ScenarioResult
-from conformance.model.scenario import Scenario
 from conformance.report.document import write_json
 
 SLOT = contracts.bundled()["slot"]
 NOW = 1_700_000_000.25
 RESULTS: tuple[Result, ...] = ("conforms", "deviates", "unsupported", "broke", "known-failure")
-
-
-def scenario(id_: str, *verdicts: str) -> Scenario:
-    return Scenario(
-        id=id_,
-        file=f"{id_}.toml",
-        summary="some rule",
-        origin="some report",
-        agent="claude",
-        control={"": "a/control"},
-        expect={"slot": verdicts or ("ready",)},
-    )
-
-
-def result(id_: str, kind: Result, **fields: Any) -> ScenarioResult:
-    return ScenarioResult(id=id_, agent="claude", expected=("ready",), control="a/control", result=kind, **fields)
 
 
 def known(tmp_path: Path, ids: Iterable[str]) -> KnownFailures:
@@ -53,7 +37,7 @@ def known(tmp_path: Path, ids: Iterable[str]) -> KnownFailures:
 def report(kinds: Mapping[str, Result | None], known: KnownFailures | None = None, **fields: Any) -> RunReport:
     """Return a report over scenarios with these results; None for one that never came in."""
     probe = {"kind": "command", "command": ["/bin/true"], "network": "cut", "capabilities": "dropped"}
-    made = RunReport(SLOT, [scenario(id_) for id_ in kinds], probe, NOW, known or KnownFailures({}))
+    made = RunReport(SLOT, [scenario(id_=id_) for id_ in kinds], probe, NOW, known or KnownFailures({}))
     for id_, kind in kinds.items():
         if kind is not None:
             made.add(result(id_, kind))
@@ -138,7 +122,7 @@ def test_a_result_that_never_came_in_broke() -> None:
     made = report({"a/0": "conforms", "a/1": None})
     row = made.results()[1]
     assert row == ScenarioResult(
-        id="a/1", agent="claude", expected=("ready",), control="a/control", result="broke", reason="not run"
+        id="a/1", agent="claude", expected=("ready",), control="some/control", result="broke", reason="not run"
     )
     assert (made.done(), made.counts()["broke"]) == (1, 1)
     made.interrupted = True
@@ -178,9 +162,9 @@ def test_counts_name_every_result() -> None:
 def test_the_control_is_told_with_what_it_expects() -> None:
     made = report({"a/0": "deviates"})
     row = made.results()[0]
-    scenarios = {"a/control": scenario("a/control", "ready", "creds-missing")}
+    scenarios = {"some/control": scenario(id_="some/control", expect=["ready", "creds-missing"])}
     assert made.control_words(row, scenarios) == "ready (0) or creds-missing (65)"
-    elsewhere = {"a/control": replace(scenarios["a/control"], expect={"preflight": ("ready",)})}
+    elsewhere = {"some/control": replace(scenarios["some/control"], expect={"preflight": ("ready",)})}
     assert [made.control_words(row, known_here) for known_here in ({}, elsewhere)] == ["nothing here", "nothing here"]
 
 
@@ -196,7 +180,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
             result="deviates",
             findings=(Finding(kind="wrong-verdict", message="expected ready (0), got creds-missing (65)"),),
             seconds=0.25,
-            control="a/control",
+            control="some/control",
             difference=("+ f: fifo",),
             stdout="out",
             stderr="err",
@@ -232,7 +216,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "reason": "",
         "findings": [{"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}],
         "seconds": 0.25,
-        "control": "a/control",
+        "control": "some/control",
         "difference": ["+ f: fifo"],
         "stdout": "out",
         "stderr": "err",

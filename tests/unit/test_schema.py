@@ -18,12 +18,12 @@ from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it shi
 
 from conformance.bundled import contracts_dir, fixtures_dir, scenarios_dir
 from conformance.catalogue import contracts
+from conformance.catalogue.agents import cli_states
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.schema import FamilyFile, ScenarioFile, json_schema
 from conformance.cli import cli, main
 from conformance.errors import ConformanceError
 from conformance.judge.known_failures import KnownFailures, write
-from conformance.model.agent import CLI_STATES
 from conformance.model.outcome import Finding, ScenarioResult
 from conformance.strength.bank import bundled_bank, read_banks
 
@@ -155,7 +155,7 @@ def test_a_family_may_have_every_key_of_a_scenario() -> None:
 
 
 def test_editors_can_complete_the_conditions_of_the_cli() -> None:
-    assert sorted(schema()["$defs"]["CliTable"]["properties"]["state"]["enum"]) == sorted(CLI_STATES)
+    assert sorted(schema()["$defs"]["CliTable"]["properties"]["state"]["enum"]) == sorted(cli_states())
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 from conformance.errors import CannotJudge
 from conformance.text import one_line
 
-__all__ = ["ENGINE_ERRORS", "EngineLost", "connect", "engine_errors", "words"]
+__all__ = ["ENGINE_ERRORS", "EngineLost", "connect", "engine_errors", "message"]
 
 #: Seconds within which the engine has to answer any request that does not wait for a container.
 TIMEOUT = 20
@@ -63,7 +63,7 @@ def connect() -> docker.DockerClient:
             raise CannotJudge(f"no permission on the engine's socket {host}", hint=hint) from None
         if number in (errno.ENOENT, errno.ECONNREFUSED):
             raise CannotJudge(f"no container engine at {host}", hint="start docker or podman, or set DOCKER_HOST") from None
-        raise CannotJudge(f"the container engine at {host} does not answer: {words(e)}", hint="look at DOCKER_HOST") from None
+        raise CannotJudge(f"the container engine at {host} does not answer: {message(e)}", hint="look at DOCKER_HOST") from None
     return client
 
 
@@ -99,7 +99,7 @@ def _number(error: BaseException | None) -> int | None:
     return None
 
 
-def words(error: BaseException) -> str:
+def message(error: BaseException) -> str:
     """Return what *error* says, on one line, without the wrapping of several libraries."""
     if isinstance(error, APIError):
         said = one_line(str(error.explanation or error))
@@ -126,5 +126,5 @@ def engine_errors(what: str) -> Iterator[None]:
         yield
     except ENGINE_ERRORS as e:
         if lost(e):
-            raise EngineLost(f"the container engine was lost: {words(e)}", hint="see that it runs, then start again") from None
-        raise CannotJudge(f"{what}: {words(e)}") from None
+            raise EngineLost(f"the container engine was lost: {message(e)}", hint="see that it runs, then start again") from None
+        raise CannotJudge(f"{what}: {message(e)}") from None

@@ -12,12 +12,12 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from msgspec.structs import replace
 
 from conformance.drivers.container.client import engine_errors
-from conformance.drivers.container.keeper import Keeper
+from conformance.drivers.container.keeper import VolumeKeeper
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.request import ASIDE, ImageFacts, ImageRequest
-from conformance.drivers.stubs import AGENT_CLIS
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node, read_tar, write_tar
+from conformance.model.agent import AGENT_CLIS
 
 __all__ = ["commit_stubbed", "look_up"]
 
@@ -53,7 +53,7 @@ def look_up(client: docker.DockerClient, request: ImageRequest, labels: Labels, 
                 id=image["Id"],
                 digest=next(iter(image.get("RepoDigests") or []), ""),
                 engine=_engine(version),
-                foreign=_foreign(image.get("Architecture") or "", version.get("Arch") or ""),
+                architecture_warning=_architecture_warning(image.get("Architecture") or "", version.get("Arch") or ""),
                 entrypoint=entrypoint,
                 command=command,
                 environment=environment,
@@ -62,12 +62,12 @@ def look_up(client: docker.DockerClient, request: ImageRequest, labels: Labels, 
                 uid=uid,
                 gid=gid,
                 home=home,
-                own=tuple(_own(client, container, environment["PATH"], home, clis)),
+                cli_paths=tuple(_cli_paths(client, container, environment["PATH"], home, clis)),
             )
             facts = _with_seed(client, container, facts)
         finally:
             client.api.remove_container(container, v=True, force=True)
-    return _with_tools(client, facts, labels)
+    return _with_shell(client, facts, labels)
 
 
 def _program(request: ImageRequest, config: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -81,7 +81,7 @@ def _program(request: ImageRequest, config: dict[str, Any]) -> tuple[tuple[str, 
     return tuple(entrypoint or ()), tuple(command or ())
 
 
-def _foreign(architecture: str, machine: str) -> str:
+def _architecture_warning(architecture: str, machine: str) -> str:
     machine = _SAME.get(machine, machine)
     if not architecture or not machine or architecture == machine:
         return ""
@@ -139,7 +139,7 @@ def _text(client: docker.DockerClient, container: str, path: str) -> list[str]:
         return file.read().decode("utf-8", "replace").splitlines() if file is not None else []
 
 
-def _own(client: docker.DockerClient, container: str, path: str, home: str, clis: Iterable[str]) -> Iterable[str]:
+def _cli_paths(client: docker.DockerClient, container: str, path: str, home: str, clis: Iterable[str]) -> Iterable[str]:
     """Yield every place where *container* holds an agent's CLI."""
     places = [*(part for part in path.split(":") if part.startswith("/")), *_PLACES]
     places += [f"{home.rstrip('/')}/{place}" for place in _HOME_PLACES]
@@ -178,18 +178,20 @@ def _with_seed(client: docker.DockerClient, container: str, facts: ImageFacts) -
     return replace(facts, seed=tuple(node for node in read_tar(io.BytesIO(data)) if node.path))
 
 
-def _with_tools(client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> ImageFacts:
+def _with_shell(client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> ImageFacts:
     """Add what work inside its containers can rely on, found by trying."""
     try:
-        keeper = Keeper(client, facts, labels)
+        keeper = VolumeKeeper(client, facts, labels)
     except CannotJudge as e:
-        if facts.foreign and "exec format error" in str(e):
-            raise CannotJudge(facts.foreign, hint="build it for this machine, or use an engine on the other") from None
+        if facts.architecture_warning and "exec format error" in str(e):
+            raise CannotJudge(
+                facts.architecture_warning, hint="build it for this machine, or use an engine on the other"
+            ) from None
         with engine_errors("the engine does not answer"):
             client.ping()  # one that has gone is no property of the image
         return replace(facts, notes=(*facts.notes, f"the image has no shell with tar, head, rm and env in it ({e})"))
     keeper.close()
-    return replace(facts, tools=True)
+    return replace(facts, has_shell=True)
 
 
 def commit_stubbed(client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> ImageFacts:
@@ -199,11 +201,11 @@ def commit_stubbed(client: docker.DockerClient, facts: ImageFacts, labels: Label
 
     :raises CannotJudge: the engine refuses.
     """
-    if not facts.own:
+    if not facts.cli_paths:
         return facts
     links = [
         Node(path=path.lstrip("/").encode(), kind="symlink", mode=0o777, target=f"{ASIDE}/cli/{path.rpartition('/')[2]}".encode())
-        for path in facts.own
+        for path in facts.cli_paths
     ]
     stream = io.BytesIO()
     write_tar(links, stream)
@@ -214,4 +216,4 @@ def commit_stubbed(client: docker.DockerClient, facts: ImageFacts, labels: Label
             made = client.api.commit(container, conf={"Labels": labels.of_image()})
         finally:
             client.api.remove_container(container, v=True, force=True)
-    return replace(facts, stubbed=made["Id"])
+    return replace(facts, stub_image_id=made["Id"])

@@ -12,14 +12,14 @@ import requests
 from docker.errors import APIError
 from msgspec.structs import replace
 
-from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, engine_errors, words
+from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, engine_errors, message
 from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.streams import Attached, keep, streams_of
 from conformance.errors import CannotJudge
 from conformance.model.contract import Contract
 from conformance.model.outcome import Outcome
 
-__all__ = ["FreshRun", "ended"]
+__all__ = ["FreshRun", "with_signal"]
 
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
 
@@ -65,7 +65,7 @@ class FreshRun:
         try:
             self._client.api.start(self.container)
         except ENGINE_ERRORS as e:
-            said = words(e)
+            said = message(e)
             if not isinstance(e, APIError):
                 raise EngineLost(f"the container engine was lost: {said}", hint="see that it runs, then start again") from None
             raise CannotJudge(f"the container does not start: {said}") from None
@@ -110,7 +110,7 @@ class FreshRun:
             self._client.api.remove_container(self.container, v=True, force=True)
 
 
-def ended(outcome: Outcome, contract: Contract) -> Outcome:
+def with_signal(outcome: Outcome, contract: Contract) -> Outcome:
     """Return *outcome* with the signal that its exit status stands for.
 
     Engines and shells say 128 + N for a death by signal N, which an exit with that code looks like: unless the contract

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.labels import Labels
-from conformance.drivers.container.layout import Trees
+from conformance.drivers.container.layout import PlacedLayout
 from conformance.drivers.container.request import ASIDE, Confinement, ImageFacts
 from conformance.drivers.container.shell import Shell
 from conformance.drivers.container.spec import ContainerSpec, Volume
@@ -26,7 +26,7 @@ from conformance.errors import CannotJudge
 from conformance.home import Snapshot, read_tar, stamps
 from conformance.home.build import Unbuildable
 
-__all__ = ["Keeper", "volumes"]
+__all__ = ["VolumeKeeper", "volumes"]
 
 #: Seconds that any of a keeper's works may take; the largest homes take a few.
 _SECONDS = 30.0
@@ -60,7 +60,7 @@ def volumes(client: docker.DockerClient, labels: dict[str, str], home: str) -> t
     return pair
 
 
-class Keeper:
+class VolumeKeeper:
     """Two volumes, and a container that takes care of them."""
 
     lasting = True
@@ -93,20 +93,20 @@ class Keeper:
         """Return whether *program* is on the PATH."""
         return self._do(f"command -v {program} >/dev/null".encode(), check=False)[0] == 0
 
-    def lay_out(self, trees: Trees) -> None:
-        """Empty both volumes, and lay out *trees* there.
+    def place(self, layout: PlacedLayout) -> None:
+        """Empty both volumes, and lay out *layout* there.
 
         :raises Unbuildable: the home holds a socket, and the image has nothing that makes one.
         :raises CannotJudge: the file system does not take it.
         """
-        if trees.sockets and not self.has("python3"):
+        if layout.sockets and not self.has("python3"):
             raise Unbuildable("no tar archive can hold a socket, and the image has no python3 to make one")
-        archive = trees.archive("home", "aside")
+        archive = layout.archive("home", "aside")
         # The places themselves are mounted and stay. head ends where the archive does; what tar may leave, cat takes.
         script = f"rm -rf home aside 2>/dev/null; head -c {len(archive)} | {{ tar -xpf -; s=$?; cat >/dev/null; exit $s; }}"
         self._do(script.encode(), feed=archive)
-        if trees.sockets:
-            lines = [f"{node.mode:o} {node.owner} {trees.gid} home/".encode() + node.path + b"\0" for node in trees.sockets]
+        if layout.sockets:
+            lines = [f"{node.mode:o} {node.owner} {layout.gid} home/".encode() + node.path + b"\0" for node in layout.sockets]
             data = b"".join(lines)
             self._do(f"head -c {len(data)} | python3 -c {shlex.quote(_SOCKETS)}".encode(), feed=data)
 

@@ -14,8 +14,9 @@ from conformance.drivers.container.driver import ContainerDriver
 from conformance.drivers.container.facts import commit_stubbed, look_up
 from conformance.drivers.container.labels import Labels, remove_run, sweep
 from conformance.drivers.container.request import ImageFacts, ImageRequest
-from conformance.drivers.stubs import AGENT_CLIS
+from conformance.drivers.layout import known_clis
 from conformance.errors import CannotJudge
+from conformance.model.agent import HEALTHY
 from conformance.model.contract import Contract
 from conformance.model.outcome import Outcome
 from conformance.model.placeholders import Context
@@ -109,8 +110,8 @@ def _facts(
     variables: Mapping[str, str],
 ) -> ImageFacts:
     sweep(client)
-    facts = look_up(client, request, labels, sorted({*AGENT_CLIS, *contract.agents}))
-    if any(scenario.cli != "healthy" for scenario in scenarios):
+    facts = look_up(client, request, labels, known_clis(contract))
+    if any(scenario.cli != HEALTHY for scenario in scenarios):
         facts = commit_stubbed(client, facts, labels)
     reason = _unshareable(request, facts)
     if not reason and request.isolation == "shared":
@@ -128,7 +129,7 @@ def _unshareable(request: ImageRequest, facts: ImageFacts) -> str:
     """Return why containers cannot be shared, where that can be known without running anything."""
     if request.isolation == "fresh":
         return ""
-    if not facts.tools:
+    if not facts.has_shell:
         return "no isolation but fresh, because the image has no shell to share"
     if request.confinement.writable:
         return "no isolation but fresh, because the root file system is to be writable"

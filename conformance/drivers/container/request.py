@@ -78,7 +78,7 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     """What a registry calls it; empty for an image that was never in one."""
     engine: str
     """Name and version of the engine."""
-    foreign: str = ""
+    architecture_warning: str = ""
     """That the image is for another processor than the engine's, where it is; some machines can run it all the same."""
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
@@ -90,13 +90,13 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     gid: int
     home: str
     """The HOME of that user, or where the homes lie instead."""
-    own: tuple[str, ...] = ()
+    cli_paths: tuple[str, ...] = ()
     """Where the image keeps agents' CLIs: every path of one."""
     seed: tuple[Node, ...] = ()
     """What the image itself keeps in that HOME."""
-    tools: bool = False
+    has_shell: bool = False
     """Whether it has the shell and the few programs that work inside it need."""
-    stubbed: str = ""
+    stub_image_id: str = ""
     """Id of the image in which stubs can take the place of its own CLIs; empty where it has none."""
     notes: tuple[str, ...] = ()
     """What a reader of the report should know about how it was run, a sentence each."""

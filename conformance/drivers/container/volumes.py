@@ -12,24 +12,24 @@ from docker.errors import APIError
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.keeper import volumes
 from conformance.drivers.container.labels import Labels
-from conformance.drivers.container.layout import Trees
+from conformance.drivers.container.layout import PlacedLayout
 from conformance.drivers.container.request import ASIDE, ImageFacts
 from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.home import Snapshot, read_tar, stamps
 from conformance.home.build import Unbuildable
 
-__all__ = ["Ground", "PlainVolumes"]
+__all__ = ["HomeVolumes", "PlainVolumes"]
 
 
-class Ground(Protocol):
+class HomeVolumes(Protocol):
     """A HOME and what lies beside it, as volumes: a keeper, where the image has what one needs."""
 
     volumes: tuple[Volume, Volume]
     lasting: bool
     """Whether it can be used for another scenario."""
 
-    def lay_out(self, trees: Trees) -> None:
-        """Make *trees* all that is there.
+    def place(self, layout: PlacedLayout) -> None:
+        """Make *layout* all that is there.
 
         :raises CannotJudge: that is not possible.
         """
@@ -62,16 +62,16 @@ class PlainVolumes:
             self.close()
             raise
 
-    def lay_out(self, trees: Trees) -> None:
-        """See :class:`Ground`."""
-        if trees.sockets:
+    def place(self, layout: PlacedLayout) -> None:
+        """See :class:`HomeVolumes`."""
+        if layout.sockets:
             raise Unbuildable("no tar archive can hold a socket, and the image has no shell to make one from")
         with engine_errors("the home cannot be laid out in the container"):
             # From the top, because an archive says nothing about the directory that it is unpacked in.
-            self._client.api.put_archive(self._container, "/", trees.archive(self._home.lstrip("/"), ASIDE.lstrip("/")))
+            self._client.api.put_archive(self._container, "/", layout.archive(self._home.lstrip("/"), ASIDE.lstrip("/")))
 
     def look(self) -> tuple[Snapshot, Snapshot]:
-        """See :class:`Ground`."""
+        """See :class:`HomeVolumes`."""
         return self._read(self._home), self._read(f"{ASIDE}/opposite")
 
     def _read(self, path: str) -> Snapshot:
@@ -85,7 +85,7 @@ class PlainVolumes:
             return stamps(read_tar(io.BytesIO(b"".join(stream))))
 
     def close(self, *, keep_volumes: bool = False) -> None:
-        """See :class:`Ground`."""
+        """See :class:`HomeVolumes`."""
         with suppress(*ENGINE_ERRORS):
             if self._container:
                 self._client.api.remove_container(self._container, v=True, force=True)

@@ -13,13 +13,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.drivers.conditions import conditions, opposite_home
-from conformance.drivers.environment import environment
+from conformance.drivers.conditions import conditions
+from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH, own_command
 from conformance.drivers.local.supervisor_client import Request, Supervisor
-from conformance.drivers.stubs import AGENT_CLIS, bystanders, stub_nodes
+from conformance.drivers.stubs import Stubs, stubs_for
 from conformance.errors import CannotJudge, ConformanceError, UsageError
-from conformance.home import Node, build, check_target, difference, mismatch, plan, remove, snapshot
+from conformance.home import build, check_target, difference, mismatch, plan, remove, snapshot
 from conformance.home.build import Unbuildable
 from conformance.model.contract import Contract
 from conformance.model.outcome import Execution, Outcome
@@ -28,11 +28,11 @@ from conformance.model.scenario import Scenario
 from conformance.model.wording import describe_needs
 from conformance.text import join, quote
 
-__all__ = ["LocalDriver", "Place", "by_hand", "is_shut", "standalone"]
+__all__ = ["HomeDirectory", "LocalDriver", "by_hand", "is_shut", "standalone"]
 
 
-class Place(Struct, frozen=True):
-    """Where the homes of one scenario are built."""
+class HomeDirectory(Struct, frozen=True):
+    """Where the homes of one execution are built."""
 
     top: Path
 
@@ -60,7 +60,8 @@ class LocalDriver:
         self._take(argv)
         self._numbers = itertools.count(1)
         self._supervisor = Supervisor(directory / "supervisor.log")
-        self._shared: dict[tuple[str, ...], str] = {}
+        self._stub_directories: dict[Stubs, str] = {}
+        self._paths: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
 
     def _take(self, argv: Sequence[str]) -> None:
@@ -92,63 +93,55 @@ class LocalDriver:
         """See :class:`~conformance.drivers.Driver`."""
         if lacks := _lacks(scenario):
             return Execution(outcome=Outcome(unsupported=lacks))
-        place = Place(self.directory / str(next(self._numbers)))
-        nodes: list[Node] = []
-        env: dict[str, str] = {}
-        argv = self.argv
+        place = HomeDirectory(self.directory / str(next(self._numbers)))
+        command = ""
         try:
-            nodes, env = self.prepare(scenario, contract, context, place)
-            argv = self.argv or own_command(contract, scenario.agent, env["PATH"])
-            # A CLI that is asked itself may write where it stands: some of its settings mean the current directory.
-            execution = self._run(argv, self.cwd if self.argv else place.home, contract, place, nodes, env)
+            layout = self.place(scenario, contract, context, place)
+            # Without a command the CLI is asked, where it stands: some of its settings mean the current directory.
+            argv = self.argv or own_command(contract, scenario.agent, layout.environment["PATH"])
+            cwd = self.cwd if self.argv else place.home
+            command = self._by_hand(argv, cwd, layout, place) if self.keep else ""
+            execution = self._run(argv, cwd, contract, place, layout)
         except Unbuildable as e:
             execution = Execution(outcome=Outcome(unsupported=str(e)))
         except (ConformanceError, OSError) as e:
             execution = Execution(outcome=Outcome(broke=str(e)))
         if self.keep:
-            return replace(
-                execution,
-                kept=str(place.top),
-                command=self._by_hand(argv, env, shut=any(conditions(nodes, os.fsencode(place.home), os.geteuid()))),
-            )
+            return replace(execution, kept=str(place.top), command=command)
         try:
             remove(place.top)
         except OSError as e:
             return replace(execution, outcome=Outcome(broke=f"the home cannot be removed: {e}"))
         return execution
 
-    def prepare(
-        self, scenario: Scenario, contract: Contract, context: Context, place: Place
-    ) -> tuple[list[Node], dict[str, str]]:
-        """Build the homes of *scenario* and its CLI; return the nodes of the home, and the probe's environment."""
-        context = replace(context, scenario=scenario.id, home=str(place.home))
-        nodes = plan(scenario.entries, context)
+    def place(self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory) -> Layout:
+        """Build the homes of *scenario* in *place*, and its stubs; return the layout."""
+        layout = lay_out(scenario, contract, context, self._around(scenario, contract, place))
         place.top.mkdir(mode=0o700, parents=True, exist_ok=True)
-        build(nodes, place.home)
-        if contract.inputs.opposite_home or contract.inputs.home != "HOME":
-            build(plan(opposite_home(scenario, contract), context), place.opposite)
-        if contract.commands:
-            path = self.extra.get("PATH", SYSTEM_PATH)  # here the CLIs are the probe, and no stub stands before them
-        else:
-            asked = scenario.env.get(contract.inputs.agent, scenario.agent)
-            stubs = self._stubs(scenario.agent, scenario.cli, bystanders(scenario, contract, asked))
-            path = f"{stubs}:{self._system_path({*AGENT_CLIS, *contract.agents})}"
-        env = environment(scenario, contract, context, path=path, opposite=str(place.opposite), extra=self.extra)
-        return nodes, env
+        build(layout.home, place.home)
+        if layout.has_opposite:
+            build(layout.opposite, place.opposite)
+        return layout
 
-    def _run(
-        self, argv: tuple[str, ...], cwd: Path, contract: Contract, place: Place, nodes: list[Node], env: dict[str, str]
-    ) -> Execution:
-        known = [node.path for node in nodes]
+    def _around(self, scenario: Scenario, contract: Contract, place: HomeDirectory) -> Surroundings:
+        path = self.extra.get("PATH", SYSTEM_PATH)
+        cli = ""
+        if not contract.commands:
+            path = self._path_without(known_clis(contract))
+            cli = self._stub_directory(stubs_for(scenario, contract))
+        return Surroundings(home=str(place.home), opposite=str(place.opposite), cli=cli, path=path, variables=self.extra)
+
+    def _run(self, argv: tuple[str, ...], cwd: Path, contract: Contract, place: HomeDirectory, layout: Layout) -> Execution:
+        known = [node.path for node in layout.home]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
-        if wrong := mismatch(nodes, before):
+        if wrong := mismatch(layout.home, before):
             return Execution(outcome=Outcome(unsupported=f"this file system does not hold the home: {wrong}"))
         request = Request(
             argv=argv,
-            env=env,
+            env=layout.environment,
             cwd=str(cwd),
             seconds=contract.limits.seconds,
-            checks=(*self._needed, *conditions(nodes, os.fsencode(place.home), os.geteuid())),
+            checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
         )
         outcome = self._supervisor.run(request)
         if outcome.broke or outcome.unsupported:
@@ -162,37 +155,36 @@ class LocalDriver:
         request = Request(argv=self.argv, env=dict(env), cwd=str(self.cwd), seconds=contract.limits.seconds)
         return self._supervisor.run(request)
 
-    def _by_hand(self, argv: Sequence[str], env: Mapping[str, str], *, shut: bool) -> str:
+    def _by_hand(self, argv: Sequence[str], cwd: Path, layout: Layout, place: HomeDirectory) -> str:
         """Return the line that starts the probe by hand."""
-        where = str(self.cwd) if self.argv else env["HOME"]
-        return f"cd {quote(where)} && {join([*by_hand(env, shut=shut), *argv])} < /dev/null"
+        shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
+        return f"cd {quote(str(cwd))} && {join([*by_hand(layout.environment, shut=shut), *argv])} < /dev/null"
 
-    def _stubs(self, agent: str, state: str, others: tuple[str, ...]) -> str:
-        """Return the directory of stubs for this condition; each is built once and used by many scenarios."""
+    def _stub_directory(self, stubs: Stubs) -> str:
+        """Return the directory of *stubs*; each is built once and used by many scenarios."""
         with self._lock:
-            key = (agent, state, *others)
-            if key not in self._shared:
-                directory = self.directory / "cli" / str(len(self._shared))
-                build(stub_nodes(agent, state, others), directory)
+            if stubs not in self._stub_directories:
+                directory = self.directory / "cli" / str(len(self._stub_directories))
+                build(stubs.nodes(), directory)
                 directory.chmod(0o555)
-                self._shared[key] = str(directory)
-            return self._shared[key]
+                self._stub_directories[stubs] = str(directory)
+            return self._stub_directories[stubs]
 
-    def _system_path(self, clis: set[str]) -> str:
-        """Return the rest of PATH, with no agent's CLI on it: a real one must not answer for a stub that is missing."""
+    def _path_without(self, clis: tuple[str, ...]) -> str:
+        """Return the rest of PATH, without *clis*: a real one must not answer for a stub that is missing."""
         with self._lock:
-            if ("path",) not in self._shared:
-                path = self.extra.get("PATH", SYSTEM_PATH)
+            if clis not in self._paths:
+                parts = self.extra.get("PATH", SYSTEM_PATH).split(":")
                 # Relative entries, and the empty one, count from where the probe runs.
-                parts = [self._without(clis, os.path.join(self.cwd, part), n) for n, part in enumerate(path.split(":"))]
-                self._shared["path",] = ":".join(parts)
-            return self._shared["path",]
+                directories = [os.path.join(self.cwd, part) for part in parts]
+                self._paths[clis] = ":".join(self._without(clis, directory) for directory in directories)
+            return self._paths[clis]
 
-    def _without(self, clis: set[str], directory: str, number: int) -> str:
+    def _without(self, clis: tuple[str, ...], directory: str) -> str:
         """Return a directory with the programs of *directory* but for *clis*: itself, where it has none of them."""
         if not any(os.path.lexists(os.path.join(directory, name)) for name in clis):
             return directory
-        shadow = self.directory / "path" / str(number)
+        shadow = self.directory / "path" / str(next(self._numbers))
         shadow.mkdir(parents=True)
         for name in os.listdir(directory):
             if name not in clis:
@@ -237,10 +229,11 @@ def standalone(scenario: Scenario, contract: Contract, directory: Path, context:
     cli, opposite = (directory.with_name(f"{directory.name}.{name}") for name in ("cli", "opposite"))
     for target in (cli, opposite):
         check_target(target)
-    context = replace(context, scenario=scenario.id, home=str(directory))
-    build(plan(scenario.entries, context), directory)
-    asked = scenario.env.get(contract.inputs.agent, scenario.agent)
-    build(stub_nodes(scenario.agent, scenario.cli, bystanders(scenario, contract, asked)), cli)
-    if contract.inputs.opposite_home:
-        build(plan(opposite_home(scenario, contract), context), opposite)
-    return environment(scenario, contract, context, path=f"{cli}:{SYSTEM_PATH}", opposite=str(opposite))
+    around = Surroundings(home=str(directory), opposite=str(opposite), cli=str(cli), path=SYSTEM_PATH)
+    layout = lay_out(scenario, contract, context, around)
+    build(layout.home, directory)
+    if layout.stubs is not None:
+        build(layout.stubs.nodes(), cli)
+    if layout.has_opposite:
+        build(layout.opposite, opposite)
+    return layout.environment

@@ -1,0 +1,69 @@
+"""What the suite knows of agents: the states of their CLIs, a file each, and what a good login of each is."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from conformance.bundled import fixtures_dir
+from conformance.catalogue.entries import entries_of
+from conformance.catalogue.layers import layer
+from conformance.catalogue.schema import CliFile
+from conformance.catalogue.toml import convert, read_toml
+from conformance.errors import FileError
+from conformance.model.agent import CliState
+from conformance.model.scenario import Entry
+
+__all__ = ["cli_state", "cli_states", "good_login"]
+
+#: Layers that are a good login, where they are not called AGENT-credentials.
+_GOOD_LOGINS = {"codex": "codex-auth"}
+
+
+@cache
+def cli_states() -> tuple[str, ...]:
+    """Return the names of all states that an agent's CLI can be in."""
+    return tuple(sorted(path.stem for path in _directory().glob("*.toml")))
+
+
+def cli_state(state: str, *, name: str = "") -> CliState:
+    """Return the state called *state*.
+
+    :raises FileError: there is none; *name* is the file that asks for it.
+    """
+    if state not in cli_states():
+        hint = f"allowed: {', '.join(cli_states())}"
+        raise FileError(name, f"unknown value '{state}'", key="cli.state", hint=hint)
+    return _read(state)
+
+
+@cache
+def _read(state: str) -> CliState:
+    path = _directory() / f"{state}.toml"
+    shape = convert(read_toml(path), CliFile, name=str(path))
+    return CliState(
+        name=state,
+        summary=shape.summary,
+        waits=shape.waits,
+        alone=shape.alone,
+        entries=entries_of(shape.files, name=str(path)),
+    )
+
+
+def _directory() -> Path:
+    return fixtures_dir() / "cli"
+
+
+def good_login(agent: str, *, name: str = "", root: Path | None = None) -> tuple[Entry, ...]:
+    """Return the entries of a good login of *agent*: from ``layers`` below *root*, else a bundled layer.
+
+    :raises FileError: nobody has written one down; *name* is the file that asks for it.
+    """
+    wanted = _GOOD_LOGINS.get(agent, f"{agent}-credentials")
+    try:
+        return layer(wanted, name=name, root=root)
+    except FileError as e:
+        if e.key != "home.include":  # the layer is there, and wrong
+            raise
+        hint = f"write it to {root}/layers/{wanted}.toml"
+        raise FileError(name, f"no layer '{wanted}', a good login of {agent}", hint=hint) from None

@@ -1,0 +1,195 @@
+"""What tests are made of: scenarios, entries of a HOME, outcomes of a probe, and small helpers.
+
+A test names only what it is about; everything else has a default here. What a type looks like
+inside is known to this file alone, so that a change of the model changes one file of the tests.
+"""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.catalogue import catalogue
+from conformance.catalogue.catalogue import Catalogue
+from conformance.errors import ConformanceError
+from conformance.home import remove
+from conformance.model.outcome import Execution, Finding, FindingKind, Outcome, Result, ScenarioResult
+from conformance.model.scenario import Entry, EntryKind, Scenario
+
+#: Far more seconds than anything takes that a test waits for; a test that needs them has failed.
+PATIENCE = 60.0
+
+_ABSENT: Any = object()
+
+
+# Scenarios
+
+
+def scenario(
+    *entries: Entry,
+    id_: str = "a/b",
+    agent: str = "claude",
+    expect: Iterable[str] | Mapping[str, tuple[str, ...]] = ("ready",),
+    **fields: Any,
+) -> Scenario:
+    """Return a scenario; verdicts in *expect* hold under ``slot`` and ``preflight`` alike."""
+    if not isinstance(expect, Mapping):
+        verdicts = tuple(expect)
+        expect = {"slot": verdicts, "preflight": verdicts}
+    defaults = {
+        "file": f"{id_}.toml",
+        "summary": "some rule",
+        "origin": "some report",
+        "control": {"": "some/control"},
+        "entries": entries,
+    }
+    values: dict[str, Any] = {**defaults, **fields}
+    return Scenario(id=id_, agent=agent, expect=dict(expect), **values)
+
+
+def entry(
+    path: str,
+    kind: EntryKind = "file",
+    *,
+    text: str | None = None,
+    data: bytes | None = None,
+    json: Any = _ABSENT,
+    runs: tuple[tuple[str, int], ...] = (),
+    **fields: Any,
+) -> Entry:
+    """Return one line of a HOME, with at most one kind of content; ``json=None`` is a JSON null."""
+    content: dict[str, Any] = {"text": text, "data": data, "runs": runs}
+    if json is not _ABSENT:
+        content |= {"json": json, "has_json": True}
+    return Entry(path=path, kind=kind, **content, **fields)
+
+
+def file(path: str, text: str = "", **fields: Any) -> Entry:
+    """Return a file of a HOME with this text."""
+    return entry(path, text=text, **fields)
+
+
+def directory(path: str, **fields: Any) -> Entry:
+    """Return a directory of a HOME."""
+    return entry(path, "directory", **fields)
+
+
+def symlink(path: str, target: str, **fields: Any) -> Entry:
+    """Return a symbolic link of a HOME."""
+    return entry(path, "symlink", target=target, **fields)
+
+
+@functools.cache
+def bundled_catalogue() -> Catalogue:
+    """Return the bundled catalogue, read once for each process."""
+    return catalogue.load_catalogue()
+
+
+# Outcomes: how a probe ended, and what else was seen of it
+
+
+def exited(code: int, **fields: Any) -> Outcome:
+    """Return the outcome of a probe that ended by itself."""
+    return Outcome(code=code, **fields)
+
+
+def killed(number: int, **fields: Any) -> Outcome:
+    """Return the outcome of a probe that a signal ended."""
+    return Outcome(signal=int(number), **fields)
+
+
+def timed_out(**fields: Any) -> Outcome:
+    """Return the outcome of a probe that did not end in time."""
+    return Outcome(timed_out=True, **fields)
+
+
+def broke(reason: str, **fields: Any) -> Outcome:
+    """Return the outcome of an execution that the suite could not carry out."""
+    return Outcome(broke=reason, **fields)
+
+
+def unsupported(reason: str, **fields: Any) -> Outcome:
+    """Return the outcome of a scenario whose condition does not hold here."""
+    return Outcome(unsupported=reason, **fields)
+
+
+def ending(outcome: Outcome) -> str:
+    """Return how a probe ended, and nothing else that was seen of it: ``exited 65``.
+
+    Others are ``killed 9``, ``timed out``, ``broke: REASON`` and ``unsupported: REASON``.
+    """
+    ends = [
+        *([] if outcome.code is None else [f"exited {outcome.code}"]),
+        *([] if outcome.signal is None else [f"killed {outcome.signal}"]),
+        *(["timed out"] if outcome.timed_out else []),
+        *([f"broke: {outcome.broke}"] if outcome.broke else []),
+        *([f"unsupported: {outcome.unsupported}"] if outcome.unsupported else []),
+    ]
+    return " and ".join(ends) or "no end"
+
+
+def ran(outcome: Outcome, **fields: Any) -> Execution:
+    """Return an execution that came to *outcome*."""
+    return Execution(outcome=outcome, **fields)
+
+
+def result(id_: str = "a/b", kind: Result = "conforms", *kinds: FindingKind, **fields: Any) -> ScenarioResult:
+    """Return the judgement of a scenario that expects ``ready``, with findings of these *kinds*."""
+    values: dict[str, Any] = {"agent": "claude", "expected": ("ready",), "control": "some/control"}
+    if kinds:
+        values["findings"] = tuple(Finding(kind=each, message="some message") for each in kinds)
+    return ScenarioResult(id=id_, result=kind, **{**values, **fields})
+
+
+# Refusals, files, and waiting
+
+
+def refusals(error: type[ConformanceError], call: Callable[..., object], *arguments: Any, **keywords: Any) -> list[str]:
+    """Return the lines of the *error* that a call ends with; fail if it does not."""
+    with pytest.raises(error) as caught:
+        call(*arguments, **keywords)
+    return caught.value.lines()
+
+
+def refusal(error: type[ConformanceError], call: Callable[..., object], *arguments: Any, **keywords: Any) -> str:
+    """Return the one line of the *error* that a call ends with."""
+    [line] = refusals(error, call, *arguments, **keywords)
+    return line
+
+
+def written(path: Path, text: str, mode: int = 0o644) -> Path:
+    """Write a file, and the directories above it; *text* may be indented as a whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+    path.chmod(mode)
+    return path
+
+
+def program(path: Path, text: str = "#!/bin/sh\n") -> Path:
+    """Write a file that can be executed."""
+    return written(path, text, 0o755)
+
+
+def clear(tmp_path: Path) -> Iterator[None]:
+    """Remove at the end what a test has built: pytest cannot remove a thousand levels.
+
+    For use as a fixture: ``cleared = pytest.fixture(clear, autouse=True)``.
+    """
+    yield
+    remove(tmp_path)
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Return what *condition* returns as soon as it is true; fail when it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"no {what} within {seconds:g} s")
+        time.sleep(0.01)
+    return found
