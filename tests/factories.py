@@ -19,8 +19,20 @@ from conformance.catalogue import catalogue
 from conformance.catalogue.catalogue import Catalogue
 from conformance.errors import ConformanceError
 from conformance.home import remove
-from conformance.model.outcome import Execution, Finding, FindingKind, Outcome, Result, ScenarioResult
-from conformance.model.scenario import Entry, EntryKind, Scenario
+from conformance.model.outcome import (
+    Broke,
+    Execution,
+    Exited,
+    Finding,
+    FindingKind,
+    Killed,
+    Outcome,
+    Result,
+    ScenarioResult,
+    TimedOut,
+    Unsupported,
+)
+from conformance.model.scenario import Bytes, Content, Entry, EntryKind, Json, Runs, Scenario, Text
 
 #: Far more seconds than anything takes that a test waits for; a test that needs them has failed.
 PATIENCE = 60.0
@@ -64,10 +76,25 @@ def entry(
     **fields: Any,
 ) -> Entry:
     """Return one line of a HOME, with at most one kind of content; ``json=None`` is a JSON null."""
-    content: dict[str, Any] = {"text": text, "data": data, "runs": runs}
-    if json is not _ABSENT:
-        content |= {"json": json, "has_json": True}
-    return Entry(path=path, kind=kind, **content, **fields)
+    content: Content | None = Runs(runs) if runs else None
+    if text is not None:
+        content = Text(text)
+    elif data is not None:
+        content = Bytes(data)
+    elif json is not _ABSENT:
+        content = Json(json)
+    return Entry(path=path, kind=kind, content=content, **fields)
+
+
+def text_of(found: Entry) -> str | None:
+    """Return the text that a file of a HOME holds; None where it holds something else."""
+    return found.content.text if isinstance(found.content, Text) else None
+
+
+def json_of(found: Entry) -> Any:
+    """Return the JSON value that a file of a HOME holds."""
+    assert isinstance(found.content, Json)
+    return found.content.value
 
 
 def file(path: str, text: str = "", **fields: Any) -> Entry:
@@ -96,27 +123,27 @@ def bundled_catalogue() -> Catalogue:
 
 def exited(code: int, **fields: Any) -> Outcome:
     """Return the outcome of a probe that ended by itself."""
-    return Outcome(code=code, **fields)
+    return Outcome(ending=Exited(code), **fields)
 
 
 def killed(number: int, **fields: Any) -> Outcome:
     """Return the outcome of a probe that a signal ended."""
-    return Outcome(signal=int(number), **fields)
+    return Outcome(ending=Killed(int(number)), **fields)
 
 
 def timed_out(**fields: Any) -> Outcome:
     """Return the outcome of a probe that did not end in time."""
-    return Outcome(timed_out=True, **fields)
+    return Outcome(ending=TimedOut(), **fields)
 
 
 def broke(reason: str, **fields: Any) -> Outcome:
     """Return the outcome of an execution that the suite could not carry out."""
-    return Outcome(broke=reason, **fields)
+    return Outcome(ending=Broke(reason), **fields)
 
 
 def unsupported(reason: str, **fields: Any) -> Outcome:
     """Return the outcome of a scenario whose condition does not hold here."""
-    return Outcome(unsupported=reason, **fields)
+    return Outcome(ending=Unsupported(reason), **fields)
 
 
 def ending(outcome: Outcome) -> str:
@@ -124,14 +151,17 @@ def ending(outcome: Outcome) -> str:
 
     Others are ``killed 9``, ``timed out``, ``broke: REASON`` and ``unsupported: REASON``.
     """
-    ends = [
-        *([] if outcome.code is None else [f"exited {outcome.code}"]),
-        *([] if outcome.signal is None else [f"killed {outcome.signal}"]),
-        *(["timed out"] if outcome.timed_out else []),
-        *([f"broke: {outcome.broke}"] if outcome.broke else []),
-        *([f"unsupported: {outcome.unsupported}"] if outcome.unsupported else []),
-    ]
-    return " and ".join(ends) or "no end"
+    match outcome.ending:
+        case Exited(code):
+            return f"exited {code}"
+        case Killed(number):
+            return f"killed {number}"
+        case TimedOut():
+            return "timed out"
+        case Broke(reason):
+            return f"broke: {reason}"
+        case Unsupported(reason):
+            return f"unsupported: {reason}"
 
 
 def ran(outcome: Outcome, **fields: Any) -> Execution:

@@ -147,7 +147,7 @@ def reach(program: Path, scenarios: list[Scenario], contract: Contract, ground: 
         out = directory / scenario.id.replace("/", "+")
         one = driver.with_command((sys.executable, "-I", str(tracer), str(out), str(program)))
         outcome = one.execute(scenario, contract, ground.context).outcome
-        return [int(number) for number in out.read_text().split()] if not outcome.unsupported else []
+        return [int(number) for number in out.read_text().split()] if outcome.says_something else []
 
     reached: dict[int, set[str]] = {}
     with ThreadPoolExecutor(WORKERS) as pool:

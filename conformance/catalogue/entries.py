@@ -8,13 +8,13 @@ import math
 import re
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from conformance.catalogue.schema import MAX_LEVELS, MAX_PATH, MAX_SIZE, EntryTable, Files
 from conformance.errors import FileError
 from conformance.model.placeholders import Context, check, expand_bytes
-from conformance.model.scenario import Entry
+from conformance.model.scenario import Bytes, Content, Entry, Json, Runs, Text
 
 __all__ = ["entries_of", "merge"]
 
@@ -31,6 +31,8 @@ _ABSENT = "{absent}"
 class Patch(Entry, frozen=True, kw_only=True):
     """A change to the json of an entry with the same path, in a layer below."""
 
+    change: Any = None
+    """What to change (RFC 7396)."""
     own: tuple[str, ...] = ()
     """The attributes that it gives as well."""
 
@@ -52,10 +54,10 @@ def merge(layers: list[tuple[Entry, ...]], *, name: str) -> tuple[Entry, ...]:
     for entry in (entry for layer in layers for entry in layer):
         if isinstance(entry, Patch):
             below = merged.get(entry.path)
-            if below is None or not below.has_json:
+            if below is None or not isinstance(below.content, Json):
                 raise FileError(name, "there is no json of an included layer to patch", key=f"home.files.{entry.path}")
             own = {attribute: getattr(entry, attribute) for attribute in entry.own}
-            merged[entry.path] = replace(below, json=_patched(below.json, entry.json), **own)
+            merged[entry.path] = replace(below, content=Json(_patched(below.content.value, entry.change)), **own)
         else:
             merged[entry.path] = entry
     for path in merged:
@@ -80,9 +82,15 @@ def _entry(path: str, table: str | EntryTable, name: str, key: str) -> Entry:
     kind = given[0] if given else "size"
     try:
         attributes = _attributes(kind, table)
-        entry = Entry(path=path, **attributes, **_content(kind, table))
         if kind == "patch":
-            entry = Patch(own=tuple(attributes), **{field: getattr(entry, field) for field in Entry.__struct_fields__})
+            return Patch(
+                path=path,
+                kind="file",
+                change=_json(table.patch, MAX_LEVELS, patch=True),
+                own=tuple(attributes),
+                **attributes,
+            )
+        entry = Entry(path=path, **attributes, **_content(kind, table))
         if entry.kind == "symlink":
             _check_target(entry)
         if _length(entry) * entry.count > MAX_SIZE:
@@ -118,20 +126,22 @@ def _content(kind: str, table: EntryTable) -> dict[str, Any]:
         return {"kind": table.type}
     if kind == "symlink":
         return {"kind": "symlink", "target": _checked(str(table.symlink))}
-    found: dict[str, Any] = {"kind": "file"}
-    if kind == "text":
-        found["text"] = _checked(str(table.text))
-    elif kind == "json":
-        found |= {"json": _json(table.json, MAX_LEVELS), "has_json": True}
-    elif kind == "patch":
-        found |= {"json": _json(table.patch, MAX_LEVELS, patch=True), "has_json": True}
-    elif kind == "hex":
-        found["data"] = _decoded(bytes.fromhex, str(table.hex), "hex")
-    elif kind == "base64":
-        found["data"] = _decoded(lambda text: base64.b64decode(text, validate=True), str(table.base64), "base64")
-    elif kind == "runs" and not isinstance(table.runs, type(UNSET)):
-        found["runs"] = tuple((_checked(text), times) for text, times in table.runs)
-    return found
+    return {"kind": "file", "content": _file_content(kind, table)}
+
+
+def _file_content(kind: str, table: EntryTable) -> Content | None:
+    match kind:
+        case "text":
+            return Text(_checked(str(table.text)))
+        case "json":
+            return Json(_json(table.json, MAX_LEVELS))
+        case "hex":
+            return Bytes(_decoded(bytes.fromhex, str(table.hex), "hex"))
+        case "base64":
+            return Bytes(_decoded(lambda text: base64.b64decode(text, validate=True), str(table.base64), "base64"))
+        case "runs" if not isinstance(table.runs, UnsetType):
+            return Runs(tuple((_checked(text), times) for text, times in table.runs))
+    return None
 
 
 def _attributes(kind: str, table: EntryTable) -> dict[str, Any]:
@@ -163,9 +173,18 @@ def _size(size: int | str) -> int:
 
 def _length(entry: Entry) -> int:
     """Return the length of one file of *entry*, as far as it can be told before a run."""
-    # A run of nothing counts as well, so that nobody has to write it a billion times.
-    runs = sum(max(1, len(expand_bytes(text, _ANYWHERE))) * times for text, times in entry.runs)
-    return max(runs, entry.size or 0, len(entry.text or ""), len(entry.data or b""), len(str(entry.json or "")))
+    padded = entry.size or 0
+    match entry.content:
+        case Text(text):
+            return max(padded, len(text))
+        case Bytes(data):
+            return max(padded, len(data))
+        case Json(value):
+            return max(padded, len(str(value)))
+        case Runs(runs):
+            # A run of nothing counts as well, so that nobody has to write it a billion times.
+            return max(padded, sum(max(1, len(expand_bytes(text, _ANYWHERE))) * times for text, times in runs))
+    return padded
 
 
 def _check_target(link: Entry) -> None:

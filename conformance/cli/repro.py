@@ -63,7 +63,7 @@ def _by_hand(run: Run, scenario: Scenario, executions: Sequence[Execution], plac
             yield f"  {executions[0].command}"
         return
     yield from probe_lines(run.driver.describe())
-    if any(execution.outcome.unsupported or execution.outcome.broke for execution in executions):
+    if not all(execution.outcome.says_something for execution in executions):
         return
     spec = run.stage(scenario)
     context = replace(run.context, scenario=scenario.id, home=spec.volumes[0].target)

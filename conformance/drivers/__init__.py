@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from conformance.model.contract import Contract
-from conformance.model.outcome import Execution, Outcome
+from conformance.model.outcome import Broke, Execution, not_run
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 
@@ -37,7 +37,7 @@ class Unavailable:
 
     def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
         """See :class:`Driver`."""
-        return Execution(outcome=Outcome(broke=self._why))
+        return not_run(Broke(self._why))
 
     def describe(self) -> dict[str, Any]:
         """See :class:`Driver`."""

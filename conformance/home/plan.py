@@ -10,7 +10,7 @@ from msgspec import Struct
 from conformance.catalogue.schema import MAX_PATH
 from conformance.errors import CannotJudge
 from conformance.model.placeholders import Context, expand, expand_bytes, expand_json
-from conformance.model.scenario import Entry, EntryKind
+from conformance.model.scenario import Bytes, Entry, EntryKind, Json, Runs, Text
 
 __all__ = ["CHUNK", "DIRECTORY_MODE", "FILE_MODE", "MAX_PATH", "Node", "plan"]
 
@@ -94,14 +94,16 @@ def _node(entry: Entry, context: Context, n: int) -> Node:
 
 
 def _pieces(entry: Entry, context: Context, n: int) -> tuple[tuple[bytes, int], ...]:
-    if entry.text is not None:
-        pieces = [(expand_bytes(entry.text, context, n=n), 1)]
-    elif entry.data is not None:
-        pieces = [(entry.data, 1)]
-    elif entry.has_json:
-        pieces = [(json.dumps(expand_json(entry.json, context, n=n)).encode(), 1)]
-    else:
-        pieces = [(expand_bytes(text, context, n=n), times) for text, times in entry.runs]
+    pieces: list[tuple[bytes, int]] = []
+    match entry.content:
+        case Text(text):
+            pieces = [(expand_bytes(text, context, n=n), 1)]
+        case Bytes(data):
+            pieces = [(data, 1)]
+        case Json(value):
+            pieces = [(json.dumps(expand_json(value, context, n=n)).encode(), 1)]
+        case Runs(runs):
+            pieces = [(expand_bytes(text, context, n=n), times) for text, times in runs]
     if entry.size is not None:
         pieces.append((b" ", max(0, entry.size - sum(len(text) * times for text, times in pieces))))
     return tuple(pieces)

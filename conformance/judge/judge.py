@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,9 +10,9 @@ from msgspec.structs import replace
 
 from conformance.judge.leaks import leaks
 from conformance.model.contract import Contract
-from conformance.model.outcome import Execution, Finding, Outcome, ScenarioResult
+from conformance.model.outcome import Broke, Execution, Exited, Finding, Killed, Outcome, ScenarioResult, TimedOut, Unsupported
 from conformance.model.scenario import Scenario
-from conformance.model.wording import answer, difference, expectation
+from conformance.model.wording import answer, describe_ending, difference, expectation, signal_name
 
 __all__ = ["judge"]
 
@@ -60,7 +59,7 @@ def judge(
     return replace(
         base,
         code=shown.code,
-        signal=shown.signal,
+        signal=shown.ending.signal if isinstance(shown.ending, Killed) else None,
         verdict=_verdict(contract, base.expected, shown.code),
         result="deviates" if findings else "conforms",
         findings=tuple(findings),
@@ -71,17 +70,15 @@ def judge(
 
 
 def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResult | None:
-    if reason := next(filter(None, (outcome.broke or _unsaid(outcome) for outcome in outcomes)), ""):
-        return replace(base, result="broke", reason=reason)
-    if reason := next(filter(None, (outcome.unsupported for outcome in outcomes)), ""):
-        return replace(base, result="unsupported", reason=reason)
+    """Return the result of a scenario that says nothing about the probe; None for one that does."""
+    endings = [outcome.ending for outcome in outcomes]
+    for ending in endings:
+        if isinstance(ending, Broke):
+            return replace(base, result="broke", reason=ending.reason)
+    for ending in endings:
+        if isinstance(ending, Unsupported):
+            return replace(base, result="unsupported", reason=ending.reason)
     return None
-
-
-def _unsaid(outcome: Outcome) -> str:
-    """Return why nothing can be said, where *outcome* holds none of the ways in which a probe can end."""
-    said = outcome.unsupported or outcome.timed_out or outcome.signal is not None or outcome.code is not None
-    return "" if said else "the driver does not say how the probe ended"
 
 
 def _verdict(contract: Contract, expected: Sequence[str], code: int | None) -> str | None:
@@ -93,23 +90,38 @@ def _verdict(contract: Contract, expected: Sequence[str], code: int | None) -> s
 
 
 def _findings(scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]) -> Iterator[Finding]:
-    outcome = execution.outcome
+    yield from _answer_findings(scenario, contract, execution.outcome)
+    yield from _side_effects(contract, execution, secrets)
+
+
+def _answer_findings(scenario: Scenario, contract: Contract, outcome: Outcome) -> Iterator[Finding]:
+    """Yield what is wrong with the way the probe ended."""
     expected = scenario.expected(contract)
     wanted = f"expected {expectation(contract, expected)}"
-    if outcome.timed_out:
-        yield Finding(kind="timed-out", message=f"{wanted}, got no answer within {contract.limits.seconds:g} s")
-    elif outcome.signal is not None:
-        yield Finding(kind="killed-by-signal", message=f"{wanted}, got killed by {_signal(outcome.signal)}{_why(outcome)}")
-    elif outcome.code is not None:
-        meanings = contract.verdicts_of(outcome.code)
-        if not meanings:
-            table = ", ".join(map(str, sorted({verdict.code for verdict in contract.verdicts})))
-            yield Finding(kind="outside-contract", message=f"{wanted}, got exit code {outcome.code}, which is none of {table}")
-        elif not set(meanings) & set(expected):
-            got = " or ".join(answer(contract, verdict) for verdict in meanings)
-            yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
+    match outcome.ending:
+        case TimedOut():
+            message = f"{wanted}, got no answer within {contract.limits.seconds:g} s"
+            yield Finding(kind="timed-out", message=message)
+        case Killed(number):
+            why = f": {outcome.why}" if outcome.why else ""
+            message = f"{wanted}, got killed by {signal_name(number)}{why}"
+            yield Finding(kind="killed-by-signal", message=message)
+        case Exited(code):
+            meanings = contract.verdicts_of(code)
+            if not meanings:
+                table = ", ".join(map(str, sorted({verdict.code for verdict in contract.verdicts})))
+                message = f"{wanted}, got exit code {code}, which is none of {table}"
+                yield Finding(kind="outside-contract", message=message)
+            elif not set(meanings) & set(expected):
+                got = " or ".join(answer(contract, verdict) for verdict in meanings)
+                yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
+
+
+def _side_effects(contract: Contract, execution: Execution, secrets: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what the probe did beside answering."""
+    outcome = execution.outcome
     # A probe that is out of time is interrupted by us, which Python shows as a traceback.
-    if not outcome.timed_out and _TRACEBACK.search(outcome.stderr):
+    if not isinstance(outcome.ending, TimedOut) and _TRACEBACK.search(outcome.stderr):
         yield Finding(kind="crashed", message="a traceback on stderr: the probe fell over, whatever its exit code")
     if execution.changes and not contract.commands:  # a CLI may do with its own home as it likes
         yield Finding(kind="changed-home", message=_some("the probe changed the HOME", execution.changes))
@@ -125,13 +137,7 @@ def _findings(scenario: Scenario, contract: Contract, execution: Execution, secr
 def _unsteady(executions: Sequence[Execution]) -> Finding | None:
     answers: dict[str, Counter[str]] = {}
     for execution in executions:
-        outcome = execution.outcome
-        if outcome.timed_out:
-            got = "no answer in time"
-        elif outcome.signal is not None:
-            got = f"killed by {_signal(outcome.signal)}"
-        else:
-            got = f"exit code {outcome.code}"
+        got = describe_ending(execution.outcome.ending)
         answers.setdefault(got, Counter())[execution.isolation] += 1
     if len(answers) < 2:
         return None
@@ -145,20 +151,9 @@ def _times(where: Counter[str]) -> str:
     return " and ".join(f"{f'{times} times ' if times > 1 else ''}in {isolation} isolation" for isolation, times in where.items())
 
 
-def _why(outcome: Outcome) -> str:
-    return f": {outcome.why}" if outcome.why else ""
-
-
 def _some(what: str, items: Sequence[str], limit: int = 5) -> str:
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return f"{what}: {'; '.join(items[:limit])}{more}"
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _excerpt(output: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from conformance.model.scenario import Entry
+from conformance.model.scenario import Entry, Text
 
 __all__ = ["AGENT_CLIS", "HEALTHY", "CliState"]
 
@@ -34,4 +34,5 @@ class CliState(Struct, frozen=True, kw_only=True):
     def needs_shell(self) -> bool:
         """Whether its stub has to run, which takes the shell that it is written for."""
         runnable = (entry for entry in self.entries if entry.mode is not None and entry.mode & 0o111)
-        return any(entry.text is not None and entry.text.startswith(_SHELL_SCRIPT) for entry in runnable)
+        texts = (entry.content.text for entry in runnable if isinstance(entry.content, Text))
+        return any(text.startswith(_SHELL_SCRIPT) for text in texts)

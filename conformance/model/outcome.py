@@ -8,12 +8,19 @@ from typing import Literal
 from msgspec import Struct
 
 __all__ = [
+    "Broke",
+    "Ending",
     "Execution",
+    "Exited",
     "Finding",
     "FindingKind",
+    "Killed",
     "Outcome",
     "Result",
     "ScenarioResult",
+    "TimedOut",
+    "Unsupported",
+    "not_run",
 ]
 
 Result = Literal["conforms", "deviates", "unsupported", "broke", "known-failure"]
@@ -32,16 +39,44 @@ FindingKind = Literal[
 ]
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
-    """What a driver saw of one execution of a probe. Exactly one of the first four says how it ended."""
+class Exited(Struct, frozen=True, tag="exited"):
+    """The probe ended by itself."""
 
-    code: int | None = None
-    signal: int | None = None
-    timed_out: bool = False
-    broke: str = ""
-    """Why the suite could not run the probe: one line; nothing may then be said about the probe."""
-    unsupported: str = ""
-    """Why the condition does not hold here, found before the probe was started."""
+    code: int
+    """Its exit code, 0 to 255."""
+
+
+class Killed(Struct, frozen=True, tag="killed"):
+    """A signal ended the probe."""
+
+    signal: int
+
+
+class TimedOut(Struct, frozen=True, tag="timed-out"):
+    """The probe had not ended within the time limit of the contract."""
+
+
+class Broke(Struct, frozen=True, tag="broke"):
+    """The suite could not run the probe, so nothing can be said about it."""
+
+    reason: str
+    """One line."""
+
+
+class Unsupported(Struct, frozen=True, tag="unsupported"):
+    """The scenario's condition does not hold here, which was found before the probe was started."""
+
+    reason: str
+
+
+#: How an execution ended.
+Ending = Exited | Killed | TimedOut | Broke | Unsupported
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What a driver saw of one execution of a probe."""
+
+    ending: Ending
     stdout: bytes = b""
     stderr: bytes = b""
     truncated: bool = False
@@ -51,6 +86,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Command lines of processes still alive after the probe had ended."""
     why: str = ""
     """What is known about the cause of its end, such as the limit of memory that was reached."""
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, where the probe ended by itself."""
+        return self.ending.code if isinstance(self.ending, Exited) else None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the probe ran, so that something can be said about it."""
+        return not isinstance(self.ending, Broke | Unsupported)
 
 
 class Execution(Struct, frozen=True, kw_only=True):
@@ -66,6 +111,11 @@ class Execution(Struct, frozen=True, kw_only=True):
     """Where the home stands, when it was kept."""
     command: str = ""
     """The line for a shell that starts the probe by hand as the driver did, while the home is kept."""
+
+
+def not_run(ending: Broke | Unsupported) -> Execution:
+    """Return the execution of a probe that was not run, or not to its end."""
+    return Execution(outcome=Outcome(ending=ending))
 
 
 class Finding(Struct, frozen=True, kw_only=True):

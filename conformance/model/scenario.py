@@ -10,10 +10,15 @@ from conformance.model.contract import Contract
 
 __all__ = [
     "MANY_ENTRIES",
+    "Bytes",
     "ContainerNeeds",
+    "Content",
     "Entry",
     "EntryKind",
+    "Json",
+    "Runs",
     "Scenario",
+    "Text",
 ]
 
 EntryKind = Literal["file", "directory", "symlink", "fifo", "socket"]
@@ -22,16 +27,41 @@ EntryKind = Literal["file", "directory", "symlink", "fifo", "socket"]
 MANY_ENTRIES = 1_000
 
 
+class Text(Struct, frozen=True, tag="text"):
+    """Text with placeholders."""
+
+    text: str
+
+
+class Bytes(Struct, frozen=True, tag="bytes"):
+    """Bytes as they are."""
+
+    data: bytes
+
+
+class Json(Struct, frozen=True, tag="json"):
+    """A JSON value, with placeholders in its strings."""
+
+    value: Any
+
+
+class Runs(Struct, frozen=True, tag="runs"):
+    """Texts with placeholders, each written so many times."""
+
+    runs: tuple[tuple[str, int], ...]
+
+
+#: What a file of the HOME holds.
+Content = Text | Bytes | Json | Runs
+
+
 class Entry(Struct, frozen=True, kw_only=True):
     """One line of a scenario's HOME, placeholders still in place."""
 
     path: str
     kind: EntryKind
-    text: str | None = None
-    data: bytes | None = None
-    json: Any = None
-    has_json: bool = False
-    runs: tuple[tuple[str, int], ...] = ()
+    content: Content | None = None
+    """What a file holds, but for padding; None for an empty one, and for what is not a file."""
     target: str = ""
     size: int | None = None
     """Pad the content with blanks up to this many bytes."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from conformance.model.contract import Contract
-from conformance.model.scenario import ContainerNeeds, Entry, Scenario
+from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, Unsupported
+from conformance.model.scenario import Bytes, ContainerNeeds, Entry, Json, Runs, Scenario, Text
 from conformance.text import join, printable
 
 __all__ = ["answer", "describe_entry", "describe_needs", "difference", "expectation", "probe_lines"]
@@ -21,6 +23,27 @@ def answer(contract: Contract, verdict: str) -> str:
 def expectation(contract: Contract, verdicts: tuple[str, ...]) -> str:
     """Return what conforms, as words."""
     return " or ".join(answer(contract, verdict) for verdict in verdicts)
+
+
+def describe_ending(ending: Ending) -> str:
+    """Return how an execution ended."""
+    match ending:
+        case Exited(code):
+            return f"exit code {code}"
+        case Killed(number):
+            return f"killed by {signal_name(number)}"
+        case TimedOut():
+            return "no answer in time"
+        case Broke(reason) | Unsupported(reason):
+            return reason
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal; real-time signals have only numbers."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def describe_entry(entry: Entry) -> str:
@@ -46,15 +69,17 @@ def _content(entry: Entry) -> str:
         return f"symlink to {entry.target}"
     if entry.kind != "file":
         return entry.kind
-    if entry.has_json:
-        return f"JSON {_short(json.dumps(entry.json))}"
-    if entry.text is not None:
-        return f"text {_short(json.dumps(entry.text))}" if entry.text else "empty file"
-    if entry.data is not None:
-        return f"bytes {_short(entry.data.hex())}"
-    if entry.runs:
-        return "text " + " ".join(f"{_short(json.dumps(text))}×{times}" for text, times in entry.runs)
-    return "file"
+    match entry.content:
+        case None:
+            return "file"
+        case Json(value):
+            return f"JSON {_short(json.dumps(value))}"
+        case Text(text):
+            return f"text {_short(json.dumps(text))}" if text else "empty file"
+        case Bytes(data):
+            return f"bytes {_short(data.hex())}"
+        case Runs(runs):
+            return "text " + " ".join(f"{_short(json.dumps(text))}×{times}" for text, times in runs)
 
 
 def _short(text: str, limit: int = 100) -> str:

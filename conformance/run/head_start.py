@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.msgpack import Decoder
 
-from conformance.model.outcome import Execution, Outcome
+from conformance.model.outcome import Broke, Execution, not_run
 from conformance.model.scenario import Scenario
 
 __all__ = ["HeadStart", "HeadStartClient", "HeadStartServer"]
@@ -86,7 +86,7 @@ class HeadStartServer:
                     try:
                         seen = starts.wait(request.id)
                     except Exception as e:  # only its words can travel
-                        seen = [Execution(outcome=Outcome(broke=f"{type(e).__name__}: {e}"))]
+                        seen = [not_run(Broke(f"{type(e).__name__}: {e}"))]
                     _send(self.request, seen)
 
         class Server(socketserver.ThreadingUnixStreamServer):
@@ -120,7 +120,7 @@ class HeadStartClient:
         try:
             return _SEEN.decode(self._ask(_Wait(id_)))
         except (OSError, EOFError, msgspec.DecodeError):
-            return [Execution(outcome=Outcome(broke="the controlling process cannot be reached"))]
+            return [not_run(Broke("the controlling process cannot be reached"))]
 
     def _ask(self, request: _Start | _Wait) -> bytes:
         with socket.socket(socket.AF_UNIX) as connection:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from docker.errors import APIError
+from factories import broke, ending, exited, killed, timed_out, unsupported
 from msgspec.structs import replace
 
 from conformance.catalogue.contracts import bundled
@@ -34,29 +35,27 @@ OOM = "out of memory, the limit is 64m"
 
 @pytest.mark.parametrize("code", [0, 1, 64, 65, 66, 125, 126, 127, 128, 193, 200, 255])
 def test_other_codes_are_left_as_they_are(code: int) -> None:
-    outcome = Outcome(code=code, stdout=b"o", seconds=1.5)
+    outcome = exited(code, stdout=b"o", seconds=1.5)
     assert with_signal(outcome, SLOT) == outcome
 
 
 @pytest.mark.parametrize(("code", "signal"), [(129, 1), (134, 6), (137, 9), (139, 11), (143, 15), (191, 63), (192, 64)])
 def test_128_and_a_signal_is_a_death_by_it(code: int, signal: int) -> None:
-    outcome = Outcome(code=code, stdout=b"o", stderr=b"e", truncated=True, seconds=1.5, left=("x",))
+    outcome = exited(code, stdout=b"o", stderr=b"e", truncated=True, seconds=1.5, left=("x",))
     assert with_signal(outcome, SLOT) == replace(outcome, code=None, signal=signal)
 
 
 def test_a_code_that_the_contract_knows_is_that_code() -> None:
-    assert with_signal(Outcome(code=137), KNOWS) == Outcome(code=137)
-    assert with_signal(Outcome(code=143), KNOWS) == Outcome(signal=15)
+    assert with_signal(exited(137), KNOWS) == exited(137)
+    assert with_signal(exited(143), KNOWS) == killed(15)
 
 
 @pytest.mark.parametrize("contract", [SLOT, KNOWS])
 def test_an_end_for_lack_of_memory_is_never_an_exit_code(contract: Any) -> None:
-    assert with_signal(Outcome(code=137, why=OOM), contract) == Outcome(signal=9, why=OOM)
+    assert with_signal(exited(137, why=OOM), contract) == killed(9, why=OOM)
 
 
-@pytest.mark.parametrize(
-    "outcome", [Outcome(timed_out=True, seconds=15), Outcome(broke="x"), Outcome(unsupported="x"), Outcome(signal=9)]
-)
+@pytest.mark.parametrize("outcome", [timed_out(seconds=15), broke("x"), unsupported("x"), killed(9)])
 def test_what_has_no_exit_status_is_left_as_it_is(outcome: Outcome) -> None:
     assert with_signal(outcome, SLOT) == outcome
 
@@ -144,7 +143,7 @@ def test_a_run_is_attached_to_before_it_starts_so_that_nothing_is_missed(engine:
     engine.code, engine.printed = 65, frame(1, b"out") + frame(2, b"err")
     run = one_run(engine)
     outcome = run.run(15)
-    assert (outcome.code, outcome.stdout, outcome.stderr, outcome.timed_out) == (65, b"out", b"err", False)
+    assert (ending(outcome), outcome.stdout, outcome.stderr) == ("exited 65", b"out", b"err")
     assert 0 <= outcome.seconds < 5
     run.close()
     assert engine.calls == ["attach", "start", "wait", "remove True True"]
@@ -188,7 +187,7 @@ def test_no_end_in_time_is_a_time_out_and_the_container_is_killed(engine: Engine
     started = time.monotonic()
     outcome = one_run(engine).run(0.2)
     assert time.monotonic() - started < 5
-    assert (outcome.code, outcome.timed_out, outcome.stdout) == (None, True, b"so far")
+    assert (ending(outcome), outcome.stdout) == ("timed out", b"so far")
     assert engine.calls[-2:] == ["wait", "kill"]
 
 
@@ -202,7 +201,7 @@ def test_patience_that_some_versions_of_requests_wrap_is_a_time_out_too(engine: 
         raise requests.ConnectionError("UnixHTTPConnectionPool(host='localhost', port=None): Read timed out.")
 
     engine.wait = wait  # type: ignore[method-assign]
-    assert one_run(engine).run(0.1).timed_out
+    assert ending(one_run(engine).run(0.1)) == "timed out"
 
 
 def test_an_engine_that_goes_away_is_lost_and_no_time_out(engine: Engine) -> None:

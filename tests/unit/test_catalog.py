@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from factories import bundled_catalogue, entry, refusal
+from factories import bundled_catalogue, entry, refusal, text_of
 
 from conformance import bundled as places
 from conformance.bundled import contracts_dir, data_root, fixtures_dir, scenarios_dir
@@ -522,7 +522,7 @@ def with_layers(*names: str, files: str = "") -> str:
 def paths(directory: Path, text: str) -> dict[str, str | None]:
     """Return the texts of the entries of a scenario with this text, by path."""
     scenario = load_catalogue([write(directory, case=text)]).get("case")
-    return {entry.path: entry.text for entry in scenario.entries}
+    return {entry.path: text_of(entry) for entry in scenario.entries}
 
 
 def test_a_bundled_layer_is_found_by_its_name(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from factories import text_of
 from msgspec.structs import replace
 
 from conformance.catalogue.contracts import bundled
@@ -35,7 +36,7 @@ def test_the_good_login_of_an_agent_of_ones_own_is_a_layer_of_ones_own(tmp_path:
 
     found = opposite_home(scenario(tmp_path / "mine/login.toml", "gemini", variant=variant), OWN)
 
-    assert [(entry.path, entry.text) for entry in found] == [("login", "good")]
+    assert [(entry.path, text_of(entry)) for entry in found] == [("login", "good")]
 
 
 def test_a_login_that_nobody_has_written_down_is_told_with_the_file_to_write(tmp_path: Path) -> None:

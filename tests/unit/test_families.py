@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import refusal
+from factories import json_of, refusal
 from support_cli import suite
 
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
@@ -135,7 +135,7 @@ class TestPatch:
         text = FAMILY.partition("[home]")[0] + '[home]\ninclude = ["claude-credentials"]\n[variants.one]\nsummary = "One"\n'
         scenario = load(directory, text + f'home.files.".claude/.credentials.json" = {patch}\n').get("own/family/one")
         [entry] = scenario.entries
-        return entry.json
+        return json_of(entry)
 
     def test_it_changes_adds_and_takes_away(self, tmp_path: Path) -> None:
         patch = '{ patch = { claudeAiOauth = { accessToken = "", scopes = "{absent}", new = { a = "{null}" } }, other = 1 } }'
@@ -160,7 +160,7 @@ class TestPatch:
 
         [entry] = load(tmp_path, text + line).get("own/family/one").entries
 
-        assert (entry.mode, entry.json["a"]) == (0o644, 1)
+        assert (entry.mode, json_of(entry)["a"]) == (0o644, 1)
 
     def test_there_has_to_be_something_to_patch(self, tmp_path: Path) -> None:
         text = FAMILY.replace("home.include = []", 'home.files.".claude/a" = { patch = { a = 1 } }')

@@ -457,11 +457,6 @@ def test_a_signal_comes_with_its_reason_where_that_is_known() -> None:
     [
         (broke("no space left"), "broke", "no space left"),
         (unsupported("root reads it anyway"), "unsupported", "root reads it anyway"),
-        (Outcome(broke="no space left", unsupported="root reads it anyway"), "broke", "no space left"),
-        (Outcome(broke="no space left", code=65), "broke", "no space left"),
-        (Outcome(unsupported="root reads it anyway", code=65), "unsupported", "root reads it anyway"),
-        (Outcome(), "broke", "the driver does not say how the probe ended"),
-        (Outcome(stdout=b"something", seconds=1.5), "broke", "the driver does not say how the probe ended"),
     ],
 )
 def test_what_could_not_be_judged_never_conforms(outcome: Outcome, result: str, reason: str) -> None:

@@ -27,7 +27,7 @@ from conformance.home import Snapshot, difference, stamps
 from conformance.home.build import Unbuildable
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Contract
-from conformance.model.outcome import Execution, Outcome
+from conformance.model.outcome import Broke, Execution, Outcome, TimedOut, Unsupported, not_run
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 
@@ -90,7 +90,7 @@ class ContainerDriver:
     def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
         """See :class:`~conformance.drivers.Driver`; of both isolations, an odd *number* takes the shared one."""
         if why_not := self._given_up():
-            return Execution(outcome=Outcome(broke=why_not))
+            return not_run(Broke(why_not))
         both = self._facts.isolation == "both"
         shared = number % 2 == 1 if both else self._facts.isolation == "shared"
         if scenario.container is not None:  # what it needs can only be had by a container of its own
@@ -98,15 +98,15 @@ class ContainerDriver:
         try:
             execution = self._execute(scenario, contract, context, shared=shared)
         except Unbuildable as e:
-            execution = Execution(outcome=Outcome(unsupported=str(e)))
+            execution = not_run(Unsupported(str(e)))
         except EngineLost as e:
             self._lost = str(e)
             self._client.api.timeout = 1  # what is still tried, to clean up, is not worth waiting for
-            execution = Execution(outcome=Outcome(broke=str(e)))
+            execution = not_run(Broke(str(e)))
         except ConformanceError as e:
-            execution = Execution(outcome=Outcome(broke=str(e)))
+            execution = not_run(Broke(str(e)))
         except ENGINE_ERRORS as e:
-            execution = Execution(outcome=Outcome(broke=message(e)))
+            execution = not_run(Broke(message(e)))
         self._count_silences(execution.outcome)
         return execution if both else replace(execution, isolation="")
 
@@ -120,7 +120,7 @@ class ContainerDriver:
 
     def _count_silences(self, outcome: Outcome) -> None:
         """Note whether the image has answered; one answer is enough to go on to the end."""
-        if outcome.timed_out and self._silences >= 0:
+        if isinstance(outcome.ending, TimedOut) and self._silences >= 0:
             self._silences += 1
         else:
             self._silences = -1
@@ -149,7 +149,7 @@ class ContainerDriver:
             hint = "build it for this machine, or use an engine on the other"
             raise CannotJudge(self._facts.architecture_warning, hint=hint)
         execution = Execution(outcome=outcome, outside=outside, isolation=isolation)
-        if outcome.broke or outcome.unsupported:
+        if not outcome.says_something:
             return execution
         return _with_changes(pooled.volumes, execution, placed, contract)
 
@@ -209,13 +209,13 @@ class ContainerDriver:
         try:
             container = pooled.shared(self._client, spec, self._labels)
             if (script := _tests(placed, spec)) and (unmet := container.unmet(script)):
-                return Outcome(unsupported=unmet)
+                return Outcome(ending=Unsupported(unmet))
             outcome = container.run(spec.argv, spec.environment, spec.directory, contract.limits.seconds)
         except ShellLost:
             pooled.drop(spec)
             pooled.volumes.place(placed)
             return None
-        if outcome.timed_out:
+        if isinstance(outcome.ending, TimedOut):
             pooled.drop(spec)
         return with_signal(outcome, contract)
 
@@ -231,7 +231,7 @@ class ContainerDriver:
             # Asked in a container that lasts, with the same user, rights and volumes, before the probe has its own.
             unmet = pooled.shared(self._client, replace(spec, image=self._facts.id), self._labels).unmet(script)
             if unmet:
-                return Outcome(unsupported=unmet), ()
+                return Outcome(ending=Unsupported(unmet)), ()
         run = FreshRun(self._client, spec, self._labels.for_scenario(scenario))
         try:
             outcome = with_signal(run.run(contract.limits.seconds), contract)
@@ -298,7 +298,7 @@ def _with_changes(volumes: HomeVolumes, execution: Execution, placed: PlacedLayo
         volumes.place(placed)
         if wrong := _changes(placed, volumes.look(), None):
             reason = f"this engine's volumes do not hold the home: {wrong[0]}"
-            return Execution(outcome=Outcome(unsupported=reason))
+            return not_run(Unsupported(reason))
     return replace(execution, changes=changes)
 
 

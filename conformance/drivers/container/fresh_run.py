@@ -17,7 +17,7 @@ from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.streams import Attached, keep, streams_of
 from conformance.errors import CannotJudge
 from conformance.model.contract import Contract
-from conformance.model.outcome import Outcome
+from conformance.model.outcome import Exited, Killed, Outcome, TimedOut
 
 __all__ = ["FreshRun", "with_signal"]
 
@@ -52,9 +52,8 @@ class FreshRun:
         finally:
             attached.close()
         return Outcome(
-            code=code,
+            ending=TimedOut() if code is None else Exited(code),
             why=self._why(code),
-            timed_out=code is None,
             stdout=bytes(outputs[1].data),
             stderr=bytes(outputs[2].data),
             truncated=outputs[1].truncated or outputs[2].truncated,
@@ -119,7 +118,7 @@ def with_signal(outcome: Outcome, contract: Contract) -> Outcome:
     code = outcome.code
     if code is None or not 128 < code <= 128 + 64 or (contract.verdicts_of(code) and not outcome.why):
         return outcome
-    return replace(outcome, code=None, signal=code - 128)
+    return replace(outcome, ending=Killed(code - 128))
 
 
 def _is_timeout(error: requests.RequestException) -> bool:

@@ -18,9 +18,9 @@ from conformance.drivers.layout import known_clis
 from conformance.errors import CannotJudge
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Contract
-from conformance.model.outcome import Outcome
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
+from conformance.model.wording import describe_ending
 
 __all__ = ["PreparedImage", "join_image", "prepare_image"]
 
@@ -139,20 +139,13 @@ def _unshareable(request: ImageRequest, facts: ImageFacts) -> str:
 def _differs(driver: ContainerDriver, scenario: Scenario, contract: Contract, context: Context) -> str:
     """Return why containers cannot be shared, after trying with one scenario in both ways."""
     try:
-        fresh, shared = (driver.execute(scenario, contract, context, number).outcome for number in (0, 1))
+        executions = [driver.execute(scenario, contract, context, number) for number in (0, 1)]
     finally:
         driver.close()
-    if _answer(fresh) == _answer(shared):
+    fresh, shared = (execution.outcome.ending for execution in executions)
+    if fresh == shared:
         return ""
     return (
-        f"no isolation but fresh, because on a read-only root file system the image answers {_answer(shared)} "
-        f"to {scenario.id}, and {_answer(fresh)} otherwise"
+        f"no isolation but fresh, because the image answers {scenario.id} with {describe_ending(shared)} "
+        f"on a read-only root file system, and with {describe_ending(fresh)} otherwise"
     )
-
-
-def _answer(outcome: Outcome) -> str:
-    if outcome.timed_out:
-        return "nothing in time"
-    if outcome.signal is not None:
-        return f"with signal {outcome.signal}"
-    return f"{outcome.code}" if outcome.code is not None else outcome.broke or outcome.unsupported

@@ -15,7 +15,7 @@ import docker
 from conformance.drivers.container.client import engine_errors
 from conformance.drivers.container.shell import Reply, Shell, ShellLost
 from conformance.drivers.container.spec import SCRATCH, ContainerSpec
-from conformance.model.outcome import Outcome
+from conformance.model.outcome import Exited, Outcome, TimedOut
 
 __all__ = ["SharedContainer"]
 
@@ -77,10 +77,10 @@ class SharedContainer:
             with engine_errors("the engine does not answer"):
                 self._client.ping()
             self.close()
-            return Outcome(timed_out=True, seconds=seconds)
+            return Outcome(ending=TimedOut(), seconds=seconds)
         tidied = self._tidy()
         return Outcome(
-            code=reply.code,
+            ending=Exited(reply.code),
             stdout=reply.stdout,
             stderr=reply.stderr,
             truncated=reply.truncated,

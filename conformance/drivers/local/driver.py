@@ -22,7 +22,7 @@ from conformance.errors import CannotJudge, ConformanceError, UsageError
 from conformance.home import build, check_target, difference, mismatch, plan, remove, snapshot
 from conformance.home.build import Unbuildable
 from conformance.model.contract import Contract
-from conformance.model.outcome import Execution, Outcome
+from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.model.wording import describe_needs
@@ -92,7 +92,7 @@ class LocalDriver:
     def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
         """See :class:`~conformance.drivers.Driver`."""
         if lacks := _lacks(scenario):
-            return Execution(outcome=Outcome(unsupported=lacks))
+            return not_run(Unsupported(lacks))
         place = HomeDirectory(self.directory / str(next(self._numbers)))
         command = ""
         try:
@@ -103,15 +103,15 @@ class LocalDriver:
             command = self._by_hand(argv, cwd, layout, place) if self.keep else ""
             execution = self._run(argv, cwd, contract, place, layout)
         except Unbuildable as e:
-            execution = Execution(outcome=Outcome(unsupported=str(e)))
+            execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
-            execution = Execution(outcome=Outcome(broke=str(e)))
+            execution = not_run(Broke(str(e)))
         if self.keep:
             return replace(execution, kept=str(place.top), command=command)
         try:
             remove(place.top)
         except OSError as e:
-            return replace(execution, outcome=Outcome(broke=f"the home cannot be removed: {e}"))
+            return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
 
     def place(self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory) -> Layout:
@@ -135,7 +135,7 @@ class LocalDriver:
         known = [node.path for node in layout.home]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(layout.home, before):
-            return Execution(outcome=Outcome(unsupported=f"this file system does not hold the home: {wrong}"))
+            return not_run(Unsupported(f"this file system does not hold the home: {wrong}"))
         request = Request(
             argv=argv,
             env=layout.environment,
@@ -144,7 +144,7 @@ class LocalDriver:
             checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
         )
         outcome = self._supervisor.run(request)
-        if outcome.broke or outcome.unsupported:
+        if not outcome.says_something:
             return Execution(outcome=outcome)
         changes = difference(before, snapshot(place.home, known), contract.allowed_writes)
         opposite = difference(before_opposite, snapshot(place.opposite), contract.allowed_writes)

@@ -8,14 +8,15 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from conformance.drivers.local import supervisor
-from conformance.model.outcome import Outcome
+from conformance.model.outcome import Broke, Ending, Exited, Killed, Outcome, TimedOut, Unsupported
 
 __all__ = ["KEEP_BYTES", "Request", "Supervisor"]
 
@@ -65,6 +66,28 @@ def _receive(connection: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
+def _outcome(reply: Mapping[str, Any]) -> Outcome:
+    """Return what the supervisor's *reply* says."""
+    return Outcome(
+        ending=_ending(reply),
+        stdout=reply.get("stdout", b""),
+        stderr=reply.get("stderr", b""),
+        truncated=reply.get("truncated", False),
+        seconds=reply.get("seconds", 0.0),
+        left=tuple(reply.get("left", ())),
+    )
+
+
+def _ending(reply: Mapping[str, Any]) -> Ending:
+    if "broke" in reply:
+        return Broke(reply["broke"])
+    if "unsupported" in reply:
+        return Unsupported(reply["unsupported"])
+    if "timed_out" in reply:
+        return TimedOut()
+    return Killed(reply["signal"]) if "signal" in reply else Exited(reply["code"])
+
+
 class Supervisor:
     """A supervisor process, started when it is first needed."""
 
@@ -104,13 +127,13 @@ class Supervisor:
             self._lost(keeper, "")
             raise
         self._idle.append(keeper)
-        return msgspec.structs.replace(Outcome(), **{**fields, "left": tuple(fields.get("left", ()))})
+        return _outcome(fields)
 
     def _lost(self, keeper: socket.socket, what: str) -> Outcome:
         """Give up *keeper*; say so."""
         self._keepers.discard(keeper)
         keeper.close()
-        return Outcome(broke=f"the supervisor process {what}; {self._last_words()}")
+        return Outcome(ending=Broke(f"the supervisor process {what}; {self._last_words()}"))
 
     def start(self) -> dict[str, str]:
         """Start the process if it does not run yet; return its facts."""

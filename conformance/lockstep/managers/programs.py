@@ -23,7 +23,7 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.lockstep.managers import host
 from conformance.lockstep.managers.answers import Answer, Answers, action_of, in_order
 from conformance.model.contract import Action
-from conformance.model.outcome import Outcome
+from conformance.model.outcome import Broke, Killed, Outcome, TimedOut
 from conformance.text import one_line
 
 __all__ = ["CommandManager", "PythonManager"]
@@ -51,11 +51,11 @@ def _request(argv: tuple[str, ...], directory: Path, seconds: float) -> Request:
 
 def _ended(outcome: Outcome, seconds: float) -> str:
     """Return in which way, other than by exiting, a Manager came to its end; empty where it exited in time."""
-    if outcome.timed_out:
+    if isinstance(outcome.ending, TimedOut):
         flood = ", and flooded its output" if outcome.truncated else ""
         return f"gave no answer within {seconds:g} s{flood}"
-    if outcome.signal is not None:
-        return f"was killed by signal {outcome.signal}"
+    if isinstance(outcome.ending, Killed):
+        return f"was killed by signal {outcome.ending.signal}"
     return ""
 
 
@@ -99,8 +99,8 @@ class CommandManager:
         return Answers(by_code=of, unsaid=tuple(word for word in self._words if word not in said))
 
     def _answer(self, outcome: Outcome, said: set[str]) -> Answer:
-        if outcome.broke:
-            raise CannotJudge(f"the Manager cannot be run: {outcome.broke}")
+        if isinstance(outcome.ending, Broke):
+            raise CannotJudge(f"the Manager cannot be run: {outcome.ending.reason}")
         if ended := _ended(outcome, self._seconds):
             return Answer(failed=ended, lost=True)
         if outcome.truncated or len(outcome.stdout) > _FLOOD:
@@ -142,8 +142,8 @@ class PythonManager:
         argv = (sys.executable, "-P", host.__file__, module, name, *map(str, codes))
         with _supervisor(directory) as supervisor:
             outcome = supervisor.run(_request(argv, self._directory, self._seconds))
-        if outcome.broke:
-            raise CannotJudge(f"the Manager cannot be run: {outcome.broke}")
+        if isinstance(outcome.ending, Broke):
+            raise CannotJudge(f"the Manager cannot be run: {outcome.ending.reason}")
         return self._read(outcome, codes)
 
     def _read(self, outcome: Outcome, codes: tuple[int, ...]) -> Answers:
