@@ -46,11 +46,13 @@ class Bar:
             self._console.print(Text(f"  {done} of {self._total}"))
 
     def stop(self) -> None:
-        """Take the bar away; below lines, leave one empty."""
+        """Take the bar away; below lines, leave one empty. No step is shown any more."""
         if self._progress is not None:
             self._progress.stop()
+            self._progress = None
         elif self._next_tenth is not None:
             self._console.print()
+        self._next_tenth = None
 
     def __enter__(self) -> Bar:
         self.start()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
-from conformance.judge.tally import RunReport
+from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.view import View, some
@@ -17,8 +18,11 @@ __all__ = ["Terminal"]
 _STYLES = {"conforms": "green", "deviates": "bold red", "broke": "bold magenta", "unsupported": "yellow", "known-failure": "cyan"}
 #: How many lines of a probe's output stand below a deviation.
 _OUTPUT_LINES = 8
-#: From more findings than this on, the most frequent are counted below.
+#: From more findings than this on, the most frequent are counted below; more scenarios than this that broke for one
+#: reason have one line.
 _MANY = 5
+#: What reasons quote, such as paths.
+_QUOTED = re.compile(r"'[^']*'")
 
 
 class Terminal(View):
@@ -32,9 +36,12 @@ class Terminal(View):
     def finish(self) -> None:
         """Write the summary."""
         super().finish()
+        alike = self._alike()
+        together = {id_ for ids in alike.values() for id_ in ids}
         for result in self._report.results():
-            if result.result not in ("conforms", "known-failure"):
+            if result.result not in ("conforms", "known-failure") and result.id not in together:
                 self._show(result)
+        self._show_alike(alike)
         for id_ in self._report.stale():
             self._line(f"CONFORMS {id_}, a known failure: take it out of {self._report.known.file}", "bold red")
         for line in self._report.trouble:
@@ -50,6 +57,29 @@ class Terminal(View):
         for name, line in self._details(result):
             self._line(f"  {name:<16} {one_line(line) if name else line}")
         self._line()
+
+    def _alike(self) -> dict[str, list[str]]:
+        """Return the ids of scenarios that broke for one and the same reason, where they are many.
+
+        What an interrupt kept from running is told in one line, however few scenarios that are.
+        """
+        found: dict[str, list[str]] = {}
+        for result in self._report.results():
+            if result.result == "broke":
+                # On a full disk, each scenario names a file of its own.
+                found.setdefault(_QUOTED.sub("'…'", result.reason), []).append(result.id)
+        interrupted = self._report.interrupted
+        return {why: ids for why, ids in found.items() if len(ids) > _MANY or (interrupted and why.startswith(NOT_RUN))}
+
+    def _show_alike(self, alike: Mapping[str, Sequence[str]]) -> None:
+        for reason, ids in alike.items():
+            if reason.startswith(NOT_RUN):
+                self._line(f"{len(ids)} {reason}", _STYLES["broke"])
+            else:
+                line = f"BROKE {len(ids)} scenarios, such as {ids[0]}: {one_line(reason)}"
+                self._line(line, _STYLES["broke"])
+        if alike:
+            self._line()
 
     def _details(self, result: ScenarioResult) -> Iterator[tuple[str, str]]:
         """Yield a heading and a text for each line below a result."""

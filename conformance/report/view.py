@@ -42,6 +42,12 @@ class View:
         bad = self._report.counts().get("deviates", 0)
         self._bar.step(self._report.done(), f"{bad} deviate" if bad else "")
 
+    def interrupt(self) -> None:
+        """Say that the interrupt was seen: until everything has ended, seconds can go by."""
+        self._bar.stop()
+        self._line("interrupted: ending what runs", "bold yellow")
+        self._line()
+
     def finish(self) -> None:
         """End the bar; what a run has come to is for others to add."""
         self._bar.stop()

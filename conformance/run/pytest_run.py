@@ -212,10 +212,15 @@ class _RunPlugin:
             lines = [line for line in report.longreprtext.splitlines() if line.strip()] or ["the worker was lost"]
             self._report.broke(id_, lines[-1])
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         """Note that the user wants to stop."""
         # Derived types are how pytest and xdist stop early by themselves, such as for -x.
         self._report.interrupted = type(excinfo.value) is KeyboardInterrupt
+        if self._report.interrupted:
+            self._terminal.interrupt()
+            # pytest takes more than a second to lay out a traceback that says nothing to anybody.
+            excinfo.traceback = excinfo.traceback[-1:]
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         """Note a failure of pytest, or of ours."""
