@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,24 @@ __all__ = ["repro_command"]
     help="Where the home is kept; by default in a new directory below the cache directory.",
 )
 @click.argument("id_", metavar="ID")
+@click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.pass_context
-def repro_command(ctx: click.Context, /, id_: str, keep: Path | None, **options: Any) -> None:
-    """Run one scenario with everything shown, and keep its home."""
-    settings, world = checked_request(patterns=[id_], keep=keep, known=None, **options)
+def repro_command(ctx: click.Context, /, id_: str, files: tuple[str, ...], keep: Path | None, **options: Any) -> None:
+    """Run one scenario with everything shown, and keep its home.
+
+    A scenario outside of the catalogue takes the FILE that it is in, and those of its controls.
+    """
+    if other := next((file for file in files if not file.endswith(".toml")), ""):
+        raise UsageError(f"'{other}' is no scenario file", hint="give one id, then the files it needs")
+    settings, world = checked_request(patterns=[id_], more=files, keep=keep, known=None, **options)
     world.settings = settings
-    if len(settings.ids or ()) != 1:
-        raise UsageError(f"'{id_}' names {len(settings.ids or ())} scenarios", hint="give the id of one")
-    scenario = world.catalogue.get((settings.ids or ("",))[0])
+    ids = settings.ids or ()
+    if len(ids) > 1:
+        raise UsageError(f"'{id_}' names {len(ids)} scenarios", hint=_one_of(id_, ids))
+    scenario = world.catalogue.get(ids[0])
     control = world.catalogue.scenarios.get(scenario.control_for(world.contract))
     # Homes, stubs and all stay in the directory, so that the printed command works as long as it is there.
-    place = Path(settings.keep or keep_directory(_new_directory(id_)))
+    place = Path(settings.keep or keep_directory(_new_directory(scenario.id)))
     run = _run_image if settings.image is not None else _run_command
     executions, shown = run(world, scenario, place)
     result = judge(scenario, world.contract, executions, world.engine.secrets(scenario), control)
@@ -57,6 +64,11 @@ def repro_command(ctx: click.Context, /, id_: str, keep: Path | None, **options:
     for line in (*shown, "", *_judgement(result, world.contract)):
         click.echo(line)
     ctx.exit({"conforms": 0, "deviates": 1}.get(result.result, CannotJudge.exit_status))
+
+
+def _one_of(name: str, ids: Sequence[str]) -> str:
+    words = [ids[0], name] if name.endswith(".toml") else [ids[0]]
+    return f"give the id of one, such as {join(words)}"
 
 
 def _run_command(world: World, scenario: Scenario, place: Path) -> tuple[list[Execution], list[str]]:
@@ -123,6 +135,6 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
 def _new_directory(id_: str) -> Path:
     """Return a new directory for a kept home, which no later run removes."""
     base = cache_dir() / "kept"
-    name = Path(id_).stem if id_.endswith(".toml") else id_.replace("/", "-").replace("*", "").replace("?", "")
+    name = id_.replace("/", "-")
     number = next(n for n in range(1, 1_000_000) if not (base / f"{name}-{n}").exists())
     return base / f"{name}-{number}"

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from conformance.bundled import fixtures_dir
+from conformance.bundled import fixtures_dir, scenarios_dir
 from conformance.catalogue import catalogue as catalog
 from conformance.cli.image_request import IMAGE_OPTIONS, image_request, image_words
 from conformance.cli.options import image_options, probe_options
@@ -55,10 +55,22 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         patterns=patterns, **{name: options[name] for name in _REQUEST}, keep=options["keep"], known=options["known_failures"]
     )
     workers = worker_count(options["workers"], len(settings.ids or ()))
-    run = Run(settings, world, repro=repro_words(options), to_stderr="-" in _reports(options))
+    run = Run(
+        settings,
+        world,
+        repro=repro_words(options),
+        files=_outside(patterns),
+        to_stderr="-" in _reports(options),
+    )
     status = run.execute(workers, junit=bool(options["junit_file"]), pytest_args=pytest_args)
     write_all(_writes(run, options))
     ctx.exit(status)
+
+
+def _outside(patterns: list[str]) -> dict[str, str]:
+    """Return the scenario files among *patterns* that are not bundled: as they were typed, by their real paths."""
+    named = {os.path.realpath(file): file for file in patterns if file.endswith(".toml")}
+    return {path: file for path, file in named.items() if scenarios_dir() not in Path(path).parents}
 
 
 def _reports(options: Mapping[str, Any]) -> list[str]:
@@ -108,9 +120,12 @@ def checked_request(
     repeat: int,
     keep: Path | None,
     known: str | None,
+    more: tuple[str, ...] = (),
     **container: Any,
 ) -> tuple[Settings, World]:
     """Check the whole request; return it with what it stands for.
+
+    *more* are files that scenarios or controls may be in, beside those that the *patterns* name.
 
     :raises ConformanceError: anything in it is wrong.
     """
@@ -120,7 +135,7 @@ def checked_request(
         cwd=str(cwd),
         contract=contract,
         directories=tuple(str(directory.absolute()) for directory in directories),
-        files=tuple(_files(patterns)),
+        files=tuple(_files([*patterns, *more])),
         extra=extra_variables(env, pass_env),
         repeat=repeat,
         known_failures=str(Path(known).absolute()) if known else "",

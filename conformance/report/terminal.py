@@ -28,8 +28,17 @@ _QUOTED = re.compile(r"'[^']*'")
 class Terminal(View):
     """The view of a run that judges a probe: at the end, what deviated, why, and how to see it again."""
 
-    def __init__(self, stream: TextIO, report: RunReport, scenarios: Mapping[str, Scenario], repro: Sequence[str]) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        report: RunReport,
+        scenarios: Mapping[str, Scenario],
+        repro: Sequence[str],
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """*files* are those outside of the catalogue: as the user has typed them, by their real paths."""
         super().__init__(stream, report)
+        self._files = dict(files or {})
         self._scenarios = scenarios
         self._repro = list(repro)
 
@@ -107,7 +116,20 @@ class Terminal(View):
             yield "outside the HOME", printable(line)
         if result.kept:
             yield "home kept", f"{result.kept}/home"
-        yield "repeat it with", join([*self._repro[:2], result.id, *self._repro[2:]])
+        yield "repeat it with", join([*self._repro[:2], result.id, *self._needed(result.id), *self._repro[2:]])
+
+    def _needed(self, id_: str) -> list[str]:
+        """Return the files without which nobody knows *id_*, or a control that one of these files names."""
+        found: dict[str, str] = {}
+        todo = [self._scenarios[id_].file] if id_ in self._scenarios else []
+        while todo:
+            file = todo.pop()
+            if file in self._files and file not in found:
+                found[file] = self._files[file]
+                here = [scenario for scenario in self._scenarios.values() if scenario.file == file]
+                controls = {control for scenario in here for control in scenario.control.values()}
+                todo += [self._scenarios[control].file for control in controls if control in self._scenarios]
+        return list(found.values())
 
     def _patterns(self) -> None:
         """Say what many deviations have in common: often they are one defect."""

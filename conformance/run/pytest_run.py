@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -53,9 +53,20 @@ class Run:
     """One run of the selected scenarios."""
 
     def __init__(
-        self, settings: Settings, world: World, *, repro: Sequence[str] = (), to_stderr: bool = False, summary: bool = True
+        self,
+        settings: Settings,
+        world: World,
+        *,
+        repro: Sequence[str] = (),
+        files: Mapping[str, str] | None = None,
+        to_stderr: bool = False,
+        summary: bool = True,
     ) -> None:
-        """Make everything ready; *repro* is the command that repeats a scenario, for the *summary* at the end."""
+        """Make everything ready.
+
+        *repro* is the command that repeats a scenario, for the *summary* at the end, and *files* are those outside of
+        the catalogue that it may need: as they were typed, by their real paths.
+        """
         self.directory = RunDirectory(Path(settings.keep) if settings.keep else None)
         self.world = world
         world.settings = settings
@@ -71,7 +82,7 @@ class Run:
         self.junit = ""
         self.terminal = View(self._stream, self.report)
         if summary:
-            self.terminal = Terminal(self._stream, self.report, world.catalogue.scenarios, repro)
+            self.terminal = Terminal(self._stream, self.report, world.catalogue.scenarios, repro, files)
 
     def execute(self, workers: int, *, junit: bool = False, pytest_args: Sequence[str] = ()) -> int:
         """Run with so many *workers*, write the summary, and return the exit status.
