@@ -47,7 +47,8 @@ def repro_command(ctx: click.Context, /, id_: str, files: tuple[str, ...], keep:
     A scenario outside of the catalogue takes the FILE that it is in, and those of its controls.
     """
     if other := next((file for file in files if not file.endswith(".toml")), ""):
-        raise UsageError(f"'{other}' is no scenario file", hint="give one id, then the files it needs")
+        hint = "give one id, then the files it needs"
+        raise UsageError(f"'{other}' is no scenario file", hint=hint)
     settings, world = checked_request(patterns=[id_], more=files, keep=keep, known=None, **options)
     world.settings = settings
     ids = settings.ids or ()

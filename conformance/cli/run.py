@@ -68,7 +68,10 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
 
 
 def _outside(patterns: list[str]) -> dict[str, str]:
-    """Return the scenario files among *patterns* that are not bundled: as they were typed, by their real paths."""
+    """Return the scenario files among *patterns* that are not bundled.
+
+    They are as they were typed, by their real paths.
+    """
     named = {os.path.realpath(file): file for file in patterns if file.endswith(".toml")}
     return {path: file for path, file in named.items() if scenarios_dir() not in Path(path).parents}
 
@@ -123,15 +126,12 @@ def checked_request(
     more: tuple[str, ...] = (),
     **container: Any,
 ) -> tuple[Settings, World]:
-    """Check the whole request; return it with what it stands for.
-
-    *more* are files that scenarios or controls may be in, beside those that the *patterns* name.
+    """Check the whole request, with *more* scenario files; return it with what it stands for.
 
     :raises ConformanceError: anything in it is wrong.
     """
     cwd = Path.cwd()
     draft = Settings(
-        argv=(),
         cwd=str(cwd),
         contract=contract,
         directories=tuple(str(directory.absolute()) for directory in directories),
@@ -213,7 +213,8 @@ def check_outputs(options: dict[str, Any]) -> None:
             raise UsageError(f"{file} is a directory", hint="name a file")
     if len({os.path.abspath(file) for file in _reports(options)}) < len(_reports(options)):
         where = "standard output" if options["json_file"] == "-" else options["json_file"]
-        raise UsageError(f"--json and --junit both write to {where}", hint="name another file for one")
+        cause = f"--json and --junit both write to {where}"
+        raise UsageError(cause, hint="name another file for one")
     new, old = options.get("write_known_failures"), options.get("known_failures")
     if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):
         raise UsageError(f"{new} is there already", hint=f"give --known-failures {new} as well to update it and keep its reasons")

@@ -19,14 +19,16 @@ _GOOD_CREDENTIALS = {"codex": "codex-auth"}
 
 
 def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
-    """Return a home whose answer is the opposite of what *scenario* expects: good credentials, or none at all.
+    """Return a home with the opposite of the answer that *scenario* expects.
+
+    It holds good credentials, or none at all.
 
     :raises FileError: nobody has written down what good credentials of the agent are.
     """
     if all(contract.code(verdict) == 0 for verdict in scenario.expected(contract)):
         return ()
     name = _GOOD_CREDENTIALS.get(scenario.agent, f"{scenario.agent}-credentials")
-    # The layers of one's own lie where ids count from: above the file, a directory for each part of the id.
+    # Layers of one's own lie where ids count from: a directory higher for each part of the id.
     parts = scenario.id.count("/") - (1 if scenario.variant else 0)
     root = next(iter(Path(scenario.file).parents[parts : parts + 1]), None)
     try:
@@ -35,7 +37,8 @@ def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
         if e.key != "home.include":  # the layer is there, and wrong
             raise
         cause = f"no layer '{name}', the good login that '{contract.name}' needs beside the home"
-        raise FileError(scenario.file, cause, hint=f"write it to {root}/layers/{name}.toml") from None
+        hint = f"write it to {root}/layers/{name}.toml"
+        raise FileError(scenario.file, cause, hint=hint) from None
 
 
 def conditions(nodes: Iterable[Node], base: bytes, uid: int) -> Iterable[tuple[str, bytes]]:

@@ -25,7 +25,7 @@ class Bar:
 
     def start(self, note: str = "") -> None:
         """Show the bar, with a *note* beside it until the first step."""
-        # FORCE_COLOR makes a terminal of anything for rich, and a log would get a bar for each moment.
+        # With FORCE_COLOR, rich takes anything for a terminal, and a log gets bar after bar.
         real = self._console.file.isatty() and self._console.is_terminal
         if real and not self._console.is_dumb_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))

@@ -18,8 +18,8 @@ __all__ = ["Terminal"]
 _STYLES = {"conforms": "green", "deviates": "bold red", "broke": "bold magenta", "unsupported": "yellow", "known-failure": "cyan"}
 #: How many lines of a probe's output stand below a deviation.
 _OUTPUT_LINES = 8
-#: From more findings than this on, the most frequent are counted below; more scenarios than this that broke for one
-#: reason have one line.
+#: From more findings than this on, the most frequent are counted below. More scenarios than this
+#: that broke for one reason have one line.
 _MANY = 5
 #: What reasons quote, such as paths.
 _QUOTED = re.compile(r"'[^']*'")
@@ -36,7 +36,7 @@ class Terminal(View):
         repro: Sequence[str],
         files: Mapping[str, str] | None = None,
     ) -> None:
-        """*files* are those outside of the catalogue: as the user has typed them, by their real paths."""
+        """*files* are those outside of the catalogue: as they were typed, by their real paths."""
         super().__init__(stream, report)
         self._files = dict(files or {})
         self._scenarios = scenarios
@@ -77,8 +77,12 @@ class Terminal(View):
             if result.result == "broke":
                 # On a full disk, each scenario names a file of its own.
                 found.setdefault(_QUOTED.sub("'…'", result.reason), []).append(result.id)
-        interrupted = self._report.interrupted
-        return {why: ids for why, ids in found.items() if len(ids) > _MANY or (interrupted and why.startswith(NOT_RUN))}
+
+        def one_line_will_do(reason: str) -> bool:
+            cut_short = self._report.interrupted and reason.startswith(NOT_RUN)
+            return cut_short or len(found[reason]) > _MANY
+
+        return {reason: ids for reason, ids in found.items() if one_line_will_do(reason)}
 
     def _show_alike(self, alike: Mapping[str, Sequence[str]]) -> None:
         for reason, ids in alike.items():
@@ -116,19 +120,21 @@ class Terminal(View):
             yield "outside the HOME", printable(line)
         if result.kept:
             yield "home kept", f"{result.kept}/home"
-        yield "repeat it with", join([*self._repro[:2], result.id, *self._needed(result.id), *self._repro[2:]])
+        named = [result.id, *self._needed(result.id)]
+        yield "repeat it with", join([*self._repro[:2], *named, *self._repro[2:]])
 
     def _needed(self, id_: str) -> list[str]:
-        """Return the files without which nobody knows *id_*, or a control that one of these files names."""
+        """Return the files that hold *id_* and, outside of the catalogue, all its controls."""
+        known = self._scenarios
         found: dict[str, str] = {}
-        todo = [self._scenarios[id_].file] if id_ in self._scenarios else []
+        todo = [known[id_].file] if id_ in known else []
         while todo:
             file = todo.pop()
             if file in self._files and file not in found:
                 found[file] = self._files[file]
-                here = [scenario for scenario in self._scenarios.values() if scenario.file == file]
+                here = [scenario for scenario in known.values() if scenario.file == file]
                 controls = {control for scenario in here for control in scenario.control.values()}
-                todo += [self._scenarios[control].file for control in controls if control in self._scenarios]
+                todo += [known[control].file for control in sorted(controls) if control in known]
         return list(found.values())
 
     def _patterns(self) -> None:

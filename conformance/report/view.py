@@ -34,7 +34,7 @@ class View:
         for line in probe_lines(report.probe):
             self._line(line)
         self._line()
-        # Workers import pytest and read the catalogue before the first of them can answer, which takes seconds.
+        # Workers import pytest and collect the catalogue before the first of them can answer.
         self._bar.start(f"starting {some(workers, 'worker')}" if workers else "")
 
     def step(self) -> None:

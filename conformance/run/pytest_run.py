@@ -64,8 +64,8 @@ class Run:
     ) -> None:
         """Make everything ready.
 
-        *repro* is the command that repeats a scenario, for the *summary* at the end, and *files* are those outside of
-        the catalogue that it may need: as they were typed, by their real paths.
+        *repro* is the command that repeats a scenario, for the *summary* at the end. *files* are
+        those outside of the catalogue that it may need: as they were typed, by their real paths.
         """
         self.directory = RunDirectory(Path(settings.keep) if settings.keep else None)
         self.world = world
@@ -82,7 +82,8 @@ class Run:
         self.junit = ""
         self.terminal = View(self._stream, self.report)
         if summary:
-            self.terminal = Terminal(self._stream, self.report, world.catalogue.scenarios, repro, files)
+            known = world.catalogue.scenarios
+            self.terminal = Terminal(self._stream, self.report, known, repro, files)
 
     def execute(self, workers: int, *, junit: bool = False, pytest_args: Sequence[str] = ()) -> int:
         """Run with so many *workers*, write the summary, and return the exit status.
@@ -97,7 +98,7 @@ class Run:
         arguments += ["-n", str(workers)] if workers else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
             stack.callback(self.directory.close)
-            # pytest fails with a traceback where it cannot write its report, so it writes to memory.
+            # Where pytest cannot write its report it ends in a traceback, so it writes to memory.
             memory = stack.enter_context(open(os.memfd_create("junit"), encoding="utf-8"))
             arguments += [f"--junitxml=/proc/self/fd/{memory.fileno()}"] if junit else []
             # pytest's own words would stand between ours; who hands arguments on to pytest wants to see what it says.

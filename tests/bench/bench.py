@@ -60,7 +60,7 @@ def local(catalogue: Catalogue) -> list[Scenario]:
 def copy_files(catalogue: Catalogue, ordinary: list[Scenario], executions: int, directory: Path) -> list[Scenario]:
     """Copy files of *ordinary* scenarios to *directory* until they hold so many *executions*.
 
-    Return what they hold, a scenario for each execution: a file can hold a family, and then stands for all of it.
+    Return what they hold, a scenario for each execution: a file can hold a family.
     """
     families: dict[str, list[Scenario]] = {}
     for scenario in catalogue.of(CONTRACT):
@@ -122,7 +122,8 @@ def homes(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, execution
 def listing(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
     """(c) The command list as a whole process, beside a Python that does nothing."""
     commands = {"probe-conformance list": [*SUITE, "list"], "python -c pass": [sys.executable, "-c", "pass"]}
-    show(f"(c) list, {len(catalogue.scenarios)} scenarios", measure(commands, max(rounds, 7)), "python -c pass")
+    figures = measure(commands, max(rounds, 7))
+    show(f"(c) list, {len(catalogue.scenarios)} scenarios", figures, "python -c pass")
 
 
 def whole_catalogue(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:

@@ -67,7 +67,7 @@ def trees(scenario: Scenario, contract: Contract, context: Context, facts: Image
 
 
 def _seed(seed: Sequence[Node], wanted: Sequence[Node], hidden: Collection[str]) -> list[Node]:
-    """Return what of the image's own HOME goes with the *wanted* nodes, without CLIs that are *hidden*.
+    """Return what of the image's own HOME goes with the *wanted* nodes, without *hidden* CLIs.
 
     Where both name a path, the scenario decides.
     """
