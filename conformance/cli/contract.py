@@ -45,8 +45,9 @@ def contract_command(
 ) -> None:
     """Draft a contract from a Manager, or show two contracts side by side.
 
-    A draft takes the verdicts of --contract, with the codes on which the Manager does what each of them asks for. It
-    extends that contract where it is bundled; of one of your own it extends what that extends, and says the rest itself.
+    A draft takes the verdicts of --contract, with the codes on which the Manager does what each of
+    them asks for. It extends that contract where it is bundled; of one of your own it extends what
+    that extends, and says the rest itself.
     """
     if (manager is None) == (diff is None):
         raise UsageError("nothing to do" if manager is None else "two things to do", hint="give --from-manager or --diff")

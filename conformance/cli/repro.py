@@ -35,15 +35,23 @@ __all__ = ["repro_command"]
     help="Where the home is kept; by default in a new directory below the cache directory.",
 )
 @click.argument("id_", metavar="ID")
+@click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.pass_context
-def repro_command(ctx: click.Context, /, id_: str, keep: Path | None, **options: Any) -> None:
-    """Run one scenario with everything shown, and keep its home."""
-    subject = check(replace(run_request(patterns=[id_], **options), stage=True))
-    if len(subject.selected) != 1:
-        raise UsageError(f"'{id_}' names {len(subject.selected)} scenarios", hint="give the id of one")
+def repro_command(ctx: click.Context, /, id_: str, files: tuple[str, ...], keep: Path | None, **options: Any) -> None:
+    """Run one scenario with everything shown, and keep its home.
+
+    A scenario outside of the catalogue takes the FILE that it is in, and those of its controls.
+    """
+    if other := next((file for file in files if not file.endswith(".toml")), ""):
+        hint = "give one id, then the files it needs"
+        raise UsageError(f"'{other}' is no scenario file", hint=hint)
+    subject = check(replace(run_request(patterns=[id_], files=files, **options), stage=True))
+    if len(subject.selected) > 1:
+        ids = [scenario.id for scenario in subject.selected]
+        raise UsageError(f"'{id_}' names {len(ids)} scenarios", hint=_one_of(id_, ids))
     scenario = subject.selected[0]
     # Homes, stubs and all stay in the directory, so that the printed command works as long as it is there.
-    place = keep_directory(str(keep or _new_directory(id_)), Path.cwd())
+    place = keep_directory(str(keep or _new_directory(scenario.id)), Path.cwd())
     with open_run(subject, into=place) as run:
         executions = run.runner.observe(scenario)
         result = run.runner.judge(scenario, executions)
@@ -71,6 +79,11 @@ def _by_hand(run: Run, scenario: Scenario, executions: Sequence[Execution], plac
     yield "command:"
     yield f"  {join(spec.words())} < /dev/null"
     yield "its volumes stay; to remove them: probe-conformance sweep --kept"
+
+
+def _one_of(name: str, ids: Sequence[str]) -> str:
+    words = [ids[0], name] if name.endswith(".toml") else [ids[0]]
+    return f"give the id of one, such as {join(words)}"
 
 
 def _home_on_disk(scenario: Scenario, context: Context, place: Path) -> str:
@@ -101,6 +114,6 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
 def _new_directory(id_: str) -> Path:
     """Return a new directory for a kept home, which no later run removes."""
     base = cache_dir() / "kept"
-    name = Path(id_).stem if id_.endswith(".toml") else id_.replace("/", "-").replace("*", "").replace("?", "")
+    name = id_.replace("/", "-")
     number = next(n for n in range(1, 1_000_000) if not (base / f"{name}-{n}").exists())
     return base / f"{name}-{number}"

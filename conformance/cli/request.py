@@ -23,6 +23,7 @@ __all__ = ["run_request"]
 def run_request(
     *,
     patterns: Sequence[str],
+    files: Sequence[str] = (),
     contract: str,
     directories: Sequence[Path],
     env: Sequence[str],
@@ -42,6 +43,7 @@ def run_request(
         contract=contract,
         directories=tuple(str(directory.absolute()) for directory in directories),
         patterns=tuple(patterns),
+        files=tuple(files),
         variables=variables(env, pass_env),
         repeat=repeat,
         keep=str(keep or ""),

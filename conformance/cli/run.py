@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from conformance.bundled import scenarios_dir
 from conformance.cli.image_request import image_words
 from conformance.cli.options import image_options, probe_options
 from conformance.cli.request import run_request
@@ -48,10 +49,24 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     subject = check(run_request(patterns=patterns, **options))
     workers = worker_count(options["workers"], len(subject.selected))
     with sigterm_interrupts(), open_run(subject) as run:
-        pytest_run = PytestRun(run, repro=repro_words(options), to_stderr="-" in _reports(options))
+        pytest_run = PytestRun(
+            run,
+            repro=repro_words(options),
+            files=_outside(patterns),
+            to_stderr="-" in _reports(options),
+        )
         status = pytest_run.execute(workers, junit=bool(options["junit_file"]), pytest_args=pytest_args)
     write_all(_writes(pytest_run, subject.known_failures, options))
     ctx.exit(status)
+
+
+def _outside(patterns: list[str]) -> dict[str, str]:
+    """Return the scenario files among *patterns* that are not bundled.
+
+    They are as they were typed, by their real paths.
+    """
+    named = {os.path.realpath(file): file for file in patterns if file.endswith(".toml")}
+    return {path: file for path, file in named.items() if scenarios_dir() not in Path(path).parents}
 
 
 def _reports(options: Mapping[str, Any]) -> list[str]:
@@ -113,7 +128,8 @@ def check_outputs(options: dict[str, Any]) -> None:
             raise UsageError(f"{file} is a directory", hint="name a file")
     if len({os.path.abspath(file) for file in _reports(options)}) < len(_reports(options)):
         where = "standard output" if options["json_file"] == "-" else options["json_file"]
-        raise UsageError(f"--json and --junit both write to {where}", hint="name another file for one")
+        cause = f"--json and --junit both write to {where}"
+        raise UsageError(cause, hint="name another file for one")
     new, old = options.get("write_known_failures"), options.get("known_failures")
     if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):
         raise UsageError(f"{new} is there already", hint=f"give --known-failures {new} as well to update it and keep its reasons")

@@ -17,9 +17,11 @@ from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import answer
 
-__all__ = ["INTERRUPTED", "RunReport"]
+__all__ = ["INTERRUPTED", "NOT_RUN", "RunReport"]
 
 INTERRUPTED = 130
+#: Why there is no result, where none came in.
+NOT_RUN = "not run"
 
 
 class RunReport:
@@ -76,7 +78,7 @@ class RunReport:
             agent=scenario.agent,
             expected=scenario.expected(self.contract),
             control=scenario.control_for(self.contract),
-            reason="not run: interrupted" if self.interrupted else "not run",
+            reason=f"{NOT_RUN}: interrupted" if self.interrupted else NOT_RUN,
         )
 
     def counts(self) -> dict[Result, int]:

@@ -16,7 +16,8 @@ __all__ = ["differences", "draft"]
 def draft(base: Contract, answers: Answers, name: str, source: str, parent: Contract | None) -> str:
     """Return the text of a contract file: *base*, with the codes that the Manager acts on as it asks for.
 
-    It extends *parent*, which is *base* or one of its ancestors, and says what *base* has that *parent* has not.
+    It extends *parent*, which is *base* or one of its ancestors, and says what *base* does not have
+    from there.
     What the Manager does beyond that, and what *base* asks for and the Manager does not do, stands there as remarks:
     a draft is to be read by a person before it judges anything.
     """
@@ -31,7 +32,8 @@ def draft(base: Contract, answers: Answers, name: str, source: str, parent: Cont
     if parent is not None:
         lines += [f"extends = {_text(parent.name)}"]
     if base != parent and base.name != name:
-        lines += [f"# Scenarios that name {base.name} do not name this contract: add it to their expectations."]
+        how = "add it to their expectations"
+        lines += [f"# Scenarios that name {base.name} do not name this contract: {how}."]
     if usual is not None:
         lines += ["# What the Manager does with every code that is no verdict.", f"otherwise = {_text(usual.name)}"]
     elif parent is None or base.otherwise != parent.otherwise:

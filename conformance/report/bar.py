@@ -25,7 +25,7 @@ class Bar:
 
     def start(self, note: str = "") -> None:
         """Show the bar, with a *note* beside it until the first step."""
-        # FORCE_COLOR makes a terminal of anything for rich, and a log would get a bar for each moment.
+        # With FORCE_COLOR, rich takes anything for a terminal, and a log gets bar after bar.
         real = self._console.file.isatty() and self._console.is_terminal
         if real and not self._console.is_dumb_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
@@ -46,11 +46,13 @@ class Bar:
             self._console.print(Text(f"  {done} of {self._total}"))
 
     def stop(self) -> None:
-        """Take the bar away; below lines, leave one empty."""
+        """Take the bar away; below lines, leave one empty. No step is shown any more."""
         if self._progress is not None:
             self._progress.stop()
+            self._progress = None
         elif self._next_tenth is not None:
             self._console.print()
+        self._next_tenth = None
 
     def __enter__(self) -> Bar:
         self.start()

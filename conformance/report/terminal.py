@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
-from conformance.judge.tally import RunReport
+from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.view import View, some
@@ -17,24 +18,39 @@ __all__ = ["Terminal"]
 _STYLES = {"conforms": "green", "deviates": "bold red", "broke": "bold magenta", "unsupported": "yellow", "known-failure": "cyan"}
 #: How many lines of a probe's output stand below a deviation.
 _OUTPUT_LINES = 8
-#: From more findings than this on, the most frequent are counted below.
+#: From more findings than this on, the most frequent are counted below. More scenarios than this
+#: that broke for one reason have one line.
 _MANY = 5
+#: What reasons quote, such as paths.
+_QUOTED = re.compile(r"'[^']*'")
 
 
 class Terminal(View):
     """The view of a run that judges a probe: at the end, what deviated, why, and how to see it again."""
 
-    def __init__(self, stream: TextIO, report: RunReport, scenarios: Mapping[str, Scenario], repro: Sequence[str]) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        report: RunReport,
+        scenarios: Mapping[str, Scenario],
+        repro: Sequence[str],
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """*files* are those outside of the catalogue: as they were typed, by their real paths."""
         super().__init__(stream, report)
+        self._files = dict(files or {})
         self._scenarios = scenarios
         self._repro = list(repro)
 
     def finish(self) -> None:
         """Write the summary."""
         super().finish()
+        alike = self._alike()
+        together = {id_ for ids in alike.values() for id_ in ids}
         for result in self._report.results():
-            if result.result not in ("conforms", "known-failure"):
+            if result.result not in ("conforms", "known-failure") and result.id not in together:
                 self._show(result)
+        self._show_alike(alike)
         for id_ in self._report.stale():
             self._line(f"CONFORMS {id_}, a known failure: take it out of {self._report.known.file}", "bold red")
         for line in self._report.trouble:
@@ -50,6 +66,33 @@ class Terminal(View):
         for name, line in self._details(result):
             self._line(f"  {name:<16} {one_line(line) if name else line}")
         self._line()
+
+    def _alike(self) -> dict[str, list[str]]:
+        """Return the ids of scenarios that broke for one and the same reason, where they are many.
+
+        What an interrupt kept from running is told in one line, however few scenarios that are.
+        """
+        found: dict[str, list[str]] = {}
+        for result in self._report.results():
+            if result.result == "broke":
+                # On a full disk, each scenario names a file of its own.
+                found.setdefault(_QUOTED.sub("'…'", result.reason), []).append(result.id)
+
+        def one_line_will_do(reason: str) -> bool:
+            cut_short = self._report.interrupted and reason.startswith(NOT_RUN)
+            return cut_short or len(found[reason]) > _MANY
+
+        return {reason: ids for reason, ids in found.items() if one_line_will_do(reason)}
+
+    def _show_alike(self, alike: Mapping[str, Sequence[str]]) -> None:
+        for reason, ids in alike.items():
+            if reason.startswith(NOT_RUN):
+                self._line(f"{len(ids)} {reason}", _STYLES["broke"])
+            else:
+                line = f"BROKE {len(ids)} scenarios, such as {ids[0]}: {one_line(reason)}"
+                self._line(line, _STYLES["broke"])
+        if alike:
+            self._line()
 
     def _details(self, result: ScenarioResult) -> Iterator[tuple[str, str]]:
         """Yield a heading and a text for each line below a result."""
@@ -77,7 +120,22 @@ class Terminal(View):
             yield "outside the HOME", printable(line)
         if result.kept:
             yield "home kept", f"{result.kept}/home"
-        yield "repeat it with", join([*self._repro[:2], result.id, *self._repro[2:]])
+        named = [result.id, *self._needed(result.id)]
+        yield "repeat it with", join([*self._repro[:2], *named, *self._repro[2:]])
+
+    def _needed(self, id_: str) -> list[str]:
+        """Return the files that hold *id_* and, outside of the catalogue, all its controls."""
+        known = self._scenarios
+        found: dict[str, str] = {}
+        todo = [known[id_].file] if id_ in known else []
+        while todo:
+            file = todo.pop()
+            if file in self._files and file not in found:
+                found[file] = self._files[file]
+                here = [scenario for scenario in known.values() if scenario.file == file]
+                controls = {control for scenario in here for control in scenario.control.values()}
+                todo += [known[control].file for control in sorted(controls) if control in known]
+        return list(found.values())
 
     def _patterns(self) -> None:
         """Say what many deviations have in common: often they are one defect."""

@@ -34,13 +34,19 @@ class View:
         for line in probe_lines(report.probe):
             self._line(line)
         self._line()
-        # Workers import pytest and read the catalogue before the first of them can answer, which takes seconds.
+        # Workers import pytest and collect the catalogue before the first of them can answer.
         self._bar.start(f"starting {some(workers, 'worker')}" if workers else "")
 
     def step(self) -> None:
         """Show that one more result has come in."""
         bad = self._report.counts().get("deviates", 0)
         self._bar.step(self._report.done(), f"{bad} deviate" if bad else "")
+
+    def interrupt(self) -> None:
+        """Say that the interrupt was seen: until everything has ended, seconds can go by."""
+        self._bar.stop()
+        self._line("interrupted: ending what runs", "bold yellow")
+        self._line()
 
     def finish(self) -> None:
         """End the bar; what a run has come to is for others to add."""

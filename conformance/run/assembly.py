@@ -70,7 +70,7 @@ def check(request: RunRequest) -> Subject:
         check_reference(request.image.reference)
     argv = _local_command(request, contract)
     patterns = request.patterns or ()
-    files = scenario_files(patterns, cwd)
+    files = scenario_files((*patterns, *request.files), cwd)
     catalogue = load_catalogue(map(Path, request.directories), contract=contract, files=files)
     selected = catalogue.in_contract(contract)
     if request.patterns is not None:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -52,15 +52,28 @@ def worker_count(wanted: str, scenarios: int) -> int:
 class PytestRun:
     """The selected scenarios of an open run, run by pytest."""
 
-    def __init__(self, run: Run, *, repro: Sequence[str] = (), to_stderr: bool = False, summary: bool = True) -> None:
-        """Make everything ready; *repro* is the command that repeats a scenario, for the *summary* at the end."""
+    def __init__(
+        self,
+        run: Run,
+        *,
+        repro: Sequence[str] = (),
+        files: Mapping[str, str] | None = None,
+        to_stderr: bool = False,
+        summary: bool = True,
+    ) -> None:
+        """Make everything ready.
+
+        *repro* is the command that repeats a scenario, for the *summary* at the end. *files* are
+        those outside of the catalogue that it may need: as they were typed, by their real paths.
+        """
         self.run = run
         self.report = RunReport(run.contract, run.selected, run.driver.describe(), run.context.now, run.known_failures)
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
         self.junit = ""
         self.terminal = View(self._stream, self.report)
         if summary:
-            self.terminal = Terminal(self._stream, self.report, run.catalogue.scenarios, repro)
+            known = run.catalogue.scenarios
+            self.terminal = Terminal(self._stream, self.report, known, repro, files)
 
     def execute(self, workers: int, *, junit: bool = False, pytest_args: Sequence[str] = ()) -> int:
         """Run with so many *workers*, write the summary, and return the exit status.
@@ -73,7 +86,7 @@ class PytestRun:
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
-            # pytest fails with a traceback where it cannot write its report, so it writes to memory.
+            # Where pytest cannot write its report it ends in a traceback, so it writes to memory.
             memory = stack.enter_context(open(os.memfd_create("junit"), encoding="utf-8"))
             arguments += [f"--junitxml=/proc/self/fd/{memory.fileno()}"] if junit else []
             # pytest's own words would stand between ours; who hands arguments on to pytest wants to see what it says.
@@ -200,10 +213,15 @@ class _RunPlugin:
             lines = [line for line in report.longreprtext.splitlines() if line.strip()] or ["the worker was lost"]
             self._report.broke(id_, lines[-1])
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
         """Note that the user wants to stop."""
         # Derived types are how pytest and xdist stop early by themselves, such as for -x.
         self._report.interrupted = type(excinfo.value) is KeyboardInterrupt
+        if self._report.interrupted:
+            self._terminal.interrupt()
+            # pytest takes more than a second to lay out a traceback that says nothing to anybody.
+            excinfo.traceback = excinfo.traceback[-1:]
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         """Note a failure of pytest, or of ours."""

@@ -61,6 +61,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     """Directories of scenarios beside the bundled ones."""
     patterns: tuple[str, ...] | None = ()
     """Ids, globs and files of the scenarios to run. Empty for all; None for what pytest collects."""
+    files: tuple[str, ...] = ()
+    """More scenario files, whose scenarios ids and controls may name."""
     variables: dict[str, str] = field(default_factory=dict)
     """Variables of the environment for every probe."""
     repeat: int = 1

@@ -9,6 +9,7 @@ slow minute hits all of them; what counts is the ratio of their medians.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import statistics
@@ -46,21 +47,45 @@ def main() -> None:
     parser.add_argument("which", nargs="*", default=["a", "b", "c", "d", "e"])
     options = parser.parse_args()
     catalogue = load_catalogue()
-    ordinary = [s for s in catalogue.in_contract(CONTRACT) if not s.waits and s.id not in HEAVY]
+    ordinary = [s for s in local(catalogue) if not s.waits and s.id not in HEAVY]
     for name, bench in (("a", throughput), ("b", homes), ("c", listing), ("d", whole_catalogue), ("e", lockstep)):
         if name in options.which:
             bench(catalogue, ordinary, options.rounds, options.executions)
+
+
+def local(catalogue: Catalogue) -> list[Scenario]:
+    """Return the scenarios that a run without containers judges."""
+    return [s for s in catalogue.in_contract(CONTRACT) if s.container is None]
+
+
+def copy_files(catalogue: Catalogue, ordinary: list[Scenario], executions: int, directory: Path) -> list[Scenario]:
+    """Copy files of *ordinary* scenarios to *directory* until they hold so many *executions*.
+
+    Return what they hold, a scenario for each execution: a file can hold a family.
+    """
+    families: dict[str, list[Scenario]] = {}
+    for scenario in catalogue.in_contract(CONTRACT):
+        families.setdefault(scenario.file, []).append(scenario)
+    ids = {scenario.id for scenario in ordinary}
+    whole = [file for file, family in families.items() if ids.issuperset(s.id for s in family)]
+    chosen: list[Scenario] = []
+    for number in itertools.count():
+        if len(chosen) >= executions:
+            break
+        file = whole[number % len(whole)]
+        shutil.copyfile(file, directory / f"{number:05}.toml")
+        chosen += families[file]
+    return chosen
 
 
 def throughput(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
     """(a) So many scenario executions at two workers, against the same probe started by xargs in homes that stand."""
     directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
     try:
-        chosen = [ordinary[n % len(ordinary)] for n in range(executions)]
         scenarios = directory / "scenarios" / "bench"
         scenarios.mkdir(parents=True)
-        for n, scenario in enumerate(chosen):
-            shutil.copyfile(scenario.file, scenarios / f"{n:05}.toml")
+        chosen = copy_files(catalogue, ordinary, executions, scenarios)
+        executions = len(chosen)  # a family is not cut in two
         with Floor(directory, chosen) as floor:
             commands = {
                 "suite, one item each": [*SUITE, "run", "-n", "2", "bench/*", "--scenarios", str(scenarios.parent)],
@@ -98,21 +123,22 @@ def homes(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, execution
 def listing(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
     """(c) The command list as a whole process, beside a Python that does nothing."""
     commands = {"probe-conformance list": [*SUITE, "list"], "python -c pass": [sys.executable, "-c", "pass"]}
-    show(f"(c) list, {len(catalogue.scenarios)} scenario files", measure(commands, max(rounds, 7)), "python -c pass")
+    figures = measure(commands, max(rounds, 7))
+    show(f"(c) list, {len(catalogue.scenarios)} scenarios", figures, "python -c pass")
 
 
 def whole_catalogue(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
     """(d) The whole slot catalogue at two workers, against the floor of those scenarios that do not wait."""
     directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
     try:
-        busy = [s for s in catalogue.in_contract(CONTRACT) if not s.waits]
+        busy = [s for s in local(catalogue) if not s.waits]
         with Floor(directory, busy) as floor:
             figures = measure(
                 {"suite, all": [*SUITE, "run", "-n", "2"], "xargs -P2, all that do not wait": floor.command}, rounds
             )
         show("(d) the slot catalogue", figures, "suite, all")
         suite, least = (statistics.median(times) for times in figures.values())
-        waiting = len(catalogue.in_contract(CONTRACT)) - len(busy)
+        waiting = len(local(catalogue)) - len(busy)
         bound = max(12.0, 1.25 * least)
         print(f"    {waiting} can only wait; bound max(12 s, 1.25 x floor) = {bound:.1f} s, suite {suite / bound:.2f} of it")
     finally:

@@ -163,7 +163,9 @@ WRONG = [
     (["home", "claude/nested-session", "plain"], "plain is no directory"),
     (["repro"], "Missing argument 'ID'"),
     (["repro", "no-such"], "no scenario 'no-such'"),
-    (["repro", "claude/*"], "give the id of one"),
+    (["repro", "claude/*"], "give the id of one, such as claude/"),
+    (["repro", "claude/nested-session", "codex/api-key"], "'codex/api-key' is no scenario file"),
+    (["repro", "claude/nested-session", "no-such.toml"], "no file no-such.toml"),
     (["repro", "claude/nested-session", "--probe", "no-such-program"], "no probe 'no-such-program'"),
     (["repro", "claude/nested-session", "--keep", "full"], "full is not empty"),
     (["schema", "more"], "unexpected extra argument"),
@@ -442,6 +444,47 @@ def test_the_line_that_repeats_a_deviation_works_when_it_is_pasted(tmp_path: Pat
     assert again.returncode == 1
     assert "got: creds-missing (65)" in again.stdout
     assert again.stdout.startswith("mine/login: A login in a file of one's own\n")
+
+
+FAMILY = """
+summary = "A login in a file of one's own, in two ways"
+origin = "this test"
+agent = "claude"
+[expect]
+slot = "ready"
+[variants.one]
+control = "mine/control"
+home.files.".claude/one" = "x"
+[variants.two]
+control = "mine/control"
+home.files.".claude/two" = "x"
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "id_"),
+    [
+        (["a-file.toml"], "a-file"),
+        (["scenarios/mine/family.toml", "scenarios/mine/control.toml"], "mine/family/two"),
+    ],
+)
+def test_the_line_that_repeats_a_scenario_of_a_file_works_when_it_is_pasted(tmp_path: Path, files: list[str], id_: str) -> None:
+    """Nobody but the file knows the scenario, and nobody but another file its control."""
+    control = SCENARIO.partition("[home.files]")[0].replace("baseline-only", "nested-session")
+    written(tmp_path / "scenarios/mine/control.toml", control.replace('"ready"', '"creds-missing"'))
+    written(tmp_path / "scenarios/mine/family.toml", FAMILY)
+    written(tmp_path / "a-file.toml", SCENARIO)
+    written(tmp_path / "other.toml", SCENARIO.replace("own", "own, again"))
+    done = suite(tmp_path, "run", *files, "other.toml", "--probe", MISSING)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("  repeat it with")]
+    [line] = [line for line in lines if f" {id_} " in line]
+
+    again = shell(tmp_path, line.removeprefix("  repeat it with"))
+
+    assert again.returncode == 1
+    assert "got: creds-missing (65)" in again.stdout
+    assert again.stdout.startswith(f"{id_}: A login in a file of one's own")
+    assert "other.toml" not in line
 
 
 # Known failures

@@ -160,7 +160,10 @@ def test_an_interrupted_run_reports_and_leaves_nothing(
     rows = sent_interrupted(tmp_path)
     assert (rows["agent/env-missing"]["code"], rows["agent/env-missing"]["result"]) == (64, "conforms")
     assert {rows[id_]["reason"] for id_ in IDS[1:]} == {"not run: interrupted"}
-    assert suite.out.read_text().splitlines()[-1].endswith("INTERRUPTED")
+    shown = [line for line in suite.out.read_text().splitlines() if line]
+    sign = shown.index("interrupted: ending what runs")
+    assert shown[sign + 1 : -1] == ["9 not run: interrupted"]
+    assert shown[-1].endswith("INTERRUPTED")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
