@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,9 +20,10 @@ from support_image import PROBE, Images
 
 from conformance.catalogue import contracts
 from conformance.cli import cli
+from conformance.drivers import Driver
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")), *sorted((ROOT / "docs").glob("*.md"))]
 SCENARIO = """\
 summary = "A login that the vault writes counts"
 origin = "the vault's own way of handing out credentials"
@@ -189,6 +191,27 @@ def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
 
 
+def test_the_examples_for_contributors_are_what_happens(tmp_path: Path) -> None:
+    """They add files to a copy of the checkout: python finds the package in the current directory first."""
+    for name in ("conformance", "fixtures", "scenarios"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+    session(ROOT / "CONTRIBUTING.md", tmp_path)
+
+
+def test_contributors_are_told_of_every_room() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| room | holds |")[2].partition("\n\n")[0]
+    package = ROOT / "conformance"
+    rooms = {file.parent.name for file in package.glob("*/__init__.py")} | {file.stem for file in package.glob("[a-z]*.py")}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == rooms
+
+
+def test_contributors_are_told_of_every_method_of_a_driver() -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Add a driver")[2]
+    methods = {name for name in vars(Driver) if not name.startswith("_")}
+    assert set(re.findall(r"^- `(\w+)` ", section, re.MULTILINE)) == methods
+
+
 def test_the_page_of_pipelines_is_what_happens(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
     wrong = b"#!/usr/bin/env python3\n" + blocks(ROOT / "docs" / "for-reviewers.md", "python")[0].encode()
     with Images(engine, reference_image) as images:
@@ -198,6 +221,7 @@ def test_the_page_of_pipelines_is_what_happens(engine: docker.DockerClient, refe
 
 def test_every_page_with_a_session_is_run() -> None:
     assert {page.name for page in PAGES if blocks(page, "console-session")} == {
+        "CONTRIBUTING.md",
         "for-managers.md",
         "for-pipelines.md",
         "for-reviewers.md",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -87,8 +88,10 @@ def parts(value: Any) -> Iterator[dict[str, Any]]:
 def test_the_copy_in_the_docs_is_what_the_command_prints(kind: str) -> None:
     copy = ROOT / "docs" / f"{kind}.schema.json"
     printed = CliRunner().invoke(cli, ["schema", kind]).output
+    if os.environ.get("UPDATE_DOCS"):
+        copy.write_text(printed, encoding="utf-8")
     assert copy.read_text(encoding="utf-8") == printed, (
-        f"{copy.name} is out of date; write it with: probe-conformance schema {kind} > docs/{copy.name}"
+        f"{copy.name} is out of date; write it with: UPDATE_DOCS=1 pytest {Path(__file__).name}"
     )
 
 
