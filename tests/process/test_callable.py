@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support_cli import suite
+from support_cli import run_pytest, suite
 
 MODULE = """\
 import os
@@ -131,19 +130,9 @@ def test_pytest_takes_it_as_well(tmp_path: Path) -> None:
     (tmp_path / "scenarios" / "case.toml").write_text(
         'summary = "x"\norigin = "x"\nagent = "claude"\ncontrol = "claude/no-dot-claude"\n[expect]\nslot = "ready"\n'
     )
-    words = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "scenarios", "-v"]
+    words = ["-c", os.devnull, "--rootdir", ".", "scenarios", "-v"]
 
-    found = [
-        subprocess.run(
-            [sys.executable, "-m", "pytest", *words, "--python", f"probes:{name}"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        for name in ("ready", "exits", "none")
-    ]
+    found = [run_pytest(tmp_path, *words, "--python", f"probes:{name}") for name in ("ready", "exits", "none")]
 
     assert [done.returncode for done in found] == [0, 1, 4]
     assert "scenarios/case.toml::slot PASSED" in found[0].stdout

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from support import interruptible
 from support_cli import environment, suite
 
 from conformance.bundled import contracts_dir, fixtures_dir
@@ -372,6 +373,7 @@ def test_an_interrupted_lockstep_says_so(tmp_path: Path) -> None:
         text=True,
         timeout=300,
         check=False,
+        preexec_fn=interruptible,
     )
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (130, "INTERRUPTED"), done.stderr

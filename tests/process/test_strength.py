@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import start
 from support_cli import suite
 
 from conformance.catalogue import catalogue as catalog
@@ -147,7 +148,7 @@ def test_an_interrupted_strength_says_so_and_leaves_no_process(tmp_path: Path) -
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    with subprocess.Popen(
+    with start(
         [sys.executable, "-m", "conformance", "strength", "--bank", "bank", "-n", "2"],
         cwd=tmp_path,
         env={**os.environ, **cache},
@@ -167,7 +168,7 @@ def test_an_interrupted_strength_says_so_and_leaves_no_process(tmp_path: Path) -
 def test_of_a_killed_strength_no_process_is_left(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
-    with subprocess.Popen(
+    with start(
         [sys.executable, "-m", "conformance", "strength", "--bank", "bank", "-n", "2"],
         cwd=tmp_path,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
@@ -182,7 +183,7 @@ def test_of_a_killed_strength_no_process_is_left(tmp_path: Path) -> None:
 def test_a_lost_worker_is_no_pass(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
-    with subprocess.Popen(
+    with start(
         [sys.executable, "-m", "conformance", "strength", "--bank", "bank", "-n", "2"],
         cwd=tmp_path,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
