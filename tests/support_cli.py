@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import json
 import os
 import runpy
@@ -149,12 +150,25 @@ def _become(descriptors: Sequence[int]) -> str:
 
 
 if __name__ == "__main__":
-    import pytest  # noqa: F401 - once for all that are forked
+    import importlib
+    import pkgutil
+
+    from _pytest.config import default_plugins
 
     import conformance.catalogue.catalogue
-    import conformance.cli.run
+    import conformance.cli
 
-    conformance.catalogue.catalogue.load()  # once for all that are forked
+    # All this is read once for all that are forked.
+    for plugin in default_plugins:
+        importlib.import_module(f"_pytest.{plugin}")
+    for command in pkgutil.iter_modules(conformance.cli.__path__):
+        importlib.import_module(f"conformance.cli.{command.name}")
+    for more in ("conformance.run.items", "conformance.run.fixtures"):
+        importlib.import_module(more)
+    conformance.catalogue.catalogue.load()
+    # What is read by now is never garbage: collecting it would copy every page of it in each fork.
+    gc.collect()
+    gc.freeze()
     if _serve(socket.socket(fileno=int(sys.argv[1]))) == "pytest":
         runpy.run_module("pytest", run_name="__main__", alter_sys=True)
     conformance.cli.main()

@@ -184,11 +184,13 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
     assert wrong == [], "\n".join(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["for-managers", "for-reviewers", "strength"])
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_page_of_pipelines_is_what_happens(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
     wrong = b"#!/usr/bin/env python3\n" + blocks(ROOT / "docs" / "for-reviewers.md", "python")[0].encode()
     with Images(engine, reference_image) as images:

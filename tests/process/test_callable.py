@@ -73,7 +73,7 @@ def test_what_it_returns_is_the_exit_code(tmp_path: Path, name: str, code: int, 
     assert done.returncode == (1 if kinds else 0)
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_every_scenario_calls_it_in_a_process_and_a_home_of_its_own(tmp_path: Path, workers: str) -> None:
     ids = ["claude/credentials-file", "claude/no-dot-claude"]
 

@@ -27,7 +27,7 @@ import conformance
 from conformance.bundled import data_root, fixtures_dir
 
 TIMEOUT = 300
-WORKERS = ["0", "2"]
+WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
 REFERENCE = {name: [sys.executable, "-I", str(fixtures_dir() / "probes" / f"{name}.py")] for name in ("slot", "preflight")}
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 MISSING = "sh -c 'exit 65'"
@@ -771,7 +771,7 @@ def test_the_summary_says_where_a_home_was_kept(tmp_path: Path) -> None:
     assert f"  home kept        {tmp_path}/kept/claude/nested-session/home\n" in done.stdout
 
 
-@pytest.mark.parametrize("contract", ["slot", "preflight"])
+@pytest.mark.parametrize("contract", ["slot", pytest.param("preflight", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("id_", "codes"),
     [
@@ -876,7 +876,7 @@ def test_each_repro_has_a_home_of_its_own_which_no_run_removes(tmp_path: Path) -
     assert list((cache() / "runs").iterdir()) == []
 
 
-@pytest.mark.parametrize("contract", ["slot", "preflight"])
+@pytest.mark.parametrize("contract", ["slot", pytest.param("preflight", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("id_", ["claude/nested-session", "claude/credentials-file", "claude/dot-claude-closed", "cli/exit-1"])
 def test_the_command_that_home_prints_runs_a_probe_in_it(tmp_path: Path, contract: str, id_: str) -> None:
     if os.geteuid() == 0 and not shutil.which("setpriv"):
@@ -993,7 +993,7 @@ def test_show_says_everything_about_a_scenario(tmp_path: Path, id_: str) -> None
     assert f"{data_root()}/scenarios/{id_}.toml" in done.stdout
 
 
-@pytest.mark.parametrize("contract", ["slot", "preflight"])
+@pytest.mark.parametrize("contract", [pytest.param("slot", marks=pytest.mark.slow), "preflight"])
 def test_show_answers_for_every_scenario(tmp_path: Path, contract: str) -> None:
     """Nothing in the catalogue is beyond it. One process for all of them, since each would take its time to start."""
     program = f"""

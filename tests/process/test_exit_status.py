@@ -20,7 +20,7 @@ from support import start
 from support_cli import environment, suite
 
 #: One process, and more workers than there are scenarios.
-WORKERS = ["0", "2"]
+WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
 TIMEOUT = 300
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 #: Answers at once where FREE can be made a directory, which only one probe can; the others say who they are, and wait.
@@ -272,6 +272,7 @@ def test_status_3_when_all_that_was_selected_is_unsupported(tmp_path: Path) -> N
     assert verdict(report) == (3, False, {"unsupported": 1})
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_one_scenario_its_result_and_the_run_its_status(tmp_path: Path) -> None:
     suite = Waiting(tmp_path, "claude/*only", "-n", "2")
     try:
@@ -343,7 +344,11 @@ def test_names_that_are_no_text_do_not_change_the_status(tmp_path: Path, workers
 
 @pytest.mark.parametrize(
     ("where", "workers", "more"),
-    [("gone", "0", []), ("full", "0", ["--", "-v"]), ("full", "2", ["--", "-v"])],
+    [
+        pytest.param("gone", "0", [], marks=pytest.mark.slow),
+        ("full", "0", ["--", "-v"]),
+        pytest.param("full", "2", ["--", "-v"], marks=pytest.mark.slow),
+    ],
     ids=["gone", "full-with-words-for-pytest", "full-with-workers"],
 )
 def test_a_summary_that_nobody_reads_changes_neither_status_nor_report(

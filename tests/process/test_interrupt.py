@@ -144,7 +144,7 @@ def sent_interrupted(directory: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 # A terminal sends its signal to all processes of the run, others to the one that they have started.
 @pytest.mark.parametrize(("name", "group"), [("SIGINT", True), ("SIGTERM", False)])
 def test_an_interrupted_run_reports_and_leaves_nothing(
@@ -164,6 +164,7 @@ def test_an_interrupted_run_reports_and_leaves_nothing(
     assert suite.out.read_text().splitlines()[-1].endswith("INTERRUPTED")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_who_interrupts_twice_leaves_nothing_either(start_suite: Callable[..., Suite], workers: int) -> None:
     """The second interrupt comes while the first one's cleaning up is under way."""
@@ -187,6 +188,7 @@ def what_the_next_run_leaves(suite: Suite) -> list[str]:
     return runs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_of_a_killed_run_no_process_is_left_and_the_next_run_removes_its_homes(
     start_suite: Callable[..., Suite], workers: int
@@ -201,6 +203,7 @@ def test_of_a_killed_run_no_process_is_left_and_the_next_run_removes_its_homes(
     assert what_the_next_run_leaves(suite) == []
 
 
+@pytest.mark.slow
 def test_of_a_killed_run_that_keeps_homes_the_next_one_removes_the_rest(
     tmp_path: Path, start_suite: Callable[..., Suite]
 ) -> None:
@@ -226,6 +229,7 @@ def test_of_a_killed_run_that_keeps_homes_the_next_one_removes_the_rest(
     assert [path.name for path in kept.iterdir()] == ["claude"]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_what_belongs_to_another_that_is_under_way(start_suite: Callable[..., Suite]) -> None:
     suite = start_suite(0)
     before = runs()
@@ -234,6 +238,7 @@ def test_a_run_leaves_what_belongs_to_another_that_is_under_way(start_suite: Cal
     assert all(psutil.pid_exists(pid) for probe in suite.probes() for pid in probe)
 
 
+@pytest.mark.slow
 def test_of_a_killed_worker_no_process_is_left(start_suite: Callable[..., Suite]) -> None:
     suite = start_suite(2)
     lost = suite.probes()
@@ -267,6 +272,7 @@ def test_an_interrupted_repro_ends_its_probe(tmp_path: Path) -> None:
         suite.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_plain_pytest_that_is_ended_leaves_no_process(tmp_path: Path, name: str, workers: str) -> None:

@@ -16,7 +16,7 @@ from conformance.bundled import data_root
 
 PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
 TIMEOUT = 300
-WORKERS = ["0", "2"]
+WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
 SCENARIO = """
 summary = "A scenario of one's own"
 origin = "this test"

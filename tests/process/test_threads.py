@@ -86,6 +86,7 @@ for n in range(60):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [ASKING, READING], ids=["asking", "reading"])
 def test_who_is_first_may_be_so_at_the_same_time(tmp_path: Path, program: str) -> None:
     words = [sys.executable, "-c", program + AGAIN]

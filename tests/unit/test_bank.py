@@ -60,6 +60,7 @@ def test_every_vice_is_one_sentence_of_its_own(bundled: list[Bank]) -> None:
         assert [vice for vice in vices if vice.endswith(".") or (vice[0].islower() and vice.split()[0].isalpha())] == []
 
 
+@pytest.mark.slow
 def test_no_two_wrong_probes_are_the_same_program_and_all_can_be_compiled(bundled: list[Bank]) -> None:
     for found in bundled:
         programs = Counter(tuple(sorted(probe.sources.items())) for probe in found.wrong)

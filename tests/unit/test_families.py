@@ -173,7 +173,7 @@ class TestPatch:
         assert family_refusal(tmp_path, text).startswith("variants.emptied.home.files..claude/a: unknown placeholder {absent}")
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_to_pytest_variants_are_the_cases_of_a_parametrized_test(tmp_path: Path, workers: str) -> None:
     load(tmp_path / "scenarios", FAMILY)
 

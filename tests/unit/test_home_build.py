@@ -277,6 +277,7 @@ def test_a_thousand_levels(tmp_path: Path) -> None:
     assert (home / ".claude" / "/".join(["d"] * 1000) / "deep.json").read_text() == "deep"
 
 
+@pytest.mark.slow
 def test_ten_thousand_directories_each_with_its_number(tmp_path: Path) -> None:
     home = make(tmp_path, entry(".claude/{n}/CLAUDE.md", text="{n}", count=10_000))
     assert sorted(map(int, os.listdir(home / ".claude"))) == list(range(1, 10_001))

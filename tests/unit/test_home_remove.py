@@ -63,7 +63,7 @@ def test_files_of_any_kind_and_mode_are_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("length", "levels"), [(200, 60), (255, 40), (1, 6000)])
+@pytest.mark.parametrize(("length", "levels"), [(200, 60), (255, 40), pytest.param(1, 6000, marks=pytest.mark.slow)])
 def test_a_tree_deeper_than_any_path_can_say_is_removed(tmp_path: Path, length: int, levels: int) -> None:
     name = b"x" * length
     (tmp_path / "top").mkdir()

@@ -259,7 +259,7 @@ def _deep(home: Path, name: bytes, levels: int) -> int:
     return fd
 
 
-@pytest.mark.parametrize(("length", "levels"), [(200, 60), (255, 40), (2, 4000)])
+@pytest.mark.parametrize(("length", "levels"), [(200, 60), (255, 40), pytest.param(2, 4000, marks=pytest.mark.slow)])
 def test_a_change_deeper_than_any_path_can_say_is_seen(home: Path, length: int, levels: int) -> None:
     fd = _deep(home, b"x" * length, levels)
     try:

@@ -294,6 +294,7 @@ def test_a_callable_that_does_not_come_back_is_lost_for_that_code(text: str, sen
     assert found.lost() == f"asked for 65, {sentence}"
 
 
+@pytest.mark.slow
 def test_asking_a_manager_leaves_nothing_running_and_reaches_no_network(tmp_path: Path) -> None:
     program(tmp_path / "m", "(sleep 987654 >/dev/null 2>&1 &) ; ls /sys/class/net >/dev/null; tail -n +3 /proc/net/dev | wc -l")
 
