@@ -19,7 +19,14 @@ from conformance.catalogue import catalogue
 from conformance.catalogue.catalogue import Catalogue
 from conformance.errors import ConformanceError
 from conformance.home import remove
-from conformance.model.outcome import Execution, Finding, FindingKind, Outcome, Result, ScenarioResult
+from conformance.model.outcome import (
+    Execution,
+    Finding,
+    FindingKind,
+    Outcome,
+    Result,
+    ScenarioResult,
+)
 from conformance.model.scenario import Entry, EntryKind, Scenario
 
 #: Far more seconds than anything takes that a test waits for; a test that needs them has failed.
@@ -139,7 +146,12 @@ def ran(outcome: Outcome, **fields: Any) -> Execution:
     return Execution(outcome=outcome, **fields)
 
 
-def result(id_: str = "a/b", kind: Result = "conforms", *kinds: FindingKind, **fields: Any) -> ScenarioResult:
+def result(
+    id_: str = "a/b",
+    kind: Result = "conforms",
+    *kinds: FindingKind,
+    **fields: Any,
+) -> ScenarioResult:
     """Return the judgement of a scenario that expects ``ready``, with findings of these *kinds*."""
     values: dict[str, Any] = {"agent": "claude", "expected": ("ready",), "control": "some/control"}
     if kinds:
@@ -150,14 +162,24 @@ def result(id_: str = "a/b", kind: Result = "conforms", *kinds: FindingKind, **f
 # Refusals, files, and waiting
 
 
-def refusals(error: type[ConformanceError], call: Callable[..., object], *arguments: Any, **keywords: Any) -> list[str]:
+def refusals(
+    error: type[ConformanceError],
+    call: Callable[..., object],
+    *arguments: Any,
+    **keywords: Any,
+) -> list[str]:
     """Return the lines of the *error* that a call ends with; fail if it does not."""
     with pytest.raises(error) as caught:
         call(*arguments, **keywords)
     return caught.value.lines()
 
 
-def refusal(error: type[ConformanceError], call: Callable[..., object], *arguments: Any, **keywords: Any) -> str:
+def refusal(
+    error: type[ConformanceError],
+    call: Callable[..., object],
+    *arguments: Any,
+    **keywords: Any,
+) -> str:
     """Return the one line of the *error* that a call ends with."""
     [line] = refusals(error, call, *arguments, **keywords)
     return line

@@ -67,7 +67,7 @@ def help_page() -> str:
     return "\n".join(parts)
 
 
-def test_help_texts_stand_on_their_page() -> None:
+def test_the_help_page_is_up_to_date() -> None:
     generated(ROOT / "docs" / "cli.md", help_page())
 
 
@@ -135,7 +135,7 @@ def test_commands_print_what_the_pages_show(command: str, output: str, tmp_path:
         ("(x) [y] …", "(x) [y] *", True),
     ],
 )
-def test_three_dots_stand_for_what_differs_from_run_to_run(shown: str, printed: str, fits: bool) -> None:
+def test_three_dots_stand_for_what_varies(shown: str, printed: str, fits: bool) -> None:
     assert matches(shown, printed) == fits
 
 

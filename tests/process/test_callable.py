@@ -66,7 +66,7 @@ def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[s
         ("true", 1, ["outside-contract", "crashed"]),
     ],
 )
-def test_what_it_returns_is_the_exit_code(tmp_path: Path, name: str, code: int, kinds: list[str]) -> None:
+def test_the_return_value_is_the_exit_code(tmp_path: Path, name: str, code: int, kinds: list[str]) -> None:
     done, [row] = run(tmp_path, "claude/credentials-file", "--python", f"probes:{name}")
 
     assert (row["code"], [finding["kind"] for finding in row["findings"]]) == (code, kinds)
@@ -101,7 +101,7 @@ def test_repro_is_printed_with_it(tmp_path: Path) -> None:
         ("broken:ready", "module 'broken' cannot be imported: ModuleNotFoundError: No module named 'no_such_module'; "),
     ],
 )
-def test_where_there_is_nothing_to_call_one_line_says_so(tmp_path: Path, wanted: str, said: str) -> None:
+def test_a_missing_callable_is_reported_in_one_line(tmp_path: Path, wanted: str, said: str) -> None:
     (tmp_path / "broken.py").write_text("import no_such_module\n")
 
     done, rows = run(tmp_path, "--python", wanted)

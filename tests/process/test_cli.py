@@ -189,7 +189,7 @@ def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("argument", [["--no-such-option"], ["-k", "("], ["-m", "("], ["-p", "no_such_plugin"]])
-def test_what_pytest_does_not_take_is_status_2(tmp_path: Path, argument: list[str]) -> None:
+def test_arguments_that_pytest_rejects_give_status_2(tmp_path: Path, argument: list[str]) -> None:
     done = suite(tmp_path, "run", *PAIR, "-n", "0", "--", *argument)
 
     assert done.returncode == 2
@@ -516,7 +516,7 @@ def test_a_known_failure_covers_only_the_kinds_it_names(tmp_path: Path) -> None:
         ("not TOML", "known.toml"),
     ],
 )
-def test_an_entry_that_is_wrong_is_one_line_with_status_2(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_known_failure_is_one_line_with_status_2(tmp_path: Path, text: str, words: str) -> None:
     entry = known(tmp_path, f"[known-failures]\n{text}\n")
 
     done = suite(tmp_path, "run", *PAIR, "--probe", MISSING, *entry)
@@ -527,7 +527,7 @@ def test_an_entry_that_is_wrong_is_one_line_with_status_2(tmp_path: Path, text: 
     assert words in done.stderr
 
 
-def test_a_known_failure_that_is_not_selected_is_no_matter(tmp_path: Path) -> None:
+def test_a_known_failure_outside_the_selection_does_not_matter(tmp_path: Path) -> None:
     entry = known(tmp_path, '[known-failures]\n"claude/nested-session" = "issue 12"\n')
 
     assert report(tmp_path, "claude/baseline-only", *entry)["exit_status"] == 0
@@ -664,7 +664,7 @@ def test_a_contract_of_ones_own_judges_by_its_own_numbers(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_what_follows_two_dashes_goes_to_pytest(tmp_path: Path, workers: str) -> None:
+def test_arguments_after_two_dashes_go_to_pytest(tmp_path: Path, workers: str) -> None:
     found = report(tmp_path, "claude/near-*", "-n", workers, "--", "-k", "config or settings")
 
     assert results(found) == dict.fromkeys(["claude/near-baseline-config", "claude/near-baseline-settings"], "conforms")
@@ -859,7 +859,7 @@ def test_repro_of_what_cannot_be_judged_ends_with_status_3(tmp_path: Path) -> No
     assert "two entries make" in done.stdout
 
 
-def test_what_only_a_container_can_show_is_unsupported_where_it_is_asked_for_by_its_id(tmp_path: Path) -> None:
+def test_a_container_scenario_selected_by_id_is_unsupported_locally(tmp_path: Path) -> None:
     found = report(tmp_path, "container/random-uid-claude", "claude/nested-session")
 
     assert results(found) == {"claude/nested-session": "conforms", "container/random-uid-claude": "unsupported"}

@@ -257,7 +257,7 @@ def test_status_3_when_a_home_cannot_be_removed(tmp_path: Path) -> None:
     assert report["scenarios"][0]["reason"].startswith("the home cannot be removed")
 
 
-def test_what_is_unsupported_does_not_fail_a_run_in_which_something_conforms(tmp_path: Path) -> None:
+def test_unsupported_scenarios_do_not_fail_a_run_that_has_a_conforming_one(tmp_path: Path) -> None:
     done, report = run(tmp_path, "claude/artifact-deep-down", *PAIR, "-n", "0", env=far_down(tmp_path))
 
     assert done.returncode == 0
@@ -331,7 +331,7 @@ def test_pytests_own_stop_at_the_first_failure_is_a_deviation_and_no_interrupt(t
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_names_that_are_no_text_do_not_change_the_status(tmp_path: Path, workers: str) -> None:
+def test_undecodable_names_do_not_change_the_status(tmp_path: Path, workers: str) -> None:
     """A probe that writes such a name into its home is judged like any other, also where results travel."""
     probe = program(tmp_path / "writes.sh", "#!/bin/sh\n: > \"$HOME/$(printf 'odd\\377\\033\\nname')\"\nexit 0\n")
 
@@ -351,9 +351,7 @@ def test_names_that_are_no_text_do_not_change_the_status(tmp_path: Path, workers
     ],
     ids=["gone", "full-with-words-for-pytest", "full-with-workers"],
 )
-def test_a_summary_that_nobody_reads_changes_neither_status_nor_report(
-    tmp_path: Path, workers: str, where: str, more: list[str]
-) -> None:
+def test_an_unread_summary_changes_neither_status_nor_report(tmp_path: Path, workers: str, where: str, more: list[str]) -> None:
     """As in ``probe-conformance run | head``."""
     words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", workers, "--json", "report.json", *more]
     if where == "full":
@@ -384,7 +382,7 @@ def test_status_3_when_the_report_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_a_variable_that_is_no_text_reaches_the_probe(tmp_path: Path, workers: str) -> None:
+def test_an_undecodable_variable_reaches_the_probe(tmp_path: Path, workers: str) -> None:
     """The request travels to workers as well, whatever bytes the user's own environment holds."""
     probe = program(tmp_path / "probe.sh", '#!/bin/sh\n[ "$ODD" = "$(printf \'odd\\377\')" ] && exit 0\nexit 64\n')
     env = environment(ODD=os.fsdecode(b"odd\xff"))
@@ -394,7 +392,7 @@ def test_a_variable_that_is_no_text_reaches_the_probe(tmp_path: Path, workers: s
     assert (done.returncode, results(report)) == (0, {"claude/nested-session": "conforms"})
 
 
-def test_a_probe_in_a_directory_whose_name_is_no_text_is_run_like_any_other(tmp_path: Path) -> None:
+def test_a_probe_in_a_directory_with_an_undecodable_name_runs(tmp_path: Path) -> None:
     """With workers that is beyond execnet, which sends the directory as text."""
     directory = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
     directory.mkdir()

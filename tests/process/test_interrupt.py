@@ -166,7 +166,7 @@ def test_an_interrupted_run_reports_and_leaves_nothing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_who_interrupts_twice_leaves_nothing_either(start_suite: Callable[..., Suite], workers: int) -> None:
+def test_a_second_interrupt_leaves_nothing(start_suite: Callable[..., Suite], workers: int) -> None:
     """The second interrupt comes while the first one's cleaning up is under way."""
     suite = start_suite(workers)
     first = suite.probes()[0][0]
@@ -190,7 +190,7 @@ def what_the_next_run_leaves(suite: Suite) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_of_a_killed_run_no_process_is_left_and_the_next_run_removes_its_homes(
+def test_a_killed_run_leaves_no_process_and_the_next_run_removes_its_homes(
     start_suite: Callable[..., Suite], workers: int
 ) -> None:
     suite = start_suite(workers)
@@ -204,9 +204,7 @@ def test_of_a_killed_run_no_process_is_left_and_the_next_run_removes_its_homes(
 
 
 @pytest.mark.slow
-def test_of_a_killed_run_that_keeps_homes_the_next_one_removes_the_rest(
-    tmp_path: Path, start_suite: Callable[..., Suite]
-) -> None:
+def test_the_run_after_a_killed_one_that_kept_homes_removes_the_rest(tmp_path: Path, start_suite: Callable[..., Suite]) -> None:
     """Such a run has its directory among the homes that it keeps."""
     suite = start_suite(0, "--keep", "kept")
     kept = tmp_path / "kept"
@@ -230,7 +228,7 @@ def test_of_a_killed_run_that_keeps_homes_the_next_one_removes_the_rest(
 
 
 @pytest.mark.slow
-def test_a_run_leaves_what_belongs_to_another_that_is_under_way(start_suite: Callable[..., Suite]) -> None:
+def test_a_run_does_not_touch_another_one_under_way(start_suite: Callable[..., Suite]) -> None:
     suite = start_suite(0)
     before = runs()
 
@@ -239,7 +237,7 @@ def test_a_run_leaves_what_belongs_to_another_that_is_under_way(start_suite: Cal
 
 
 @pytest.mark.slow
-def test_of_a_killed_worker_no_process_is_left(start_suite: Callable[..., Suite]) -> None:
+def test_a_killed_worker_leaves_no_process(start_suite: Callable[..., Suite]) -> None:
     suite = start_suite(2)
     lost = suite.probes()
     parents = {tuple(probe): psutil.Process(probe[0]).parents() for probe in lost}

@@ -222,7 +222,7 @@ def test_a_bad_file_in_the_directory_that_is_asked_for_is_one_line_each(catalogu
     assert [line.removeprefix("ERROR: ").split(": ")[0] for line in lines] == list(map(str, bad))
 
 
-def test_other_toml_files_are_nobodys_business(catalogue: Path) -> None:
+def test_other_toml_files_are_ignored(catalogue: Path) -> None:
     written(catalogue / "pyproject.toml", "[project]\nname = 'mine'\n")
     written(catalogue / "data" / "settings.toml", "not even TOML")
     written(catalogue / "scenarios" / "layers" / "mine.toml", '[files]\n"a" = "b"\n')
@@ -345,7 +345,7 @@ def test_junit_files_of_plain_pytest_say_what_a_scenario_was(catalogue: Path) ->
     assert message == "expected creds-missing (65), got ready (0)"
 
 
-def test_without_the_plugin_scenario_files_are_nothing_to_pytest(catalogue: Path) -> None:
+def test_pytest_ignores_scenario_files_without_the_plugin(catalogue: Path) -> None:
     done = run_pytest(catalogue, "scenarios", "--probe", "true", installed=False)
 
     assert done.returncode == pytest.ExitCode.USAGE_ERROR

@@ -57,7 +57,7 @@ def strength(directory: Path, bank: str, *arguments: str) -> tuple[subprocess.Co
 
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
-def test_what_is_caught_by_a_scenario_about_it(tmp_path: Path, workers: str) -> None:
+def test_a_wrong_probe_is_caught_by_a_scenario_about_its_vice(tmp_path: Path, workers: str) -> None:
     done, report = strength(tmp_path, HEAD + LEGACY, "-n", workers)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -70,7 +70,7 @@ def test_what_is_caught_by_a_scenario_about_it(tmp_path: Path, workers: str) -> 
     assert (row["executions"], report["executions"], report["survivors"], report["trouble"]) == (1, 2, [], [])
 
 
-def test_what_survives_and_what_is_caught_by_accident_is_no_pass(tmp_path: Path) -> None:
+def test_survivors_and_accidental_catches_fail(tmp_path: Path) -> None:
     done, report = strength(tmp_path, HEAD + ACCIDENT + HARMLESS, "claude/no*", "agent/*", "cli/hangs")
 
     assert done.returncode == 1
@@ -165,7 +165,7 @@ def test_an_interrupted_strength_says_so_and_leaves_no_process(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_of_a_killed_strength_no_process_is_left(tmp_path: Path) -> None:
+def test_a_killed_strength_leaves_no_process(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
     with start(

@@ -129,7 +129,7 @@ def test_nobody_who_runs_a_broken_cli_sees_it_succeed(stubs: Callable[..., Path]
         ("symlink-loop", OSError),
     ],
 )
-def test_what_cannot_start_is_refused_by_the_kernel(stubs: Callable[..., Path], state: str, error: type[OSError]) -> None:
+def test_the_kernel_refuses_a_cli_that_cannot_start(stubs: Callable[..., Path], state: str, error: type[OSError]) -> None:
     """So it is the condition that is broken, and not the words of a program that did start."""
     program = stubs(state) / "claude"
     with pytest.raises(error):
@@ -146,7 +146,7 @@ def test_a_text_that_the_kernel_refuses_is_run_by_shells(stubs: Callable[..., Pa
 
 
 @pytest.mark.parametrize(("state", "code"), [("exit-1", 1), ("exit-127", 127), ("killed", -signal.SIGKILL)])
-def test_what_starts_and_fails_ends_as_its_name_says(stubs: Callable[..., Path], state: str, code: int) -> None:
+def test_a_failing_cli_ends_as_its_name_says(stubs: Callable[..., Path], state: str, code: int) -> None:
     done = subprocess.run([stubs(state) / "claude", "--version"], capture_output=True, check=False)
     assert done.returncode == code
 
@@ -226,7 +226,9 @@ def test_a_child_goes_on_with_the_output_when_the_cli_itself_is_gone(
         ("hangs-ignoring-sigterm", signal.SIGKILL, True),
     ],
 )
-def test_what_ends_a_cli_that_hangs(stubs: Callable[..., Path], state: str, number: signal.Signals, *, ends: bool) -> None:
+def test_only_some_signals_end_a_hanging_cli(
+    stubs: Callable[..., Path], state: str, number: signal.Signals, *, ends: bool
+) -> None:
     directory = stubs(state)
     with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
         try:

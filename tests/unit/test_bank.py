@@ -126,7 +126,7 @@ def test_a_wrong_probe_can_be_a_program_of_its_own(tmp_path: Path, catalogue: Ca
         ('"slot"', '"cli-status"', "wrong.one.about: "),
     ],
 )
-def test_what_is_wrong_with_a_bank_is_one_line(tmp_path: Path, catalogue: Catalogue, old: str, new: str, said: str) -> None:
+def test_a_wrong_bank_is_reported_in_one_line(tmp_path: Path, catalogue: Catalogue, old: str, new: str, said: str) -> None:
     assert old in GOOD
 
     [line] = bank_refusals(tmp_path, GOOD.replace(old, new, 1), catalogue)

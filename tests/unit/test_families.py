@@ -115,7 +115,7 @@ def test_a_family_can_become_a_directory_and_ids_stay(tmp_path: Path) -> None:
         ("home.include = []", 'control = "a/b"', "variants.emptied.control: no scenario 'a/b'; "),
     ],
 )
-def test_what_is_wrong_with_a_variant_names_it(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_errors_in_a_variant_name_the_variant(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in FAMILY
 
     assert family_refusal(tmp_path, FAMILY.replace(old, new, 1)).startswith(said)
@@ -174,7 +174,7 @@ class TestPatch:
 
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
-def test_to_pytest_variants_are_the_cases_of_a_parametrized_test(tmp_path: Path, workers: str) -> None:
+def test_pytest_shows_variants_as_parametrized_cases(tmp_path: Path, workers: str) -> None:
     load(tmp_path / "scenarios", FAMILY)
 
     done = run_pytest(tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios", "--probe", "true", "-v", "-n", workers)

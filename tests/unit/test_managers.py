@@ -258,9 +258,7 @@ def patient(spec: str, place: Path, seconds: float) -> Manager:
         ("cat; echo a", 0, "the Manager does a", False),
     ],
 )
-def test_what_a_command_gets_wrong_is_in_its_answer_and_takes_no_time(
-    text: str, code: int, sentence: str, lost: bool, tmp_path: Path
-) -> None:
+def test_errors_of_a_manager_are_in_its_answer_at_once(text: str, code: int, sentence: str, lost: bool, tmp_path: Path) -> None:
     program(tmp_path / "m", text)
     started = time.monotonic()
 
