@@ -169,7 +169,12 @@ def ran(outcome: Outcome, **fields: Any) -> Execution:
     return Execution(outcome=outcome, **fields)
 
 
-def result(id_: str = "a/b", kind: Result = "conforms", *kinds: FindingKind, **fields: Any) -> ScenarioResult:
+def result(
+    id_: str = "a/b",
+    kind: Result = "conforms",
+    *kinds: FindingKind,
+    **fields: Any,
+) -> ScenarioResult:
     """Return the judgement of a scenario that expects ``ready``, with findings of these *kinds*."""
     values: dict[str, Any] = {"agent": "claude", "expected": ("ready",), "control": "some/control"}
     if kinds:
@@ -180,14 +185,24 @@ def result(id_: str = "a/b", kind: Result = "conforms", *kinds: FindingKind, **f
 # Refusals, files, and waiting
 
 
-def refusals(error: type[ConformanceError], call: Callable[..., object], *arguments: Any, **keywords: Any) -> list[str]:
+def refusals(
+    error: type[ConformanceError],
+    call: Callable[..., object],
+    *arguments: Any,
+    **keywords: Any,
+) -> list[str]:
     """Return the lines of the *error* that a call ends with; fail if it does not."""
     with pytest.raises(error) as caught:
         call(*arguments, **keywords)
     return caught.value.lines()
 
 
-def refusal(error: type[ConformanceError], call: Callable[..., object], *arguments: Any, **keywords: Any) -> str:
+def refusal(
+    error: type[ConformanceError],
+    call: Callable[..., object],
+    *arguments: Any,
+    **keywords: Any,
+) -> str:
     """Return the one line of the *error* that a call ends with."""
     [line] = refusals(error, call, *arguments, **keywords)
     return line

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
+
+
+def interruptible() -> None:
+    """Let SIGINT do what it does to a program started at a terminal; for use as ``preexec_fn``.
+
+    Where the caller of the tests ignores it (a background job of a script, ``nohup``, some CI
+    runners), everything that they start would ignore it as well.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a program that can be interrupted, whatever the caller of the tests ignores."""
+    # Between fork and exec it sets one signal, which is safe beside threads.
+    return subprocess.Popen(argv, preexec_fn=interruptible, **options)  # noqa: PLW1509
 
 
 def as_plain_user(place: Path, work: Callable[[], object]) -> None:

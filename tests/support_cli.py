@@ -1,7 +1,8 @@
-"""The command line without the wait for its imports: each call is a process of its own, forked from one that has them.
+"""The command line, and pytest, without the wait for imports: each call is a forked process.
 
-What is forked has read the modules of ``run`` and the bundled scenarios, and nothing else. It gets the arguments, directory,
-variables and standard streams of the call, and ends as ``python -m conformance`` does. Tests that send signals, limit what a
+What is forked has read the modules of ``run`` and the bundled scenarios, and nothing else. It gets
+the arguments, directory, variables and standard streams of the call, and ends as
+``python -m conformance`` or ``python -m pytest`` does. Tests that send signals, limit what a
 process may do, or look at how it starts have to start one themselves.
 """
 
@@ -9,8 +10,10 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import json
 import os
+import runpy
 import signal
 import socket
 import struct
@@ -40,12 +43,16 @@ def suite(
     merged: bool = False,
     errors: str = "strict",
     timeout: float = 300,
+    program: str = "conformance",
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line in *directory*, with nothing to read; *merged*, both of its streams are in ``stdout``."""
+    """Run the command line in *directory*, with nothing to read; *merged*, both of its streams are in ``stdout``.
+
+    The *program* may be ``pytest`` instead.
+    """
     out, out_there = os.pipe()
     err, err_there = (None, out_there) if merged else os.pipe()
     request = os.memfd_create("request")
-    os.write(request, json.dumps([arguments, os.fspath(directory), dict(env or environment())]).encode())
+    os.write(request, json.dumps([program, arguments, os.fspath(directory), dict(env or environment())]).encode())
     nothing = os.open(os.devnull, os.O_RDONLY)
     server = _server()
     socket.send_fds(server, [b"-"], [nothing, out_there, err_there, request])
@@ -56,6 +63,19 @@ def suite(
         code = _end(server, timeout, arguments)
         stdout, stderr = (*(text.result() for text in texts), "")[:2]
     return subprocess.CompletedProcess(arguments, code, stdout, stderr)
+
+
+def run_pytest(directory: Path, *arguments: str, installed: bool = True, forked: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run pytest in *directory* as people do who have the suite *installed*: it loads the plugin by itself.
+
+    What is *forked* has read the modules of the suite before; a test of imports needs another.
+    """
+    plugins = ["-p", "xdist", *(["-p", "conformance.plugin"] if installed else []), "-p", "no:cacheprovider"]
+    env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="", COLUMNS="200")
+    if forked:
+        return suite(directory, *plugins, *arguments, env=env, program="pytest")
+    argv = [sys.executable, "-m", "pytest", *plugins, *arguments]
+    return subprocess.run(argv, cwd=directory, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def _read(descriptor: int, errors: str) -> str:
@@ -93,8 +113,11 @@ def _server() -> socket.socket:
     return ours
 
 
-def _serve(connection: socket.socket) -> None:
-    """Fork for each request that comes through *connection*; return in what is forked, and exit at the end of requests."""
+def _serve(connection: socket.socket) -> str:
+    """Fork for each request that comes through *connection*, and exit at the end of requests.
+
+    Return in what is forked, with the program to be run there.
+    """
     while True:
         _, descriptors, *_ = socket.recv_fds(connection, 1, 4)
         if not descriptors:
@@ -102,32 +125,50 @@ def _serve(connection: socket.socket) -> None:
         pid = os.fork()
         if pid == 0:
             connection.close()
-            _become(descriptors)
-            return
+            return _become(descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         connection.send(_NUMBER.pack(pid))
         connection.send(_NUMBER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
 
 
-def _become(descriptors: Sequence[int]) -> None:
-    """Take on what the last of *descriptors* says, and the others as standard streams."""
+def _become(descriptors: Sequence[int]) -> str:
+    """Take on what the last of *descriptors* says, and the others as standard streams; return the program."""
     for number, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, number)
         os.close(descriptor)
     with open(descriptors[3], "rb") as request:
         request.seek(0)
-        arguments, directory, variables = json.load(request)
+        program, arguments, directory, variables = json.load(request)
+    # Set here, since the caller of the tests may ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(variables)
     sys.argv[1:] = arguments
+    return str(program)
 
 
 if __name__ == "__main__":
-    import conformance.catalogue.catalogue
-    import conformance.cli.run
+    import importlib
+    import pkgutil
 
-    conformance.catalogue.catalogue.load_catalogue()  # once for all that are forked
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    from _pytest.config import default_plugins
+
+    import conformance.catalogue.catalogue
+    import conformance.cli
+
+    # All this is read once for all that are forked.
+    for plugin in default_plugins:
+        importlib.import_module(f"_pytest.{plugin}")
+    for command in pkgutil.iter_modules(conformance.cli.__path__):
+        importlib.import_module(f"conformance.cli.{command.name}")
+    for more in ("conformance.run.session", "conformance.run.fixtures"):
+        importlib.import_module(more)
+    conformance.catalogue.catalogue.load_catalogue()
+    # What is read by now is never garbage: collecting it would copy every page of it in each fork.
+    gc.collect()
+    gc.freeze()
+    if _serve(socket.socket(fileno=int(sys.argv[1]))) == "pytest":
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
     conformance.cli.main()

@@ -69,7 +69,7 @@ def help_page() -> str:
     return "\n".join(parts)
 
 
-def test_help_texts_stand_on_their_page() -> None:
+def test_the_help_page_is_up_to_date() -> None:
     generated(ROOT / "docs" / "cli.md", help_page())
 
 
@@ -137,7 +137,7 @@ def test_commands_print_what_the_pages_show(command: str, output: str, tmp_path:
         ("(x) [y] …", "(x) [y] *", True),
     ],
 )
-def test_three_dots_stand_for_what_differs_from_run_to_run(shown: str, printed: str, fits: bool) -> None:
+def test_three_dots_stand_for_what_varies(shown: str, printed: str, fits: bool) -> None:
     assert matches(shown, printed) == fits
 
 
@@ -186,6 +186,7 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
     assert wrong == [], "\n".join(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["for-managers", "for-reviewers", "strength"])
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
@@ -212,6 +213,7 @@ def test_contributors_are_told_of_every_method_of_a_driver() -> None:
     assert set(re.findall(r"^- `(\w+)` ", section, re.MULTILINE)) == methods
 
 
+@pytest.mark.slow
 def test_the_page_of_pipelines_is_what_happens(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
     wrong = b"#!/usr/bin/env python3\n" + blocks(ROOT / "docs" / "for-reviewers.md", "python")[0].encode()
     with Images(engine, reference_image) as images:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support_cli import suite
+from support_cli import run_pytest, suite
 
 MODULE = """\
 import os
@@ -67,14 +66,14 @@ def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[s
         ("true", 1, ["outside-contract", "crashed"]),
     ],
 )
-def test_what_it_returns_is_the_exit_code(tmp_path: Path, name: str, code: int, kinds: list[str]) -> None:
+def test_the_return_value_is_the_exit_code(tmp_path: Path, name: str, code: int, kinds: list[str]) -> None:
     done, [row] = run(tmp_path, "claude/credentials-file", "--python", f"probes:{name}")
 
     assert (row["code"], [finding["kind"] for finding in row["findings"]]) == (code, kinds)
     assert done.returncode == (1 if kinds else 0)
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_every_scenario_calls_it_in_a_process_and_a_home_of_its_own(tmp_path: Path, workers: str) -> None:
     ids = ["claude/credentials-file", "claude/no-dot-claude"]
 
@@ -102,7 +101,7 @@ def test_repro_is_printed_with_it(tmp_path: Path) -> None:
         ("broken:ready", "module 'broken' cannot be imported: ModuleNotFoundError: No module named 'no_such_module'; "),
     ],
 )
-def test_where_there_is_nothing_to_call_one_line_says_so(tmp_path: Path, wanted: str, said: str) -> None:
+def test_a_missing_callable_is_reported_in_one_line(tmp_path: Path, wanted: str, said: str) -> None:
     (tmp_path / "broken.py").write_text("import no_such_module\n")
 
     done, rows = run(tmp_path, "--python", wanted)
@@ -131,19 +130,9 @@ def test_pytest_takes_it_as_well(tmp_path: Path) -> None:
     (tmp_path / "scenarios" / "case.toml").write_text(
         'summary = "x"\norigin = "x"\nagent = "claude"\ncontrol = "claude/no-dot-claude"\n[expect]\nslot = "ready"\n'
     )
-    words = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", "scenarios", "-v"]
+    words = ["-c", os.devnull, "--rootdir", ".", "scenarios", "-v"]
 
-    found = [
-        subprocess.run(
-            [sys.executable, "-m", "pytest", *words, "--python", f"probes:{name}"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        for name in ("ready", "exits", "none")
-    ]
+    found = [run_pytest(tmp_path, *words, "--python", f"probes:{name}") for name in ("ready", "exits", "none")]
 
     assert [done.returncode for done in found] == [0, 1, 4]
     assert "scenarios/case.toml::slot PASSED" in found[0].stdout

@@ -27,7 +27,7 @@ import conformance
 from conformance.bundled import data_root, fixtures_dir
 
 TIMEOUT = 300
-WORKERS = ["0", "2"]
+WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
 REFERENCE = {name: [sys.executable, "-I", str(fixtures_dir() / "probes" / f"{name}.py")] for name in ("slot", "preflight")}
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 MISSING = "sh -c 'exit 65'"
@@ -197,10 +197,9 @@ def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
     assert done.stderr.startswith("Usage: probe-conformance [OPTIONS] COMMAND")
 
 
-@pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("argument", [["--no-such-option"], ["-k", "("], ["-m", "("], ["-p", "no_such_plugin"]])
-def test_what_pytest_does_not_take_is_status_2(tmp_path: Path, workers: str, argument: list[str]) -> None:
-    done = suite(tmp_path, "run", *PAIR, "-n", workers, "--", *argument)
+def test_arguments_that_pytest_rejects_give_status_2(tmp_path: Path, argument: list[str]) -> None:
+    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--", *argument)
 
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("probe-conformance: pytest does not take what follows '--'")
@@ -209,9 +208,8 @@ def test_what_pytest_does_not_take_is_status_2(tmp_path: Path, workers: str, arg
     assert list((cache() / "runs").iterdir()) == []
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_status_2_when_pytests_arguments_leave_nothing_to_run(tmp_path: Path, workers: str) -> None:
-    done = suite(tmp_path, "run", *PAIR, "-n", workers, "--json", "report.json", "--", "-k", "nothing_like_this")
+def test_status_2_when_pytests_arguments_leave_nothing_to_run(tmp_path: Path) -> None:
+    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--json", "report.json", "--", "-k", "nothing_like_this")
 
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "probe-conformance: no scenario is left to run; loosen what follows '--'"
@@ -247,13 +245,10 @@ EVERY_RESULT = {
 }
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_the_json_report_says_everything_about_a_run(
-    tmp_path: Path, every_result: tuple[list[str], dict[str, str]], workers: str
-) -> None:
+def test_the_json_report_says_everything_about_a_run(tmp_path: Path, every_result: tuple[list[str], dict[str, str]]) -> None:
     arguments, variables = every_result
 
-    found = report(tmp_path, *arguments, "-n", workers, **variables)
+    found = report(tmp_path, *arguments, "-n", "0", **variables)
 
     assert found["schema_version"] == 1
     assert found["suite"] == {"name": "probe-conformance", "version": conformance.__version__}
@@ -268,6 +263,51 @@ def test_the_json_report_says_everything_about_a_run(
         assert row.keys() >= {
             "id", "agent", "expected", "code", "verdict", "result", "findings", "seconds", "control", "reason", "difference"
         }  # fmt: skip
+
+
+def test_workers_change_nothing_that_a_run_says_or_leaves(tmp_path: Path, every_result: tuple[list[str], dict[str, str]]) -> None:
+    """Everything that travels to a worker and back is in this run, so other tests do without one."""
+    arguments, variables = every_result
+    written(tmp_path / "known.toml", '[known-failures]\n"mine/known" = "a"\n"mine/conforms" = "b"\n')
+    text = SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["login"]\n'
+    written(
+        tmp_path / "own" / "mine" / "layer.toml",
+        text.replace('"ready"', '"creds-missing"').replace("baseline-only", "nested-session"),
+    )
+    written(tmp_path / "own" / "layers" / "login.toml", 'summary = "x"\n[files]\n"a" = "{secret}"\n')
+    logs = f'#!/bin/sh\necho "$GIVEN $PASSED" >> "$LOG"\nexec {shlex.quote(str(tmp_path))}/probe.sh\n'
+    written(tmp_path / "logs.sh", logs, 0o755)
+    arguments[arguments.index("./probe.sh")] = "./logs.sh"
+
+    def run(workers: str) -> list[Any]:
+        there = tmp_path / f"with {workers}"
+        there.mkdir()
+        more = ["--env", f"LOG={there}/log", "--env", "GIVEN=1"]
+        more += ["--pass-env", "PASSED", "--repeat", "2", "--keep", str(there / "kept")]
+        files = ["--json", str(there / "report.json"), "--junit", str(there / "junit.xml")]
+        done = suite(tmp_path, "run", *arguments, *more, *files, "-n", workers, PASSED="2", **variables)
+        assert done.returncode == 3, done.stderr
+        found = json.loads((there / "report.json").read_text())
+        summary = {id_: (row["result"], row["reason"], row["stderr"]) for id_, row in rows(found).items()}
+        kinds = sorted(one["kind"] for row in found["scenarios"] for one in row["findings"])
+        cases = ET.parse(there / "junit.xml").iter("testcase")
+        return [
+            found["counts"],
+            found["stale_known_failures"],
+            summary,
+            kinds,
+            {row["id"]: row["kept"].replace(str(there), "") for row in found["scenarios"]},
+            sorted(str(path.relative_to(there)) for path in (there / "kept").glob("*/*")),
+            sorted(properties(case)["conformance.result"] for case in cases),
+            [line.partition(" ")[0] for line in done.stdout.splitlines() if line[:1].isupper()],
+            (there / "log").read_text(),
+        ]
+
+    alone, shared = run("0"), run("2")
+
+    assert alone == shared
+    counts = {"conforms": 2, "deviates": 2, "unsupported": 0, "broke": 1, "known-failure": 1}
+    assert alone[0] == counts  # kept homes lie less deep, so none is too deep
 
 
 def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Path) -> None:
@@ -296,12 +336,11 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("more", [[], ["--", "-v"]], ids=["plain", "with pytest's words"])
-def test_standard_output_is_nothing_but_json_where_that_is_asked_for(tmp_path: Path, workers: str, more: list[str]) -> None:
+def test_standard_output_is_nothing_but_json_where_that_is_asked_for(tmp_path: Path, more: list[str]) -> None:
     probe = "sh -c 'echo noise; echo noise >&2; exit 65'"
 
-    done = suite(tmp_path, "run", *PAIR, "-n", workers, "--probe", probe, "--json", "-", "--junit", "junit.xml", *more)
+    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--probe", probe, "--json", "-", "--junit", "junit.xml", *more)
 
     assert results(json.loads(done.stdout)) == {"claude/baseline-only": "conforms", "claude/nested-session": "deviates"}
     assert "DEVIATES claude/nested-session" in done.stderr
@@ -335,13 +374,10 @@ def test_the_junit_report_can_go_to_standard_output_alone(tmp_path: Path, worker
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_the_junit_file_is_xml_that_every_server_takes(
-    tmp_path: Path, every_result: tuple[list[str], dict[str, str]], workers: str
-) -> None:
+def test_the_junit_file_is_xml_that_every_server_takes(tmp_path: Path, every_result: tuple[list[str], dict[str, str]]) -> None:
     arguments, variables = every_result
 
-    suite(tmp_path, "run", *arguments, "-n", workers, "--junit", "junit.xml", **variables)
+    suite(tmp_path, "run", *arguments, "-n", "0", "--junit", "junit.xml", **variables)
 
     text = (tmp_path / "junit.xml").read_bytes().decode()
     # XML 1.0, production 2; servers refuse what it leaves out, also as a reference.
@@ -377,9 +413,8 @@ def properties(case: ET.Element) -> dict[str, str]:
     return {found.attrib["name"]: found.attrib["value"] for found in case.iter("property")}
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Path, workers: str) -> None:
-    done = suite(tmp_path, "run", *PAIR, "-n", workers, "--probe", "sh -c 'printf \"\\033[2J\"; exit 65'")
+def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Path) -> None:
+    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--probe", "sh -c 'printf \"\\033[2J\"; exit 65'")
 
     assert (done.returncode, done.stderr) == (1, "")
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
@@ -496,11 +531,10 @@ def known(tmp_path: Path, text: str) -> list[str]:
     return ["--known-failures", "known.toml"]
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_a_known_failure_does_not_fail_the_run_but_is_no_conformance(tmp_path: Path, workers: str) -> None:
+def test_a_known_failure_does_not_fail_the_run_but_is_no_conformance(tmp_path: Path) -> None:
     entry = known(tmp_path, '[known-failures]\n"claude/nested-session" = "issue 12"\n')
 
-    found = report(tmp_path, *PAIR, "-n", workers, "--probe", MISSING, *entry)
+    found = report(tmp_path, *PAIR, "-n", "0", "--probe", MISSING, *entry)
 
     assert (found["exit_status"], found["conformant"]) == (0, False)
     assert results(found) == {"claude/baseline-only": "conforms", "claude/nested-session": "known-failure"}
@@ -508,11 +542,10 @@ def test_a_known_failure_does_not_fail_the_run_but_is_no_conformance(tmp_path: P
     assert rows(found)["claude/nested-session"]["findings"] != []
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_a_known_failure_that_conforms_by_now_fails_the_run(tmp_path: Path, workers: str) -> None:
+def test_a_known_failure_that_conforms_by_now_fails_the_run(tmp_path: Path) -> None:
     entry = known(tmp_path, '[known-failures]\n"claude/nested-session" = "issue 12"\n')
 
-    done = suite(tmp_path, "run", *PAIR, "-n", workers, *entry, "--json", "report.json")
+    done = suite(tmp_path, "run", *PAIR, "-n", "0", *entry, "--json", "report.json")
 
     found = json.loads((tmp_path / "report.json").read_text())
     assert (done.returncode, found["exit_status"]) == (1, 1)
@@ -545,7 +578,7 @@ def test_a_known_failure_covers_only_the_kinds_it_names(tmp_path: Path) -> None:
         ("not TOML", "known.toml"),
     ],
 )
-def test_an_entry_that_is_wrong_is_one_line_with_status_2(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_known_failure_is_one_line_with_status_2(tmp_path: Path, text: str, words: str) -> None:
     entry = known(tmp_path, f"[known-failures]\n{text}\n")
 
     done = suite(tmp_path, "run", *PAIR, "--probe", MISSING, *entry)
@@ -556,7 +589,7 @@ def test_an_entry_that_is_wrong_is_one_line_with_status_2(tmp_path: Path, text: 
     assert words in done.stderr
 
 
-def test_a_known_failure_that_is_not_selected_is_no_matter(tmp_path: Path) -> None:
+def test_a_known_failure_outside_the_selection_does_not_matter(tmp_path: Path) -> None:
     entry = known(tmp_path, '[known-failures]\n"claude/nested-session" = "issue 12"\n')
 
     assert report(tmp_path, "claude/baseline-only", *entry)["exit_status"] == 0
@@ -629,8 +662,7 @@ def test_ids_globs_and_files_select_each_scenario_once(tmp_path: Path) -> None:
     assert found["exit_status"] == 0
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_scenarios_of_ones_own_have_layers_of_their_own(tmp_path: Path, workers: str) -> None:
+def test_scenarios_of_ones_own_have_layers_of_their_own(tmp_path: Path) -> None:
     text = SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["claude-baseline", "login"]\n'
     written(tmp_path / "first" / "mine" / "login.toml", text)
     written(tmp_path / "first" / "layers" / "login.toml", 'summary = "A login"\n[files]\n".claude/own" = "{secret}"\n')
@@ -643,7 +675,7 @@ def test_scenarios_of_ones_own_have_layers_of_their_own(tmp_path: Path, workers:
     )
     own = ["--scenarios", "first", "--scenarios", str(tmp_path / "second")]
 
-    found = report(tmp_path, *own, "mine/login", "other/codex", "claude/baseline-only", "-n", workers)
+    found = report(tmp_path, *own, "mine/login", "other/codex", "claude/baseline-only", "-n", "0")
 
     assert results(found) == dict.fromkeys(["claude/baseline-only", "mine/login", "other/codex"], "conforms")
     assert rows(found)["other/codex"]["control"] == "mine/login"
@@ -694,20 +726,19 @@ def test_a_contract_of_ones_own_judges_by_its_own_numbers(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_what_follows_two_dashes_goes_to_pytest(tmp_path: Path, workers: str) -> None:
+def test_arguments_after_two_dashes_go_to_pytest(tmp_path: Path, workers: str) -> None:
     found = report(tmp_path, "claude/near-*", "-n", workers, "--", "-k", "config or settings")
 
     assert results(found) == dict.fromkeys(["claude/near-baseline-config", "claude/near-baseline-settings"], "conforms")
     assert found["exit_status"] == 0
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_pytest_can_be_told_to_stop_at_the_first_failure(tmp_path: Path, workers: str) -> None:
-    found = report(tmp_path, "claude/near-*", "-n", workers, "--probe", MISSING, "--", "-x")
+def test_pytest_can_be_told_to_stop_at_the_first_failure(tmp_path: Path) -> None:
+    found = report(tmp_path, "claude/near-*", "-n", "0", "--probe", MISSING, "--", "-x")
 
     assert found["exit_status"] == 1
     assert set(results(found).values()) == {"deviates"}
-    assert workers != "0" or len(found["scenarios"]) == 1
+    assert len(found["scenarios"]) == 1
 
 
 def test_pytests_own_settings_and_files_have_no_part_in_a_run(tmp_path: Path) -> None:
@@ -735,14 +766,11 @@ def test_a_probe_is_split_like_a_shell_would_and_found_from_any_directory(tmp_pa
         assert results(found) == {"claude/nested-session": "conforms"}, probe
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_variables_are_given_and_passed_on_and_no_others(tmp_path: Path, workers: str) -> None:
+def test_variables_are_given_and_passed_on_and_no_others(tmp_path: Path) -> None:
     probe = "sh -c 'env > \"$LOG\"'"
     arguments = ["--env", f"LOG={tmp_path}/log", "--env", "GIVEN=a=b c", "--pass-env", "PASSED", "--pass-env", "GIVEN"]
 
-    found = report(
-        tmp_path, "claude/nested-session", "-n", workers, "--probe", probe, *arguments, PASSED="on", GIVEN="x", NOT="y"
-    )
+    found = report(tmp_path, "claude/nested-session", "-n", "0", "--probe", probe, *arguments, PASSED="on", GIVEN="x", NOT="y")
 
     assert results(found) == {"claude/nested-session": "conforms"}
     seen = dict(line.split("=", 1) for line in (tmp_path / "log").read_text().splitlines())
@@ -755,10 +783,9 @@ def test_variables_are_given_and_passed_on_and_no_others(tmp_path: Path, workers
     assert seen["HOME"].startswith(str(cache() / "runs"))
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_a_probe_with_unequal_answers_is_unsteady(tmp_path: Path, workers: str) -> None:
+def test_a_probe_with_unequal_answers_is_unsteady(tmp_path: Path) -> None:
     probe = "sh -c 'mkdir \"$SEEN\" 2>/dev/null && exit 65; exit 0'"
-    arguments = ["-n", workers, "--probe", probe, "--env", f"SEEN={tmp_path}/seen", "--repeat", "3"]
+    arguments = ["-n", "0", "--probe", probe, "--env", f"SEEN={tmp_path}/seen", "--repeat", "3"]
 
     row = rows(report(tmp_path, "claude/nested-session", *arguments))["claude/nested-session"]
 
@@ -781,9 +808,8 @@ def test_the_line_that_repeats_an_unsteady_answer_repeats_it_as_often(tmp_path: 
 # Homes that stay
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_keep_leaves_the_homes_of_what_deviated_and_nothing_else(tmp_path: Path, workers: str) -> None:
-    found = report(tmp_path, *PAIR, "codex/api-key", "-n", workers, "--probe", MISSING, "--keep", "kept", "--repeat", "2")
+def test_keep_leaves_the_homes_of_what_deviated_and_nothing_else(tmp_path: Path) -> None:
+    found = report(tmp_path, *PAIR, "codex/api-key", "-n", "0", "--probe", MISSING, "--keep", "kept", "--repeat", "2")
 
     kept = tmp_path / "kept"
     assert sorted(str(path.relative_to(kept)) for path in kept.glob("*/*")) == ["claude/nested-session", "codex/api-key"]
@@ -807,7 +833,7 @@ def test_the_summary_says_where_a_home_was_kept(tmp_path: Path) -> None:
     assert f"  home kept        {tmp_path}/kept/claude/nested-session/home\n" in done.stdout
 
 
-@pytest.mark.parametrize("contract", ["slot", "preflight"])
+@pytest.mark.parametrize("contract", ["slot", pytest.param("preflight", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("id_", "codes"),
     [
@@ -895,7 +921,7 @@ def test_repro_of_what_cannot_be_judged_ends_with_status_3(tmp_path: Path) -> No
     assert "two entries make" in done.stdout
 
 
-def test_what_only_a_container_can_show_is_unsupported_where_it_is_asked_for_by_its_id(tmp_path: Path) -> None:
+def test_a_container_scenario_selected_by_id_is_unsupported_locally(tmp_path: Path) -> None:
     found = report(tmp_path, "container/random-uid-claude", "claude/nested-session")
 
     assert results(found) == {"claude/nested-session": "conforms", "container/random-uid-claude": "unsupported"}
@@ -912,7 +938,7 @@ def test_each_repro_has_a_home_of_its_own_which_no_run_removes(tmp_path: Path) -
     assert list((cache() / "runs").iterdir()) == []
 
 
-@pytest.mark.parametrize("contract", ["slot", "preflight"])
+@pytest.mark.parametrize("contract", ["slot", pytest.param("preflight", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("id_", ["claude/nested-session", "claude/credentials-file", "claude/dot-claude-closed", "cli/exit-1"])
 def test_the_command_that_home_prints_runs_a_probe_in_it(tmp_path: Path, contract: str, id_: str) -> None:
     if os.geteuid() == 0 and not shutil.which("setpriv"):
@@ -1029,7 +1055,7 @@ def test_show_says_everything_about_a_scenario(tmp_path: Path, id_: str) -> None
     assert f"{data_root()}/scenarios/{id_}.toml" in done.stdout
 
 
-@pytest.mark.parametrize("contract", ["slot", "preflight"])
+@pytest.mark.parametrize("contract", [pytest.param("slot", marks=pytest.mark.slow), "preflight"])
 def test_show_answers_for_every_scenario(tmp_path: Path, contract: str) -> None:
     """Nothing in the catalogue is beyond it. One process for all of them, since each would take its time to start."""
     program = f"""

@@ -168,7 +168,7 @@ def test_a_second_start_starts_nothing_again(starts: Starter) -> None:
     assert counter.counts == {"a": 2, "b": 2}
 
 
-def test_what_was_seen_may_be_asked_for_twice(starts: Starter) -> None:
+def test_a_result_can_be_read_twice(starts: Starter) -> None:
     early = starts(Counter())
     early.start([scenario(id_="a")], 1)
     assert early.wait("a") == early.wait("a") == [seen("a 1")]
@@ -217,7 +217,7 @@ def test_cancelling_starts_nothing_more_and_waits_for_nobody(starts: Starter) ->
     ],
     ids=["code", "binary", "signal", "timed out", "broke", "unsupported", "large"],
 )
-def test_what_was_seen_arrives_unchanged(starts: Starter, serve: Server, execution: Execution) -> None:
+def test_executions_arrive_unchanged(starts: Starter, serve: Server, execution: Execution) -> None:
     client = serve(starts(lambda case, number: execution))
     client.start([scenario(id_="a")], 2)
     assert client.wait("a") == [execution, execution]
@@ -288,7 +288,7 @@ def test_a_scenario_that_nobody_started_broke(starts: Starter, serve: Server) ->
     assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("never/started")] == ["broke"]
 
 
-def test_what_was_cancelled_broke(starts: Starter, serve: Server) -> None:
+def test_a_cancelled_scenario_broke(starts: Starter, serve: Server) -> None:
     let_go = threading.Event()
 
     def observe(case: Scenario, number: int) -> Execution:

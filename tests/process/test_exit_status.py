@@ -16,10 +16,11 @@ from typing import Any
 import psutil
 import pytest
 from factories import program, wait_for
+from support import start
 from support_cli import environment, suite
 
 #: One process, and more workers than there are scenarios.
-WORKERS = ["0", "3"]
+WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
 TIMEOUT = 300
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 #: Answers at once where FREE can be made a directory, which only one probe can; the others say who they are, and wait.
@@ -59,7 +60,7 @@ class Waiting:
         places = {name: directory / name.lower() for name in ("FREE", "WAITING", "GO")}
         self.waiting, self.go = places["WAITING"], places["GO"]
         words = [word for name, place in places.items() for word in ("--env", f"{name}={place}")]
-        self.main = subprocess.Popen(
+        self.main = start(
             [sys.executable, "-m", "conformance", "run", *arguments, *words, "--probe", str(probe), "--json", str(self.report)],
             cwd=directory,
             env=environment(),
@@ -133,7 +134,6 @@ class TestUnderAnyNumberOfWorkers:
             (["--no-such-option"], "No such option '--no-such-option'"),
             (["--contract", "preflight", "agent/env-empty"], "not part of contract 'preflight'"),
             ([*PAIR, "--", "-k", "no_such_scenario"], "no scenario is left to run"),
-            ([*PAIR, "--", "--no-such-option"], "pytest does not take what follows '--'"),
             ([*PAIR, "--", "-k", "("], "pytest does not take what follows '--'"),
         ],
     )
@@ -145,17 +145,6 @@ class TestUnderAnyNumberOfWorkers:
         assert (done.returncode, report) == (2, {})
         assert words in done.stderr.splitlines()[-1]
         assert "INTERNALERROR" not in done.stdout + done.stderr
-
-    def test_status_3_when_a_home_cannot_be_built_whatever_else_conforms(
-        self, tmp_path: Path, workers: str, unbuildable: list[str]
-    ) -> None:
-        done, report = run(tmp_path, *unbuildable, *PAIR, "-n", workers)
-
-        assert done.returncode == 3
-        assert verdict(report) == (3, False, {"conforms": 2, "broke": 1})
-        broken = next(row for row in report["scenarios"] if row["id"] == "twice/unbuildable")
-        assert (broken["result"], broken["code"], broken["findings"]) == ("broke", None, [])
-        assert "two entries make" in broken["reason"]
 
     def test_status_3_outranks_a_deviation(self, tmp_path: Path, workers: str, unbuildable: list[str]) -> None:
         done, report = run(tmp_path, *unbuildable, *PAIR, "-n", workers, "--probe", "sh -c 'exit 65'")
@@ -189,45 +178,6 @@ class TestUnderAnyNumberOfWorkers:
         assert done.returncode == 3
         assert verdict(report) == (3, False, {"conforms": 1, "broke": 1})
         assert results(report)["codex/large"] == "broke"
-
-    def test_status_3_when_a_home_cannot_be_removed(self, tmp_path: Path, workers: str) -> None:
-        """The probe shuts the directory that its home lies in."""
-        probe = program(tmp_path / "shuts.sh", '#!/bin/sh\nchmod 0555 "$HOME/../.."\nexit 0\n')
-        limits: list[str] = []
-        if os.geteuid() == 0:
-            if not shutil.which("setpriv"):
-                pytest.skip("root passes over the modes of directories, and there is no setpriv to stop it")
-            dropped = "-dac_override,-dac_read_search,-fowner"
-            limits = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"]
-        file = tmp_path / "report.json"
-        words = [sys.executable, "-m", "conformance", "run", "claude/nested-session", "-n", workers, "--probe", str(probe)]
-        done = subprocess.run(
-            [*limits, *words, "--json", str(file)],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        report = json.loads(file.read_text())
-
-        assert done.returncode == 3
-        assert verdict(report) == (3, False, {"broke": 1})
-        assert report["scenarios"][0]["reason"].startswith("the home cannot be removed")
-
-    def test_what_is_unsupported_does_not_fail_a_run_in_which_something_conforms(self, tmp_path: Path, workers: str) -> None:
-        done, report = run(tmp_path, "claude/artifact-deep-down", *PAIR, "-n", workers, env=far_down(tmp_path))
-
-        assert done.returncode == 0
-        assert verdict(report) == (0, True, {"conforms": 2, "unsupported": 1})
-        assert "File name too long" in report["scenarios"][0]["reason"]
-
-    def test_status_3_when_all_that_was_selected_is_unsupported(self, tmp_path: Path, workers: str) -> None:
-        done, report = run(tmp_path, "claude/artifact-deep-down", "-n", workers, env=far_down(tmp_path))
-
-        assert done.returncode == 3
-        assert verdict(report) == (3, False, {"unsupported": 1})
 
     def test_status_3_when_the_supervisor_is_killed(self, tmp_path: Path, workers: str) -> None:
         """The process between the suite and its probes is ended from outside, as the kernel does when memory runs out."""
@@ -270,9 +220,61 @@ def far_down(directory: Path) -> dict[str, str]:
     return environment(XDG_CACHE_HOME=str(cache))
 
 
-@pytest.mark.parametrize("workers", ["2", "3"])
-def test_a_killed_worker_costs_one_scenario_its_result_and_the_run_its_status(tmp_path: Path, workers: str) -> None:
-    suite = Waiting(tmp_path, "claude/*only", "-n", workers)
+def test_status_3_when_a_home_cannot_be_built_whatever_else_conforms(tmp_path: Path, unbuildable: list[str]) -> None:
+    done, report = run(tmp_path, *unbuildable, *PAIR, "-n", "0")
+
+    assert done.returncode == 3
+    assert verdict(report) == (3, False, {"conforms": 2, "broke": 1})
+    broken = next(row for row in report["scenarios"] if row["id"] == "twice/unbuildable")
+    assert (broken["result"], broken["code"], broken["findings"]) == ("broke", None, [])
+    assert "two entries make" in broken["reason"]
+
+
+def test_status_3_when_a_home_cannot_be_removed(tmp_path: Path) -> None:
+    """The probe shuts the directory that its home lies in."""
+    probe = program(tmp_path / "shuts.sh", '#!/bin/sh\nchmod 0555 "$HOME/../.."\nexit 0\n')
+    limits: list[str] = []
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root passes over the modes of directories, and there is no setpriv to stop it")
+        dropped = "-dac_override,-dac_read_search,-fowner"
+        limits = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"]
+    file = tmp_path / "report.json"
+    words = [sys.executable, "-m", "conformance", "run", "claude/nested-session", "-n", "0", "--probe", str(probe)]
+    done = subprocess.run(
+        [*limits, *words, "--json", str(file)],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    report = json.loads(file.read_text())
+
+    assert done.returncode == 3
+    assert verdict(report) == (3, False, {"broke": 1})
+    assert report["scenarios"][0]["reason"].startswith("the home cannot be removed")
+
+
+def test_unsupported_scenarios_do_not_fail_a_run_that_has_a_conforming_one(tmp_path: Path) -> None:
+    done, report = run(tmp_path, "claude/artifact-deep-down", *PAIR, "-n", "0", env=far_down(tmp_path))
+
+    assert done.returncode == 0
+    assert verdict(report) == (0, True, {"conforms": 2, "unsupported": 1})
+    assert "File name too long" in report["scenarios"][0]["reason"]
+
+
+def test_status_3_when_all_that_was_selected_is_unsupported(tmp_path: Path) -> None:
+    done, report = run(tmp_path, "claude/artifact-deep-down", "-n", "0", env=far_down(tmp_path))
+
+    assert done.returncode == 3
+    assert verdict(report) == (3, False, {"unsupported": 1})
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_one_scenario_its_result_and_the_run_its_status(tmp_path: Path) -> None:
+    suite = Waiting(tmp_path, "claude/*only", "-n", "2")
     try:
         probe = psutil.Process(suite.probes()[0])
         worker = suite.child_of_main_above(probe.pid)
@@ -329,7 +331,7 @@ def test_pytests_own_stop_at_the_first_failure_is_a_deviation_and_no_interrupt(t
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_names_that_are_no_text_do_not_change_the_status(tmp_path: Path, workers: str) -> None:
+def test_undecodable_names_do_not_change_the_status(tmp_path: Path, workers: str) -> None:
     """A probe that writes such a name into its home is judged like any other, also where results travel."""
     probe = program(tmp_path / "writes.sh", "#!/bin/sh\n: > \"$HOME/$(printf 'odd\\377\\033\\nname')\"\nexit 0\n")
 
@@ -340,11 +342,16 @@ def test_names_that_are_no_text_do_not_change_the_status(tmp_path: Path, workers
     assert kinds == {"claude/nested-session": ["changed-home"], "cli/slow": ["changed-home"]}
 
 
-@pytest.mark.parametrize(("where", "more"), [("gone", []), ("full", ["--", "-v"])], ids=["gone-plain", "full-with-pytests-words"])
-@pytest.mark.parametrize("workers", WORKERS)
-def test_a_summary_that_nobody_reads_changes_neither_status_nor_report(
-    tmp_path: Path, workers: str, where: str, more: list[str]
-) -> None:
+@pytest.mark.parametrize(
+    ("where", "workers", "more"),
+    [
+        pytest.param("gone", "0", [], marks=pytest.mark.slow),
+        ("full", "0", ["--", "-v"]),
+        pytest.param("full", "2", ["--", "-v"], marks=pytest.mark.slow),
+    ],
+    ids=["gone", "full-with-words-for-pytest", "full-with-workers"],
+)
+def test_an_unread_summary_changes_neither_status_nor_report(tmp_path: Path, workers: str, where: str, more: list[str]) -> None:
     """As in ``probe-conformance run | head``."""
     words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", workers, "--json", "report.json", *more]
     if where == "full":
@@ -399,7 +406,7 @@ def test_every_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_a_variable_that_is_no_text_reaches_the_probe(tmp_path: Path, workers: str) -> None:
+def test_an_undecodable_variable_reaches_the_probe(tmp_path: Path, workers: str) -> None:
     """The request travels to workers as well, whatever bytes the user's own environment holds."""
     probe = program(tmp_path / "probe.sh", '#!/bin/sh\n[ "$ODD" = "$(printf \'odd\\377\')" ] && exit 0\nexit 64\n')
     env = environment(ODD=os.fsdecode(b"odd\xff"))
@@ -409,7 +416,7 @@ def test_a_variable_that_is_no_text_reaches_the_probe(tmp_path: Path, workers: s
     assert (done.returncode, results(report)) == (0, {"claude/nested-session": "conforms"})
 
 
-def test_a_probe_in_a_directory_whose_name_is_no_text_is_run_like_any_other(tmp_path: Path) -> None:
+def test_a_probe_in_a_directory_with_an_undecodable_name_runs(tmp_path: Path) -> None:
     """With workers that is beyond execnet, which sends the directory as text."""
     directory = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
     directory.mkdir()

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 from factories import wait_for
+from support import start
 
 import conformance
 
@@ -70,7 +71,7 @@ class Suite:
         probe.chmod(0o755)
         words = [word.replace("PROBE", str(probe)).replace("WAITING", f"WAITING={self.waiting}") for word in arguments]
         with self.out.open("wb") as out:
-            self.main = subprocess.Popen(
+            self.main = start(
                 [sys.executable, "-m", *words],
                 cwd=directory,
                 env=environment(),
@@ -114,7 +115,7 @@ def _traces(pid: int) -> tuple[bytes, str]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Suite]]:
+def start_suite(tmp_path: Path) -> Iterator[Callable[..., Suite]]:
     """Start the suite with so many workers; return it when one scenario has been judged and all else waits."""
     started: list[Suite] = []
 
@@ -143,13 +144,13 @@ def sent_interrupted(directory: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 # A terminal sends its signal to all processes of the run, others to the one that they have started.
 @pytest.mark.parametrize(("name", "group"), [("SIGINT", True), ("SIGTERM", False)])
 def test_an_interrupted_run_reports_and_leaves_nothing(
-    tmp_path: Path, start: Callable[..., Suite], name: str, group: bool, workers: int
+    tmp_path: Path, start_suite: Callable[..., Suite], name: str, group: bool, workers: int
 ) -> None:
-    suite = start(workers)
+    suite = start_suite(workers)
     assert runs() != []
 
     suite.signal(signal.Signals[name], group=group)
@@ -166,10 +167,11 @@ def test_an_interrupted_run_reports_and_leaves_nothing(
     assert shown[-1].endswith("INTERRUPTED")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_who_interrupts_twice_leaves_nothing_either(start: Callable[..., Suite], workers: int) -> None:
+def test_a_second_interrupt_leaves_nothing(start_suite: Callable[..., Suite], workers: int) -> None:
     """The second interrupt comes while the first one's cleaning up is under way."""
-    suite = start(workers)
+    suite = start_suite(workers)
     first = suite.probes()[0][0]
 
     suite.signal(signal.SIGINT, group=True)
@@ -189,9 +191,12 @@ def what_the_next_run_leaves(suite: Suite) -> list[str]:
     return runs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_of_a_killed_run_no_process_is_left_and_the_next_run_removes_its_homes(start: Callable[..., Suite], workers: int) -> None:
-    suite = start(workers)
+def test_a_killed_run_leaves_no_process_and_the_next_run_removes_its_homes(
+    start_suite: Callable[..., Suite], workers: int
+) -> None:
+    suite = start_suite(workers)
 
     suite.main.kill()
 
@@ -201,9 +206,10 @@ def test_of_a_killed_run_no_process_is_left_and_the_next_run_removes_its_homes(s
     assert what_the_next_run_leaves(suite) == []
 
 
-def test_of_a_killed_run_that_keeps_homes_the_next_one_removes_the_rest(tmp_path: Path, start: Callable[..., Suite]) -> None:
+@pytest.mark.slow
+def test_the_run_after_a_killed_one_that_kept_homes_removes_the_rest(tmp_path: Path, start_suite: Callable[..., Suite]) -> None:
     """Such a run has its directory among the homes that it keeps."""
-    suite = start(0, "--keep", "kept")
+    suite = start_suite(0, "--keep", "kept")
     kept = tmp_path / "kept"
     suite.main.kill()
     suite.main.wait(TIMEOUT)
@@ -224,16 +230,18 @@ def test_of_a_killed_run_that_keeps_homes_the_next_one_removes_the_rest(tmp_path
     assert [path.name for path in kept.iterdir()] == ["claude"]
 
 
-def test_a_run_leaves_what_belongs_to_another_that_is_under_way(start: Callable[..., Suite]) -> None:
-    suite = start(0)
+@pytest.mark.slow
+def test_a_run_does_not_touch_another_one_under_way(start_suite: Callable[..., Suite]) -> None:
+    suite = start_suite(0)
     before = runs()
 
     assert what_the_next_run_leaves(suite) == before
     assert all(psutil.pid_exists(pid) for probe in suite.probes() for pid in probe)
 
 
-def test_of_a_killed_worker_no_process_is_left(start: Callable[..., Suite]) -> None:
-    suite = start(2)
+@pytest.mark.slow
+def test_a_killed_worker_leaves_no_process(start_suite: Callable[..., Suite]) -> None:
+    suite = start_suite(2)
     lost = suite.probes()
     parents = {tuple(probe): psutil.Process(probe[0]).parents() for probe in lost}
     workers = {probe: next(process for process in above if process.ppid() == suite.main.pid) for probe, above in parents.items()}
@@ -265,6 +273,7 @@ def test_an_interrupted_repro_ends_its_probe(tmp_path: Path) -> None:
         suite.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
 def test_plain_pytest_that_is_ended_leaves_no_process(tmp_path: Path, name: str, workers: str) -> None:

@@ -383,12 +383,12 @@ def test_stubs_are_shared_and_not_to_be_written_to(make_driver: MakeDriver) -> N
         ('chmod 755 "$HOME"', ("changed the HOME itself: directory, mode 0700 became directory, mode 0755",)),
     ],
 )
-def test_what_the_probe_changes_in_the_home_is_told(make_driver: MakeDriver, code: str, changes: tuple[str, ...]) -> None:
+def test_changes_in_the_home_are_reported(make_driver: MakeDriver, code: str, changes: tuple[str, ...]) -> None:
     execution = run(make_driver(f"umask 077\n{code}\nexit 65"), scenario(file("file", "abc"), file(".claude/x")))
     assert (ending(execution.outcome), execution.changes) == ("exited 65", changes)
 
 
-def test_what_the_probe_changes_in_the_opposite_home_is_told(make_driver: MakeDriver) -> None:
+def test_changes_in_the_opposite_home_are_reported(make_driver: MakeDriver) -> None:
     execution = run(make_driver('mkdir -m 700 "$HOME/new"'), scenario(), PREFLIGHT)
     assert execution.changes == ("in the opposite home: added new (directory, mode 0700)",)
 
@@ -455,7 +455,7 @@ def test_a_supervisor_that_does_not_start_cannot_judge(
 # Conditions.
 
 
-def test_what_the_scenario_shuts_is_shut_for_root_as_well(make_driver: MakeDriver) -> None:
+def test_a_shut_file_is_shut_for_root_too(make_driver: MakeDriver) -> None:
     case = scenario(file("shut", "x", mode=0), directory("unlistable", mode=0o300), file("sealed/x"), directory("sealed", mode=0))
     driver = make_driver('cat "$HOME/shut"; ls "$HOME/unlistable"; cat "$HOME/sealed/x"; exit 66')
     execution = run(driver, case)
@@ -467,7 +467,7 @@ def test_what_the_scenario_shuts_is_shut_for_root_as_well(make_driver: MakeDrive
     assert homes(driver) == []
 
 
-def test_where_root_keeps_its_capabilities_a_shut_file_is_unsupported(
+def test_a_shut_file_is_unsupported_for_root_with_capabilities(
     make_driver: MakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if os.geteuid() != 0:
@@ -501,9 +501,7 @@ LACKS = (
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_what_only_a_container_can_show_is_unsupported_and_nothing_is_built(
-    make_driver: MakeDriver, tmp_path: Path, keep: bool
-) -> None:
+def test_a_container_scenario_is_unsupported_and_builds_nothing(make_driver: MakeDriver, tmp_path: Path, keep: bool) -> None:
     driver = make_driver(f"touch '{tmp_path}/started'", keep=keep)
     assert run(driver, scenario(file("file"), container=NEEDS)) == ran(unsupported(LACKS))
     assert not (tmp_path / "started").exists()
@@ -758,7 +756,7 @@ def test_a_home_is_kept_where_the_probe_deviated_and_only_there(make_driver: Mak
     assert homes(driver) == []
 
 
-def test_of_several_homes_that_of_the_first_run_that_deviated_is_kept(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_the_home_of_the_first_deviating_run_is_kept(make_driver: MakeDriver, tmp_path: Path) -> None:
     """The third of four runs leaves a file behind; its home is the one to look at."""
     code = f'echo . >> "{tmp_path}/counter"; [ "$(wc -l < "{tmp_path}/counter")" != 3 ] || : > "$HOME/new"; exit 0'
     driver = make_driver(code, keep=True)
@@ -770,7 +768,7 @@ def test_of_several_homes_that_of_the_first_run_that_deviated_is_kept(make_drive
     assert homes(driver) == []
 
 
-def test_of_several_homes_one_is_kept_where_only_together_they_deviate(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_one_home_is_kept_when_only_the_runs_together_deviate(make_driver: MakeDriver, tmp_path: Path) -> None:
     code = f'echo . >> "{tmp_path}/counter"; [ "$(wc -l < "{tmp_path}/counter")" = 1 ] || exit 65'
     case = replace(scenario(file("x")), expect={"slot": ("ready", "creds-missing")})
     judging = engine(make_driver(code, keep=True), case, keep=tmp_path / "keep")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from support import interruptible
 from support_cli import environment, suite
 
 from conformance.bundled import contracts_dir, fixtures_dir
@@ -172,14 +173,14 @@ def test_a_probe_out_of_time_gives_the_manager_nothing() -> None:
     assert [fault.kind for fault in treatment_faults(SLOT, [late], manager())] == ["no-exit-code"]
 
 
-def test_where_the_contract_leaves_a_point_open_either_action_will_do() -> None:
+def test_either_action_is_right_when_the_contract_leaves_a_point_open() -> None:
     either = ScenarioResult(id="a", agent="claude", expected=("ready", "creds-missing"), code=65, result="conforms")
 
     assert list(treatment_faults(SLOT, [either], manager())) == []
     assert [f.kind for f in treatment_faults(SLOT, [replace(either, code=66)], manager())] == ["wrong-treatment"]
 
 
-def test_what_was_not_judged_says_nothing() -> None:
+def test_unjudged_scenarios_give_no_faults() -> None:
     for result in ("broke", "unsupported"):
         unjudged = ScenarioResult(id="a", agent="claude", expected=("ready",), result=result)
         assert list(treatment_faults(SLOT, [unjudged], manager())) == []
@@ -372,13 +373,14 @@ def test_an_interrupted_lockstep_says_so(tmp_path: Path) -> None:
         text=True,
         timeout=300,
         check=False,
+        preexec_fn=interruptible,
     )
 
     assert (done.returncode, done.stdout.splitlines()[-1]) == (130, "INTERRUPTED"), done.stderr
     assert json.loads((tmp_path / "a").read_text())["exit_status"] == 130
 
 
-def test_what_no_exit_code_shows_is_counted_and_left_to_run(tmp_path: Path) -> None:
+def test_deviations_without_an_exit_code_are_counted_only(tmp_path: Path) -> None:
     script = 'case $WOVED_TASK_AGENT in gemini) exit 64 ;; esac; touch "$HOME/new"; exit 65'
 
     status, document, done = run(tmp_path, "--manager", str(MANAGERS / "slot.toml"), "--probe", f"sh -c {json.dumps(script)}")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from factories import written
+from support_cli import run_pytest
 
 import conformance
 from conformance.bundled import data_root
 
 PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
 TIMEOUT = 300
-WORKERS = ["0", "2"]
+WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
 SCENARIO = """
 summary = "A scenario of one's own"
 origin = "this test"
@@ -29,21 +29,6 @@ slot = "ready"
 [home.files]
 ".claude/session" = "{secret}"
 """
-
-
-def run_pytest(directory: Path, *arguments: str, installed: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run pytest in *directory* as people do who have the suite *installed*: it loads the plugin by itself."""
-    plugins = ["-p", "xdist", *(["-p", "conformance.plugin"] if installed else []), "-p", "no:cacheprovider"]
-    plain = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *plugins, *arguments],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONSAFEPATH": "1", **plain},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
 
 
 def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
@@ -66,7 +51,7 @@ def catalogue(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("workers", ["0", "4"])
+@pytest.mark.parametrize("workers", WORKERS)
 def test_scenario_files_are_items_named_by_file_and_contract(catalogue: Path, workers: str) -> None:
     done = run_pytest(catalogue, "scenarios/", "--probe", "sh -c 'exit 0'", "-n", workers, "-v")
 
@@ -83,9 +68,8 @@ def test_scenario_files_are_items_named_by_file_and_contract(catalogue: Path, wo
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_the_contract_chooses_the_items(catalogue: Path, workers: str) -> None:
-    done = run_pytest(catalogue, "scenarios/", "--probe", "sh -c 'exit 1'", "--contract", "preflight", "-n", workers, "-v")
+def test_the_contract_chooses_the_items(catalogue: Path) -> None:
+    done = run_pytest(catalogue, "scenarios/", "--probe", "sh -c 'exit 1'", "--contract", "preflight", "-n", "0", "-v")
 
     assert outcomes(done) == {
         "scenarios/claude/baseline-only.toml::preflight": "PASSED",
@@ -131,11 +115,10 @@ def test_each_result_has_its_own_outcome(tmp_path: Path, monkeypatch: pytest.Mon
     assert "issue 12" in done.stdout
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_a_known_failure_that_conforms_by_now_fails(catalogue: Path, workers: str) -> None:
+def test_a_known_failure_that_conforms_by_now_fails(catalogue: Path) -> None:
     known = written(catalogue / "known.toml", '[known-failures]\n"codex/api-key" = "issue 12"\n')
 
-    arguments = ["scenarios/codex", "--known-failures", known.name, "-n", workers, "-v"]
+    arguments = ["scenarios/codex", "--known-failures", known.name, "-n", "0", "-v"]
     done = run_pytest(catalogue, "--probe", "sh -c 'exit 0'", *arguments)
 
     assert outcomes(done) == {
@@ -158,7 +141,7 @@ def test_without_a_probe_nothing_is_collected_and_nothing_is_imported(catalogue:
         """,
     )
 
-    done = run_pytest(catalogue, "-v")
+    done = run_pytest(catalogue, "-v", forked=False)
 
     assert outcomes(done) == {"test_nothing.py::test_nothing": "PASSED"}
     assert done.returncode == pytest.ExitCode.OK
@@ -184,7 +167,6 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
         assert option in options
 
 
-@pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -203,10 +185,11 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
         (["--probe", "true", "--keep-homes", "scenarios"], "is not empty"),
     ],
 )
-def test_a_wrong_request_is_one_line(catalogue: Path, workers: str, arguments: list[str], words: str) -> None:
+def test_a_wrong_request_is_one_line(catalogue: Path, arguments: list[str], words: str) -> None:
+    """Before any worker is started: with one there is nothing else to be seen."""
     written(catalogue / "known.toml", '[known-failures]\n"claude/no-such" = "a slip"\n')
 
-    done = run_pytest(catalogue, "scenarios", "-n", workers, *arguments)
+    done = run_pytest(catalogue, "scenarios", "-n", "2", *arguments)
 
     assert (done.returncode, done.stdout) == (pytest.ExitCode.USAGE_ERROR, "")
     lines = [line for line in done.stderr.splitlines() if line]
@@ -239,7 +222,7 @@ def test_a_bad_file_in_the_directory_that_is_asked_for_is_one_line_each(catalogu
     assert [line.removeprefix("ERROR: ").split(": ")[0] for line in lines] == list(map(str, bad))
 
 
-def test_other_toml_files_are_nobodys_business(catalogue: Path) -> None:
+def test_other_toml_files_are_ignored(catalogue: Path) -> None:
     written(catalogue / "pyproject.toml", "[project]\nname = 'mine'\n")
     written(catalogue / "data" / "settings.toml", "not even TOML")
     written(catalogue / "scenarios" / "layers" / "mine.toml", '[files]\n"a" = "b"\n')
@@ -256,15 +239,14 @@ def test_other_toml_files_are_nobodys_business(catalogue: Path) -> None:
     assert done.returncode == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_scenarios_of_ones_own_stand_beside_ones_tests(tmp_path: Path, workers: str) -> None:
+def test_scenarios_of_ones_own_stand_beside_ones_tests(tmp_path: Path) -> None:
     """A layer of one's own, a control from the bundled catalogue, and a test that has nothing to do with it."""
     written(tmp_path / "scenarios" / "layers" / "login.toml", 'summary = "A login"\n[files]\n".claude/login" = "{secret}"\n')
     scenario = SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["login"]\n'
     written(tmp_path / "scenarios" / "mine" / "own-layer.toml", scenario)
     written(tmp_path / "test_other.py", "def test_other():\n    pass\n")
 
-    done = run_pytest(tmp_path, "--probe", "sh -c 'exit 0'", "-n", workers, "-v")
+    done = run_pytest(tmp_path, "--probe", "sh -c 'exit 0'", "-n", "0", "-v")
 
     assert outcomes(done) == {"scenarios/mine/own-layer.toml::slot": "PASSED", "test_other.py::test_other": "PASSED"}
     assert done.returncode == pytest.ExitCode.OK
@@ -283,9 +265,8 @@ def test_the_options_of_the_probe_reach_it(catalogue: Path, monkeypatch: pytest.
     assert log.read_text() == "x\n" * 6
 
 
-@pytest.mark.parametrize("workers", WORKERS)
-def test_homes_of_what_deviates_are_kept_where_one_wants(catalogue: Path, workers: str) -> None:
-    done = run_pytest(catalogue, "scenarios/claude", "--probe", "sh -c 'exit 0'", "--keep-homes", "kept", "-n", workers)
+def test_homes_of_what_deviates_are_kept_where_one_wants(catalogue: Path) -> None:
+    done = run_pytest(catalogue, "scenarios/claude", "--probe", "sh -c 'exit 0'", "--keep-homes", "kept", "-n", "0")
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert sorted(path.name for path in (catalogue / "kept").iterdir()) == ["claude"]
@@ -364,7 +345,7 @@ def test_junit_files_of_plain_pytest_say_what_a_scenario_was(catalogue: Path) ->
     assert message == "expected creds-missing (65), got ready (0)"
 
 
-def test_without_the_plugin_scenario_files_are_nothing_to_pytest(catalogue: Path) -> None:
+def test_pytest_ignores_scenario_files_without_the_plugin(catalogue: Path) -> None:
     done = run_pytest(catalogue, "scenarios", "--probe", "true", installed=False)
 
     assert done.returncode == pytest.ExitCode.USAGE_ERROR

@@ -147,7 +147,7 @@ def test_nobody_can_plant_the_place_below_a_directory_for_all(
         cache_dir()
 
 
-def test_without_any_place_nothing_can_be_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: Path) -> None:
+def test_a_run_without_any_writable_directory_cannot_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: Path) -> None:
     spare.touch()
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -212,7 +212,7 @@ def test_closing_waits_for_a_process_that_still_writes(tmp_path: Path, monkeypat
     assert os.listdir(tmp_path) == []
 
 
-def test_what_closing_cannot_remove_is_left_to_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_removes_leftovers_of_a_failed_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = RunDirectory(tmp_path)
 
     def fail(_: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_run_that_lives_survives_the_start_and_the_end_of_others(tmp_path: Pat
     mine.close()
 
 
-def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
+def test_the_next_run_removes_leftovers_of_a_killed_run(tmp_path: Path) -> None:
     with another_run(tmp_path) as (process, path):
         process.send_signal(signal.SIGKILL)
         process.wait(60)
@@ -272,7 +272,7 @@ def test_nothing_is_removed_that_no_run_has_made(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted(names)
 
 
-def test_what_cannot_be_removed_does_not_keep_a_run_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_starts_despite_leftovers_it_cannot_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run-0123456789ab").mkdir()
     before = os.listdir("/proc/self/fd")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import start
 from support_cli import suite
 
 from conformance.catalogue.catalogue import load_catalogue
@@ -55,8 +56,8 @@ def strength(directory: Path, bank: str, *arguments: str) -> tuple[subprocess.Co
     return done, json.loads(report.read_text()) if report.exists() else {}
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_what_is_caught_by_a_scenario_about_it(tmp_path: Path, workers: str) -> None:
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+def test_a_wrong_probe_is_caught_by_a_scenario_about_its_vice(tmp_path: Path, workers: str) -> None:
     done, report = strength(tmp_path, HEAD + LEGACY, "-n", workers)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -69,7 +70,7 @@ def test_what_is_caught_by_a_scenario_about_it(tmp_path: Path, workers: str) -> 
     assert (row["executions"], report["executions"], report["survivors"], report["trouble"]) == (1, 2, [], [])
 
 
-def test_what_survives_and_what_is_caught_by_accident_is_no_pass(tmp_path: Path) -> None:
+def test_survivors_and_accidental_catches_fail(tmp_path: Path) -> None:
     done, report = strength(tmp_path, HEAD + ACCIDENT + HARMLESS, "claude/no*", "agent/*", "cli/hangs")
 
     assert done.returncode == 1
@@ -135,19 +136,18 @@ def test_a_probe_that_never_answers_is_not_asked_again_and_again(tmp_path: Path)
     ],
 )
 def test_a_wrong_request_is_one_line(tmp_path: Path, words: list[str], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "conformance", "strength", *words], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = suite(tmp_path, "strength", *words)
 
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith(f"probe-conformance: {said}")
 
 
+@pytest.mark.slow
 def test_an_interrupted_strength_says_so_and_leaves_no_process(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    with subprocess.Popen(
+    with start(
         [sys.executable, "-m", "conformance", "strength", "--bank", "bank", "-n", "2"],
         cwd=tmp_path,
         env={**os.environ, **cache},
@@ -164,10 +164,11 @@ def test_an_interrupted_strength_says_so_and_leaves_no_process(tmp_path: Path) -
     assert list((tmp_path / "cache" / "probe-conformance" / "runs").iterdir()) == []
 
 
-def test_of_a_killed_strength_no_process_is_left(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_killed_strength_leaves_no_process(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
-    with subprocess.Popen(
+    with start(
         [sys.executable, "-m", "conformance", "strength", "--bank", "bank", "-n", "2"],
         cwd=tmp_path,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
@@ -179,10 +180,11 @@ def test_of_a_killed_strength_no_process_is_left(tmp_path: Path) -> None:
     until(lambda: not mentions(str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_no_pass(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "slot.toml").write_text(HEAD + HANGS)
-    with subprocess.Popen(
+    with start(
         [sys.executable, "-m", "conformance", "strength", "--bank", "bank", "-n", "2"],
         cwd=tmp_path,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
@@ -237,6 +239,7 @@ def test_a_constant_answer_passes_what_expects_it_and_no_other() -> None:
             assert times == 1 or left_open, id_
 
 
+@pytest.mark.slow
 def test_every_wrong_probe_of_the_bundled_bank_is_caught_by_a_scenario_about_its_vice(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "conformance", "strength", "--json", "report.json"],

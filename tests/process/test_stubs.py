@@ -30,6 +30,9 @@ BROKEN = set(cli_states()) - HEALTHY - HEALTHY_WITH_PATIENCE - HANGS
 #: Broken, and still run with success by some: a shell, and the execvp(3) of most C libraries.
 ONLY_FOR_SHELLS = {"no-shebang-exit-0"}
 
+#: The stubs of all agents are made alike, so while one works those of one agent are enough.
+AGENTS = ["claude", *(pytest.param(name, marks=pytest.mark.slow) for name in AGENT_CLIS if name != "claude")]
+
 PYTHON = """
 import subprocess, sys
 try:
@@ -98,7 +101,7 @@ def test_each_condition_is_healthy_or_broken_or_hangs() -> None:
     assert {state for state in cli_states() if cli_state(state).waits} == HANGS | {"slow", "slower"}
 
 
-@pytest.mark.parametrize("agent", AGENT_CLIS)
+@pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("state", sorted(HEALTHY))
 def test_whoever_runs_a_healthy_cli_sees_it_succeed(stubs: Callable[..., Path], state: str, agent: str) -> None:
     codes = ran_by_all(stubs(state, agent), agent)
@@ -106,7 +109,7 @@ def test_whoever_runs_a_healthy_cli_sees_it_succeed(stubs: Callable[..., Path], 
     assert {"sh", "env", "Python"} <= codes.keys()
 
 
-@pytest.mark.parametrize("agent", AGENT_CLIS)
+@pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("state", sorted(BROKEN - ONLY_FOR_SHELLS))
 def test_nobody_who_runs_a_broken_cli_sees_it_succeed(stubs: Callable[..., Path], state: str, agent: str) -> None:
     codes = ran_by_all(stubs(state, agent, tuple({*AGENT_CLIS} - {agent})), agent)
@@ -127,14 +130,14 @@ def test_nobody_who_runs_a_broken_cli_sees_it_succeed(stubs: Callable[..., Path]
         ("symlink-loop", OSError),
     ],
 )
-def test_what_cannot_start_is_refused_by_the_kernel(stubs: Callable[..., Path], state: str, error: type[OSError]) -> None:
+def test_the_kernel_refuses_a_cli_that_cannot_start(stubs: Callable[..., Path], state: str, error: type[OSError]) -> None:
     """So it is the condition that is broken, and not the words of a program that did start."""
     program = stubs(state) / "claude"
     with pytest.raises(error):
         subprocess.run([program, "--version"], check=False)
 
 
-@pytest.mark.parametrize("agent", AGENT_CLIS)
+@pytest.mark.parametrize("agent", AGENTS)
 def test_a_text_that_the_kernel_refuses_is_run_by_shells(stubs: Callable[..., Path], agent: str) -> None:
     """Whether env and node run it depends on their C library; Python asks the kernel itself."""
     codes = ran_by_all(stubs("no-shebang-exit-0", agent), agent)
@@ -144,7 +147,7 @@ def test_a_text_that_the_kernel_refuses_is_run_by_shells(stubs: Callable[..., Pa
 
 
 @pytest.mark.parametrize(("state", "code"), [("exit-1", 1), ("exit-127", 127), ("killed", -signal.SIGKILL)])
-def test_what_starts_and_fails_ends_as_its_name_says(stubs: Callable[..., Path], state: str, code: int) -> None:
+def test_a_failing_cli_ends_as_its_name_says(stubs: Callable[..., Path], state: str, code: int) -> None:
     done = subprocess.run([stubs(state) / "claude", "--version"], capture_output=True, check=False)
     assert done.returncode == code
 
@@ -224,7 +227,9 @@ def test_a_child_goes_on_with_the_output_when_the_cli_itself_is_gone(
         ("hangs-ignoring-sigterm", signal.SIGKILL, True),
     ],
 )
-def test_what_ends_a_cli_that_hangs(stubs: Callable[..., Path], state: str, number: signal.Signals, *, ends: bool) -> None:
+def test_only_some_signals_end_a_hanging_cli(
+    stubs: Callable[..., Path], state: str, number: signal.Signals, *, ends: bool
+) -> None:
     directory = stubs(state)
     with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
         try:
@@ -242,6 +247,7 @@ def test_what_ends_a_cli_that_hangs(stubs: Callable[..., Path], state: str, numb
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_slow_cli_takes_its_time_and_says_its_version(stubs: Callable[..., Path]) -> None:
     started = time.monotonic()
     slow = {

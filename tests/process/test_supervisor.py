@@ -480,7 +480,7 @@ def test_a_child_may_print_in_that_moment_more_than_a_pipe_holds(variant: Varian
     assert (ending(outcome), outcome.left, outcome.stdout) == ("exited 0", (), b"l" * 500_000)
 
 
-def test_what_a_process_left_behind_printed_belongs_to_the_output(variant: Variant) -> None:
+def test_output_of_a_left_process_counts_as_output(variant: Variant) -> None:
     """So a credential that is printed late is seen as well."""
     supervisor = variant(settle="SETTLE = 3")
     code = """
@@ -651,7 +651,7 @@ def test_the_network_is_cut_even_from_this_machine(
             listener.accept()
 
 
-def test_where_the_network_cannot_be_cut_that_is_said_and_the_probe_runs(
+def test_a_probe_runs_when_the_network_cannot_be_cut_and_the_report_says_so(
     variant: Variant, marker: str, listeners: tuple[socket.socket, socket.socket]
 ) -> None:
     refuse = "        raise OSError(1, 'not allowed')\n"
@@ -758,7 +758,7 @@ def test_a_condition_that_does_not_hold_is_unsupported_and_the_probe_does_not_st
     assert not (tmp_path / "started").exists()
 
 
-def test_where_capabilities_stay_a_file_that_root_can_read_is_unsupported(variant: Variant, tmp_path: Path) -> None:
+def test_a_shut_file_is_unsupported_when_root_keeps_its_capabilities(variant: Variant, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root reads what its mode forbids")
     supervisor = variant(capabilities='"capabilities": "simulated"')

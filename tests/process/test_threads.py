@@ -86,8 +86,9 @@ for n in range(60):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [ASKING, READING], ids=["asking", "reading"])
-def test_who_is_first_may_be_so_at_the_same_time(tmp_path: Path, program: str) -> None:
+def test_concurrent_first_reads_are_safe(tmp_path: Path, program: str) -> None:
     words = [sys.executable, "-c", program + AGAIN]
     env = {**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[1])}  # of the factories
     done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)

@@ -905,6 +905,7 @@ def test_a_file_with_one_thing_changed_is_read_or_refused_in_lines(
     check_any(little, document_text(mutated(DOCUMENT, way, change, new)).encode())
 
 
+@pytest.mark.slow
 @ATTEMPTS
 @given(key=TEXTS, table=st.dictionaries(st.sampled_from(FIELDS.split(", ")) | TEXTS, VALUES, max_size=4))
 def test_any_entry_is_read_or_refused_in_lines(little: Path, key: str, table: dict[str, Any]) -> None:
@@ -924,12 +925,14 @@ def test_a_link_that_is_accepted_leads_nowhere_outside(little: Path, key: str, t
     assert (there + b"/").startswith(b"/nowhere/home/")
 
 
+@pytest.mark.slow
 @ATTEMPTS
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_in_lines(little: Path, content: bytes) -> None:
     assert not check_any(little, content)
 
 
+@pytest.mark.slow
 @ATTEMPTS
 @given(data=st.data())
 def test_a_good_file_with_bytes_changed_is_read_or_refused_in_lines(little: Path, data: st.DataObject) -> None:

@@ -60,6 +60,7 @@ def test_every_vice_is_one_sentence_of_its_own(bundled: list[Bank]) -> None:
         assert [vice for vice in vices if vice.endswith(".") or (vice[0].islower() and vice.split()[0].isalpha())] == []
 
 
+@pytest.mark.slow
 def test_no_two_wrong_probes_are_the_same_program_and_all_can_be_compiled(bundled: list[Bank]) -> None:
     for found in bundled:
         programs = Counter(tuple(sorted(probe.sources.items())) for probe in found.wrong)
@@ -125,7 +126,7 @@ def test_a_wrong_probe_can_be_a_program_of_its_own(tmp_path: Path, catalogue: Ca
         ('"slot"', '"cli-status"', "wrong.one.about: "),
     ],
 )
-def test_what_is_wrong_with_a_bank_is_one_line(tmp_path: Path, catalogue: Catalogue, old: str, new: str, said: str) -> None:
+def test_a_wrong_bank_is_reported_in_one_line(tmp_path: Path, catalogue: Catalogue, old: str, new: str, said: str) -> None:
     assert old in GOOD
 
     [line] = bank_refusals(tmp_path, GOOD.replace(old, new, 1), catalogue)

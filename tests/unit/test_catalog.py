@@ -120,7 +120,7 @@ unset = ["B"]
     )
 
 
-def test_what_a_file_leaves_out_is_a_healthy_cli_and_an_empty_home(tmp_path: Path) -> None:
+def test_the_defaults_are_a_healthy_cli_and_an_empty_home(tmp_path: Path) -> None:
     scenario = load_catalogue([write(tmp_path, case=READY)]).get("case")
     assert (scenario.cli, scenario.entries, scenario.env, scenario.unset) == ("healthy", (), {}, ())
     assert scenario.control == {"": "claude/baseline-only"}
@@ -210,7 +210,7 @@ def test_a_file_in_a_directory_that_is_named_as_well_has_one_id(tmp_path: Path) 
     assert [id_ for id_, scenario in found.scenarios.items() if scenario.file == f"{directory}/a/b.toml"] == ["a/b"]
 
 
-def test_what_does_not_end_in_toml_is_no_scenario(tmp_path: Path) -> None:
+def test_only_toml_files_are_scenarios(tmp_path: Path) -> None:
     for name in ("README.md", "case.TOML", "case.toml~", "toml"):
         (tmp_path / name).write_text("not read")
     assert load_catalogue([tmp_path]).scenarios.keys() == load_catalogue().scenarios.keys()
@@ -327,7 +327,7 @@ def test_a_pattern_selects_only_scenarios_of_the_contract(bundled: Catalogue) ->
 READ_ONLY = READY + "[container]\nhome_read_only = true\n"
 
 
-def test_without_containers_what_only_they_can_show_is_selected_by_its_id_or_its_file_alone(tmp_path: Path) -> None:
+def test_container_scenarios_are_selected_locally_only_by_id_or_file(tmp_path: Path) -> None:
     directory = write(tmp_path, own__a=READY, own__b=READ_ONLY, own__c=READY)
     found = load_catalogue([directory])
     assert selected(found, "own/*") == ["own/a", "own/b", "own/c"]
@@ -336,14 +336,14 @@ def test_without_containers_what_only_they_can_show_is_selected_by_its_id_or_its
     assert selected(found, f"{directory}/own/b.toml", containers=False) == ["own/b"]
 
 
-def test_without_containers_nothing_selects_every_scenario_that_any_driver_can_run(bundled: Catalogue) -> None:
+def test_no_pattern_selects_every_local_scenario(bundled: Catalogue) -> None:
     for contract in (SLOT, PREFLIGHT):
         ids = [scenario.id for scenario in bundled.in_contract(contract) if scenario.container is None]
         assert selected(bundled, contract=contract, containers=False) == ids
     assert {id_.partition("/")[0] for id_ in {*selected(bundled)} - {*selected(bundled, containers=False)}} == {"container"}
 
 
-def test_without_containers_a_pattern_that_names_nothing_else_is_refused(bundled: Catalogue) -> None:
+def test_a_pattern_with_only_container_scenarios_is_refused_locally(bundled: Catalogue) -> None:
     line = "only a container can show what 'container/*' names; name an image with --image"
     assert selection_refusal(bundled, "container/*", containers=False) == line
     assert selection_refusal(bundled, "claude/*", "container/*", containers=False) == line
@@ -647,7 +647,7 @@ def test_every_agent_and_every_condition_of_the_cli_is_met(bundled: Catalogue) -
             assert expected in ([("cli-broken",), ("cli-broken",)], [("ready",), ("creds-missing",)])
 
 
-def test_of_what_only_a_container_can_show_each_verdict_that_rests_on_credentials_is_met(bundled: Catalogue) -> None:
+def test_container_scenarios_meet_every_verdict_about_credentials(bundled: Catalogue) -> None:
     scenarios = [scenario for scenario in bundled.in_contract(SLOT) if scenario.container]
     for agent in ("claude", "codex"):
         expected = {scenario.expected(SLOT) for scenario in scenarios if scenario.agent == agent}
@@ -656,7 +656,7 @@ def test_of_what_only_a_container_can_show_each_verdict_that_rests_on_credential
     assert asked == {*ContainerNeeds.__struct_fields__}
 
 
-def test_what_a_bundled_scenario_shuts_by_an_owner_is_shut_for_a_plain_user_that_it_names(bundled: Catalogue) -> None:
+def test_files_shut_by_owner_are_shut_for_the_named_user(bundled: Catalogue) -> None:
     """Run as root, an image would own what is meant to be root's."""
     for scenario in bundled.scenarios.values():
         needs = scenario.container

@@ -185,7 +185,7 @@ def test_a_relative_file_counts_from_the_current_directory(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("name", ["slots", "Slot", "", "nowhere/x.toml", "x" * 300, "."])
-def test_what_is_neither_a_bundled_contract_nor_a_file_is_refused(name: str, tmp_path: Path) -> None:
+def test_an_unknown_contract_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         contracts.load(name, base=tmp_path)
     assert caught.value.lines() == [

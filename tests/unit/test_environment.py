@@ -58,7 +58,7 @@ def test_the_scenario_sets_variables_with_placeholders() -> None:
     assert result["SECRET"] == CONTEXT.secret()
 
 
-def test_what_the_scenario_says_wins_over_all_others() -> None:
+def test_the_scenario_overrides_all_other_variables() -> None:
     case = scenario(
         env={"WOVED_TASK_AGENT": "ghost", "TZ": "Asia/Tokyo", "A": "scenario", "HOME": ""}, unset=("LANG", "B", "NONE")
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from factories import json_of, refusal
-from support_cli import suite
+from support_cli import run_pytest, suite
 
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.errors import ManyErrors
@@ -117,7 +115,7 @@ def test_a_family_can_become_a_directory_and_ids_stay(tmp_path: Path) -> None:
         ("home.include = []", 'control = "a/b"', "variants.emptied.control: no scenario 'a/b'; "),
     ],
 )
-def test_what_is_wrong_with_a_variant_names_it(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_errors_in_a_variant_name_the_variant(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in FAMILY
 
     assert family_refusal(tmp_path, FAMILY.replace(old, new, 1)).startswith(said)
@@ -175,36 +173,24 @@ class TestPatch:
         assert family_refusal(tmp_path, text).startswith("variants.emptied.home.files..claude/a: unknown placeholder {absent}")
 
 
-def pytest_run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", *arguments],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_to_pytest_variants_are_the_cases_of_a_parametrized_test(tmp_path: Path, workers: str) -> None:
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+def test_pytest_shows_variants_as_parametrized_cases(tmp_path: Path, workers: str) -> None:
     load(tmp_path / "scenarios", FAMILY)
 
-    done = pytest_run(tmp_path, "scenarios", "--probe", "true", "-v", "-n", workers)
+    done = run_pytest(tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios", "--probe", "true", "-v", "-n", workers)
 
     assert done.returncode == 0, done.stdout
     for name in ("plain", "changed", "emptied"):
         assert f"scenarios/own/family.toml::slot[{name}]" in done.stdout
-    one = pytest_run(tmp_path, "scenarios/own/family.toml::slot[plain]", "--probe", "true")
+    one = run_pytest(tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios/own/family.toml::slot[plain]", "--probe", "true")
     assert "1 passed" in one.stdout
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_run_takes_a_variant_a_glob_or_the_whole_file(tmp_path: Path, workers: str) -> None:
+def test_run_takes_a_variant_a_glob_or_the_whole_file(tmp_path: Path) -> None:
     load(tmp_path, FAMILY)
     found = {}
     for asked in ("own/family/plain", "own/family/*", str(tmp_path / "own/family.toml")):
-        words = ["run", asked, "--scenarios", str(tmp_path), "--probe", "true", "-n", workers, "--json", "-"]
+        words = ["run", asked, "--scenarios", str(tmp_path), "--probe", "true", "-n", "0", "--json", "-"]
         done = suite(tmp_path, *words)
         found[asked] = [(row["id"], row["result"]) for row in json.loads(done.stdout)["scenarios"]]
 

@@ -277,6 +277,7 @@ def test_a_thousand_levels(tmp_path: Path) -> None:
     assert (home / ".claude" / "/".join(["d"] * 1000) / "deep.json").read_text() == "deep"
 
 
+@pytest.mark.slow
 def test_ten_thousand_directories_each_with_its_number(tmp_path: Path) -> None:
     home = make(tmp_path, entry(".claude/{n}/CLAUDE.md", text="{n}", count=10_000))
     assert sorted(map(int, os.listdir(home / ".claude"))) == list(range(1, 10_001))
@@ -453,7 +454,7 @@ def test_a_home_is_private_also_where_the_directory_was_there_before(tmp_path: P
 # Failures
 
 
-def test_who_may_not_give_files_away_cannot_build_an_owner(tmp_path: Path) -> None:
+def test_a_plain_user_cannot_build_an_owner(tmp_path: Path) -> None:
     def work() -> None:
         kinds: tuple[EntryKind, ...] = ("file", "directory", "symlink", "fifo", "socket")
         for number, kind in enumerate(kinds):
@@ -474,9 +475,7 @@ def _failing(number: int) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENOENT])
 @pytest.mark.parametrize("call", ["write", "mkdir", "mknod", "symlink", "utime", "chmod"])
-def test_what_goes_wrong_around_the_suite_cannot_be_judged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
-) -> None:
+def test_system_failures_cannot_be_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
     """A full disk says nothing about the probe, and nothing about what this system can hold."""
     entries = {
         "write": entry("some", text="x"),
@@ -501,7 +500,9 @@ def test_what_goes_wrong_around_the_suite_cannot_be_judged(
 
 
 @pytest.mark.parametrize("number", [errno.EILSEQ, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])
-def test_what_a_file_system_cannot_hold_is_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_entries_the_file_system_cannot_hold_are_unsupported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     monkeypatch.setattr(os, "mknod", _failing(number))
     with pytest.raises(Unbuildable, match=rf"cannot build 'd/\\udcff' \(fifo\) of the home: {os.strerror(number)}"):
         build(plan([entry("d/{byte:ff}", "fifo")], context()), tmp_path / "home")

@@ -63,7 +63,7 @@ def test_files_of_any_kind_and_mode_are_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("length", "levels"), [(200, 60), (255, 40), (1, 6000)])
+@pytest.mark.parametrize(("length", "levels"), [(200, 60), (255, 40), pytest.param(1, 6000, marks=pytest.mark.slow)])
 def test_a_tree_deeper_than_any_path_can_say_is_removed(tmp_path: Path, length: int, levels: int) -> None:
     name = b"x" * length
     (tmp_path / "top").mkdir()
@@ -139,7 +139,7 @@ def test_neighbours_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["rmdir", "unlink"])
-def test_what_cannot_be_removed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_a_failed_removal_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     def busy(*_: object, **__: object) -> None:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
@@ -176,7 +176,7 @@ def test_one_of_many_directories_that_cannot_be_removed_is_an_error(
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can make directories of two users")
-def test_what_belongs_to_somebody_else_is_an_error_for_a_plain_user(tmp_path: Path) -> None:
+def test_a_plain_user_cannot_remove_files_of_others(tmp_path: Path) -> None:
     (tmp_path / "top/theirs").mkdir(parents=True)
     (tmp_path / "top/theirs/file").touch()
     os.chown(tmp_path / "top", NOBODY, NOBODY)

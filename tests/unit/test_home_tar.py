@@ -219,7 +219,7 @@ def test_symlinks_have_all_permissions_as_on_disk(tmp_path: Path) -> None:
     assert members(archive(nodes_of(symlink("link", "x"))))["link"].mode == stat.S_IMODE((tmp_path / "link").lstat().st_mode)
 
 
-def test_what_the_old_format_has_no_room_for_stands_as_gnu_wrote_it_first() -> None:
+def test_long_names_and_times_use_gnu_tar_records() -> None:
     """The tar of busybox reads that, and knows nothing of pax headers; those would be files beside ours."""
     data = archive(
         nodes_of(entry("n" * 255, text="", mtime="{now-20000d}"), symlink("l", "t" * 300), entry("{byte:ff}", text=""))
@@ -257,7 +257,7 @@ def normal(node: Node) -> Node:
     return replace(node, mode=mode, owner=owner, mtime=mtime, pieces=((content, 1),) if node.kind == "file" else ())
 
 
-def test_what_was_written_is_what_is_read() -> None:
+def test_archives_round_trip() -> None:
     """Every kind, mode, owner and time; names that are no UTF-8, very long or odd; links to anything."""
     nodes = nodes_of(*ENTRIES, entry("mine", text="", owner=1000), entry("other", text="", owner=2_000_000))
     assert {node.kind for node in nodes} == {"file", "directory", "symlink", "fifo"}
@@ -292,7 +292,7 @@ def test_a_hard_link_is_a_second_file_with_the_same_content(tmp_path: Path) -> N
 
 @pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion")
 @pytest.mark.parametrize("format_", ["gnu", "pax", "ustar"])
-def test_what_other_programs_write_is_read(tmp_path: Path, format_: str) -> None:
+def test_archives_of_other_programs_are_read(tmp_path: Path, format_: str) -> None:
     nodes = nodes_of(entry("a/é", text="x"), entry("a/" + "n" * 90, text="y", mode=0o400), symlink("l", "a"))
     build(nodes, tmp_path / "home")
     argv = ["tar", "-C", os.fspath(tmp_path / "home"), f"--format={format_}", "-cf", "-", "."]

@@ -141,7 +141,7 @@ def test_each_deviation_has_its_finding(one: Scenario, execution: Execution, kin
 
 
 @pytest.mark.parametrize("code", [0, 66])
-def test_where_the_contract_leaves_a_point_open_each_answer_conforms(code: int) -> None:
+def test_each_answer_conforms_when_the_contract_leaves_a_point_open(code: int) -> None:
     result = judged(OPEN, ran(exited(code)))
     assert (result.result, result.verdict, result.findings) == ("conforms", SLOT.verdicts_of(code)[0], ())
 
@@ -155,7 +155,7 @@ def test_a_verdict_is_what_the_contract_calls_the_code(code: int, verdict: str |
 
 
 @pytest.mark.parametrize("execution", [ran(timed_out()), ran(killed(9))])
-def test_who_gave_no_answer_has_neither_code_nor_verdict(execution: Execution) -> None:
+def test_a_probe_without_an_answer_has_neither_code_nor_verdict(execution: Execution) -> None:
     result = judged(MISSING, execution)
     assert (result.code, result.verdict) == (None, None)
 
@@ -181,7 +181,7 @@ def test_one_execution_may_deviate_in_many_ways() -> None:
     ]
 
 
-def test_what_never_was_an_answer_is_judged_for_the_rest_as_well() -> None:
+def test_other_findings_are_judged_even_without_an_answer() -> None:
     execution = ran(timed_out(left=("sleep",), stdout=b"canary-0123456789abcdef"), changes=("removed x",))
     assert [kind for kind, _ in findings(MISSING, execution)] == ["timed-out", "changed-home", "leaked-secret", "left-process"]
 
@@ -190,12 +190,12 @@ def test_what_never_was_an_answer_is_judged_for_the_rest_as_well() -> None:
 
 
 @pytest.mark.parametrize("verdict", ["cli-broken", "creds-missing", "creds-invalid"])
-def test_of_verdicts_that_share_a_code_the_expected_one_is_meant(verdict: str) -> None:
+def test_an_expected_verdict_wins_among_those_that_share_its_code(verdict: str) -> None:
     result = judged(scenario(expect=[verdict]), ran(exited(1)), contract=PREFLIGHT)
     assert (result.result, result.verdict, result.findings) == ("conforms", verdict, ())
 
 
-def test_of_verdicts_that_share_a_code_all_are_named_where_none_was_expected() -> None:
+def test_all_verdicts_that_share_an_unexpected_code_are_named() -> None:
     result = judged(scenario(), ran(exited(1)), contract=PREFLIGHT)
     shared = "cli-broken (1) or creds-missing (1) or creds-invalid (1)"
     assert result.verdict == "cli-broken or creds-missing or creds-invalid"
@@ -335,15 +335,19 @@ def test_a_traceback_on_standard_output_is_the_probes_own_affair() -> None:
     ids=repr,
 )
 def test_no_output_takes_long_to_judge(unit: str) -> None:
-    """What is kept of a stream, 1 MiB, is looked through in seconds whatever it holds; it was hours for empty lines."""
+    """Time grows with the length only: for a whole stream of empty lines it was hours.
+
+    A quarter of what is kept of a stream is enough to tell; the processor's time does not depend
+    on what else the machine does.
+    """
     for stderr in (
-        unit * (2**20 // len(unit)),
-        "\n  at " + unit * (2**20 // len(unit)),
-        "thread '" + unit * (2**20 // len(unit)),
+        unit * (2**18 // len(unit)),
+        "\n  at " + unit * (2**18 // len(unit)),
+        "thread '" + unit * (2**18 // len(unit)),
     ):
-        started = time.monotonic()
+        started = time.thread_time()
         assert judged(MISSING, ran(exited(65, stderr=stderr.encode()))).result == "conforms"
-        assert time.monotonic() - started < 60
+        assert time.thread_time() - started < 5
 
 
 # Repeats
@@ -459,7 +463,7 @@ def test_a_signal_comes_with_its_reason_where_that_is_known() -> None:
         (unsupported("root reads it anyway"), "unsupported", "root reads it anyway"),
     ],
 )
-def test_what_could_not_be_judged_never_conforms(outcome: Outcome, result: str, reason: str) -> None:
+def test_unjudged_executions_never_conform(outcome: Outcome, result: str, reason: str) -> None:
     found = judged(MISSING, Execution(outcome=outcome, changes=("added x",)))
     assert (found.result, found.reason, found.findings) == (result, reason, ())
     assert (found.code, found.verdict, found.expected, found.control) == (None, None, ("creds-missing",), "some/control")

@@ -168,7 +168,7 @@ def rewritten(tmp_path: Path, *results: ScenarioResult, known: KnownFailures | N
     return {id_: (entry.reason, list(entry.findings)) for id_, entry in KnownFailures.read(str(file)).entries.items()}
 
 
-def test_what_deviates_is_written_with_its_findings(tmp_path: Path) -> None:
+def test_deviations_are_written_with_their_findings(tmp_path: Path) -> None:
     kinds: list[FindingKind] = ["wrong-verdict", "crashed", "crashed"]
     assert rewritten(tmp_path, row("b/b"), row("a/a", kinds=kinds, message="fell over")) == {
         "a/a": ("fell over; fell over; fell over", ["crashed", "wrong-verdict"]),
@@ -227,7 +227,7 @@ def test_entries_whose_scenarios_were_not_judged_stay(tmp_path: Path) -> None:
     }
 
 
-def test_what_is_written_covers_what_it_was_written_for(tmp_path: Path) -> None:
+def test_written_entries_cover_their_deviations(tmp_path: Path) -> None:
     result = row("a/b", kinds=["unsteady", "leaked-secret", "unsteady"])
     write(tmp_path / "written.toml", [result], KnownFailures({}))
     known = KnownFailures.read(str(tmp_path / "written.toml"))
@@ -254,7 +254,7 @@ def test_odd_characters_survive_in_ids_and_reasons(tmp_path: Path, text: str) ->
     assert rewritten(tmp_path, row(f"a/{text}", message=text)) == {f"a/{text}": (text, ["wrong-verdict"])}
 
 
-def test_what_is_no_text_is_written_as_escapes(tmp_path: Path) -> None:
+def test_undecodable_text_is_written_as_escapes(tmp_path: Path) -> None:
     """A message may carry a name on disk that is not UTF-8."""
     assert rewritten(tmp_path, row("a/b", message="added \udcff")) == {"a/b": ("added \\udcff", ["wrong-verdict"])}
 

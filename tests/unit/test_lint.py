@@ -50,7 +50,7 @@ def test_the_bundled_catalogue_gives_no_cause_for_complaint(bundled: Catalogue) 
         ({"control": {"": "claude/credentials-file"}}, f"{GOOD}: control: 'claude/credentials-file' does not call for another"),
     ],
 )
-def test_what_is_wrong_with_a_scenario_is_said(change: dict[str, object], said: str, bundled: Catalogue) -> None:
+def test_lint_reports_what_is_wrong_with_a_scenario(change: dict[str, object], said: str, bundled: Catalogue) -> None:
     found = complaints(bundled, lambda scenario: replace(scenario, **change))
 
     assert any(line.startswith(said) for line in found) if said else not [line for line in found if line.startswith(GOOD)]

@@ -260,9 +260,7 @@ def patient(spec: str, place: Path, seconds: float) -> Manager:
         ("cat; echo a", 0, "the Manager does a", False),
     ],
 )
-def test_what_a_command_gets_wrong_is_in_its_answer_and_takes_no_time(
-    text: str, code: int, sentence: str, lost: bool, tmp_path: Path
-) -> None:
+def test_errors_of_a_manager_are_in_its_answer_at_once(text: str, code: int, sentence: str, lost: bool, tmp_path: Path) -> None:
     program(tmp_path / "m", text)
     started = time.monotonic()
 
@@ -296,6 +294,7 @@ def test_a_callable_that_does_not_come_back_is_lost_for_that_code(text: str, sen
     assert found.lost() == f"asked for 65, {sentence}"
 
 
+@pytest.mark.slow
 def test_asking_a_manager_leaves_nothing_running_and_reaches_no_network(tmp_path: Path) -> None:
     program(tmp_path / "m", "(sleep 987654 >/dev/null 2>&1 &) ; ls /sys/class/net >/dev/null; tail -n +3 /proc/net/dev | wc -l")
 

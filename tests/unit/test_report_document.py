@@ -110,7 +110,7 @@ def test_a_known_failure_that_conforms_fails_the_run(tmp_path: Path, kind: Resul
     assert (made.stale(), made.document()["stale_known_failures"], made.exit_status()) == (stale, stale, status)
 
 
-def test_what_broke_outweighs_what_is_stale(tmp_path: Path) -> None:
+def test_broke_outweighs_a_stale_known_failure(tmp_path: Path) -> None:
     made = report({"a/0": "conforms", "a/1": "broke"}, known(tmp_path, ["a/0"]))
     assert made.exit_status() == 3
 
@@ -139,7 +139,7 @@ def test_a_scenario_that_could_not_be_judged_says_why() -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [("broke", "conforms"), ("conforms", "broke"), ("broke", "deviates")])
-def test_of_two_results_of_one_scenario_the_later_counts(first: Result, second: Result) -> None:
+def test_the_later_result_of_a_scenario_counts(first: Result, second: Result) -> None:
     """What a lost worker was at is run again by another."""
     made = report({"a/0": first})
     made.add(result("a/0", second))
@@ -252,7 +252,7 @@ def test_standard_output_holds_the_report_and_nothing_else(capfd: pytest.Capture
     assert not Path("-").exists()
 
 
-def test_what_is_no_regular_file_is_written_to_as_it_is(tmp_path: Path) -> None:
+def test_special_files_are_written_in_place(tmp_path: Path) -> None:
     """Such as a named pipe, or /dev/stderr."""
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)

@@ -283,7 +283,7 @@ def test_the_document_the_bad_ones_start_from_is_valid() -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_bad_by_shape_is_refused_by_the_schema_and_by_the_suite(name: str, tmp_path: Path) -> None:
+def test_schema_and_suite_refuse_the_same_shapes(name: str, tmp_path: Path) -> None:
     assert messages(BAD[name]) != []
     (tmp_path / "case.toml").write_text("".join(f"{key} = {toml(value)}\n" for key, value in BAD[name].items()))
     with pytest.raises(ConformanceError):
