@@ -21,12 +21,7 @@ def test_a_build_on_a_real_engine(engine: docker.DockerClient, reference_image: 
     try:
         image = engine.images.get(tag).attrs["Config"]
         assert (made_there, image["User"], image["Cmd"] or [], image["Labels"][images.LABEL]) == (tag, "10001", [], "stubs")
-        for agent, mode, code in (
-            ("claude", "smoke-test", 65),
-            ("codex", "smoke-test", 65),
-            ("pi", "smoke-test", 64),
-            ("", "", 1),
-        ):
+        for agent, mode, code in (("claude", "smoke-test", 65), ("", "", 1)):
             env = {"AGENT_MODE": mode, "WOVED_TASK_AGENT": agent}
             container = engine.containers.run(tag, environment=env, network_mode="none", cap_drop=["ALL"], detach=True)
             try:
