@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import docker
 import pytest
+from support_image import Once
 
 from conformance.drivers.container.client import connect
 from conformance.errors import CannotJudge
@@ -51,6 +53,24 @@ def reference_image(engine: docker.DockerClient, tmp_path_factory: pytest.TempPa
             return images.build(engine, base=images.debian_base(engine) if own else images.DEFAULT_BASE)
         except CannotJudge as e:
             _do_without(str(e))
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Return a function that calls another once for all workers, and returns its result as JSON."""
+    place = tmp_path_factory.getbasetemp()
+    # A worker shares the directory above with the others. Without workers that one holds earlier runs.
+    place = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+
+    def call(name: str, make: Callable[[], Any]) -> Any:
+        with (place / f"{name}.json").open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not file.seek(0, os.SEEK_END):  # only now: somebody may have written it meanwhile
+                file.write(json.dumps(make()))
+            file.seek(0)
+            return json.load(file)
+
+    return call
 
 
 def _do_without(reason: str) -> NoReturn:

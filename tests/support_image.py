@@ -8,10 +8,10 @@ import json
 import os
 import secrets
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import docker
 import pytest
@@ -36,6 +36,13 @@ RIGHT = {
     "cli/exit-1": ("conforms", 64, ()),
     "cli/healthy": ("conforms", 0, ()),
 }
+
+
+class Once(Protocol):
+    """Makes what has a name once, for whoever asks for it first."""
+
+    def __call__(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what *make* returns, as JSON has it."""
 
 
 class Images:

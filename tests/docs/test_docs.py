@@ -45,7 +45,7 @@ def generated(page: Path, text: str) -> None:
     """Hold *page* against the generated *text*, or write it where the caller asks for that."""
     if os.environ.get("UPDATE_DOCS"):
         page.write_text(text, encoding="utf-8")
-    assert page.read_text(encoding="utf-8") == text, f"write it anew: UPDATE_DOCS=1 pytest {Path(__file__).name}"
+    assert page.read_text(encoding="utf-8") == text, f"write it anew: UPDATE_DOCS=1 pytest {Path(__file__).relative_to(ROOT)}"
 
 
 def commands(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:

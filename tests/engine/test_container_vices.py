@@ -1,18 +1,35 @@
-"""Images with one vice each, on a real engine: they are told apart, and named rightly."""
+"""Images with one vice each, on a real engine: they are told apart, and named rightly.
+
+Most vices are in one image. A variable tells its probe which of them to have, and a scenario for
+each vice sets that variable. So one run in each isolation sees them all.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import docker
 import pytest
-from support_image import ASK, FEW, ONE, PROBE, RIGHT, Images, contract, diagnosis, judged, messages, notes, row, rows, script
-
-from conformance import bundled
-
-HERE = Path(__file__).parents[1]
+from support_image import (
+    ASK,
+    FEW,
+    ONE,
+    RIGHT,
+    Images,
+    Once,
+    contract,
+    diagnosis,
+    judged,
+    messages,
+    notes,
+    row,
+    rows,
+    run,
+    script,
+)
 
 
 @pytest.fixture
@@ -21,128 +38,216 @@ def images(engine: docker.DockerClient, reference_image: str) -> Iterator[Images
         yield made
 
 
-def probe_of_ours(name: str) -> dict[str, bytes]:
-    """Return the files of an image whose probe is *name* of the tests' own probes."""
-    files = {f"/vice/tests/probes/{file}": (HERE / "probes" / file).read_bytes() for file in (name, "_reference.py")}
-    reference = (bundled.fixtures_dir() / "probes" / "slot.py").read_bytes()
-    return {**script(f"exec python3 -B /vice/tests/probes/{name}\n"), **files, "/vice/fixtures/probes/slot.py": reference}
+# Probes with a vice
+
+NOISE = "while :; do echo noise; sleep 0.02; done"
+#: What the probe does before it asks the reference probe, if it comes to that.
+VICES = {
+    "none": ":",
+    "missing": "exec /opt/conformance/no-such-probe",
+    "not-executable": "exec /etc/passwd",
+    "no-interpreter": "exec /no-interpreter",
+    "insists": 'echo "TOKEN must be set" >&2; exit 1',
+    # By a child's end, since as the first process of a container it would outlive its own signal.
+    "killed": "sh -c 'kill -TERM $$'; exit $?",
+    "exits-137": "exit 137",
+    "needs-memory": "exec python3 -c 'print(len(b\"x\" * (300 << 20)))'",
+    "sleeps": "exec sleep 60",
+    "leaves": "sh -c 'sleep 60; :' &",
+    "leaves-noise": f"sh -c '{NOISE}; :' &",
+    "writes-outside": "echo x >/var/tmp/seen; rm /etc/old",
+    "fills-in": ('cd "$HOME/.claude"; rm -f CLAUDE.md; echo ours >CLAUDE.md; echo "{}" >settings.json'),
+    "writes": 'echo x >"$HOME/probe.log"; echo x >"$HOME/.claude/mine"',
+    "tells": 'cat "$HOME"/.claude/.credentials/* >&2',
+}
+FAMILY = """\
+summary = "A login, and a probe with a vice"
+origin = "tests of the suite itself"
+agent = "claude"
+control = "claude/baseline-only"
+
+[expect]
+slot = "ready"
+
+[home]
+include = ["claude-baseline"]
+
+[home.files]
+".claude/.credentials/session.json" = "{secret}"
+
+"""
+#: 137 is an answer, and nothing may change outside the HOME.
+KNOWS_137 = """\
+limits.seconds = 5
+outside_writes = "forbidden"
+[verdicts]
+ready = { code = 0, meaning = "m", action = "a" }
+odd = { code = 137, meaning = "m", action = "a" }
+cli-broken = { code = 64, meaning = "m", action = "a" }
+creds-missing = { code = 65, meaning = "m", action = "a" }
+creds-invalid = { code = 66, meaning = "m", action = "a" }
+"""
 
 
-# Wrong probes
+def family(directory: Path) -> str:
+    """Write a scenario for each vice; return the directory to read them from."""
+    place = directory / "more" / "image"
+    place.mkdir(parents=True)
+    variants = [f'[variants.{name}]\nsummary = "The vice {name}"\nenv.set.VICE = "{name}"\n' for name in VICES]
+    (place / "vice.toml").write_text(FAMILY + "".join(variants))
+    return "more"
 
 
-def test_the_first_probe_of_codex_shell_deviates_where_a_login_has_another_name_and_nowhere_else(
-    images: Images, tmp_path: Path
-) -> None:
-    image = images.like_reference(probe_of_ours("first_codex_shell.py"))
+class Vices(NamedTuple):
+    """What a run over all vices has found: as JSON, so that workers can share it."""
 
-    status, report, printed = judged(image, tmp_path, *FEW, "claude/legacy-credentials-json")
+    status: int
+    report: dict[str, Any]
+    printed: str
+    stays: bool
+    """Whether the image, which has no name, was still there afterwards."""
 
-    wrong = ("deviates", 65, ("wrong-verdict",))
-    assert status == 1, printed
-    assert rows(report) == {**RIGHT, ONE: wrong, "cli/healthy": wrong, "claude/legacy-credentials-json": ("conforms", 0, ())}
-    assert messages(report) == {"wrong-verdict": "expected ready (0), got creds-missing (65)"}
-    assert diagnosis(printed) == ""
+
+@pytest.fixture(params=["fresh", "shared"])
+def isolation(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def vices(engine: docker.DockerClient, reference_image: str, isolation: str, once: Once, tmp_path: Path) -> Vices:
+    """Return what is found in this isolation: one run for all tests and workers.
+
+    With the stubs on a PATH of the user's, a variable that the entrypoint insists on, and little memory.
+    """
+
+    def found() -> list[Any]:
+        choice = "".join(f"{name}) {text} ;;\n" for name, text in VICES.items())
+        probe = script(f'case "$VICE" in\n{choice}esac\n{ASK}')
+        insists = b'#!/bin/sh\n[ "$REGION" ] || exit 1\nexec /opt/conformance/entrypoint.sh "$@"\n'
+        files = {"/insists": insists, "/no-interpreter": b"#!/no/python3\n", "/etc/old": b"", **probe}
+        own = contract(tmp_path, KNOWS_137 if isolation == "fresh" else "limits.seconds = 5\n")
+        words: tuple[str, ...] = ("--scenarios", family(tmp_path), "--contract", own, "--isolation", isolation, "--memory", "64m")
+        words += ("--env", "REGION=eu-west-1", "--env", "PATH=/usr/local/bin:/usr/bin:/bin")
+        # What only root may change outside the HOME is to be changed in fresh containers.
+        words += ("--user", "0" if isolation == "fresh" else "10001")
+        with Images(engine, reference_image) as images:
+            image = images.like_reference(files, entrypoint=["/insists"])
+            told = run(image, *words, *FEW, "image/*", "-n", "0", cwd=tmp_path)
+            stays = engine.api.inspect_image(image)["Id"] == image  # type: ignore[no-untyped-call]
+        return [*told, stays]
+
+    return Vices(*once(f"vices-{isolation}", found))
+
+
+def test_each_vice_is_told_apart(vices: Vices, isolation: str) -> None:
+    """A fresh container ends with its first process; in a shared one only the HOME can be changed."""
+    fresh = isolation == "fresh"
+    right = ("conforms", 0, ())
+    left = right if fresh else ("deviates", 0, ("left-process",))
+    killed = ("deviates", None, ("killed-by-signal",))
+    expected = {
+        "image/vice/none": right,
+        "image/vice/missing": ("deviates", 127, ("outside-contract",)),
+        "image/vice/not-executable": ("deviates", 126, ("outside-contract",)),
+        "image/vice/no-interpreter": ("deviates", 127, ("outside-contract",)),
+        "image/vice/insists": ("deviates", 1, ("outside-contract",)),
+        "image/vice/killed": killed,
+        "image/vice/exits-137": ("deviates", 137, ("wrong-verdict",)) if fresh else killed,  # what the contract knows
+        "image/vice/needs-memory": killed,
+        "image/vice/sleeps": ("deviates", None, ("timed-out",)),
+        "image/vice/leaves": left,
+        "image/vice/leaves-noise": left,
+        "image/vice/writes-outside": ("deviates", 0, ("changed-outside",)) if fresh else right,
+        "image/vice/fills-in": right,
+        "image/vice/writes": ("deviates", 0, ("changed-home",)),
+        "image/vice/tells": ("deviates", 0, ("leaked-secret",)),
+    }
+    assert rows(vices.report) == {**RIGHT, **expected}, vices.printed
+    assert vices.status == 1
+    assert vices.report["probe"]["isolation"] == isolation
+    assert vices.report["probe"]["notes"] == []
+    assert diagnosis(vices.printed) == ""
+
+
+def test_each_finding_says_what_the_probe_did(vices: Vices, isolation: str) -> None:
+    said = {name: "".join(messages(vices.report, f"image/vice/{name}").values()) for name in VICES}
+
+    codes = "0, 64, 65, 66, 137" if isolation == "fresh" else "0, 64, 65, 66"
+    assert said["missing"] == f"expected ready (0), got exit code 127, which is none of {codes}"
+    assert said["killed"] == "expected ready (0), got killed by SIGTERM"
+    assert said["sleeps"] == "expected ready (0), got no answer within 5 s"
+    assert said["writes"] == (
+        "the probe changed the HOME: added .claude/mine (file, mode 0644, 2 bytes); added probe.log (file, mode 0644, 2 bytes)"
+    )
+    assert said["tells"] == "the credential {secret} stands on stderr, plain"
+    if isolation == "fresh":
+        assert said["needs-memory"] == "expected ready (0), got killed by SIGKILL: out of memory, the limit is 64m"
+        assert said["writes-outside"] == ("the probe changed files outside the HOME: removed /etc/old; added /var/tmp/seen")
+    else:
+        left = "still running after the probe had ended: sh -c"
+        assert said["leaves"].startswith(f"{left} sleep 60; :")
+        assert said["leaves-noise"].startswith(f"{left} {NOISE}; :")
+
+
+def test_what_the_probe_has_printed_is_in_the_report(vices: Vices) -> None:
+    assert "no-such-probe" in row(vices.report, "image/vice/missing")["stderr"]
+    assert "/etc/passwd" in row(vices.report, "image/vice/not-executable")["stderr"]
+    assert "  stderr           TOKEN must be set" in vices.printed.splitlines()
+
+
+def test_a_run_leaves_an_image_without_a_name_where_it_is(vices: Vices) -> None:
+    """Engines remove, with an image, those below it that have no name.
+
+    The layer of stubs stands on the image under test.
+    """
+    assert vices.stays
+
+
+# Images that give one answer to everything
+
+TWO = (ONE, "codex/empty")
 
 
 def test_an_entrypoint_that_ignores_agent_mode(images: Images, tmp_path: Path) -> None:
     image = images.like_reference(entrypoint=["sh", "-c", "echo serving; exit 0"])
 
-    status, report, printed = judged(image, tmp_path, *FEW)
+    status, report, printed = judged(image, tmp_path, *TWO)
 
     assert status == 1, printed
-    assert {id_ for id_, one in rows(report).items() if one[0] == "conforms"} == {ONE, "cli/healthy"}
-    assert rows(report)["codex/empty"] == ("deviates", 0, ("wrong-verdict",))
-    said = "every scenario got exit code 0, also with an AGENT_MODE that does not exist: the entrypoint ignores AGENT_MODE"
-    assert diagnosis(printed) == said
+    assert rows(report) == {ONE: RIGHT[ONE], "codex/empty": ("deviates", 0, ("wrong-verdict",))}
+    said = "every scenario got exit code 0, also with an AGENT_MODE that does not exist"
+    assert diagnosis(printed) == f"{said}: the entrypoint ignores AGENT_MODE"
 
 
 def test_a_probe_that_does_not_look_at_the_home(images: Images, tmp_path: Path) -> None:
-    """Its entrypoint knows AGENT_MODE: that is another defect with the same answers."""
-    status, _, printed = judged(images.like_reference(script("exit 0\n")), tmp_path, *FEW)
+    """Its entrypoint knows AGENT_MODE: that is another defect with the same answers.
+
+    The homes of what deviates are kept, and what it changed outside the HOME is shown.
+    """
+    image = images.like_reference(script("echo x >/var/tmp/seen; exit 0\n"))
+
+    status, report, printed = judged(image, tmp_path, *TWO, "--keep", "kept")
 
     assert status == 1, printed
     assert diagnosis(printed) == "every scenario got exit code 0: the probe does not look at the HOME"
-
-
-@pytest.mark.parametrize(
-    ("command", "code", "what"),
-    [("/opt/conformance/no-such-probe", 127, "not there"), ("/etc/passwd", 126, "not executable")],
-    ids=["missing", "not-executable"],
-)
-def test_a_probe_that_cannot_be_started(images: Images, command: str, code: int, what: str, tmp_path: Path) -> None:
-    status, report, printed = judged(images.like_reference(cmd=[command]), tmp_path, *FEW)
-
-    assert status == 1, printed
-    assert set(rows(report).values()) == {("deviates", code, ("outside-contract",))}
-    assert messages(report)["outside-contract"] == f"expected ready (0), got exit code {code}, which is none of 0, 64, 65, 66"
-    assert command in row(report)["stderr"]
-    assert diagnosis(printed) == (
-        f"every scenario got exit code {code}: the entrypoint wants to start a program that is {what}; is the probe in the image?"
-    )
-
-
-def test_a_probe_whose_interpreter_is_not_there(images: Images, tmp_path: Path) -> None:
-    status, report, printed = judged(images.like_reference({PROBE: b"#!/no/python3\n"}), tmp_path, *FEW)
-
-    assert status == 1, printed
-    assert {one[1] for one in rows(report).values()} == {127}
-    assert "a program that is not there" in diagnosis(printed)
-
-
-def test_an_entrypoint_that_insists_on_a_variable(images: Images, tmp_path: Path) -> None:
-    text = '#!/bin/sh\n[ -n "$REGION" ] || { echo "REGION must be set" >&2; exit 1; }\nexec /opt/conformance/entrypoint.sh "$@"\n'
-    image = images.like_reference({"/insists": text.encode()}, entrypoint=["/insists"])
-
-    without = judged(image, tmp_path, *FEW)
-    given = judged(image, tmp_path, *FEW, "--env", "REGION=eu-west-1")
-
-    assert without[0] == 1, without[2]
-    assert set(rows(without[1]).values()) == {("deviates", 1, ("outside-contract",))}
-    assert "  stderr           REGION must be set" in without[2].splitlines()
-    assert diagnosis(without[2]) == (
-        "every scenario got exit code 1: the image ends before its probe can answer, and its stderr says why; "
-        "a variable it insists on is given with --env"
-    )
-    assert (given[0], rows(given[1])) == (0, RIGHT), given[2]
+    kept = {row["id"]: row["kept"] for row in report["scenarios"] if row["kept"]}
+    assert kept == {"codex/empty": f"{tmp_path}/kept/codex/empty"}
+    assert (tmp_path / "kept/codex/empty/home/.codex/auth.json").is_file()
+    # The engine is asked about what deviates, and about the first of all.
+    assert [row(report, id_)["outside"] for id_ in TWO] == [["added /var/tmp/seen"]] * 2
 
 
 def test_an_entrypoint_that_does_not_exist(images: Images, tmp_path: Path) -> None:
-    status, report, printed = judged(images.like_reference(entrypoint=["/opt/entrypoint"]), tmp_path, *FEW)
+    status, report, printed = judged(images.like_reference(entrypoint=["/opt/entrypoint"]), tmp_path, ONE)
 
     assert status == 3, printed
-    assert set(rows(report).values()) == {("broke", None, ())}
+    assert rows(report) == {ONE: ("broke", None, ())}
     assert row(report)["reason"].startswith('the container does not start: exec: "/opt/entrypoint": ')
     assert row(report)["reason"].endswith("no such file or directory")
 
 
 def test_an_image_that_sleeps_for_ever_is_given_up_soon(images: Images, tmp_path: Path) -> None:
-    image = images.like_reference(entrypoint=["sleep", "infinity"])
-    own = contract(tmp_path, "limits.seconds = 1\n")
-
-    status, report, printed = judged(image, tmp_path, "--contract", own, *FEW, "claude/baseline-*")
-
-    assert status == 1, printed
-    assert list(rows(report).values()) == [("deviates", None, ("timed-out",))] * 3
-    said = "no scenario was answered in time: the image does not end by itself in AGENT_MODE=smoke-test"
-    assert diagnosis(printed) == f"{said}; 8 scenarios were left out"
-    first = report["scenarios"][0]["findings"][0]["message"]
-    assert first.endswith(", got no answer within 1 s")
-
-
-def test_an_image_that_sleeps_is_told_where_all_it_was_asked_calls_for_one_answer(images: Images, tmp_path: Path) -> None:
-    """What was left out stands for what the image was not asked any more: that is a diagnosis too."""
-    image = images.like_reference(entrypoint=["sleep", "infinity"])
-    own = contract(tmp_path, "limits.seconds = 1\n")
-
-    status, _, printed = judged(image, tmp_path, "--contract", own, "claude/artifact-name-*", ONE)
-
-    assert status == 1, printed
-    said = "no scenario was answered in time: the image does not end by itself in AGENT_MODE=smoke-test"
-    assert diagnosis(printed) == f"{said}; 2 scenarios were left out"
-
-
-def test_what_was_left_out_is_no_pass_although_the_rest_is_known(images: Images, tmp_path: Path) -> None:
+    """That is told also where all it was asked is known to fail: what was left out is no pass."""
     image = images.like_reference(entrypoint=["sleep", "infinity"])
     words = ("--contract", contract(tmp_path, "limits.seconds = 1\n"), "claude/artifact-name-*", ONE)
     asked = ("claude/artifact-name-not-utf8", "claude/artifact-name-with-blanks", "claude/artifact-name-with-leading-dash")
@@ -151,166 +256,32 @@ def test_what_was_left_out_is_no_pass_although_the_rest_is_known(images: Images,
 
     status, report, printed = judged(image, tmp_path, *words, "--known-failures", "known.toml")
 
-    assert [one[0] for one in rows(report).values()] == ["known-failure"] * 3, printed
+    assert rows(report) == dict.fromkeys(asked, ("known-failure", None, ("timed-out",))), printed
     assert status != 0, printed
+    said = "no scenario was answered in time: the image does not end by itself in AGENT_MODE=smoke-test"
+    assert diagnosis(printed) == f"{said}; 2 scenarios were left out"
 
 
-@pytest.mark.parametrize("isolation", ["fresh", "shared"])
-def test_an_image_that_answers_once_is_not_given_up(images: Images, isolation: str, tmp_path: Path) -> None:
+def test_an_image_that_answers_once_is_not_given_up(images: Images, tmp_path: Path) -> None:
     """It hangs in every scenario of codex: those are four, and none of them is left out."""
     image = images.like_reference(script(f'[ "$WOVED_TASK_AGENT" = claude ] || exec sleep 60\n{ASK}'))
     own = contract(tmp_path, "limits.seconds = 1\n")
-    words = ("--contract", own, "--isolation", isolation, ONE, "codex/json-empty-*", "codex/json-n*")
 
-    status, report, printed = judged(image, tmp_path, *words)
+    status, report, printed = judged(image, tmp_path, "--contract", own, ONE, "codex/json-empty-*", "codex/json-n*")
 
     assert status == 1, printed
     assert len(rows(report)) == 5
     assert {id_: one for id_, one in rows(report).items() if one != ("deviates", None, ("timed-out",))} == {ONE: RIGHT[ONE]}
 
 
-# How a container ends
-
-
-@pytest.mark.parametrize("isolation", ["fresh", "shared"])
-def test_a_probe_that_is_killed(images: Images, isolation: str, tmp_path: Path) -> None:
-    """By a child's end, since as the first process of a container it would outlive its own signal."""
-    image = images.like_reference(entrypoint=["sh", "-c", "sh -c 'kill -KILL $$'; exit $?"])
-
-    status, report, printed = judged(image, tmp_path, ONE, "codex/empty", "--isolation", isolation)
-
-    assert status == 1, printed
-    assert set(rows(report).values()) == {("deviates", None, ("killed-by-signal",))}
-    assert messages(report) == {"killed-by-signal": "expected ready (0), got killed by SIGKILL"}
-
-
-#: A contract in which 128 + 9 is an answer.
-KNOWS_137 = "".join(
-    f'[verdicts.{name}]\ncode = {code}\nmeaning = "m"\naction = "a"\n'
-    for name, code in {"ready": 137, "cli-broken": 64, "creds-missing": 65, "creds-invalid": 66}.items()
-)
-
-
-def test_an_exit_code_that_the_contract_knows_is_no_signal(images: Images, tmp_path: Path) -> None:
-    image = images.like_reference(entrypoint=["sh", "-c", "exit 137"])
-
-    status, report, printed = judged(image, tmp_path, ONE, "--contract", contract(tmp_path, KNOWS_137))
-
-    assert status == 0, printed
-    assert rows(report) == {ONE: ("conforms", 137, ())}
-
-
-@pytest.mark.parametrize("knows", ["", KNOWS_137], ids=["unknown", "known"])
-def test_an_end_by_the_limit_of_memory_is_never_an_exit_code(images: Images, knows: str, tmp_path: Path) -> None:
-    image = images.like_reference(script("exec python3 -c 'print(len(b\"x\" * (300 << 20)))'\n"))
-    own = contract(tmp_path, knows)
-
-    status, report, printed = judged(image, tmp_path, ONE, "--memory", "64m", "--contract", own)
-
-    assert status == 1, printed
-    assert rows(report) == {ONE: ("deviates", None, ("killed-by-signal",))}
-    assert messages(report)["killed-by-signal"].endswith(", got killed by SIGKILL: out of memory, the limit is 64m")
-
-
-def test_an_end_by_the_limit_of_memory_in_a_shared_container(images: Images, tmp_path: Path) -> None:
-    """The container outlives it, and serves the next scenario."""
-    text = f'[ "$WOVED_TASK_AGENT" = claude ] || exec python3 -c \'print(len(b"x" * (300 << 20)))\'\n{ASK}'
-    image = images.like_reference(script(text))
-
-    status, report, printed = judged(
-        image, tmp_path, ONE, "codex/empty", "claude/baseline-only", "--isolation", "shared", "--memory", "64m"
-    )
-
-    assert status == 1, printed
-    assert rows(report) == {
-        ONE: RIGHT[ONE],
-        "claude/baseline-only": RIGHT["claude/baseline-only"],
-        "codex/empty": ("deviates", None, ("killed-by-signal",)),
-    }
-    assert report["probe"]["isolation"] == "shared"
-
-
-# Manners
-
-
-@pytest.mark.parametrize("noise", ["sleep 60", "while :; do echo noise; sleep 0.02; done"], ids=["quiet", "printing"])
-def test_a_process_left_behind_is_seen_in_a_shared_container(images: Images, noise: str, tmp_path: Path) -> None:
-    image = images.like_reference(script(f"sh -c '{noise}; :' &\n{ASK}"))
-
-    shared = judged(image, tmp_path, *FEW, "--isolation", "shared")
-    fresh = judged(image, tmp_path, *FEW)
-
-    assert shared[0] == 1, shared[2]
-    assert rows(shared[1]) == {id_: ("deviates", code, ("left-process",)) for id_, (_, code, _) in RIGHT.items()}
-    assert messages(shared[1])["left-process"].startswith(f"still running after the probe had ended: sh -c {noise}")
-    assert shared[1]["probe"]["isolation"] == "shared"
-    assert (fresh[0], rows(fresh[1])) == (0, RIGHT), fresh[2]  # all ends with the first process
-
-
-def test_what_changes_outside_the_home_is_shown_and_a_finding_where_the_contract_forbids_it(
-    images: Images, tmp_path: Path
-) -> None:
-    image = images.like_reference(
-        {"/etc/old": b"", "/etc/motd": b"x\n", **script(f"echo x >/var/tmp/seen; rm /etc/old\n{ASK}")}, user="0"
-    )
-
-    shown = judged(image, tmp_path, ONE, "codex/empty")
-    own = contract(tmp_path, 'outside_writes = "forbidden"\n')
-    forbidden = judged(image, tmp_path, ONE, "codex/empty", "--contract", own)
-
-    assert shown[0] == 0, shown[2]
-    assert sorted(row(shown[1])["outside"] + row(shown[1], "codex/empty")["outside"]) == [
-        "added /var/tmp/seen",
-        "removed /etc/old",
-    ]
-    assert forbidden[0] == 1, forbidden[2]
-    assert rows(forbidden[1]) == {
-        ONE: ("deviates", 0, ("changed-outside",)),
-        "codex/empty": ("deviates", 66, ("changed-outside",)),
-    }
-    said = "the probe changed files outside the HOME: removed /etc/old; added /var/tmp/seen"
-    assert messages(forbidden[1]) == {"changed-outside": said}
-
-
-@pytest.mark.parametrize("isolation", ["fresh", "shared"])
-def test_what_changes_in_the_home_is_a_finding_but_what_the_entrypoint_fills_in_is_none(
-    images: Images, isolation: str, tmp_path: Path
-) -> None:
-    fills = 'mkdir -p "$HOME/.claude"; cd "$HOME/.claude"; rm -f CLAUDE.md; echo ours >CLAUDE.md; echo "{}" >settings.json\n'
-    right = images.like_reference(script(fills + ASK))
-    wrong = images.like_reference(script(f'{fills}echo x >"$HOME/probe.log"; echo x >mine\n{ASK}'))
-    few = (ONE, "claude/baseline-only")
-
-    conforms = judged(right, tmp_path, *few, "--isolation", isolation)
-    deviates = judged(wrong, tmp_path, *few[:1], "--isolation", isolation)
-
-    assert (conforms[0], rows(conforms[1])) == (0, {id_: RIGHT[id_] for id_ in few}), conforms[2]
-    assert deviates[0] == 1
-    assert rows(deviates[1]) == {ONE: ("deviates", 0, ("changed-home",))}
-    assert messages(deviates[1])["changed-home"] == (
-        "the probe changed the HOME: added .claude/mine (file, mode 0644, 2 bytes); added probe.log (file, mode 0644, 2 bytes)"
-    )
-
-
-@pytest.mark.parametrize("isolation", ["fresh", "shared"])
-def test_a_credential_on_stderr(images: Images, isolation: str, tmp_path: Path) -> None:
-    image = images.like_reference(script(f'cat "$HOME"/.claude/.credentials/* >&2\n{ASK}'))
-
-    status, report, printed = judged(image, tmp_path, ONE, "codex/empty", "--isolation", isolation)
-
-    assert status == 1, printed
-    assert rows(report) == {ONE: ("deviates", 0, ("leaked-secret",)), "codex/empty": RIGHT["codex/empty"]}
-    assert messages(report)["leaked-secret"] == "the credential {secret} stands on stderr, plain"
-
-
 def test_an_image_that_needs_a_writable_root(images: Images, tmp_path: Path) -> None:
     """Asked for shared containers, it falls back, and says so once; asked for both, it deviates."""
     image = images.like_reference({"/srv/state/.keep": b"", **script(f"echo x >/srv/state/seen || exit 1\n{ASK}")}, user="0")
 
-    shared = judged(image, tmp_path, *FEW, "--isolation", "shared")
-    both = judged(image, tmp_path, ONE, "codex/empty", "--isolation", "both")
+    shared = judged(image, tmp_path, *TWO, "--isolation", "shared")
+    both = judged(image, tmp_path, *TWO, "--isolation", "both")
 
-    assert (shared[0], rows(shared[1])) == (0, RIGHT), shared[2]
+    assert (shared[0], rows(shared[1])) == (0, {id_: RIGHT[id_] for id_ in TWO}), shared[2]
     assert len(notes(shared[2])) == 1
     assert "no isolation but fresh, because on a read-only root file system the image answers 1 to " in notes(shared[2])[0]
     assert notes(shared[2])[0].endswith(" otherwise: each scenario has a container of its own")

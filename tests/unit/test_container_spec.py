@@ -78,6 +78,23 @@ def test_all_confinement_is_on_by_default_as_the_engine_is_asked() -> None:
     assert not host.get("Devices")
 
 
+@pytest.mark.parametrize(
+    ("spec", "changed"),
+    [
+        (replace(PLAIN, confinement=Confinement(cap_add=("NET_RAW",))), {"CapAdd"}),
+        (replace(PLAIN, confinement=Confinement(memory="64m")), {"Memory", "MemorySwap"}),
+        (replace(PLAIN, confinement=Confinement(network="bridge")), {"NetworkMode"}),
+        (replace(PLAIN, confinement=Confinement(pids=100)), {"PidsLimit"}),
+        (replace(PLAIN, read_only=True), {"ReadonlyRootfs", "Tmpfs"}),
+        (replace(PLAIN, user="12345:0"), set()),
+    ],
+    ids=["cap-add", "memory", "network", "pids", "read-only", "user"],
+)
+def test_what_is_loosened_changes_one_thing_and_no_other(spec: ContainerSpec, changed: set[str]) -> None:
+    before, after = created(PLAIN)["host_config"], created(spec)["host_config"]
+    assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == changed
+
+
 def test_all_confinement_is_on_by_default_as_it_is_typed() -> None:
     options, rest = options_of(PLAIN.words())
     assert options == {

@@ -1,4 +1,4 @@
-"""The reference image: its entrypoint, what it is built from, and what goes wrong on the way."""
+"""The reference image without an engine: its entrypoint, what it is built from, and what goes wrong on the way."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 from docker.errors import APIError, ImageNotFound
 from support import as_plain_user
 
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
-from conformance.drivers.container.client import connect
 from conformance.errors import CannotJudge, UsageError
 from conformance.images import reference as images
 
@@ -363,51 +360,3 @@ def test_errors_of_the_command_are_one_line_with_the_way_out(arguments: list[str
 
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (status, "", 1)
     assert done.stderr.startswith(line)
-
-
-@pytest.fixture
-def client(engine: object) -> Iterator[docker.DockerClient]:
-    """Return a client of the engine that is there for tests."""
-    one = connect()
-    yield one
-    one.close()
-
-
-def test_a_build_on_a_real_engine(client: docker.DockerClient, reference_image: str) -> None:
-    """Any image with python3 and sh can be the base, even one that does not run as root: here it is the reference image."""
-    tag = f"probe-conformance/test:{uuid.uuid4().hex}"
-    made_there = images.build(client, base=reference_image, tag=tag)
-    try:
-        image = client.images.get(tag).attrs["Config"]
-        assert (made_there, image["User"], image["Cmd"] or [], image["Labels"][images.LABEL]) == (tag, "10001", [], "stubs")
-        for agent, mode, code in (
-            ("claude", "smoke-test", 65),
-            ("codex", "smoke-test", 65),
-            ("pi", "smoke-test", 64),
-            ("", "", 1),
-        ):
-            env = {"AGENT_MODE": mode, "WOVED_TASK_AGENT": agent}
-            container = client.containers.run(tag, environment=env, network_mode="none", cap_drop=["ALL"], detach=True)
-            try:
-                assert container.wait()["StatusCode"] == code
-            finally:
-                container.remove(force=True)
-    finally:
-        client.images.remove(tag, force=True)
-
-
-def test_a_base_without_a_shell_is_told_in_one_line(client: docker.DockerClient, tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "empty.tar", "w"):
-        pass
-    tag = f"probe-conformance/test:{uuid.uuid4().hex}"
-    name, _, version = tag.partition(":")
-    client.api.import_image(os.fspath(tmp_path / "empty.tar"), name, version)
-    try:
-        with pytest.raises(CannotJudge, match=r"^the build on .* failed: .*/bin/sh.*; the base needs python3") as caught:
-            images.build(client, base=tag, tag=f"{tag}-built")
-        assert "\n" not in str(caught.value)
-    finally:
-        base = client.images.get(tag).id
-        for step in [one["Id"] for one in client.api.images(all=True) if one["ParentId"] == base]:
-            client.images.remove(step)  # the first steps, which went well
-        client.images.remove(tag, force=True)

@@ -22,7 +22,7 @@ from conformance.drivers.container.request import Confinement
 from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.errors import CannotJudge
 from conformance.model.contract import Verdict
-from conformance.model.outcome import Outcome
+from conformance.model.outcome import Killed, Outcome
 
 SLOT = bundled()["slot"]
 #: A contract in which a code stands for something that looks like a death by SIGKILL.
@@ -42,7 +42,7 @@ def test_other_codes_are_left_as_they_are(code: int) -> None:
 @pytest.mark.parametrize(("code", "signal"), [(129, 1), (134, 6), (137, 9), (139, 11), (143, 15), (191, 63), (192, 64)])
 def test_128_and_a_signal_is_a_death_by_it(code: int, signal: int) -> None:
     outcome = exited(code, stdout=b"o", stderr=b"e", truncated=True, seconds=1.5, left=("x",))
-    assert with_signal(outcome, SLOT) == replace(outcome, code=None, signal=signal)
+    assert with_signal(outcome, SLOT) == replace(outcome, ending=Killed(signal))
 
 
 def test_a_code_that_the_contract_knows_is_that_code() -> None:
@@ -170,7 +170,7 @@ def test_the_engine_is_asked_why_a_container_was_killed(engine: Engine, oom: boo
     engine.code, engine.oom = 137, oom
     outcome = one_run(engine).run(15)
     assert (outcome.code, outcome.why) == (137, why)
-    assert with_signal(outcome, KNOWS) == (replace(outcome, code=None, signal=9) if oom else outcome)
+    assert with_signal(outcome, KNOWS) == (replace(outcome, ending=Killed(9)) if oom else outcome)
 
 
 def test_a_probe_that_exits_by_itself_is_not_asked_about(engine: Engine) -> None:
