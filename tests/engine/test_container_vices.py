@@ -283,7 +283,7 @@ def test_an_image_that_needs_a_writable_root(images: Images, tmp_path: Path) -> 
 
     assert (shared[0], rows(shared[1])) == (0, {id_: RIGHT[id_] for id_ in TWO}), shared[2]
     assert len(notes(shared[2])) == 1
-    assert "no isolation but fresh, because on a read-only root file system the image answers 1 to " in notes(shared[2])[0]
+    assert "because the image answers claude/nested-session with exit code 1 on a read-only root" in notes(shared[2])[0]
     assert notes(shared[2])[0].endswith(" otherwise: each scenario has a container of its own")
     assert shared[1]["probe"]["isolation"] == "fresh"
     assert both[0] == 1, both[2]
