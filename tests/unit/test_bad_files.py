@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support_cli import suite
 
-from conformance.catalogue import catalogue
+from conformance.catalogue import catalogue, contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.errors import CannotJudge, ConformanceError, ManyErrors
 from conformance.home.plan import plan
@@ -163,7 +163,7 @@ BAD = {
     "unknown-contract": bad(
         instead("slot =", "slots ="),
         "expect.slots",
-        "no contract 'slots'; known: cli-status, preflight, slot, slot-strict;",
+        f"no contract 'slots'; known: {', '.join(contracts.bundled())};",
         "--contract FILE",
     ),
     "unknown-agent": bad(instead('"claude"', '"gemini"'), "agent", "unknown agent 'gemini'; allowed under 'slot': claude, codex"),
