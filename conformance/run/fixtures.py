@@ -45,7 +45,7 @@ class FakeHomes:
             self._context = session.run.context
         else:
             base = config.invocation_params.dir
-            self._contract = contracts.load(config.getoption("--contract"), base=base)
+            self._contract = contracts.load(config.getoption("--conformance-contract"), base=base)
             self._catalogue = load_catalogue(contract=self._contract)
             self._context = Context(now=time.time(), seed=secrets.token_hex(8))
         self._directory = RunDirectory()
@@ -78,7 +78,8 @@ class ProbeRunner:
         :raises UsageError: no probe was named.
         """
         if session is None:
-            raise UsageError("the fixture 'probe' needs a probe", hint="call pytest with --probe CMD")
+            hint = "call pytest with --conformance-probe CMD"
+            raise UsageError("the fixture 'probe' needs a probe", hint=hint)
         self._driver = session.run.driver
 
     def __call__(self, home: FakeHome) -> Outcome:
@@ -87,6 +88,6 @@ class ProbeRunner:
         :raises UsageError: the probe is an image's.
         """
         if not isinstance(self._driver, LocalDriver):
-            hint = "call pytest with --probe CMD"
+            hint = "call pytest with --conformance-probe CMD"
             raise UsageError("the fixture 'probe' runs local commands only", hint=hint)
         return self._driver.run_in(home.env, home.contract)

@@ -155,27 +155,30 @@ class Session:
 def _request(config: pytest.Config) -> RunRequest:
     """Return what pytest's own command line asks for."""
     cwd = Path(config.invocation_params.dir)
-    if config.getoption("--probe-repeat") < 1:
-        raise UsageError("--probe-repeat is less than 1", hint="give a number of runs")
-    keep, known_failures = config.getoption("--keep-homes"), config.getoption("--known-failures")
+    repeat = config.getoption("--conformance-repeat")
+    if repeat < 1:
+        raise UsageError("--conformance-repeat is less than 1", hint="give a number of runs")
+    known_failures = config.getoption("--conformance-known-failures")
     return RunRequest(
         probe=_probe(config),
         cwd=str(cwd),
-        contract=config.getoption("--contract"),
+        contract=config.getoption("--conformance-contract"),
         directories=_directories(config, cwd),
         patterns=None,
-        variables=variables(config.getoption("--probe-env"), config.getoption("--probe-pass-env")),
-        repeat=config.getoption("--probe-repeat"),
-        keep=keep or "",
+        variables=variables(config.getoption("--conformance-env"), config.getoption("--conformance-pass-env")),
+        repeat=repeat,
+        keep=config.getoption("--conformance-keep") or "",
         known_failures=str(cwd / known_failures) if known_failures else "",
     )
 
 
 def _probe(config: pytest.Config) -> ProbeSpec:
-    command, image, python = (config.getoption(name) for name in ("--probe", "--image", "--python"))
+    command = config.getoption("--conformance-probe")
+    image = config.getoption("--conformance-image")
+    python = config.getoption("--conformance-python")
     only_one({"--probe": command, "--image": image, "--python": python})
     if image is not None:
-        return ImageRequest(reference=image, isolation=config.getoption("--isolation"))
+        return ImageRequest(reference=image, isolation=config.getoption("--conformance-isolation"))
     if python is not None:
         return PythonCallable(python)
     return Command(command) if command is not None else OwnProbe()
@@ -183,7 +186,7 @@ def _probe(config: pytest.Config) -> ProbeSpec:
 
 def _directories(config: pytest.Config, cwd: Path) -> tuple[str, ...]:
     """Return the directories of scenarios that are asked for: by option, and those that the arguments lie in."""
-    found = [(cwd / directory).resolve() for directory in config.getoption("--scenarios")]
+    found = [(cwd / directory).resolve() for directory in config.getoption("--conformance-scenarios")]
     for argument in config.args:
         path = (cwd / argument.split("::", 1)[0]).resolve()
         found += [above for above in (path, *path.parents) if above.name == "scenarios"][:1]

@@ -101,7 +101,8 @@ def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None
     words = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-c", os.devnull]
     loaded = [] if _installed() else ["-p", "conformance.plugin"]
 
-    status, printed = text([*words, *loaded, "--image", reference_image, "--isolation", "shared", str(where)], tmp_path)
+    options = ["--conformance-image", reference_image, "--conformance-isolation", "shared"]
+    status, printed = text([*words, *loaded, *options, str(where)], tmp_path)
 
     assert status == 0, printed
     assert "1 passed" in printed
