@@ -99,7 +99,7 @@ def test_the_report_names_image_and_engine(engine: docker.DockerClient, referenc
 def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None:
     where = next(Path(__file__).parents[2].glob("scenarios/claude/nested-session.toml"))
     words = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-c", os.devnull]
-    loaded = [] if _installed() else ["-p", "conformance.plugin"]
+    loaded = [] if _installed() else ["-p", "pytest_probe_conformance"]
 
     options = ["--conformance-image", reference_image, "--conformance-isolation", "shared"]
     status, printed = text([*words, *loaded, *options, str(where)], tmp_path)
@@ -111,7 +111,7 @@ def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None
 def _installed() -> bool:
     from importlib.metadata import entry_points  # noqa: PLC0415
 
-    return any(one.value == "conformance.plugin" for one in entry_points(group="pytest11"))
+    return any(one.value == "pytest_probe_conformance" for one in entry_points(group="pytest11"))
 
 
 def test_four_workers_say_the_same_again_and_leave_nothing(

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from factories import written
+from support_pytest import outcomes, run_pytest
 
-import conformance
 from conformance.bundled import data_root
 
-PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
-TIMEOUT = 300
 WORKERS = ["0", "2"]
 #: Probes whose answer is always the same.
 READY = ["--conformance-probe", "sh -c 'exit 0'"]
@@ -32,33 +28,6 @@ slot = "ready"
 [home.files]
 ".claude/session" = "{secret}"
 """
-
-
-def run_pytest(directory: Path, *arguments: str, installed: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run pytest in *directory* as people do who have the suite *installed*: it loads the plugin by itself."""
-    plugins = ["-p", "xdist", *(["-p", "conformance.plugin"] if installed else []), "-p", "no:cacheprovider"]
-    plain = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *plugins, *arguments],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": PACKAGE_ROOT, "PYTHONSAFEPATH": "1", **plain},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
-def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """Return the outcome of each item that a verbose pytest names, with or without workers."""
-    found = {}
-    for line in done.stdout.splitlines():
-        words = line.replace("[", " [", 1).split() if line.startswith("[gw") else line.split()
-        for outcome in {"PASSED", "FAILED", "ERROR", "SKIPPED", "XFAIL", "XPASS"} & set(words[:6]):
-            names = [word for word in words if "::" in word]
-            if (names and not line.startswith((outcome, "_"))) or line.startswith("[gw"):
-                found[names[0]] = outcome
-    return found
 
 
 @pytest.fixture
@@ -156,9 +125,8 @@ def test_without_a_probe_nothing_is_collected_and_nothing_is_imported(catalogue:
         import sys
 
         def test_nothing():
-            loaded = {"conformance.run.items", "conformance.catalogue", "conformance.drivers", "msgspec", "rich", "click"}
-            assert sorted(loaded & set(sys.modules)) == []
-            assert "conformance.plugin" in sys.modules
+            assert sorted({"conformance", "msgspec", "rich", "click"} & set(sys.modules)) == []
+            assert "pytest_probe_conformance" in sys.modules
         """,
     )
 
@@ -410,7 +378,9 @@ def test_fake_homes_need_no_probe_and_a_probe_says_when_it_is_missing(tmp_path: 
     done = run_pytest(tmp_path, "-v")
 
     assert outcomes(done) == {"test_own.py::test_home": "PASSED", "test_own.py::test_probe": "ERROR"}
-    assert "the fixture 'probe' needs a probe; call pytest with --conformance-probe CMD" in done.stdout
+    message = "the fixture 'probe' needs a probe; call pytest with --conformance-probe CMD"
+    assert done.stdout.splitlines().count(message) == 1
+    assert "Traceback" not in done.stdout
 
 
 def test_junit_files_of_plain_pytest_say_what_a_scenario_was(catalogue: Path) -> None:
@@ -429,7 +399,7 @@ def test_junit_files_of_plain_pytest_say_what_a_scenario_was(catalogue: Path) ->
 
 
 def test_without_the_plugin_scenario_files_are_nothing_to_pytest(catalogue: Path) -> None:
-    done = run_pytest(catalogue, "scenarios", "--conformance-probe", "true", installed=False)
+    done = run_pytest(catalogue, "scenarios", *TRUE, plugins=())
 
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "unrecognized arguments: --conformance-probe" in done.stderr
