@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from conformance.run.fixtures import FakeHome, ProbeRunner
+    from conformance.model.outcome import Outcome
+    from conformance.run.fixtures import FakeHome
 
 #: The options by name, with what argparse is told of each. All begin alike, because names such as
 #: --image belong to the projects in whose tests the plug-in is loaded.
@@ -129,19 +132,77 @@ def _with_our_options(message: str) -> str:
     )
 
 
+def _patcher() -> Any:
+    """Return what holds the fake file system of pyfakefs, while a test has one."""
+    pyfakefs = sys.modules.get("pyfakefs.fake_filesystem_unittest")
+    return pyfakefs.Patcher.PATCHER if pyfakefs is not None else None
+
+
+@contextmanager
+def _real_files() -> Iterator[None]:
+    """Work on the real file system, whatever the test has.
+
+    Our files are there and nowhere else, and a home must be real for a probe to run in it. Modules
+    that are imported in a fake file system are thrown away with it.
+    """
+    patcher = _patcher()
+    if patcher is None or not patcher.is_patching:
+        yield
+        return
+    patcher.pause()
+    try:
+        yield
+    finally:
+        patcher.resume()
+
+
+class _HomesInFakes:
+    """Lets a test with a fake file system see its homes there, whichever of the two came first."""
+
+    def __init__(self) -> None:
+        self._directories: list[Path] = []
+
+    def add(self, directory: Path) -> None:
+        """Show what lies below *directory*, now and in a fake file system that is still to come."""
+        self._directories.append(directory)
+        self._show()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self) -> Generator[None, object, object]:
+        """Look for a new fake file system after each fixture."""
+        result = yield
+        self._show()
+        return result
+
+    def _show(self) -> None:
+        patcher = _patcher()
+        for directory in self._directories if patcher is not None else ():
+            if not patcher.fs.exists(directory):
+                patcher.fs.add_real_directory(directory, read_only=False)
+
+    def close(self) -> None:
+        """Take the homes out of a fake file system that outlives them."""
+        patcher = _patcher()
+        for directory in self._directories if patcher is not None else ():
+            if patcher.fs.exists(directory):
+                # What has not been looked at yet is not read for that.
+                patcher.fs.get_object(directory.parent).remove_entry(directory.name, False)
+
+
 @contextmanager
 def _package(request: pytest.FixtureRequest) -> Iterator[None]:
     """Import and use our package here; what stands in the way fails the test in one line."""
-    if reason := _hidden():
-        said = f"the fixture '{request.fixturename}' cannot be used here: {reason}"
-        raise pytest.fail.Exception(said, pytrace=False)
-    from conformance.errors import ConformanceError  # noqa: PLC0415 - see the top of this module
+    with _real_files():
+        if reason := _hidden():
+            said = f"the fixture '{request.fixturename}' cannot be used here: {reason}"
+            raise pytest.fail.Exception(said, pytrace=False)
+        from conformance.errors import ConformanceError  # noqa: PLC0415 - see the top of this file
 
-    try:
-        yield
-    except ConformanceError as e:
-        said = "\n".join(map(_with_our_options, e.lines()))
-        raise pytest.fail.Exception(said, pytrace=False) from None
+        try:
+            yield
+        except ConformanceError as e:
+            said = "\n".join(map(_with_our_options, e.lines()))
+            raise pytest.fail.Exception(said, pytrace=False) from None
 
 
 @pytest.fixture
@@ -153,14 +214,32 @@ def fake_home(
         from conformance.run.fixtures import FakeHomes  # noqa: PLC0415
 
         homes = FakeHomes(request.config)
-    yield homes.build
-    homes.close()
+    in_fakes = _HomesInFakes()
+
+    def build(id_: str) -> FakeHome:
+        with _real_files():
+            home = homes.build(id_)
+        in_fakes.add(home.path.parent)
+        return home
+
+    request.config.pluginmanager.register(in_fakes)
+    yield build
+    request.config.pluginmanager.unregister(in_fakes)
+    in_fakes.close()
+    with _real_files():
+        homes.close()
 
 
 @pytest.fixture
-def probe(request: pytest.FixtureRequest) -> ProbeRunner:
+def probe(request: pytest.FixtureRequest) -> Callable[[FakeHome], Outcome]:
     """Run the probe of ``--conformance-probe``: ``probe(fake_home(id))`` returns its outcome."""
     with _package(request):
         from conformance.run.fixtures import ProbeRunner  # noqa: PLC0415
 
-        return ProbeRunner(request.config)
+        runner = ProbeRunner(request.config)
+
+    def run(home: FakeHome) -> Outcome:
+        with _real_files():
+            return runner(home)
+
+    return run

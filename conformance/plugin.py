@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from conformance.errors import ConformanceError
 from conformance.run import SESSION_PLUGIN
+from conformance.run.items import ScenarioItem
 from conformance.run.session import Session
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -32,6 +34,16 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if file_path.suffix == ".toml":
         return parent.config.stash[SESSION].collect(file_path, parent)
     return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Take a fake file system away from a scenario.
+
+    pyfakefs gives one of a wider scope than a function back for each item, in a hook before this.
+    """
+    pyfakefs = sys.modules.get("pyfakefs.fake_filesystem_unittest")
+    if isinstance(item, ScenarioItem) and pyfakefs is not None and pyfakefs.Patcher.PATCHER:
+        pyfakefs.Patcher.PATCHER.pause()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Session:
         self.run = run
         self._brief = brief
         """One report for each scenario, instead of pytest's three, where nobody else reads them."""
+        self._long: list[Scenario] = []
+        """Scenarios that take long, until they are started."""
         self._closing = ExitStack()
         self._server: HeadStartServer | None = None
         self._socket = run.directory / "head-start"
@@ -117,11 +120,19 @@ class Session:
         items.sort(key=lambda item: isinstance(item, ScenarioItem) and item.scenario.takes_long)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start the scenarios that take long."""
+        """Start the scenarios that take long, unless tests of others may be in their way."""
         scenarios = [item.scenario for item in session.items if isinstance(item, ScenarioItem)]
-        long = [scenario for scenario in scenarios if scenario.takes_long]
-        if long and not session.config.option.collectonly:
-            self._head_start.start(long, self.run.runner.repeat)
+        self._long = [scenario for scenario in scenarios if scenario.takes_long]
+        # pyfakefs fakes the files of all threads, so ours wait until such tests are over.
+        here = isinstance(self._head_start, HeadStart)
+        faked = here and "pyfakefs" in sys.modules and len(scenarios) < len(session.items)
+        if self._long and not session.config.option.collectonly and not faked:
+            self._start_long()
+
+    def _start_long(self) -> None:
+        if self._long:
+            self._head_start.start(self._long, self.run.runner.repeat)
+            self._long = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -139,6 +150,7 @@ class Session:
         """Run *scenario* now, or judge what was seen of it while others ran."""
         runner = self.run.runner
         if scenario.takes_long:
+            self._start_long()
             return runner.judge(scenario, self._head_start.wait(scenario.id))
         return runner.run(scenario)
 
