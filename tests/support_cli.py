@@ -65,19 +65,6 @@ def suite(
     return subprocess.CompletedProcess(arguments, code, stdout, stderr)
 
 
-def run_pytest(directory: Path, *arguments: str, installed: bool = True, forked: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run pytest in *directory* as people do who have the suite *installed*: it loads the plugin by itself.
-
-    What is *forked* has read the modules of the suite before; a test of imports needs another.
-    """
-    plugins = ["-p", "xdist", *(["-p", "conformance.plugin"] if installed else []), "-p", "no:cacheprovider"]
-    env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="", COLUMNS="200")
-    if forked:
-        return suite(directory, *plugins, *arguments, env=env, program="pytest")
-    argv = [sys.executable, "-m", "pytest", *plugins, *arguments]
-    return subprocess.run(argv, cwd=directory, env=env, capture_output=True, text=True, timeout=300, check=False)
-
-
 def _read(descriptor: int, errors: str) -> str:
     with open(descriptor, encoding="utf-8", errors=errors) as stream:
         return stream.read()

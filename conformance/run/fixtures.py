@@ -6,7 +6,6 @@ import itertools
 import secrets
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec import Struct
@@ -19,6 +18,7 @@ from conformance.model.contract import Contract
 from conformance.model.outcome import Outcome
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
+from conformance.run import SESSION_PLUGIN
 from conformance.run.directory import RunDirectory
 from conformance.run.session import Session
 
@@ -36,23 +36,27 @@ class FakeHome(Struct, frozen=True):
     """The whole environment for a probe."""
 
 
+def _session(config: pytest.Config) -> Session | None:
+    """Return what runs scenarios in this process, where a probe is named."""
+    session: Session | None = config.pluginmanager.get_plugin(SESSION_PLUGIN)
+    return session
+
+
 class FakeHomes:
     """Builds homes below a run directory of its own, and removes them at the end."""
 
-    def __init__(self, config: pytest.Config, session: Session | None) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        session = _session(config)
         if session is not None:
             self._contract, self._catalogue = session.run.contract, session.run.catalogue
             self._context = session.run.context
         else:
             base = config.invocation_params.dir
-            self._contract = contracts.load(config.getoption("--contract"), base=base)
+            self._contract = contracts.load(config.getoption("--conformance-contract"), base=base)
             self._catalogue = load_catalogue(contract=self._contract)
             self._context = Context(now=time.time(), seed=secrets.token_hex(8))
         self._directory = RunDirectory()
         self._numbers = itertools.count(1)
-
-    def __enter__(self) -> FakeHomes:
-        return self
 
     def build(self, id_: str) -> FakeHome:
         """Build the home of the scenario called *id_*.
@@ -65,20 +69,23 @@ class FakeHomes:
         env = standalone(scenario, self._contract, path, self._context)
         return FakeHome(scenario, self._contract, path, env)
 
-    def __exit__(self, *_: Any) -> None:
+    def close(self) -> None:
+        """Remove the homes."""
         self._directory.close()
 
 
 class ProbeRunner:
     """Runs the probe of this session; call it with a fake home."""
 
-    def __init__(self, session: Session | None) -> None:
-        """Take the probe of *session*.
+    def __init__(self, config: pytest.Config) -> None:
+        """Take the probe of this session.
 
         :raises UsageError: no probe was named.
         """
+        session = _session(config)
         if session is None:
-            raise UsageError("the fixture 'probe' needs a probe", hint="call pytest with --probe CMD")
+            hint = "call pytest with --conformance-probe CMD"
+            raise UsageError("the fixture 'probe' needs a probe", hint=hint)
         self._driver = session.run.driver
 
     def __call__(self, home: FakeHome) -> Outcome:
@@ -87,6 +94,6 @@ class ProbeRunner:
         :raises UsageError: the probe is an image's.
         """
         if not isinstance(self._driver, LocalDriver):
-            hint = "call pytest with --probe CMD"
+            hint = "call pytest with --conformance-probe CMD"
             raise UsageError("the fixture 'probe' runs local commands only", hint=hint)
         return self._driver.run_in(home.env, home.contract)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Session:
         self.run = run
         self._brief = brief
         """One report for each scenario, instead of pytest's three, where nobody else reads them."""
+        self._long: list[Scenario] = []
+        """Scenarios that take long, until they are started."""
         self._closing = ExitStack()
         self._server: HeadStartServer | None = None
         self._socket = run.directory / "head-start"
@@ -117,11 +120,19 @@ class Session:
         items.sort(key=lambda item: isinstance(item, ScenarioItem) and item.scenario.takes_long)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start the scenarios that take long."""
+        """Start the scenarios that take long, unless tests of others may be in their way."""
         scenarios = [item.scenario for item in session.items if isinstance(item, ScenarioItem)]
-        long = [scenario for scenario in scenarios if scenario.takes_long]
-        if long and not session.config.option.collectonly:
-            self._head_start.start(long, self.run.runner.repeat)
+        self._long = [scenario for scenario in scenarios if scenario.takes_long]
+        # pyfakefs fakes the files of all threads, so ours wait until such tests are over.
+        here = isinstance(self._head_start, HeadStart)
+        faked = here and "pyfakefs" in sys.modules and len(scenarios) < len(session.items)
+        if self._long and not session.config.option.collectonly and not faked:
+            self._start_long()
+
+    def _start_long(self) -> None:
+        if self._long:
+            self._head_start.start(self._long, self.run.runner.repeat)
+            self._long = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
@@ -139,6 +150,7 @@ class Session:
         """Run *scenario* now, or judge what was seen of it while others ran."""
         runner = self.run.runner
         if scenario.takes_long:
+            self._start_long()
             return runner.judge(scenario, self._head_start.wait(scenario.id))
         return runner.run(scenario)
 
@@ -155,27 +167,30 @@ class Session:
 def _request(config: pytest.Config) -> RunRequest:
     """Return what pytest's own command line asks for."""
     cwd = Path(config.invocation_params.dir)
-    if config.getoption("--probe-repeat") < 1:
-        raise UsageError("--probe-repeat is less than 1", hint="give a number of runs")
-    keep, known_failures = config.getoption("--keep-homes"), config.getoption("--known-failures")
+    repeat = config.getoption("--conformance-repeat")
+    if repeat < 1:
+        raise UsageError("--conformance-repeat is less than 1", hint="give a number of runs")
+    known_failures = config.getoption("--conformance-known-failures")
     return RunRequest(
         probe=_probe(config),
         cwd=str(cwd),
-        contract=config.getoption("--contract"),
+        contract=config.getoption("--conformance-contract"),
         directories=_directories(config, cwd),
         patterns=None,
-        variables=variables(config.getoption("--probe-env"), config.getoption("--probe-pass-env")),
-        repeat=config.getoption("--probe-repeat"),
-        keep=keep or "",
+        variables=variables(config.getoption("--conformance-env"), config.getoption("--conformance-pass-env")),
+        repeat=repeat,
+        keep=config.getoption("--conformance-keep") or "",
         known_failures=str(cwd / known_failures) if known_failures else "",
     )
 
 
 def _probe(config: pytest.Config) -> ProbeSpec:
-    command, image, python = (config.getoption(name) for name in ("--probe", "--image", "--python"))
+    command = config.getoption("--conformance-probe")
+    image = config.getoption("--conformance-image")
+    python = config.getoption("--conformance-python")
     only_one({"--probe": command, "--image": image, "--python": python})
     if image is not None:
-        return ImageRequest(reference=image, isolation=config.getoption("--isolation"))
+        return ImageRequest(reference=image, isolation=config.getoption("--conformance-isolation"))
     if python is not None:
         return PythonCallable(python)
     return Command(command) if command is not None else OwnProbe()
@@ -183,7 +198,7 @@ def _probe(config: pytest.Config) -> ProbeSpec:
 
 def _directories(config: pytest.Config, cwd: Path) -> tuple[str, ...]:
     """Return the directories of scenarios that are asked for: by option, and those that the arguments lie in."""
-    found = [(cwd / directory).resolve() for directory in config.getoption("--scenarios")]
+    found = [(cwd / directory).resolve() for directory in config.getoption("--conformance-scenarios")]
     for argument in config.args:
         path = (cwd / argument.split("::", 1)[0]).resolve()
         found += [above for above in (path, *path.parents) if above.name == "scenarios"][:1]

@@ -104,9 +104,10 @@ def test_the_gate_of_s2_runs_in_the_image_too(reference_image: str, tmp_path: Pa
 def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None:
     where = next(Path(__file__).parents[2].glob("scenarios/claude/nested-session.toml"))
     words = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-c", os.devnull]
-    loaded = [] if _installed() else ["-p", "conformance.plugin"]
+    loaded = [] if _installed() else ["-p", "pytest_probe_conformance"]
 
-    status, printed = text([*words, *loaded, "--image", reference_image, "--isolation", "shared", str(where)], tmp_path)
+    options = ["--conformance-image", reference_image, "--conformance-isolation", "shared"]
+    status, printed = text([*words, *loaded, *options, str(where)], tmp_path)
 
     assert status == 0, printed
     assert "1 passed" in printed
@@ -115,7 +116,7 @@ def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None
 def _installed() -> bool:
     from importlib.metadata import entry_points  # noqa: PLC0415
 
-    return any(one.value == "conformance.plugin" for one in entry_points(group="pytest11"))
+    return any(one.value == "pytest_probe_conformance" for one in entry_points(group="pytest11"))
 
 
 def ours(client: docker.DockerClient, cwd: Path) -> list[str]:

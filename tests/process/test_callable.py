@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_cli import run_pytest, suite
+from support_cli import suite
+from support_pytest import run_pytest
 
 MODULE = """\
 import os
@@ -132,7 +133,7 @@ def test_pytest_takes_it_as_well(tmp_path: Path) -> None:
     )
     words = ["-c", os.devnull, "--rootdir", ".", "scenarios", "-v"]
 
-    found = [run_pytest(tmp_path, *words, "--python", f"probes:{name}") for name in ("ready", "exits", "none")]
+    found = [run_pytest(tmp_path, *words, "--conformance-python", f"probes:{name}") for name in ("ready", "exits", "none")]
 
     assert [done.returncode for done in found] == [0, 1, 4]
     assert "scenarios/case.toml::slot PASSED" in found[0].stdout

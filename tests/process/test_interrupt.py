@@ -284,8 +284,8 @@ def test_plain_pytest_that_is_ended_leaves_no_process(tmp_path: Path, name: str,
             'summary = "A probe that waits"\norigin = "this test"\nagent = "claude"\ncontrol = "claude/nested-session"\n'
             '[expect]\nslot = "creds-missing"\n'
         )
-    words = ["-n", workers, "--probe-env", "WAITING", "--probe", "PROBE", "scenarios"]
-    plugins = ["-p", "xdist", "-p", "conformance.plugin", "-p", "no:cacheprovider"]
+    words = ["-n", workers, "--conformance-env", "WAITING", "--conformance-probe", "PROBE", "scenarios"]
+    plugins = ["-p", "xdist", "-p", "pytest_probe_conformance", "-p", "no:cacheprovider"]
     suite = Suite(tmp_path, "pytest", *plugins, *words)
     try:
         wait_for(lambda: len(suite.probes()) == max(int(workers), 1), "probes that wait")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from factories import written
-from support_cli import run_pytest
+from support_pytest import outcomes, run_pytest
 
-import conformance
 from conformance.bundled import data_root
 
-PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
-TIMEOUT = 300
 WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
+#: Probes whose answer is always the same.
+READY = ["--conformance-probe", "sh -c 'exit 0'"]
+TRUE = ["--conformance-probe", "true"]
 SCENARIO = """
 summary = "A scenario of one's own"
 origin = "this test"
@@ -31,18 +30,6 @@ slot = "ready"
 """
 
 
-def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
-    """Return the outcome of each item that a verbose pytest names, with or without workers."""
-    found = {}
-    for line in done.stdout.splitlines():
-        words = line.replace("[", " [", 1).split() if line.startswith("[gw") else line.split()
-        for outcome in {"PASSED", "FAILED", "ERROR", "SKIPPED", "XFAIL", "XPASS"} & set(words[:6]):
-            names = [word for word in words if "::" in word]
-            if (names and not line.startswith((outcome, "_"))) or line.startswith("[gw"):
-                found[names[0]] = outcome
-    return found
-
-
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     """A directory with a part of the bundled catalogue, as in a checkout of it."""
@@ -53,7 +40,7 @@ def catalogue(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_scenario_files_are_items_named_by_file_and_contract(catalogue: Path, workers: str) -> None:
-    done = run_pytest(catalogue, "scenarios/", "--probe", "sh -c 'exit 0'", "-n", workers, "-v")
+    done = run_pytest(catalogue, "scenarios/", *READY, "-n", workers, "-v")
 
     assert outcomes(done) == {
         "scenarios/agent/unmapped.toml::slot": "FAILED",
@@ -68,8 +55,11 @@ def test_scenario_files_are_items_named_by_file_and_contract(catalogue: Path, wo
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_the_contract_chooses_the_items(catalogue: Path) -> None:
-    done = run_pytest(catalogue, "scenarios/", "--probe", "sh -c 'exit 1'", "--contract", "preflight", "-n", "0", "-v")
+@pytest.mark.parametrize("workers", WORKERS)
+def test_the_contract_chooses_the_items(catalogue: Path, workers: str) -> None:
+    refuses = ["--conformance-probe", "sh -c 'exit 1'", "--conformance-contract", "preflight"]
+
+    done = run_pytest(catalogue, "scenarios/", *refuses, "-n", workers, "-v")
 
     assert outcomes(done) == {
         "scenarios/claude/baseline-only.toml::preflight": "PASSED",
@@ -79,7 +69,7 @@ def test_the_contract_chooses_the_items(catalogue: Path) -> None:
 
 
 def test_one_item_can_be_chosen_by_its_name(catalogue: Path) -> None:
-    done = run_pytest(catalogue, "scenarios/codex/api-key.toml::slot", "--probe", "sh -c 'exit 0'", "-v")
+    done = run_pytest(catalogue, "scenarios/codex/api-key.toml::slot", *READY, "-v")
 
     assert outcomes(done) == {"scenarios/codex/api-key.toml::slot": "PASSED"}
 
@@ -98,9 +88,8 @@ def test_each_result_has_its_own_outcome(tmp_path: Path, monkeypatch: pytest.Mon
     cache.mkdir(parents=True)
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))  # so far down that the deep home is too deep
-    done = run_pytest(
-        tmp_path, "scenarios", "--probe", "sh -c 'exit 0'", "--known-failures", known.name, "-n", workers, "-v", "-rxs"
-    )
+    arguments = [*READY, "--conformance-known-failures", known.name, "-n", workers, "-v", "-rxs"]
+    done = run_pytest(tmp_path, "scenarios", *arguments)
 
     assert outcomes(done) == {
         "scenarios/mine/broke.toml::slot": "ERROR",
@@ -118,8 +107,8 @@ def test_each_result_has_its_own_outcome(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_known_failure_that_conforms_by_now_fails(catalogue: Path) -> None:
     known = written(catalogue / "known.toml", '[known-failures]\n"codex/api-key" = "issue 12"\n')
 
-    arguments = ["scenarios/codex", "--known-failures", known.name, "-n", "0", "-v"]
-    done = run_pytest(catalogue, "--probe", "sh -c 'exit 0'", *arguments)
+    arguments = ["scenarios/codex", "--conformance-known-failures", known.name, "-n", "0", "-v"]
+    done = run_pytest(catalogue, *READY, *arguments)
 
     assert outcomes(done) == {
         "scenarios/codex/api-key.toml::slot": "FAILED",
@@ -135,9 +124,8 @@ def test_without_a_probe_nothing_is_collected_and_nothing_is_imported(catalogue:
         import sys
 
         def test_nothing():
-            loaded = {"conformance.run.items", "conformance.catalogue", "conformance.drivers", "msgspec", "rich", "click"}
-            assert sorted(loaded & set(sys.modules)) == []
-            assert "conformance.plugin" in sys.modules
+            assert sorted({"conformance", "msgspec", "rich", "click"} & set(sys.modules)) == []
+            assert "pytest_probe_conformance" in sys.modules
         """,
     )
 
@@ -162,27 +150,84 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
     fixtures, options = run_pytest(tmp_path, "--fixtures").stdout, run_pytest(tmp_path, "--help").stdout
 
     assert "Build fake homes" in fixtures
-    assert "Run the probe named by ``--probe`` in a fake home" in fixtures
-    for option in ("--probe=CMD", "--contract=NAME|FILE", "--scenarios=DIR", "--keep-homes=DIR", "--known-failures=FILE"):
-        assert option in options
+    assert "Run the probe of ``--conformance-probe``" in fixtures
+    [ours] = [block for block in options.split("\n\n") if "--conformance-" in block]
+    lines = [line for line in ours.splitlines() if line]
+    assert lines[0] == "probe-conformance, for container start-up probes:"
+    # Each option stands at the beginning of a line; beside it or below is what it is for.
+    assert [line.split()[0] for line in lines[1:] if line.startswith("  --")] == [
+        "--conformance-probe=CMD",
+        "--conformance-image=REF",
+        "--conformance-python=MODULE:NAME",
+        "--conformance-isolation={fresh,shared,both}",
+        "--conformance-contract=NAME|FILE",
+        "--conformance-scenarios=DIR",
+        "--conformance-env=KEY=VALUE",
+        "--conformance-pass-env=KEY",
+        "--conformance-repeat=N",
+        "--conformance-keep=DIR",
+        "--conformance-known-failures=FILE",
+    ]
+
+
+def test_options_of_a_project_are_its_own(tmp_path: Path) -> None:
+    """Nothing but names that begin with --conformance- is taken, on the command line and in the code."""
+    names = "probe image python isolation contract scenarios env pass-env repeat keep known-failures conformance"
+    written(
+        tmp_path / "conftest.py",
+        f"""
+        def pytest_addoption(parser):
+            for name in {names.split()}:
+                parser.addoption(f"--{{name}}")
+        """,
+    )
+    written(
+        tmp_path / "test_own.py",
+        f"""
+        def test_own(pytestconfig):
+            for name in {names.replace("-", "_").split()}:
+                assert getattr(pytestconfig.option, name) == "mine"
+        """,
+    )
+
+    done = run_pytest(tmp_path, *(f"--{name}=mine" for name in names.split()))
+
+    assert (done.returncode, done.stderr) == (pytest.ExitCode.OK, "")
+
+
+def test_options_are_not_abbreviated(catalogue: Path) -> None:
+    done = run_pytest(catalogue, "--conformance-pro", "true")
+
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "unrecognized arguments: --conformance-pro" in done.stderr
+
+
+def test_messages_speak_of_the_options_of_pytest(catalogue: Path) -> None:
+    done = run_pytest(catalogue, *TRUE, "--conformance-image", "slot-image:ci")
+
+    message = "--conformance-probe and --conformance-image name two probes; give one of them"
+    assert done.stderr.splitlines()[0] == f"ERROR: {message}"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--probe", "no-such-probe"], "no probe 'no-such-probe'"),
-        (["--probe", ""], "--probe is empty"),
-        (["--probe", "'"], "--probe cannot be split"),
-        (["--probe", "/etc/passwd"], "the probe '/etc/passwd' is not executable"),
-        (["--probe", "true", "--contract", "no-such"], "no contract 'no-such'"),
-        (["--probe", "true", "--probe-env", "X"], "'X' is no KEY=VALUE"),
-        (["--probe", "true", "--probe-env", "HOME=/"], "HOME is set by the contract"),
-        (["--probe", "true", "--probe-pass-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
-        (["--probe", "true", "--probe-repeat", "0"], "--probe-repeat is less than 1"),
-        (["--probe", "true", "--scenarios", "no-such"], "no such directory"),
-        (["--probe", "true", "--known-failures", "no-such"], "cannot be read"),
-        (["--probe", "true", "--known-failures", "known.toml"], "no scenario 'claude/no-such'"),
-        (["--probe", "true", "--keep-homes", "scenarios"], "is not empty"),
+        (["--conformance-probe", "no-such-probe"], "no probe 'no-such-probe'"),
+        (["--conformance-probe", ""], "--conformance-probe is empty"),
+        (["--conformance-probe", "'"], "--conformance-probe cannot be split"),
+        (["--conformance-probe", "/etc/passwd"], "the probe '/etc/passwd' is not executable"),
+        ([*TRUE, "--conformance-contract", "no-such"], "no contract 'no-such'"),
+        ([*TRUE, "--conformance-env", "X"], "'X' is no KEY=VALUE"),
+        ([*TRUE, "--conformance-env", "HOME=/"], "HOME is set by the contract"),
+        ([*TRUE, "--conformance-pass-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set"),
+        ([*TRUE, "--conformance-repeat", "0"], "--conformance-repeat is less than 1"),
+        (
+            [*TRUE, "--conformance-scenarios", "no-such"],
+            "no such directory; --conformance-scenarios takes a directory",
+        ),
+        ([*TRUE, "--conformance-known-failures", "no-such"], "cannot be read"),
+        ([*TRUE, "--conformance-known-failures", "known.toml"], "no scenario 'claude/no-such'"),
+        ([*TRUE, "--conformance-keep", "scenarios"], "is not empty"),
     ],
 )
 def test_a_wrong_request_is_one_line(catalogue: Path, arguments: list[str], words: str) -> None:
@@ -203,7 +248,7 @@ def test_a_bad_scenario_file_is_an_error_that_names_file_and_key(catalogue: Path
     """Without a directory of scenarios among the arguments nothing has read the file before it is collected."""
     bad = written(catalogue / "scenarios" / "mine" / "bad.toml", SCENARIO.replace("summary", "sumary"))
 
-    done = run_pytest(catalogue, "--probe", "sh -c 'exit 0'", "-n", workers)
+    done = run_pytest(catalogue, *READY, "-n", workers)
 
     assert done.returncode in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.TESTS_FAILED)
     assert f"{bad}: sumary: unknown key" in done.stdout
@@ -215,7 +260,7 @@ def test_a_bad_scenario_file_is_an_error_that_names_file_and_key(catalogue: Path
 def test_a_bad_file_in_the_directory_that_is_asked_for_is_one_line_each(catalogue: Path, workers: str) -> None:
     bad = [written(catalogue / "scenarios" / "mine" / name, "summary = ").resolve() for name in ("bad.toml", "worse.toml")]
 
-    done = run_pytest(catalogue, "scenarios", "--probe", "sh -c 'exit 0'", "-n", workers)
+    done = run_pytest(catalogue, "scenarios", *READY, "-n", workers)
 
     assert (done.returncode, done.stdout) == (pytest.ExitCode.USAGE_ERROR, "")
     lines = [line for line in done.stderr.splitlines() if line]
@@ -227,7 +272,7 @@ def test_other_toml_files_are_ignored(catalogue: Path) -> None:
     written(catalogue / "data" / "settings.toml", "not even TOML")
     written(catalogue / "scenarios" / "layers" / "mine.toml", '[files]\n"a" = "b"\n')
 
-    done = run_pytest(catalogue, "--probe", "sh -c 'exit 0'", "--co", "-q")
+    done = run_pytest(catalogue, *READY, "--co", "-q")
 
     assert [line for line in done.stdout.splitlines() if "::" in line] == [
         "scenarios/agent/unmapped.toml::slot",
@@ -246,7 +291,7 @@ def test_scenarios_of_ones_own_stand_beside_ones_tests(tmp_path: Path) -> None:
     written(tmp_path / "scenarios" / "mine" / "own-layer.toml", scenario)
     written(tmp_path / "test_other.py", "def test_other():\n    pass\n")
 
-    done = run_pytest(tmp_path, "--probe", "sh -c 'exit 0'", "-n", "0", "-v")
+    done = run_pytest(tmp_path, *READY, "-n", "0", "-v")
 
     assert outcomes(done) == {"scenarios/mine/own-layer.toml::slot": "PASSED", "test_other.py::test_other": "PASSED"}
     assert done.returncode == pytest.ExitCode.OK
@@ -257,16 +302,20 @@ def test_the_options_of_the_probe_reach_it(catalogue: Path, monkeypatch: pytest.
     probe = 'sh -c \'[ "$GIVEN $PASSED" = "1 2" ] && echo x >> "$LOG"\''
     monkeypatch.setenv("PASSED", "2")
     log = catalogue / "log"
-    arguments = ["--probe-env", "GIVEN=1", "--probe-env", f"LOG={log}", "--probe-pass-env", "PASSED", "--probe-repeat", "3"]
+    variables = ["--conformance-env", "GIVEN=1", "--conformance-env", f"LOG={log}"]
+    arguments = [*variables, "--conformance-pass-env", "PASSED", "--conformance-repeat", "3"]
 
-    done = run_pytest(catalogue, "scenarios/codex", "--probe", probe, *arguments, "-n", workers, "-v")
+    words = ["--conformance-probe", probe, *arguments, "-n", workers, "-v"]
+    done = run_pytest(catalogue, "scenarios/codex", *words)
 
     assert set(outcomes(done).values()) == {"PASSED"}
     assert log.read_text() == "x\n" * 6
 
 
-def test_homes_of_what_deviates_are_kept_where_one_wants(catalogue: Path) -> None:
-    done = run_pytest(catalogue, "scenarios/claude", "--probe", "sh -c 'exit 0'", "--keep-homes", "kept", "-n", "0")
+@pytest.mark.parametrize("workers", WORKERS)
+def test_homes_of_what_deviates_are_kept_where_one_wants(catalogue: Path, workers: str) -> None:
+    arguments = [*READY, "--conformance-keep", "kept", "-n", workers]
+    done = run_pytest(catalogue, "scenarios/claude", *arguments)
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert sorted(path.name for path in (catalogue / "kept").iterdir()) == ["claude"]
@@ -302,7 +351,7 @@ def test_ones_own_tests_can_run_the_probe_in_fake_homes(tmp_path: Path, workers:
     )
     probe = 'sh -c "if [ -f $HOME/.claude/.credentials/session.json ]; then echo nested; else exit 65; fi"'
 
-    done = run_pytest(tmp_path, "--probe", probe, "-n", workers, "-v")
+    done = run_pytest(tmp_path, "--conformance-probe", probe, "-n", workers, "-v")
 
     assert outcomes(done) == {
         "test_own.py::test_no_such_scenario": "PASSED",
@@ -327,11 +376,13 @@ def test_fake_homes_need_no_probe_and_a_probe_says_when_it_is_missing(tmp_path: 
     done = run_pytest(tmp_path, "-v")
 
     assert outcomes(done) == {"test_own.py::test_home": "PASSED", "test_own.py::test_probe": "ERROR"}
-    assert "the fixture 'probe' needs a probe; call pytest with --probe CMD" in done.stdout
+    message = "the fixture 'probe' needs a probe; call pytest with --conformance-probe CMD"
+    assert done.stdout.splitlines().count(message) == 1
+    assert "Traceback" not in done.stdout
 
 
 def test_junit_files_of_plain_pytest_say_what_a_scenario_was(catalogue: Path) -> None:
-    run_pytest(catalogue, "scenarios/claude", "--probe", "sh -c 'exit 0'", "--junitxml", "junit.xml")
+    run_pytest(catalogue, "scenarios/claude", *READY, "--junitxml", "junit.xml")
 
     found = {
         case.attrib["classname"]: {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
@@ -345,8 +396,8 @@ def test_junit_files_of_plain_pytest_say_what_a_scenario_was(catalogue: Path) ->
     assert message == "expected creds-missing (65), got ready (0)"
 
 
-def test_pytest_ignores_scenario_files_without_the_plugin(catalogue: Path) -> None:
-    done = run_pytest(catalogue, "scenarios", "--probe", "true", installed=False)
+def test_without_the_plugin_scenario_files_are_nothing_to_pytest(catalogue: Path) -> None:
+    done = run_pytest(catalogue, "scenarios", *TRUE, plugins=())
 
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "unrecognized arguments: --probe" in done.stderr
+    assert "unrecognized arguments: --conformance-probe" in done.stderr

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from factories import json_of, refusal
-from support_cli import run_pytest, suite
+from support_cli import suite
+from support_pytest import run_pytest
 
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.errors import ManyErrors
@@ -177,12 +178,16 @@ class TestPatch:
 def test_pytest_shows_variants_as_parametrized_cases(tmp_path: Path, workers: str) -> None:
     load(tmp_path / "scenarios", FAMILY)
 
-    done = run_pytest(tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios", "--probe", "true", "-v", "-n", workers)
+    done = run_pytest(
+        tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios", "--conformance-probe", "true", "-v", "-n", workers
+    )
 
     assert done.returncode == 0, done.stdout
     for name in ("plain", "changed", "emptied"):
         assert f"scenarios/own/family.toml::slot[{name}]" in done.stdout
-    one = run_pytest(tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios/own/family.toml::slot[plain]", "--probe", "true")
+    one = run_pytest(
+        tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios/own/family.toml::slot[plain]", "--conformance-probe", "true"
+    )
     assert "1 passed" in one.stdout
 
 
