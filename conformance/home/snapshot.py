@@ -15,7 +15,7 @@ from msgspec import Struct
 from conformance.home.plan import Node
 from conformance.home.walk import walk
 
-__all__ = ["Snapshot", "Stamp", "difference", "mismatch", "snapshot", "stamps"]
+__all__ = ["Snapshot", "Stamp", "changes", "mismatch", "snapshot", "stamps"]
 
 _KINDS = {
     stat.S_IFREG: "file",
@@ -147,7 +147,7 @@ def _above(path: bytes) -> Iterable[bytes]:
         yield path
 
 
-def difference(
+def changes(
     before: Snapshot, after: Snapshot, allowed: Sequence[str] = (), *, replaceable: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Return what changed, a line each, except what is *allowed* to appear.

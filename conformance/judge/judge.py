@@ -12,7 +12,7 @@ from conformance.judge.leaks import leaks
 from conformance.model.contract import Contract
 from conformance.model.outcome import Broke, Execution, Exited, Finding, Killed, Outcome, ScenarioResult, TimedOut, Unsupported
 from conformance.model.scenario import Scenario
-from conformance.model.wording import answer, describe_ending, difference, expectation, signal_name
+from conformance.model.wording import against_control, answer, describe_ending, expectation, signal_name
 
 __all__ = ["judge"]
 
@@ -46,7 +46,7 @@ def judge(
         agent=scenario.agent,
         expected=scenario.expected(contract),
         control=scenario.control_for(contract),
-        difference=difference(scenario, control) if control is not None else (),
+        difference=against_control(scenario, control) if control is not None else (),
         seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
     )
     if unjudged := _unjudged(base, [execution.outcome for execution in executions]):

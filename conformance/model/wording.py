@@ -12,7 +12,7 @@ from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, U
 from conformance.model.scenario import Bytes, ContainerNeeds, Entry, Json, Runs, Scenario, Text
 from conformance.text import join, printable
 
-__all__ = ["answer", "describe_entry", "describe_needs", "difference", "expectation", "probe_lines"]
+__all__ = ["against_control", "answer", "describe_entry", "describe_needs", "expectation", "probe_lines"]
 
 
 def answer(contract: Contract, verdict: str) -> str:
@@ -98,7 +98,7 @@ def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
     return words
 
 
-def difference(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
+def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
     """Return what *scenario* has (+) and lacks (-) against *control*, a line each."""
     return tuple(_lines(scenario, control))
 
