@@ -275,7 +275,7 @@ BAD = {
     "runs-turned-round": at("a", '{ runs = [["x", 1], [1, "x"]] }', "a.runs.1.0: expected string, got int"),
     "runs-unknown-placeholder": at("a", '{ runs = [["{x}", 1]] }', "unknown placeholder {x}"),
     "text-unknown-placeholder": at(
-        "a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "other text in braces is written as hex"
+        "a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "write other text in braces as hex"
     ),
     "text-now-without-unit": at("a", '"{now+8}"', "unknown placeholder {now+8}"),
     "json-unknown-placeholder": at("a", '{ json = { a = [{ b = "{x}" }] } }', "unknown placeholder {x}"),
