@@ -1,4 +1,4 @@
-"""Fake homes: from entries to nodes, from nodes to a directory or a tar stream, and what a probe did to them."""
+"""Fake homes: entries become nodes, nodes a directory or a tar stream; and what a probe changed."""
 
 from conformance.home.build import build, check_target
 from conformance.home.plan import Node, plan
