@@ -1,4 +1,4 @@
-"""Where the catalogue and the fixtures are: inside the installed package, or beside it in a checkout."""
+"""Where the catalogue and fixtures are: in the installed package, or beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def scenarios_dir() -> Path:
 
 
 def fixtures_dir() -> Path:
-    """Return the directory of layers, reference probes and the like."""
+    """Return the directory of layers, CLI states, reference probes and the like."""
     return data_root() / "fixtures"
 
 

@@ -1,4 +1,4 @@
-"""What a person can put right: every error is one line with its cause and the way out."""
+"""Errors that a person can fix: each is one line with its cause and the way out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["CannotJudge", "ConformanceError", "FileError", "ManyErrors", "UsageE
 
 
 class ConformanceError(Exception):
-    """The base of all errors a user can cause or mend.
+    """The base of all errors that a user can cause or fix.
 
-    ``exit_status`` is what the command line ends with: 2 where the request is wrong, 3 where
+    ``exit_status`` is the exit status of the command line: 2 if the request is wrong, 3 if
     something could not be judged.
     """
 
@@ -27,16 +27,16 @@ class ConformanceError(Exception):
         return one_line(f"{self.cause}; {self.hint}" if self.hint else self.cause)
 
     def lines(self) -> list[str]:
-        """Return what to print, a line for each separate mistake."""
+        """Return what to print, one line for each mistake."""
         return [str(self)]
 
 
 class UsageError(ConformanceError):
-    """The request is wrong: an option, an unknown id, an empty selection, a probe that is not there."""
+    """The request is wrong: an option, an unknown id, an empty selection, a missing probe."""
 
 
 class FileError(ConformanceError):
-    """A scenario, contract or list file is wrong; says which file and which key."""
+    """A scenario, contract or list file is wrong; the message names the file and the key."""
 
     def __init__(self, file: str, cause: str, *, key: str = "", hint: str = "") -> None:
         super().__init__(f"{file}: {key}: {cause}" if key else f"{file}: {cause}", hint=hint)
@@ -52,12 +52,16 @@ class CannotJudge(ConformanceError):
 
 
 class ManyErrors(ConformanceError):
-    """Several mistakes found in one go, so that they can be mended in one go."""
+    """Several mistakes found in one go, so that they can be fixed in one go."""
 
     def __init__(self, errors: Iterable[ConformanceError]) -> None:
         self.errors = list(errors)
         super().__init__("\n".join(str(e) for e in self.errors))
 
     def lines(self) -> list[str]:
-        """Return a line for each mistake: one in a layer is found again for every scenario that includes it."""
+        """Return one line for each mistake.
+
+        Repeated lines are dropped: a mistake in a layer is found again in every scenario that
+        includes it.
+        """
         return list(dict.fromkeys(line for error in self.errors for line in error.lines()))

@@ -13,11 +13,12 @@ __all__ = ["replace_text"]
 
 
 def replace_text(file: Path, text: str) -> None:
-    """Write *text* to *file* in one step, so that nobody reads half of it and a failure leaves the old content.
+    """Write *text* to *file* in one step.
 
-    What is there and no regular file, such as a named pipe, is written to as it is.
+    Readers never see half of it, and a failure leaves the old content. A file that is not a
+    regular one, such as a named pipe, is not replaced but written to.
 
-    :raises CannotJudge: it cannot be written.
+    :raises CannotJudge: the file cannot be written.
     """
     path = file.absolute()
     name = ""

@@ -1,4 +1,4 @@
-"""Text for people: on one line, harmless in a terminal, or to be pasted into a shell."""
+"""Text for people: on one line, safe in a terminal, or ready to paste into a shell."""
 
 from __future__ import annotations
 
@@ -9,17 +9,25 @@ __all__ = ["join", "one_line", "printable", "quote"]
 
 
 def one_line(text: str) -> str:
-    """Return *text* on one line: line breaks and other white space become one blank each."""
+    """Return *text* on one line, each run of white space as one space, and safe in a terminal."""
     return printable(" ".join(text.split()))
 
 
 def printable(text: str) -> str:
-    """Return *text* with control characters, line breaks and lone surrogates as Python escapes: harmless in a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    """Return *text* made safe for a terminal.
+
+    Control characters, line breaks and lone surrogates become Python escapes.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
 
 
 def quote(word: str) -> str:
-    """Return *word* quoted for a POSIX shell; a word with single quotes in double ones, where that is shorter to read."""
+    """Return *word* quoted for a POSIX shell.
+
+    Double quotes are used for a word with single quotes in it, where they need no escapes.
+    """
     if "'" in word and not set(word) & set('"$`\\!'):
         return f'"{word}"'
     return shlex.quote(word)

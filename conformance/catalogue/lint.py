@@ -15,7 +15,7 @@ from msgspec import Struct
 from conformance.catalogue.catalogue import Catalogue
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
-from conformance.model.wording import difference, expectation
+from conformance.model.wording import against_control, expectation
 
 __all__ = ["LONGEST_SUMMARY", "MOST_DIFFERENCES", "SCENARIOS_EACH", "Complaint", "lint"]
 
@@ -78,7 +78,7 @@ def _control(scenario: Scenario, contract: Contract, catalogue: Catalogue) -> It
     everything = {verdict.code for verdict in contract.verdicts}
     if ours != everything and (not theirs or ours & theirs):  # where all is open, nothing can be told apart
         yield Complaint(scenario.id, "control", f"'{control.id}' does not call for another exit code under '{contract.name}'")
-    if (count := len(difference(scenario, control))) > MOST_DIFFERENCES:
+    if (count := len(against_control(scenario, control))) > MOST_DIFFERENCES:
         yield Complaint(
             scenario.id, "control", f"'{control.id}' differs in {count} things under '{contract.name}'; name a nearer one"
         )

@@ -18,7 +18,7 @@ from conformance.cli.options import contract_option, scenarios_option
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.model.wording import describe_entry, describe_needs, difference, expectation
+from conformance.model.wording import against_control, describe_entry, describe_needs, expectation
 from conformance.text import join, printable
 
 __all__ = ["home_command", "list_command", "schema_command", "show_command"]
@@ -97,7 +97,7 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
         click.echo("    (empty)")
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
     click.echo(f"\n  control {control.id} expects {_expectation(catalogue, chosen.name, control) or 'nothing here'}; against it:")
-    for line in difference(scenario, control):
+    for line in against_control(scenario, control):
         click.echo(f"    {printable(line)}")
 
 

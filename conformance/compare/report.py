@@ -14,7 +14,7 @@ from conformance import __version__
 from conformance.compare.sides import Row, Side, meanings
 from conformance.judge.tally import INTERRUPTED
 from conformance.model.outcome import ScenarioResult
-from conformance.model.wording import difference
+from conformance.model.wording import against_control
 from conformance.report.view import some
 from conformance.text import one_line, printable
 
@@ -141,7 +141,7 @@ class CompareReport:
         control = self.sides[0].run.catalogue.scenarios.get(row.scenario.control_for(self._contracts[0]))
         if control is not None:
             yield f"  against {control.id}, it has"
-            for line in difference(row.scenario, control):
+            for line in against_control(row.scenario, control):
                 yield f"    {printable(line)}"
         yield ""
 

@@ -1,8 +1,8 @@
-"""Fake homes: from entries to nodes, from nodes to a directory or a tar stream, and what a probe did to them."""
+"""Fake homes: entries become nodes, nodes a directory or a tar stream; and what a probe changed."""
 
 from conformance.home.build import build, check_target
 from conformance.home.plan import Node, plan
-from conformance.home.snapshot import Snapshot, difference, mismatch, snapshot, stamps
+from conformance.home.snapshot import Snapshot, changes, mismatch, snapshot, stamps
 from conformance.home.tarball import read_tar, write_tar
 from conformance.home.walk import remove
 
@@ -10,8 +10,8 @@ __all__ = [
     "Node",
     "Snapshot",
     "build",
+    "changes",
     "check_target",
-    "difference",
     "mismatch",
     "plan",
     "read_tar",

@@ -16,8 +16,15 @@ __all__ = ["Unbuildable", "build", "check_target"]
 
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
-#: What a file system, or a user without privileges, answers to a node it cannot hold.
-_UNSUPPORTED = {errno.EILSEQ, errno.ENOTSUP, errno.EPERM, errno.ENOSYS, errno.EINVAL, errno.ENAMETOOLONG}
+#: The answer of a file system, or to a user without privileges, where a node is impossible.
+_UNSUPPORTED = {
+    errno.EILSEQ,
+    errno.ENOTSUP,
+    errno.EPERM,
+    errno.ENOSYS,
+    errno.EINVAL,
+    errno.ENAMETOOLONG,
+}
 
 
 class Unbuildable(CannotJudge):
@@ -27,18 +34,21 @@ class Unbuildable(CannotJudge):
 def check_target(target: Path) -> None:
     """Make sure that a home may be built in *target*.
 
-    :raises UsageError: it is the caller's own home, is no directory, or holds something.
+    :raises UsageError: it is the caller's own home, not a directory, or not empty.
     """
+    hint = "name a directory that does not exist yet"
     for own in {os.environ.get("HOME", ""), _passwd_home()} - {""}:
         if os.path.realpath(target) == os.path.realpath(own):
-            raise UsageError(f"{target} is your own home", hint="name a directory that does not exist yet")
+            raise UsageError(f"{target} is your own home", hint=hint)
     try:
         if target.is_symlink() or (target.exists() and not target.is_dir()):
-            raise UsageError(f"{target} is no directory", hint="name one that does not exist yet")
+            raise UsageError(
+                f"{target} is not a directory", hint="name one that does not exist yet"
+            )
         if target.is_dir() and os.listdir(target):
-            raise UsageError(f"{target} is not empty", hint="name a directory that does not exist yet")
+            raise UsageError(f"{target} is not empty", hint=hint)
     except OSError as e:
-        raise UsageError(f"{target} cannot be used: {e.strerror}", hint="name a directory that does not exist yet") from None
+        raise UsageError(f"{target} cannot be used: {e.strerror}", hint=hint) from None
 
 
 def _passwd_home() -> str:
@@ -49,9 +59,10 @@ def _passwd_home() -> str:
 
 
 def build(nodes: Iterable[Node], target: Path) -> None:
-    """Build the home that *nodes* describe in *target*, which is made if it is not there.
+    """Build the home that *nodes* describe in *target*, which is created if it is missing.
 
-    Every node is made anew (``O_EXCL``, no link is followed), so nothing outside *target* can be touched.
+    Every node is created anew (``O_EXCL``, no link is followed), so nothing outside *target* can be
+    touched.
 
     :raises Unbuildable: the file system or the user's rights do not allow a node.
     :raises CannotJudge: anything else went wrong, such as a full disk.
@@ -70,7 +81,7 @@ def build(nodes: Iterable[Node], target: Path) -> None:
                     later.append(node)
             else:
                 _make(path, node)
-        # Modes that shut a directory, and times that new entries would change, come last, the deepest first.
+        # Directories come last, deepest first: a mode may shut one, new entries change its time.
         for node in reversed(later):
             _finish(base + b"/" + node.path, node)
     except OSError as e:
@@ -81,25 +92,30 @@ def build(nodes: Iterable[Node], target: Path) -> None:
 
 def _make(path: bytes, node: Node) -> None:
     if node.kind == "file":
-        fd = os.open(path, _OPEN, 0o600)
-        try:
-            for chunk in node.chunks():
-                _write(fd, chunk)
-            if node.owner is not None:
-                os.fchown(fd, node.owner, -1)
-            if node.mode != 0o600 or node.owner is not None:
-                os.fchmod(fd, node.mode)
-            if node.mtime is not None:
-                os.utime(fd, (node.mtime, node.mtime))
-        finally:
-            os.close(fd)
+        _make_file(path, node)
     elif node.kind == "symlink":
         os.symlink(node.target, path)
         if node.owner is not None or node.mtime is not None:
             _finish(path, node)
     else:
-        os.mknod(path, 0o600 | (stat.S_IFIFO if node.kind == "fifo" else stat.S_IFSOCK))
+        type_ = stat.S_IFIFO if node.kind == "fifo" else stat.S_IFSOCK
+        os.mknod(path, 0o600 | type_)
         _finish(path, node)
+
+
+def _make_file(path: bytes, node: Node) -> None:
+    fd = os.open(path, _OPEN, 0o600)
+    try:
+        for chunk in node.chunks():
+            _write(fd, chunk)
+        if node.owner is not None:
+            os.fchown(fd, node.owner, -1)
+        if node.mode != 0o600 or node.owner is not None:
+            os.fchmod(fd, node.mode)
+        if node.mtime is not None:
+            os.utime(fd, (node.mtime, node.mtime))
+    finally:
+        os.close(fd)
 
 
 def _write(fd: int, chunk: bytes) -> None:

@@ -1,9 +1,12 @@
-"""From the entries of a scenario to the nodes of one home: placeholders replaced, repetitions written out."""
+"""From the entries of a scenario to the nodes of one home.
+
+Placeholders are replaced, and repetitions written out.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -14,7 +17,7 @@ from conformance.model.scenario import Bytes, Entry, EntryKind, Json, Runs, Text
 
 __all__ = ["CHUNK", "DIRECTORY_MODE", "FILE_MODE", "MAX_PATH", "Node", "plan"]
 
-#: What login tools give the files they write, and the directories around them.
+#: The modes that login tools give to the files they write, and to the directories around them.
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
 CHUNK = 64 * 1024
@@ -28,10 +31,10 @@ class Node(Struct, frozen=True, kw_only=True):
     mode: int
     owner: int | None = None
     mtime: int | None = None
-    """Time of last change in epoch seconds; None leaves it to the clock."""
+    """Time of the last change in epoch seconds; None for the time when it is built."""
     target: bytes = b""
     pieces: tuple[tuple[bytes, int], ...] = ()
-    """Content: each text so many times, so that a large file needs no memory."""
+    """Content: texts, each with a number of times, so that a large file needs no memory."""
 
     @property
     def size(self) -> int:
@@ -42,7 +45,7 @@ class Node(Struct, frozen=True, kw_only=True):
         """Yield the content in parts of about :data:`CHUNK` bytes."""
         for text, times in self.pieces:
             if not text:
-                continue  # an empty chunk would look like the end to a reader
+                continue  # a reader would take an empty chunk for the end
             per_chunk = max(1, CHUNK // len(text))
             whole, rest = divmod(times, per_chunk)
             block = text * per_chunk if whole else b""
@@ -53,27 +56,44 @@ class Node(Struct, frozen=True, kw_only=True):
 
 
 def plan(entries: Iterable[Entry], context: Context) -> list[Node]:
-    """Return the nodes of a home, parents before children, with the directories that nobody mentioned.
+    """Return the nodes of a home, parents before children, with directories no entry mentions.
 
-    :raises CannotJudge: two entries come out at the same path, or a path is too long, or leads out of the home.
+    :raises CannotJudge: two entries make the same path; or a path is too long, leaves the home, or
+        lies below something that is not a directory.
     """
     nodes: dict[bytes, Node] = {}
     for entry in entries:
         for n in range(1, entry.count + 1):
             node = _node(entry, context, n)
-            if b"\0" in node.path or not {b"", b".", b".."}.isdisjoint(node.path.split(b"/")):
-                raise CannotJudge(f"{node.path[:200]!r} is no plain path below the home", hint="mend the scenario")
-            if node.path in nodes or len(node.path) > MAX_PATH:
-                raise CannotJudge(f"two entries make, or no system takes, the path {node.path[:200]!r}", hint="mend the scenario")
+            if wrong := _wrong_path(node.path, nodes):
+                raise CannotJudge(wrong, hint="fix the scenario")
             nodes[node.path] = node
     for path in list(nodes):
-        while path := path.rpartition(b"/")[0]:
-            if path in nodes:
-                if nodes[path].kind != "directory":
-                    raise CannotJudge(f"something lies below {path[:200]!r}, which is no directory", hint="mend the scenario")
-                break
-            nodes[path] = Node(path=path, kind="directory", mode=DIRECTORY_MODE)
+        _add_directories(path, nodes)
     return [nodes[path] for path in sorted(nodes, key=lambda path: path.split(b"/"))]
+
+
+def _wrong_path(path: bytes, nodes: Mapping[bytes, Node]) -> str:
+    """Return why no further node can be at *path*, or an empty string."""
+    if b"\0" in path or not {b"", b".", b".."}.isdisjoint(path.split(b"/")):
+        return f"{path[:200]!r} is not a plain path below the home"
+    if path in nodes:
+        return f"two entries make the path {path[:200]!r}"
+    if len(path) > MAX_PATH:
+        return f"the path {path[:200]!r} is longer than {MAX_PATH} bytes"
+    return ""
+
+
+def _add_directories(path: bytes, nodes: dict[bytes, Node]) -> None:
+    """Add the directories above *path* that are missing in *nodes*."""
+    while path := path.rpartition(b"/")[0]:
+        if path not in nodes:
+            nodes[path] = Node(path=path, kind="directory", mode=DIRECTORY_MODE)
+        elif nodes[path].kind == "directory":
+            return
+        else:
+            wrong = f"something lies below {path[:200]!r}, which is not a directory"
+            raise CannotJudge(wrong, hint="fix the scenario")
 
 
 def _node(entry: Entry, context: Context, n: int) -> Node:
@@ -81,13 +101,18 @@ def _node(entry: Entry, context: Context, n: int) -> Node:
     if entry.depth:
         directory, slash, name = path.rpartition(b"/")
         path = directory + slash + b"d/" * entry.depth + name
-    default = DIRECTORY_MODE if entry.kind == "directory" else FILE_MODE
+    mode = entry.mode
+    if mode is None:
+        mode = DIRECTORY_MODE if entry.kind == "directory" else FILE_MODE
+    mtime = None
+    if entry.mtime:  # such as {now-30d}, here in seconds
+        mtime = int(expand(entry.mtime[:-1] + ":s}", context))
     return Node(
         path=path,
         kind=entry.kind,
-        mode=default if entry.mode is None else entry.mode,
+        mode=mode,
         owner=entry.owner,
-        mtime=int(expand(entry.mtime[:-1] + ":s}", context)) if entry.mtime else None,
+        mtime=mtime,
         target=expand_bytes(entry.target, context, n=n),
         pieces=_pieces(entry, context, n),
     )
@@ -105,5 +130,6 @@ def _pieces(entry: Entry, context: Context, n: int) -> tuple[tuple[bytes, int], 
         case Runs(runs):
             pieces = [(expand_bytes(text, context, n=n), times) for text, times in runs]
     if entry.size is not None:
-        pieces.append((b" ", max(0, entry.size - sum(len(text) * times for text, times in pieces))))
+        length = sum(len(text) * times for text, times in pieces)
+        pieces.append((b" ", max(0, entry.size - length)))
     return tuple(pieces)

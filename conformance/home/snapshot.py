@@ -1,4 +1,4 @@
-"""What stands in a home at one moment, and what changed between two."""
+"""What is in a home at one moment, and what changed between two."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from conformance.home.plan import Node
-from conformance.home.walk import walk
+from conformance.home.walk import Visit, walk
 
-__all__ = ["Snapshot", "Stamp", "difference", "mismatch", "snapshot", "stamps"]
+__all__ = ["Snapshot", "Stamp", "changes", "mismatch", "snapshot", "stamps"]
 
 _KINDS = {
     stat.S_IFREG: "file",
@@ -35,41 +36,44 @@ class Stamp(Struct, frozen=True):
     size: int = 0
     """Of a file, in bytes."""
     content: str = ""
-    """Hash of a file, target of a link. Of what cannot be read, the time of its last change of status: no one
-    without privileges can set that, so nothing behind it changes unseen."""
+    """Hash of a file, or target of a link.
+
+    Of what cannot be read, the time when its status last changed. Nobody without privileges can
+    set that time, so nothing behind it changes unseen.
+    """
 
     def describe(self) -> str:
         """Return a few words for people."""
         words = f"{self.kind}, mode {self.mode:04o}"
         if self.kind == "file":
             return f"{words}, {self.size} bytes"
-        return f"{words} to {_words(os.fsencode(self.content))}" if self.kind == "symlink" else words
+        if self.kind == "symlink":
+            return f"{words} to {_text(os.fsencode(self.content))}"
+        return words
 
 
 Snapshot = Mapping[bytes, Stamp]
 
+#: The stamp of what is known by name only.
+_UNKNOWN = Stamp("unknown", 0)
+
 
 def snapshot(top: Path, known: Iterable[bytes] = ()) -> Snapshot:
-    """Return a stamp for *top* itself (as ``b""``) and everything below it. Nothing is blocked by a FIFO.
+    """Return a stamp for *top* itself (as ``b""``) and for everything below it.
 
-    *known* are paths that may be reached by name although the directory above them cannot be listed.
+    A FIFO does not block it. *known* are paths that may be reached by name although the directory
+    above them cannot be listed.
     """
-    found: dict[bytes, Stamp] = {}
     try:
-        found[b""] = _stamp(os.fsencode(top), os.lstat(top), None)
+        stamp = _stamp(os.fsencode(top), os.lstat(top), None)
     except OSError:
-        return found
-    if found[b""].kind != "directory":
+        return {}
+    found = {b"": stamp}
+    if stamp.kind != "directory":
         return found
     with ExitStack() as anchors:
         for visit in walk(top, anchors):
-            if visit.entries is None or any(status is None for _, status in visit.entries):
-                stamp = found[visit.path]
-                status = os.stat(visit.place[0], dir_fd=visit.place[1], follow_symlinks=False)
-                found[visit.path] = Stamp(stamp.kind, stamp.mode, 0, f"changed {status.st_ctime_ns}")
-            for name, status_ in visit.entries or ():
-                path = visit.path + b"/" + name if visit.path else name
-                found[path] = Stamp("unknown", 0) if status_ is None else _stamp(name, status_, visit.fd)
+            _add(visit, found)
     for path in known:
         if path not in found and _shut_off(path, found):
             with suppress(OSError):
@@ -78,18 +82,31 @@ def snapshot(top: Path, known: Iterable[bytes] = ()) -> Snapshot:
     return found
 
 
+def _add(visit: Visit, found: dict[bytes, Stamp]) -> None:
+    """Add to *found* what the *visit* of a directory shows."""
+    entries = visit.entries or ()
+    if visit.entries is None or any(status is None for _, status in entries):
+        here = os.stat(visit.place[0], dir_fd=visit.place[1], follow_symlinks=False)
+        found[visit.path] = replace(found[visit.path], content=f"changed {here.st_ctime_ns}")
+    for name, status in entries:
+        path = visit.path + b"/" + name if visit.path else name
+        found[path] = _UNKNOWN if status is None else _stamp(name, status, visit.fd)
+
+
 def stamps(nodes: Iterable[Node]) -> Snapshot:
-    """Return the stamps of *nodes* as they stand in a plan or in an archive, which neither holds a socket."""
+    """Return the stamps of *nodes* from a plan or an archive, without sockets: tar has none."""
     found = {}
     for node in nodes:
-        if node.kind == "file":
-            digest = hashlib.blake2b(digest_size=16)
-            for chunk in node.chunks():
-                digest.update(chunk)
-            found[node.path] = Stamp("file", node.mode, node.size, digest.hexdigest())
-        elif node.kind != "socket":
-            link = node.kind == "symlink"
-            found[node.path] = Stamp(node.kind, 0o777 if link else node.mode, 0, os.fsdecode(node.target))
+        match node.kind:
+            case "file":
+                stamp = Stamp("file", node.mode, node.size, _digest(node.chunks()))
+            case "symlink":
+                stamp = Stamp("symlink", 0o777, 0, os.fsdecode(node.target))
+            case "socket":
+                continue
+            case _:
+                stamp = Stamp(node.kind, node.mode)
+        found[node.path] = stamp
     return found
 
 
@@ -98,7 +115,9 @@ def _stamp(name: bytes, status: os.stat_result, fd: int | None) -> Stamp:
     mode = stat.S_IMODE(status.st_mode)
     if kind == "file":
         return Stamp(kind, mode, status.st_size, _hash(name, status, fd))
-    return Stamp(kind, mode, 0, os.fsdecode(os.readlink(name, dir_fd=fd)) if kind == "symlink" else "")
+    if kind == "symlink":
+        return Stamp(kind, mode, 0, os.fsdecode(os.readlink(name, dir_fd=fd)))
+    return Stamp(kind, mode)
 
 
 def _hash(name: bytes, status: os.stat_result, directory: int | None) -> str:
@@ -106,40 +125,58 @@ def _hash(name: bytes, status: os.stat_result, directory: int | None) -> str:
         fd = os.open(name, _READ, dir_fd=directory)
     except OSError:
         return f"changed {status.st_ctime_ns}"
-    digest = hashlib.blake2b(digest_size=16)
     try:
-        while chunk := os.read(fd, 1024 * 1024):
-            digest.update(chunk)
+        return _digest(iter(lambda: os.read(fd, 1024 * 1024), b""))
     finally:
         os.close(fd)
+
+
+def _digest(chunks: Iterable[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for chunk in chunks:
+        digest.update(chunk)
     return digest.hexdigest()
 
 
 def mismatch(nodes: Iterable[Node], found: Snapshot) -> str:
-    """Return how the home on disk falls short of *nodes*, or an empty string: not every file system keeps what it is told."""
+    """Return how the home on disk falls short of *nodes*, or an empty string.
+
+    Not every file system keeps what it is told.
+    """
     for node in nodes:
         stamp = found.get(node.path)
-        name = os.fsdecode(node.path)
-        if stamp is None:
-            if _shut_off(node.path, found):
-                continue
-            return f"{name!r} is not there after it was built"
-        if stamp.kind == "unknown":
-            continue
-        if stamp.kind != node.kind:
-            return f"{name!r} is a {stamp.kind}, not a {node.kind}"
-        if node.kind != "symlink" and stamp.mode != node.mode:
-            return f"{name!r} has mode {stamp.mode:04o}, not {node.mode:04o}"
-        if node.kind == "file" and stamp.size != node.size:
-            return f"{name!r} has {stamp.size} bytes, not {node.size}"
-        if node.kind == "symlink" and stamp.content != os.fsdecode(node.target):
-            return f"{name!r} leads to {stamp.content!r}"
+        if stamp is not None:
+            wrong = _wrong(stamp, node)
+        else:
+            wrong = "" if _shut_off(node.path, found) else "is not there after it was built"
+        if wrong:
+            return f"{os.fsdecode(node.path)!r} {wrong}"
+    return ""
+
+
+def _wrong(stamp: Stamp, node: Node) -> str:
+    """Return how what was built, with this *stamp*, differs from its *node*, or an empty string."""
+    if stamp.kind == "unknown":
+        return ""
+    if stamp.kind != node.kind:
+        return f"is a {stamp.kind}, not a {node.kind}"
+    if node.kind == "symlink":
+        leads_there = stamp.content == os.fsdecode(node.target)
+        return "" if leads_there else f"leads to {stamp.content!r}"
+    if stamp.mode != node.mode:
+        return f"has mode {stamp.mode:04o}, not {node.mode:04o}"
+    if node.kind == "file" and stamp.size != node.size:
+        return f"has {stamp.size} bytes, not {node.size}"
     return ""
 
 
 def _shut_off(path: bytes, found: Snapshot) -> bool:
-    """Return whether *path* lies below a directory that cannot be read, which only a scenario does on purpose."""
-    return any(above in found and found[above].kind == "directory" and found[above].content for above in _above(path))
+    """Return whether *path* lies below an unreadable directory, which is the scenario's doing."""
+    for above in _above(path):
+        stamp = found.get(above)
+        if stamp is not None and stamp.kind == "directory" and stamp.content:
+            return True
+    return False
 
 
 def _above(path: bytes) -> Iterable[bytes]:
@@ -147,67 +184,100 @@ def _above(path: bytes) -> Iterable[bytes]:
         yield path
 
 
-def difference(
-    before: Snapshot, after: Snapshot, allowed: Sequence[str] = (), *, replaceable: Sequence[str] = ()
+def changes(
+    before: Snapshot,
+    after: Snapshot,
+    allowed: Sequence[str] = (),
+    *,
+    replaceable: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return what changed, a line each, except what is *allowed* to appear.
+    """Return what changed, one line each, except what is *allowed* to appear.
 
-    *allowed* are paths below the home; ``*`` stands for one name, ``**`` for any path. Only additions are excused:
-    what the scenario put there may never change, but for the files in *replaceable*, which may have other content.
+    *allowed* are paths below the home; ``*`` stands for one name, ``**`` for any path. Only
+    additions are excused: what the scenario put there may never change, except for the files in
+    *replaceable*, whose content may.
     """
     if before == after:
         return ()
-    patterns = [_pattern(text) for text in (*allowed, *replaceable)]
     if replaceable:
-        fillable = [_pattern(text) for text in replaceable]
-        same = {
-            path: stamp
-            for path, stamp in after.items()
-            if path in before and stamp.kind == before[path].kind == "file" and any(p.fullmatch(path) for p in fillable)
-        }
-        before = {**before, **same}
-    links = _links(before) if patterns else {}
-    excused = {
-        path
-        for path in after.keys() - before.keys()
-        if any(p.fullmatch(name) for p in patterns for name in (path, *_aliases(path, links)))
-    }
-    # The directories that had to be made for an excused entry are excused as well.
-    excused |= {above for path in excused for above in _above(path)}
-    lines = [f"removed {_name(path)} ({before[path].describe()})" for path in before.keys() - after.keys()]
-    lines += [f"added {_name(path)} ({after[path].describe()})" for path in after.keys() - before.keys() - excused]
-    lines += [_changed(path, before[path], after[path]) for path in before.keys() & after.keys() if before[path] != after[path]]
+        before = _replaced(before, after, replaceable)
+    excused = _excused(before, after, (*allowed, *replaceable))
+    removed = before.keys() - after.keys()
+    added = after.keys() - before.keys() - excused
+    lines = [f"removed {_name(path)} ({before[path].describe()})" for path in removed]
+    lines += [f"added {_name(path)} ({after[path].describe()})" for path in added]
+    for path in before.keys() & after.keys():
+        if before[path] != after[path]:
+            lines.append(_changed(path, before[path], after[path]))
     return tuple(sorted(lines))
 
 
+def _replaced(before: Snapshot, after: Snapshot, replaceable: Iterable[str]) -> Snapshot:
+    """Return *before* with the files in *replaceable* as they are in *after*."""
+    patterns = [_pattern(text) for text in replaceable]
+    result = dict(before)
+    for path, now in after.items():
+        was = before.get(path)
+        if was is None or was.kind != "file" or now.kind != "file":
+            continue
+        if _matches(path, patterns):
+            result[path] = now
+    return result
+
+
+def _excused(before: Snapshot, after: Snapshot, allowed: Iterable[str]) -> set[bytes]:
+    """Return the new paths in *after* that may appear, and the directories made for them."""
+    patterns = [_pattern(text) for text in allowed]
+    excused: set[bytes] = set()
+    if not patterns:
+        return excused
+    links = _links(before)
+    for path in after.keys() - before.keys():
+        names = (path, *_aliases(path, links))
+        if any(_matches(name, patterns) for name in names):
+            excused.add(path)
+            excused.update(_above(path))
+    return excused
+
+
+def _matches(path: bytes, patterns: Iterable[re.Pattern[bytes]]) -> bool:
+    return any(pattern.fullmatch(path) for pattern in patterns)
+
+
 def _links(found: Snapshot) -> dict[bytes, bytes]:
-    """Return the symlinks in *found* that lead to another place in the same home, each with that place."""
+    """Return the symlinks in *found* that lead to a place in the same home, each with the place."""
     links = {}
     for path, stamp in found.items():
-        if stamp.kind == "symlink":  # an absolute target is outside, as far as anybody here can tell
-            target = os.path.normpath(os.path.join(os.path.dirname(path), os.fsencode(stamp.content)))
-            if target != b"." and not target.startswith(b".."):
-                links[path] = target
+        if stamp.kind != "symlink":
+            continue
+        # An absolute target counts as outside: where the home is, is not known here.
+        target = os.path.join(os.path.dirname(path), os.fsencode(stamp.content))
+        target = os.path.normpath(target)
+        if target != b"." and not target.startswith((b"..", b"/")):
+            links[path] = target
     return links
 
 
 def _aliases(path: bytes, links: Mapping[bytes, bytes]) -> Iterable[bytes]:
-    """Yield the names that *path* has by one of the *links*: who writes through a link does not know where that ends."""
-    return (link + path[len(target) :] for link, target in links.items() if path.startswith(target + b"/"))
+    """Yield the names that *path* has through *links*: a writer does not know where a link ends."""
+    for link, target in links.items():
+        if path.startswith(target + b"/"):
+            yield link + path[len(target) :]
 
 
 def _pattern(text: str) -> re.Pattern[bytes]:
+    wildcards = {"/**": "(/.*)?", "**": ".*", "*": "[^/]*"}
     parts = re.split(r"(/\*\*|\*\*|\*)", text)
-    expression = "".join({"/**": "(/.*)?", "**": ".*", "*": "[^/]*"}.get(part, re.escape(part)) for part in parts)
+    expression = "".join(wildcards.get(part, re.escape(part)) for part in parts)
     return re.compile(os.fsencode(expression), re.DOTALL)
 
 
 def _name(path: bytes) -> str:
-    return _words(path) or "the HOME itself"
+    return _text(path) or "the HOME itself"
 
 
-def _words(path: bytes) -> str:
-    """Return *path* as text that every report and every message between processes can carry."""
+def _text(path: bytes) -> str:
+    """Return *path* as text that every report, and every message between processes, can carry."""
     return path.decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""A home as a tar stream, for targets that cannot be reached as a directory."""
+"""A home as a tar stream, for places that cannot be reached as a directory."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _TYPES: dict[EntryKind, bytes] = {
     "symlink": tarfile.SYMTYPE,
     "fifo": tarfile.FIFOTYPE,
 }
+_KINDS = {code: kind for kind, code in _TYPES.items()}
 
 
 class _Reader(io.RawIOBase):
-    """A file over chunks, so that a large content is never held as a whole."""
+    """A file made of chunks, so that large content is never in memory as a whole."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -40,23 +41,33 @@ class _Reader(io.RawIOBase):
             if not chunk:
                 break
             self._rest += chunk
-        part, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
+        end = len(self._rest) if size < 0 else size
+        part, self._rest = self._rest[:end], self._rest[end:]
         return part
 
 
-def write_tar(nodes: Iterable[Node], stream: BinaryIO, *, uid: int = 0, gid: int = 0, now: float = 0.0) -> None:
+def write_tar(
+    nodes: Iterable[Node], stream: BinaryIO, *, uid: int = 0, gid: int = 0, now: float = 0.0
+) -> None:
     """Write *nodes* to *stream* as an uncompressed archive in GNU's format.
 
-    That keeps any name, as the bytes it is, of any length, and any time; unlike pax, small programs such as busybox read it.
-    Entries belong to *uid* and *gid*, unless the scenario names another owner, whose group has the same number; what has no
-    time of its own gets *now*.
+    The format keeps any name as its bytes, whatever its length, and any time; unlike pax, small
+    programs such as busybox can read it. Entries belong to *uid* and *gid*; where the scenario
+    names another owner, the group has the same number. Entries without a time get *now*.
 
     :raises Unbuildable: the home holds a socket, which no tar archive can.
     """
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape") as tar:
+    with tarfile.open(
+        fileobj=stream,
+        mode="w|",
+        format=tarfile.GNU_FORMAT,
+        encoding="utf-8",
+        errors="surrogateescape",
+    ) as tar:
         for node in nodes:
             if node.kind not in _TYPES:
-                raise Unbuildable(f"a tar archive cannot hold {os.fsdecode(node.path)!r}, a {node.kind}")
+                name = repr(os.fsdecode(node.path))
+                raise Unbuildable(f"a tar archive cannot hold {name}, a {node.kind}")
             info = tarfile.TarInfo(os.fsdecode(node.path))
             info.type = _TYPES[node.kind]
             info.mode = 0o777 if node.kind == "symlink" else node.mode
@@ -65,34 +76,40 @@ def write_tar(nodes: Iterable[Node], stream: BinaryIO, *, uid: int = 0, gid: int
             info.gid = gid if node.owner in (None, uid) else info.uid
             info.linkname = os.fsdecode(node.target)
             info.size = node.size
-            tar.addfile(info, cast(BinaryIO, _Reader(node.chunks())) if node.kind == "file" else None)
+            content = _Reader(node.chunks()) if node.kind == "file" else None
+            tar.addfile(info, cast(BinaryIO | None, content))
 
 
 def read_tar(stream: BinaryIO, *, strip: int = 1) -> Iterator[Node]:
-    """Yield what an archive holds, without the first *strip* names of each path; devices are left out.
+    """Yield what an archive holds, without the first *strip* names of each path.
 
     By default an archive of one directory is expected, which comes first, with an empty path.
+    Devices are left out.
 
-    :raises tarfile.TarError: it is no archive, or ends too early.
+    :raises tarfile.TarError: the stream is not an archive, or ends too early.
     """
-    kinds: dict[bytes, EntryKind] = {code: kind for kind, code in _TYPES.items()}
     contents: dict[str, Node] = {}
     with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
         for info in tar:
             path = os.fsencode(info.name.removeprefix("./")).rstrip(b"/")
             below = b"/".join(path.split(b"/")[strip:])
-            if info.islnk() and info.linkname in contents:  # a second name of a file that came before
+            if info.islnk() and info.linkname in contents:
+                # A second name of a file that came before.
                 yield replace(contents[info.linkname], path=below)
-            elif info.isfile() or info.type in kinds:
-                file = tar.extractfile(info) if info.isfile() else None
-                node = Node(
-                    path=below,
-                    kind=kinds.get(info.type, "file"),
-                    mode=info.mode & 0o7777,
-                    owner=info.uid,
-                    mtime=int(info.mtime),
-                    target=os.fsencode(info.linkname) if info.issym() else b"",
-                    pieces=((file.read(), 1),) if file is not None else (),
-                )
+            elif info.isfile() or info.type in _KINDS:
+                node = _node(tar, info, below)
                 contents[info.name] = node
                 yield node
+
+
+def _node(tar: tarfile.TarFile, info: tarfile.TarInfo, path: bytes) -> Node:
+    file = tar.extractfile(info) if info.isfile() else None
+    return Node(
+        path=path,
+        kind=_KINDS.get(info.type, "file"),
+        mode=info.mode & 0o7777,
+        owner=info.uid,
+        mtime=int(info.mtime),
+        target=os.fsencode(info.linkname) if info.issym() else b"",
+        pieces=((file.read(), 1),) if file is not None else (),
+    )

@@ -1,4 +1,7 @@
-"""Walk and remove trees that a probe has had in its hands: any depth, any mode, any name; no link is followed."""
+"""Walk and remove trees that a probe has touched.
+
+They may have any depth, mode and name. No link is followed.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from typing import NamedTuple
 
 __all__ = ["Visit", "remove", "walk"]
 
-#: How far down the next directory is opened from a descriptor of its own: paths stay far below PATH_MAX.
+#: Paths longer than this are counted from a new descriptor: they stay far below PATH_MAX.
 _REACH = 2_000
-#: From so many directories on, removing them in parallel pays for the threads.
+#: From this many directories on, removing them in parallel pays for the threads.
 _MANY = 200
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -25,18 +28,18 @@ class Visit(NamedTuple):
     path: bytes
     """Its path below the top."""
     place: tuple[bytes, int | None]
-    """The same as a path and the descriptor it counts from, for calls with ``dir_fd``."""
+    """The same as a path and the descriptor that it counts from, for calls with ``dir_fd``."""
     fd: int
-    """Open while the visit lasts."""
+    """Its descriptor, open during the visit; -1 if it cannot be opened."""
     entries: list[tuple[bytes, os.stat_result | None]] | None
-    """Its names, each with its status, or None for one that cannot be had; None where it cannot be read."""
+    """Its names, each with its status, or None if that cannot be read; None if no name can."""
 
 
 def walk(top: Path | str, anchors: ExitStack, *, unlock: bool = False) -> Iterator[Visit]:
     """Yield a visit for every directory from *top* down, parents first.
 
-    *anchors* keeps the descriptors that the places of the visits count from. With *unlock*, directories are first
-    made readable to their owner, which removal needs.
+    *anchors* keeps the descriptors that the places of the visits count from. With *unlock*,
+    directories are first made readable to their owner, which removal needs.
     """
     pending: list[tuple[int | None, bytes, bytes]] = [(None, os.fsencode(top), b"")]
     while pending:
@@ -49,13 +52,14 @@ def walk(top: Path | str, anchors: ExitStack, *, unlock: bool = False) -> Iterat
             closing.callback(os.close, fd)
             if unlock:
                 os.fchmod(fd, 0o700)
-            entries = [(name, _status(name, fd)) for name in map(os.fsencode, os.listdir(fd))]
+            entries = _entries(fd)
             yield Visit(path, (relative, anchor), fd, entries)
-            below = [name for name, status in entries if status is not None and stat.S_ISDIR(status.st_mode)]
+            below = [name for name, status in entries if _is_directory(status)]
             if below and len(relative) > _REACH:
                 anchors.push(closing.pop_all())
                 anchor, relative = fd, b"."
-            pending += [(anchor, relative + b"/" + name, path + b"/" + name if path else name) for name in below]
+            inside = path + b"/" if path else b""
+            pending += [(anchor, relative + b"/" + name, inside + name) for name in below]
 
 
 def _open(relative: bytes, anchor: int | None, *, unlock: bool) -> int | None:
@@ -73,6 +77,11 @@ def _open(relative: bytes, anchor: int | None, *, unlock: bool) -> int | None:
         return None
 
 
+def _entries(fd: int) -> list[tuple[bytes, os.stat_result | None]]:
+    names = map(os.fsencode, os.listdir(fd))
+    return [(name, _status(name, fd)) for name in names]
+
+
 def _status(name: bytes, fd: int) -> os.stat_result | None:
     try:
         return os.stat(name, dir_fd=fd, follow_symlinks=False)
@@ -80,10 +89,14 @@ def _status(name: bytes, fd: int) -> os.stat_result | None:
         return None
 
 
-def remove(top: Path | str) -> None:
-    """Remove *top* and all below it, also directories without any permission; one that is not there is fine.
+def _is_directory(status: os.stat_result | None) -> bool:
+    return status is not None and stat.S_ISDIR(status.st_mode)
 
-    A symlink is removed itself, at the top as well as below it.
+
+def remove(top: Path | str) -> None:
+    """Remove *top* and all below it, including directories without any permission.
+
+    It may be missing. A symlink is removed itself, at the top as well as below it.
 
     :raises OSError: something could not be removed.
     """
@@ -97,22 +110,23 @@ def remove(top: Path | str) -> None:
         for visit in walk(top, anchors, unlock=True):
             levels.setdefault(visit.path.count(b"/") + bool(visit.path), []).append(visit.place)
             for name, status in visit.entries or ():
-                if status is None or not stat.S_ISDIR(status.st_mode):
+                if not _is_directory(status):
                     os.unlink(name, dir_fd=visit.fd)
         for _, directories in sorted(levels.items(), reverse=True):
             _remove_empty(directories)
 
 
 def _remove_empty(directories: list[tuple[bytes, int | None]]) -> None:
-    """Remove directories that hold nothing, none within another.
+    """Remove empty directories, of which none lies within another.
 
-    On ext4 removing one waits for the disk, up to milliseconds when the machine is busy, so that many are removed
-    side by side.
+    On ext4, removing one waits for the disk, up to milliseconds on a busy machine, so many are
+    removed in parallel.
     """
     if len(directories) < _MANY:
         for path, anchor in directories:
             os.rmdir(path, dir_fd=anchor)
         return
     with ThreadPoolExecutor(8) as pool:
-        for _ in pool.map(lambda place: os.rmdir(place[0], dir_fd=place[1]), directories):
-            pass
+        removals = [pool.submit(os.rmdir, path, dir_fd=anchor) for path, anchor in directories]
+    for removal in removals:
+        removal.result()  # raises what went wrong

@@ -19,7 +19,7 @@ __all__ = [
 
 
 class Action(Struct, frozen=True):
-    """What a Manager does when it sees a code: one word, and the labels it puts on what it does."""
+    """What a Manager does when it sees a code: one word, and the labels it adds."""
 
     name: str
     labels: frozenset[str] = frozenset()
@@ -28,7 +28,7 @@ class Action(Struct, frozen=True):
         return " ".join((self.name, *sorted(self.labels)))
 
     def covers(self, asked: Action) -> bool:
-        """Return whether doing this is doing what was *asked*: the same, with at least the labels asked for."""
+        """Return whether this does what was *asked*: the same, with at least its labels."""
         return self.name == asked.name and self.labels >= asked.labels
 
 
@@ -37,16 +37,16 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     name: str
     code: int
-    """The exit code, 0 to 255. Verdicts may share one where the contract does not tell them apart."""
+    """The exit code, 0 to 255. Verdicts that the contract does not tell apart may share one."""
     meaning: str
     action: str
     """What the Manager does when it sees the code."""
     labels: tuple[str, ...] = ()
-    """What the Manager labels it with, such as the ticket it queues."""
+    """The labels the Manager adds to that, such as on the ticket it queues."""
 
     @property
     def asks(self) -> Action:
-        """What the contract asks of the Manager."""
+        """What the contract asks the Manager to do."""
         return Action(self.action, frozenset(self.labels))
 
 
@@ -54,12 +54,15 @@ class Rule(Struct, frozen=True, kw_only=True):
     """One sentence of a contract, which scenarios cite by its short name."""
 
     contract: str
-    """The contract that lays it down; one that extends it inherits it."""
+    """The contract that states it; contracts that extend that one inherit it."""
     text: str
     expect: tuple[str, ...] = ()
-    """The verdicts it calls for; more than one where it leaves the point open, none where it holds in every scenario."""
+    """The verdicts it calls for.
+
+    Several if it leaves the point open, none if it holds in every scenario.
+    """
     findings: tuple[FindingKind, ...] = ()
-    """What breaking it is called, where every scenario looks for that."""
+    """The kinds of findings that break it, for a rule that every scenario checks."""
 
 
 class Inputs(Struct, frozen=True, kw_only=True):
@@ -67,9 +70,9 @@ class Inputs(Struct, frozen=True, kw_only=True):
 
     home: str
     agent: str = ""
-    """Variable that carries the agent's name; empty where the contract has none."""
+    """Variable with the agent's name; empty if the contract has none."""
     opposite_home: str = ""
-    """Variable that points at a second home whose answer would be the opposite; empty for none."""
+    """Variable with a second home, which calls for the opposite answer; empty for none."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -90,24 +93,33 @@ class Contract(Struct, frozen=True, kw_only=True):
     inputs: Inputs
     limits: Limits = Limits()
     otherwise: tuple[str, ...] = ("retry",)
-    """Actions that a Manager may take on a code that means none of the verdicts: a passing fault of the probe."""
+    """Actions that a Manager may take on a code outside the table: a passing fault of the probe."""
     reference: str = ""
     """File of the bundled reference probe, below ``fixtures/probes``; empty for none."""
     lineage: tuple[str, ...] = ()
     """Its own name, then the contracts it extends, nearest first."""
     allowed_writes: tuple[str, ...] = ()
-    """Paths that may appear in the HOME while the probe runs, because the agent's CLI writes them."""
+    """Paths that may appear in the HOME while the probe runs: the agent's CLI writes them."""
     entrypoint_writes: tuple[str, ...] = ()
-    """Paths that may appear or change in the HOME while an image runs, because its entrypoint fills them before the probe."""
+    """Paths that may appear or change in the HOME while an image runs.
+
+    Its entrypoint fills them before the probe starts.
+    """
     outside_writes: Literal["shown", "forbidden"] = "shown"
     """Whether a file that changes outside the HOME, in a container, is a finding."""
     commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Agent to the command of its own CLI that answers as the probe; empty where the probe is a program of its own."""
+    """Agent to the command of its own CLI that answers as the probe.
+
+    Empty if the probe is a program of its own.
+    """
     rules: dict[str, Rule] = field(default_factory=dict)
-    """What it demands, by short names; those of the contracts it extends included."""
+    """Its rules by short name, with those of the contracts it extends."""
 
     def verdict(self, name: str) -> Verdict:
-        """Return the verdict called *name*; :class:`KeyError` where the contract has none."""
+        """Return the verdict called *name*.
+
+        :raises KeyError: the contract has none.
+        """
         for verdict in self.verdicts:
             if verdict.name == name:
                 return verdict
@@ -118,5 +130,5 @@ class Contract(Struct, frozen=True, kw_only=True):
         return self.verdict(name).code
 
     def verdicts_of(self, code: int) -> tuple[str, ...]:
-        """Return the names of all verdicts that *code* can mean; empty for a code outside the table."""
+        """Return the names of all verdicts that *code* can mean; none if the table lacks it."""
         return tuple(v.name for v in self.verdicts if v.code == code)

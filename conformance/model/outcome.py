@@ -1,4 +1,4 @@
-"""What was seen of a probe, and what it was judged to be."""
+"""What a driver saw of a probe, and how that was judged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FindingKind = Literal[
 
 
 class Exited(Struct, frozen=True, tag="exited"):
-    """The probe ended by itself."""
+    """The probe exited by itself."""
 
     code: int
     """Its exit code, 0 to 255."""
@@ -53,7 +53,7 @@ class Killed(Struct, frozen=True, tag="killed"):
 
 
 class TimedOut(Struct, frozen=True, tag="timed-out"):
-    """The probe had not ended within the time limit of the contract."""
+    """The probe did not end within the time limit of the contract."""
 
 
 class Broke(Struct, frozen=True, tag="broke"):
@@ -64,7 +64,7 @@ class Broke(Struct, frozen=True, tag="broke"):
 
 
 class Unsupported(Struct, frozen=True, tag="unsupported"):
-    """The scenario's condition does not hold here, which was found before the probe was started."""
+    """The condition of the scenario does not hold here; the probe was not started."""
 
     reason: str
 
@@ -80,41 +80,49 @@ class Outcome(Struct, frozen=True, kw_only=True):
     stdout: bytes = b""
     stderr: bytes = b""
     truncated: bool = False
-    """The output was longer than what is kept."""
+    """Whether the output was longer than what is kept."""
     seconds: float = 0.0
     left: tuple[str, ...] = ()
-    """Command lines of processes still alive after the probe had ended."""
+    """Command lines of the processes that were still alive after the probe ended."""
     why: str = ""
-    """What is known about the cause of its end, such as the limit of memory that was reached."""
+    """What is known about the cause of its end, such as the memory limit that was reached."""
 
     @property
     def code(self) -> int | None:
-        """The exit code, where the probe ended by itself."""
+        """The exit code; None if the probe did not exit by itself."""
         return self.ending.code if isinstance(self.ending, Exited) else None
 
     @property
+    def signal(self) -> int | None:
+        """The signal that killed the probe; None if none did."""
+        return self.ending.signal if isinstance(self.ending, Killed) else None
+
+    @property
     def says_something(self) -> bool:
-        """Whether the probe ran, so that something can be said about it."""
+        """Whether the probe ran, so that it can be judged."""
         return not isinstance(self.ending, Broke | Unsupported)
 
 
 class Execution(Struct, frozen=True, kw_only=True):
-    """An outcome with what became of the HOME: what the judge needs, and plain enough to travel."""
+    """An outcome with what happened to the HOME: what the judge needs.
+
+    It is plain enough to travel between processes.
+    """
 
     outcome: Outcome
     changes: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
-    """Files that changed outside the HOME, where that was looked at."""
+    """Files that changed outside the HOME, if the driver looked there."""
     isolation: str = ""
-    """How it was kept apart from other executions, where a driver knows more than one way."""
+    """How it was kept apart from other executions, if the driver has more than one way."""
     kept: str = ""
-    """Where the home stands, when it was kept."""
+    """The directory of the home, if it was kept."""
     command: str = ""
-    """The line for a shell that starts the probe by hand as the driver did, while the home is kept."""
+    """The shell command that starts the probe as the driver did, while the home is kept."""
 
 
 def not_run(ending: Broke | Unsupported) -> Execution:
-    """Return the execution of a probe that was not run, or not to its end."""
+    """Return the execution of a probe that did not run, or not to its end."""
     return Execution(outcome=Outcome(ending=ending))
 
 
@@ -133,22 +141,22 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     expected: tuple[str, ...]
     code: int | None = None
     signal: int | None = None
-    """What killed the probe, where that is how it ended."""
+    """The signal that killed the probe, if one did."""
     verdict: str | None = None
     result: Result = "broke"
     reason: str = ""
-    """Why it is unsupported, broke, or is a known failure."""
+    """Why it is unsupported, broke or is a known failure."""
     findings: tuple[Finding, ...] = ()
     seconds: float = 0.0
     control: str = ""
     difference: tuple[str, ...] = ()
-    """What differs from the control's home, environment and CLI, a line each."""
+    """What differs from the control's home, environment and CLI, one line each."""
     stdout: str = ""
     stderr: str = ""
     outside: tuple[str, ...] = ()
-    """Files that changed outside the HOME, where that was looked at."""
+    """Files that changed outside the HOME, if the driver looked there."""
     kept: str = ""
 
-    def kinds(self) -> Iterator[str]:
+    def kinds(self) -> Iterator[FindingKind]:
         """Yield the kinds of its findings."""
         return (finding.kind for finding in self.findings)

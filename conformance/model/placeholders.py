@@ -1,4 +1,4 @@
-"""The words in braces that scenario files may use for what is only known when a run starts.
+"""The words in braces that scenario files use for what is only known when a run starts.
 
 ===================  ==========================================================================
 ``{now+8h}``         a time relative to the fixed start of the run: epoch milliseconds;
@@ -8,13 +8,13 @@
 ``{secret}``         a credential value, unique to the run and the scenario; ``{secret:refresh}``
                      is another one
 ``{home}``           the absolute path of the HOME
-``{byte:ff}``        one byte from 80 to ff, for names that are no UTF-8
+``{byte:ff}``        one byte from 80 to ff, for names that are not UTF-8
 ``{n}``              the number of the entry where ``count`` repeats it, from 1
-``{null}``           JSON null, which TOML cannot write
+``{null}``           JSON null, which TOML does not have
 ===================  ==========================================================================
 
-A JSON string that is nothing but one placeholder takes its type: a number for ``ms`` and ``s``,
-``null`` for ``{null}``. Braces around anything that is not a single lower-case word are plain text.
+A JSON string that consists of one placeholder takes its type: a number for ``ms`` and ``s``,
+``null`` for ``{null}``. Braces around anything but a single lower-case word are plain text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,24 +32,27 @@ __all__ = ["Context", "check", "expand", "expand_bytes", "expand_json"]
 
 _WORD = re.compile(r"\{([a-z]+)((?:[-+:][^{}\s\"]*)?)\}")
 _NOW = re.compile(r"(?:([+-])([0-9]{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?")
-#: The farthest a time may be from now, in seconds: RFC 3339 can write a thousand years in both directions.
+#: The farthest a time may be from now, in seconds: a thousand years, which RFC 3339 can write.
 _FAR = 1000 * 365 * 86400
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_KNOWN = "{now}, {now+8h}, {now-30m:s}, {now+1h:rfc3339}, {now+1h:jwt}, {secret}, {secret:name}, {home}, {byte:ff}, {n}, {null}"
+_KNOWN = (
+    "{now}, {now+8h}, {now-30m:s}, {now+1h:rfc3339}, {now+1h:jwt}, {secret}, {secret:name}, "
+    "{home}, {byte:ff}, {n}, {null}"
+)
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """What is fixed once per run, and the place of one home: enough to build the same home again."""
+    """What is fixed once per run, and the path of one home: enough to build that home again."""
 
     now: float
     """Start of the run, in epoch seconds."""
     seed: str
-    """Makes the secrets of this run differ from those of any other."""
+    """What makes the secrets of this run differ from those of any other."""
     scenario: str = ""
     home: str = ""
 
     def secret(self, label: str = "") -> str:
-        """Return the canary called *label*: put together here, so that no file holds one."""
+        """Return the canary called *label*; it is made here, so that no file holds one."""
         digest = hashlib.sha256("\0".join((self.seed, self.scenario, label)).encode()).digest()
         return "canary-" + re.sub("[^A-Za-z0-9]", "", base64.b64encode(digest).decode())[:32]
 
@@ -59,7 +61,8 @@ def check(text: str) -> str:
     """Return what is wrong with the placeholders in *text*, or an empty string."""
     for name, argument in _WORD.findall(text):
         if not _valid(name, argument):
-            return f"unknown placeholder {{{name}{argument}}}; known: {_KNOWN}; other text in braces is written as hex"
+            wrong = f"unknown placeholder {{{name}{argument}}}"
+            return f"{wrong}; known: {_KNOWN}; write other text in braces as hex"
     return ""
 
 
@@ -75,7 +78,7 @@ def _valid(name: str, argument: str) -> bool:
 
 
 def expand(text: str, context: Context, *, n: int = 1) -> str:
-    """Return *text* with every placeholder replaced; bytes that are no UTF-8 as lone surrogates."""
+    """Return *text* with its placeholders replaced; bytes that are not UTF-8 as lone surrogates."""
     if "{" not in text:
         return text
     return _WORD.sub(lambda m: _text(_value(m[1], m[2], context, n)), text)
@@ -104,20 +107,25 @@ def _text(value: Any) -> str:
 
 
 def _value(name: str, argument: str, context: Context, n: int) -> Any:
-    values: dict[str, Callable[[], Any]] = {
-        "now": lambda: _now(argument, context),
-        "secret": lambda: context.secret(argument[1:]),
-        "home": lambda: context.home,
-        "byte": lambda: bytes.fromhex(argument[1:]).decode("utf-8", "surrogateescape"),
-        "n": lambda: n,
-        "null": lambda: None,
-    }
-    return values[name]()
+    match name:
+        case "now":
+            return _now(argument, context)
+        case "secret":
+            return context.secret(argument[1:])
+        case "home":
+            return context.home
+        case "byte":
+            return bytes.fromhex(argument[1:]).decode("utf-8", "surrogateescape")
+        case "n":
+            return n
+        case "null":
+            return None
+    raise AssertionError(name)  # reading the file has refused any other
 
 
 def _now(argument: str, context: Context) -> Any:
     match = _NOW.fullmatch(argument)
-    assert match is not None, argument  # the catalogue has checked it
+    assert match is not None, argument  # reading the file has checked it
     sign, amount, unit, form = match.groups()
     shift = int(amount) * _SECONDS[unit] if amount else 0
     at = context.now + (-shift if sign == "-" else shift)
@@ -131,7 +139,9 @@ def _now(argument: str, context: Context) -> Any:
 
 
 def _jwt(exp: int, secret: str) -> str:
-    """Return an unsigned JSON Web Token (RFC 7519); its last part is the canary, which no probe may print."""
+    """Return an unsigned JSON Web Token (RFC 7519) that ends in the canary *secret*."""
     parts = [{"alg": "none", "typ": "JWT"}, {"exp": exp, "sub": "conformance"}]
-    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    encoded = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts
+    ]
     return ".".join([*encoded, secret])

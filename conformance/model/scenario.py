@@ -23,7 +23,7 @@ __all__ = [
 
 EntryKind = Literal["file", "directory", "symlink", "fifo", "socket"]
 
-#: A home with so many entries of one kind keeps the disk busy for longer than most probes run.
+#: A home with this many entries of one kind keeps the disk busy for longer than most probes run.
 MANY_ENTRIES = 1_000
 
 
@@ -46,7 +46,7 @@ class Json(Struct, frozen=True, tag="json"):
 
 
 class Runs(Struct, frozen=True, tag="runs"):
-    """Texts with placeholders, each written so many times."""
+    """Texts with placeholders, each with the number of times it is written."""
 
     runs: tuple[tuple[str, int], ...]
 
@@ -56,15 +56,15 @@ Content = Text | Bytes | Json | Runs
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One line of a scenario's HOME, placeholders still in place."""
+    """One line of a scenario's HOME, with its placeholders not yet replaced."""
 
     path: str
     kind: EntryKind
     content: Content | None = None
-    """What a file holds, but for padding; None for an empty one, and for what is not a file."""
+    """What a file holds, without padding; None if it is empty or the entry is not a file."""
     target: str = ""
     size: int | None = None
-    """Pad the content with blanks up to this many bytes."""
+    """The size in bytes that the content is padded to with blanks."""
     mode: int | None = None
     owner: int | None = None
     mtime: str = ""
@@ -73,18 +73,21 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class ContainerNeeds(Struct, frozen=True, kw_only=True):
-    """What a scenario asks of the container around its HOME; no local run can give it."""
+    """What a scenario asks of the container around its HOME; no local run can provide it."""
 
     user: str = ""
-    """Numeric ``uid`` or ``uid:gid`` the image is run as; empty for its own."""
+    """Numeric ``uid`` or ``uid:gid`` that the image runs as; empty for its own user."""
     home_owner: int | None = None
-    """Who owns the HOME directory and what is in it, unless an entry says otherwise; None for the user the image runs as."""
+    """Owner of the HOME and of its entries, unless an entry names another.
+
+    None for the user that the image runs as.
+    """
     home_read_only: bool = False
-    """Whether the HOME is a mount that nobody can write to."""
+    """Whether the HOME is a read-only mount."""
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
-    """A fake HOME, the state of the agent's CLI, the environment, and what each contract expects."""
+    """A fake HOME, the state of the agent's CLI, the environment and what each contract expects."""
 
     id: str
     file: str
@@ -92,26 +95,26 @@ class Scenario(Struct, frozen=True, kw_only=True):
     origin: str
     agent: str
     control: dict[str, str]
-    """Contract to the id of the nearest scenario with another verdict; ``""`` stands for all others."""
+    """Contract to the id of the nearest scenario with another verdict; ``""`` is any other one."""
     expect: dict[str, tuple[str, ...]]
     entries: tuple[Entry, ...] = ()
     cli: str = "healthy"
     """The name of the state that the agent's CLI is in."""
     waits: bool = False
-    """Whether a probe may have nothing to do here but wait, so that its run should overlap others."""
+    """Whether a right probe may spend its run waiting, so that the run should overlap others."""
     env: dict[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
     container: ContainerNeeds | None = None
-    """None where any driver can run it."""
+    """None if any driver can run it."""
     rules: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Contract to the short names of its rules that the case is about."""
+    """Contract to the short names of the rules that the scenario is about."""
     variant: str = ""
-    """Its name in a file that holds several; the id is the file's, a slash, and this."""
+    """Its name in the file of a family; the id is the id of the file, a slash and this name."""
 
     def expected(self, contract: Contract) -> tuple[str, ...]:
-        """Return the verdicts that conform under *contract*; empty where it has no part in it.
+        """Return the verdicts that conform under *contract*; none if it is not part of it.
 
-        A contract that extends another inherits what the nearest of its ancestors expects.
+        A contract that extends another inherits the expectation of its nearest ancestor.
         """
         for name in contract.lineage:
             if name in self.expect:
@@ -119,7 +122,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
         return ()
 
     def key(self, name: str) -> str:
-        """Return what messages call the key *name* of it within its file."""
+        """Return the full key in its file, for messages, of its own key *name*."""
         return f"variants.{self.variant}.{name}" if self.variant else name
 
     def cites(self, contract: Contract) -> tuple[str, ...]:
@@ -138,5 +141,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     @property
     def takes_long(self) -> bool:
-        """Whether its run should start before all others: it waits, or its home takes the disk long to make and to remove."""
+        """Whether its run should start before the others.
+
+        It waits, or its home takes long to build and to remove.
+        """
         return self.waits or any(entry.count >= MANY_ENTRIES for entry in self.entries)

@@ -1,4 +1,4 @@
-"""Say in words what a scenario is, and what tells it from another."""
+"""Describe scenarios in words, and how one differs from another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, U
 from conformance.model.scenario import Bytes, ContainerNeeds, Entry, Json, Runs, Scenario, Text
 from conformance.text import join, printable
 
-__all__ = ["answer", "describe_entry", "describe_needs", "difference", "expectation", "probe_lines"]
+__all__ = [
+    "against_control",
+    "answer",
+    "describe_entry",
+    "describe_needs",
+    "expectation",
+    "probe_lines",
+]
 
 
 def answer(contract: Contract, verdict: str) -> str:
@@ -21,7 +28,7 @@ def answer(contract: Contract, verdict: str) -> str:
 
 
 def expectation(contract: Contract, verdicts: tuple[str, ...]) -> str:
-    """Return what conforms, as words."""
+    """Return the answers that conform."""
     return " or ".join(answer(contract, verdict) for verdict in verdicts)
 
 
@@ -39,7 +46,7 @@ def describe_ending(ending: Ending) -> str:
 
 
 def signal_name(number: int) -> str:
-    """Return the name of a signal; real-time signals have only numbers."""
+    """Return the name of a signal; real-time signals only have numbers."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -47,7 +54,7 @@ def signal_name(number: int) -> str:
 
 
 def describe_entry(entry: Entry) -> str:
-    """Return an entry without its path: kind, content in short, and whatever is special about it."""
+    """Describe an entry without its path: kind, content in short, and whatever is special."""
     words = [_content(entry)]
     if entry.size is not None:
         words.append(f"padded to {entry.size} bytes")
@@ -87,7 +94,7 @@ def _short(text: str, limit: int = 100) -> str:
 
 
 def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
-    """Return what a scenario asks of its container, as words, by the name of what it is about."""
+    """Describe what a scenario asks of its container, by aspect: ``user``, ``owner``, ``mount``."""
     words: dict[str, str] = {}
     if needs and needs.user:
         words["user"] = f"the image run as user {needs.user}"
@@ -98,46 +105,64 @@ def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
     return words
 
 
-def difference(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
-    """Return what *scenario* has (+) and lacks (-) against *control*, a line each."""
-    return tuple(_lines(scenario, control))
-
-
-def _lines(scenario: Scenario, control: Scenario) -> Iterator[str]:
+def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
+    """Return what *scenario* has (+) and lacks (-) against *control*, one line each."""
+    lines = []
     if scenario.agent != control.agent:
-        yield f"+ agent {scenario.agent}, not {control.agent}"
+        lines.append(f"+ agent {scenario.agent}, not {control.agent}")
     if scenario.cli != control.cli:
-        yield f"+ CLI {scenario.cli}, not {control.cli}"
-    ours_in, theirs_in = describe_needs(scenario.container), describe_needs(control.container)
+        lines.append(f"+ CLI {scenario.cli}, not {control.cli}")
+    lines += _needs_against(scenario, control)
+    lines += _variables_against(scenario, control)
+    lines += _entries_against(scenario, control)
+    return tuple(lines)
+
+
+def _needs_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
+    ours, theirs = describe_needs(scenario.container), describe_needs(control.container)
     for about in ("user", "owner", "mount"):
-        if ours_in.get(about) != theirs_in.get(about):
-            yield f"+ {ours_in[about]}" if about in ours_in else f"- {theirs_in[about]}"
-    for name in sorted(scenario.env.keys() | control.env.keys() | {*scenario.unset} | {*control.unset}):
-        ours, theirs = (_variable(s, name) for s in (scenario, control))
-        if ours != theirs:
-            yield f"+ {ours}" if ours else f"- {theirs}"
-    here = {entry.path: (describe_entry(entry), entry) for entry in scenario.entries}
-    there = {entry.path: (describe_entry(entry), entry) for entry in control.entries}
+        yield from _line(ours.get(about, ""), theirs.get(about, ""))
+
+
+def _variables_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
+    for name in sorted({*scenario.env, *scenario.unset, *control.env, *control.unset}):
+        yield from _line(_variable(scenario, name), _variable(control, name))
+
+
+def _entries_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
+    here = {entry.path: entry for entry in scenario.entries}
+    there = {entry.path: entry for entry in control.entries}
     for path in sorted(here.keys() | there.keys()):
-        if path in here and here.get(path) != there.get(path):
-            yield f"+ {path}: {here[path][0]}"
-        elif path not in here:
-            yield f"- {path}: {there[path][0]}"
+        if path not in here:
+            yield f"- {path}: {describe_entry(there[path])}"
+        elif here[path] != there.get(path):
+            yield f"+ {path}: {describe_entry(here[path])}"
+
+
+def _line(ours: str, theirs: str) -> Iterator[str]:
+    """Yield a line if *ours* and *theirs*, which describe the same thing, differ."""
+    if ours != theirs:
+        yield f"+ {ours}" if ours else f"- {theirs}"
 
 
 def _variable(scenario: Scenario, name: str) -> str:
     if name in scenario.unset:
         return f"{name} unset"
-    return f"{name}={scenario.env[name]!r}" if name in scenario.env else ""
+    if name in scenario.env:
+        return f"{name}={scenario.env[name]!r}"
+    return ""
 
 
 def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is judged, and what isolates it, for people."""
+    command = join(probe["command"])
     isolation = f"network {probe['network']}, capabilities {probe['capabilities']}"
     if probe["kind"] != "image":
-        yield f"probe: {join(probe['command']) or 'the CLI itself'}"
+        yield f"probe: {command or 'the CLI itself'}"
         yield f"isolation: {isolation}"
         return
-    yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {join(probe['command'])}"
-    yield f"isolation: {probe['isolation']}, {isolation}, memory {probe['memory']}, user {probe['user']}, HOME {probe['home']}"
-    yield from (f"note: {printable(note)}" for note in probe["notes"])
+    yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {command}"
+    container = f"memory {probe['memory']}, user {probe['user']}, HOME {probe['home']}"
+    yield f"isolation: {probe['isolation']}, {isolation}, {container}"
+    for note in probe["notes"]:
+        yield f"note: {printable(note)}"

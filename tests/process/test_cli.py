@@ -160,7 +160,7 @@ WRONG = [
         "only a container can show it: it needs the image run as user 10001:10001 and a HOME owned by uid 10000; run it in",
     ),
     (["home", "claude/nested-session", "full"], "full is not empty"),
-    (["home", "claude/nested-session", "plain"], "plain is no directory"),
+    (["home", "claude/nested-session", "plain"], "plain is not a directory"),
     (["repro"], "Missing argument 'ID'"),
     (["repro", "no-such"], "no scenario 'no-such'"),
     (["repro", "claude/*"], "give the id of one, such as claude/"),

@@ -275,7 +275,7 @@ BAD = {
     "runs-turned-round": at("a", '{ runs = [["x", 1], [1, "x"]] }', "a.runs.1.0: expected string, got int"),
     "runs-unknown-placeholder": at("a", '{ runs = [["{x}", 1]] }', "unknown placeholder {x}"),
     "text-unknown-placeholder": at(
-        "a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "other text in braces is written as hex"
+        "a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "write other text in braces as hex"
     ),
     "text-now-without-unit": at("a", '"{now+8}"', "unknown placeholder {now+8}"),
     "json-unknown-placeholder": at("a", '{ json = { a = [{ b = "{x}" }] } }', "unknown placeholder {x}"),
@@ -715,7 +715,7 @@ HERE = Context(now=1_700_000_000, seed="seed", scenario="x", home="/nowhere/home
 def test_the_planned_path_has_a_limit_from_both_sides() -> None:
     path = "x" + LONG
     assert [node.path for node in plan([entry(path)], HERE)][-1] == path.encode()
-    with pytest.raises(CannotJudge, match="mend the scenario"):
+    with pytest.raises(CannotJudge, match="fix the scenario"):
         plan([entry(path + "x")], HERE)
 
 
@@ -725,9 +725,9 @@ def test_the_planned_path_has_a_limit_from_both_sides() -> None:
         ('"a{n}" = { text = "", count = 2 }\na2 = ""', "two entries make"),
         ('"é" = ""\n"{byte:c3}{byte:a9}" = ""', "two entries make"),
         ('a = { text = "", depth = 1 }\n"d/a" = ""', "two entries make"),
-        ('"a{n}" = { symlink = "b", count = 2 }\n"a1/x" = ""', "lies below b'a1', which is no directory"),
-        ('"a{n}/b/c" = { text = "", count = 2 }\na2 = { symlink = "x" }', "lies below b'a2', which is no directory"),
-        ('d = { symlink = "x" }\na = { text = "", depth = 2 }', "lies below b'd', which is no directory"),
+        ('"a{n}" = { symlink = "b", count = 2 }\n"a1/x" = ""', "lies below b'a1', which is not a directory"),
+        ('"a{n}/b/c" = { text = "", count = 2 }\na2 = { symlink = "x" }', "lies below b'a2', which is not a directory"),
+        ('d = { symlink = "x" }\na = { text = "", depth = 2 }', "lies below b'd', which is not a directory"),
     ],
 )
 def test_entries_that_only_meet_when_written_out_are_refused_before_anything_is_built(

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.model.scenario import ContainerNeeds
-from conformance.model.wording import answer, describe_entry, difference, expectation, probe_lines
+from conformance.model.wording import against_control, answer, describe_entry, expectation, probe_lines
 from conformance.text import join, quote
 
 SLOT = contracts.bundled()["slot"]
@@ -62,7 +62,7 @@ def test_an_entry_in_words(fields: dict[str, Any], words: str) -> None:
 def test_scenarios_with_the_same_homes_do_not_differ() -> None:
     one = scenario(entries=(entry("a", text=""), directory("b")))
     other = replace(one, id="c", summary="t", entries=one.entries[::-1], expect={"slot": ("creds-missing",)})
-    assert difference(one, other) == ()
+    assert against_control(one, other) == ()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_scenarios_with_the_same_homes_do_not_differ() -> None:
     ],
 )
 def test_a_difference_is_a_line_for_each_thing(ours: dict[str, Any], theirs: dict[str, Any], lines: tuple[str, ...]) -> None:
-    assert difference(scenario(**ours), scenario(**theirs)) == lines
+    assert against_control(scenario(**ours), scenario(**theirs)) == lines
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_difference_too_far_in_to_be_shown_or_too_small_for_python_is_told_all
     ours: dict[str, Any], theirs: dict[str, Any]
 ) -> None:
     one, other = (scenario(entries=(entry("f", **fields),)) for fields in (ours, theirs))
-    [line] = difference(one, other)
+    [line] = against_control(one, other)
     assert line.startswith("+ f: ")
 
 

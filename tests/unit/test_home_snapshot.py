@@ -14,7 +14,7 @@ from factories import clear, directory, entry
 from support import as_plain_user
 
 from conformance.catalogue import contracts
-from conformance.home import Node, build, difference, mismatch, plan, remove, snapshot
+from conformance.home import Node, build, changes, mismatch, plan, remove, snapshot
 from conformance.model.placeholders import Context
 
 cleared = pytest.fixture(clear, autouse=True)
@@ -42,10 +42,12 @@ def context() -> Context:
     return Context(now=1_700_000_000, seed="seed")
 
 
-def changes(home: Path, act: Callable[[], object], allowed: Sequence[str] = (), known: Sequence[bytes] = ()) -> tuple[str, ...]:
+def changes_by(
+    home: Path, act: Callable[[], object], allowed: Sequence[str] = (), known: Sequence[bytes] = ()
+) -> tuple[str, ...]:
     before = snapshot(home, known)
     act()
-    return difference(before, snapshot(home, known), allowed)
+    return changes(before, snapshot(home, known), allowed)
 
 
 def rewrite(path: Path, content: bytes) -> None:
@@ -83,7 +85,7 @@ def test_nothing_changed_is_no_difference(home: Path) -> None:
         os.utime(home / "file", (1, 1))
         os.utime(home / "dir", (1, 1))
 
-    assert changes(home, read) == ()
+    assert changes_by(home, read) == ()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_nothing_changed_is_no_difference(home: Path) -> None:
     ],
 )
 def test_a_change_is_one_line(home: Path, act: Callable[[Path], object], expected: str) -> None:
-    [line] = changes(home, lambda: act(home))
+    [line] = changes_by(home, lambda: act(home))
     assert line.replace(f"{home.parent}/moved", "{home}/../moved").replace(str(home), "{home}") == expected
 
 
@@ -141,7 +143,7 @@ def test_several_changes_come_in_a_fixed_order(home: Path) -> None:
         (home / "dir").rename(home / "moved")
         (home / "file").write_bytes(b"x")
 
-    assert changes(home, act) == (
+    assert changes_by(home, act) == (
         "added moved (directory, mode 0700)",
         "added moved/file (file, mode 0600, 7 bytes)",
         "changed file: file, mode 0600, 7 bytes became file, mode 0600, 1 bytes",
@@ -153,7 +155,7 @@ def test_several_changes_come_in_a_fixed_order(home: Path) -> None:
 def test_a_change_at_the_end_of_a_large_file_is_seen(home: Path) -> None:
     size = 3 * 1024 * 1024 + 17
     (home / "file").write_bytes(b" " * size)
-    assert changes(home, lambda: rewrite(home / "file", b" " * (size - 1) + b"x")) == (
+    assert changes_by(home, lambda: rewrite(home / "file", b" " * (size - 1) + b"x")) == (
         f"changed file: other content, file, mode 0600, {size} bytes",
     )
 
@@ -162,7 +164,7 @@ def test_a_file_made_unreadable_is_seen(tmp_path: Path) -> None:
     def work() -> None:
         home = Path("home")
         build([Node(path=b"f", kind="file", mode=0o600, pieces=((b"x", 1),))], home)
-        assert changes(home, lambda: (home / "f").chmod(0o000)) == (
+        assert changes_by(home, lambda: (home / "f").chmod(0o000)) == (
             "changed f: file, mode 0600, 1 bytes became file, mode 0000, 1 bytes",
         )
 
@@ -174,13 +176,13 @@ def test_the_home_itself_may_go(home: Path) -> None:
         home.rename(home.with_name("moved"))
         home.symlink_to("moved")
 
-    lines = changes(home, swap, known=[b"file"])
+    lines = changes_by(home, swap, known=[b"file"])
     assert lines[0] == "changed the HOME itself: directory, mode 0700 became symlink, mode 0777 to moved"
     assert "removed file (file, mode 0600, 7 bytes)" in lines
     before = snapshot(home.with_name("moved"))
     home.unlink()
     assert snapshot(home) == {}
-    assert "removed the HOME itself (directory, mode 0700)" in difference(before, snapshot(home))
+    assert "removed the HOME itself (directory, mode 0700)" in changes(before, snapshot(home))
 
 
 def test_a_directory_that_was_swapped_for_a_link_to_itself_lacks_what_was_in_it(home: Path) -> None:
@@ -190,7 +192,7 @@ def test_a_directory_that_was_swapped_for_a_link_to_itself_lacks_what_was_in_it(
         (home / "dir").rename(home.parent / "moved")
         (home / "dir").symlink_to("../moved")
 
-    lines = changes(home, swap, known=[b"dir", b"dir/file"])
+    lines = changes_by(home, swap, known=[b"dir", b"dir/file"])
     assert lines == (
         "changed dir: directory, mode 0700 became symlink, mode 0777 to ../moved",
         "removed dir/file (file, mode 0600, 7 bytes)",
@@ -214,7 +216,7 @@ def test_names_of_any_bytes_become_words_that_any_report_can_carry(home: Path) -
         os.symlink(b"to-\xfe", top + b"/odd")
         os.mkdir(top + "/é😀".encode(), 0o700)
 
-    lines = changes(home, act)
+    lines = changes_by(home, act)
     assert lines == (
         "added \\xff\nname (file, mode 0600, 0 bytes)",
         "added odd (symlink, mode 0777 to to-\\xfe)",
@@ -265,12 +267,12 @@ def test_a_change_deeper_than_any_path_can_say_is_seen(home: Path, length: int, 
     try:
         assert (length + 1) * levels > os.pathconf(home, "PC_PATH_MAX")
         place = "/".join(["x" * length] * levels)
-        [line] = changes(home, lambda: os.mkdir("new", 0o700, dir_fd=fd))
+        [line] = changes_by(home, lambda: os.mkdir("new", 0o700, dir_fd=fd))
         assert line == f"added {place}/new (directory, mode 0700)"
-        [line] = changes(home, lambda: os.symlink("x", "link", dir_fd=fd))
+        [line] = changes_by(home, lambda: os.symlink("x", "link", dir_fd=fd))
         assert line == f"added {place}/link (symlink, mode 0777 to x)"
         os.close(os.open("f", os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=fd))
-        [line] = changes(home, lambda: os.chmod("f", 0o640, dir_fd=fd))
+        [line] = changes_by(home, lambda: os.chmod("f", 0o640, dir_fd=fd))
         assert line == f"changed {place}/f: file, mode 0600, 0 bytes became file, mode 0640, 0 bytes"
     finally:
         os.close(fd)
@@ -326,7 +328,7 @@ def test_a_shut_directory_that_nobody_touched_is_no_difference(tmp_path: Path, m
     def work() -> None:
         home = _shut_home(mode)
         until_the_clock_has_moved(home)
-        assert changes(home, lambda: None) == ()
+        assert changes_by(home, lambda: None) == ()
 
     as_plain_user(tmp_path, work)
 
@@ -347,7 +349,7 @@ def test_a_change_behind_a_directory_that_was_opened_and_shut_again_is_seen(tmp_
             (home / "shut").chmod(mode)
             os.utime(home / "shut", ns=(times.st_atime_ns, times.st_mtime_ns))
 
-        lines = changes(home, act)
+        lines = changes_by(home, act)
         assert lines
         assert all(line.startswith("changed shut") and "other content" in line for line in lines), lines
 
@@ -362,10 +364,10 @@ def test_a_change_by_name_behind_a_directory_that_cannot_be_listed_is_seen(tmp_p
     def work() -> None:
         home = _shut_home(mode)
         known = [b"shut", b"shut/below", b"shut/below/f", b"shut/f"]
-        lines = changes(home, lambda: rewrite(home / place, b"y"), known=known)
+        lines = changes_by(home, lambda: rewrite(home / place, b"y"), known=known)
         assert lines == (f"changed {place}: other content, file, mode 0600, 1 bytes",)
         if mode & 0o200 or place == "shut/below/f":
-            lines = changes(home, (home / place).unlink, known=known)
+            lines = changes_by(home, (home / place).unlink, known=known)
             assert f"removed {place} (file, mode 0600, 1 bytes)" in lines
 
     as_plain_user(tmp_path, work)
@@ -382,7 +384,7 @@ def test_an_unreadable_file_rewritten_with_its_times_put_back_is_seen(tmp_path: 
             rewrite(home / "f", b"y")
             (home / "f").chmod(0o000)
 
-        assert changes(home, act) == ("changed f: other content, file, mode 0000, 1 bytes",)
+        assert changes_by(home, act) == ("changed f: other content, file, mode 0000, 1 bytes",)
 
     as_plain_user(tmp_path, work)
 
@@ -405,7 +407,7 @@ def test_writes_of_the_cli_and_their_directories_are_excused(home: Path, paths: 
             (home / path).parent.mkdir(parents=True, exist_ok=True)
             (home / path).write_text("written by the CLI")
 
-    assert changes(home, act, ALLOWED) == ()
+    assert changes_by(home, act, ALLOWED) == ()
     assert ALLOWED == (".claude.json", ".claude/backups/**", ".codex/tmp/**")
 
 
@@ -428,12 +430,12 @@ def test_lookalike_paths_are_not_excused(home: Path, paths: list[str], expected:
             (home / path).parent.mkdir(parents=True, exist_ok=True)
             (home / path).write_text("")
 
-    lines = changes(home, act, ALLOWED)
+    lines = changes_by(home, act, ALLOWED)
     assert [line.partition(" (")[0] for line in lines] == [f"added {path}" for path in expected]
 
 
 def test_an_empty_directory_that_nothing_excused_lies_in_is_not_excused(home: Path) -> None:
-    assert changes(home, lambda: (home / ".codex").mkdir(0o700), ALLOWED) == ("added .codex (directory, mode 0700)",)
+    assert changes_by(home, lambda: (home / ".codex").mkdir(0o700), ALLOWED) == ("added .codex (directory, mode 0700)",)
 
 
 @pytest.mark.parametrize(
@@ -448,7 +450,7 @@ def test_an_empty_directory_that_nothing_excused_lies_in_is_not_excused(home: Pa
 def test_allowed_paths_may_be_added_but_not_changed(home: Path, act: Callable[[Path], object], expected: str) -> None:
     (home / ".claude.json").write_text("{}")
     (home / ".claude.json").chmod(0o600)
-    assert changes(home, lambda: act(home / ".claude.json"), ALLOWED) == (expected,)
+    assert changes_by(home, lambda: act(home / ".claude.json"), ALLOWED) == (expected,)
 
 
 def test_a_directory_that_was_there_may_not_change_for_an_excused_entry(home: Path) -> None:
@@ -456,7 +458,7 @@ def test_a_directory_that_was_there_may_not_change_for_an_excused_entry(home: Pa
         (home / ".claude").chmod(0o755)
         (home / ".claude/backups").mkdir()
 
-    assert changes(home, act, ALLOWED) == ("changed .claude: directory, mode 0700 became directory, mode 0755",)
+    assert changes_by(home, act, ALLOWED) == ("changed .claude: directory, mode 0700 became directory, mode 0755",)
 
 
 @pytest.mark.parametrize(
@@ -483,7 +485,7 @@ def test_patterns_of_allowed_writes(tmp_path: Path, pattern: str, excused: set[s
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).write_text("")
 
-    lines = changes(tmp_path, act, [pattern])
+    lines = changes_by(tmp_path, act, [pattern])
     assert everything - {line.partition(" (")[0].removeprefix("added ") for line in lines} == excused
 
 
@@ -530,7 +532,7 @@ def test_allowed_writes_may_go_through_a_link_of_the_home(tmp_path: Path) -> Non
         (home / ".codex/tmp/arg0").mkdir(parents=True)
         (home / ".codex/tmp/arg0/lock").touch()
 
-    assert changes(home, act, ALLOWED) == ()
-    assert changes(home, (home / "volume/tmp").mkdir, ALLOWED) == ("added volume/tmp (directory, mode 0755)",)
-    found = changes(home, (home / ".codex/tmp/arg0/lock").unlink, ALLOWED)
+    assert changes_by(home, act, ALLOWED) == ()
+    assert changes_by(home, (home / "volume/tmp").mkdir, ALLOWED) == ("added volume/tmp (directory, mode 0755)",)
+    found = changes_by(home, (home / ".codex/tmp/arg0/lock").unlink, ALLOWED)
     assert [line.partition(" (")[0] for line in found] == ["removed volume/codex/tmp/arg0/lock"]

@@ -18,7 +18,7 @@ import pytest
 from factories import clear, directory, entry, symlink
 from msgspec.structs import replace
 
-from conformance.home import Node, build, difference, mismatch, plan, read_tar, snapshot, stamps, write_tar
+from conformance.home import Node, build, changes, mismatch, plan, read_tar, snapshot, stamps, write_tar
 from conformance.home.build import Unbuildable
 from conformance.home.snapshot import Snapshot, Stamp
 from conformance.model.placeholders import Context
@@ -350,22 +350,22 @@ def after(*entries: Entry) -> Snapshot:
 
 def test_a_replaceable_file_may_have_other_content_and_mode_and_may_appear() -> None:
     where = ("d/*.md", "new/**")
-    assert difference(BEFORE, after(entry("d/CLAUDE.md", text="new", mode=0o644)), replaceable=where) == ()
-    assert difference(BEFORE, after(entry("d/2.md", text=""), entry("new/a/b", text="")), replaceable=where) == ()
-    assert difference(BEFORE, BEFORE, replaceable=where) == ()
+    assert changes(BEFORE, after(entry("d/CLAUDE.md", text="new", mode=0o644)), replaceable=where) == ()
+    assert changes(BEFORE, after(entry("d/2.md", text=""), entry("new/a/b", text="")), replaceable=where) == ()
+    assert changes(BEFORE, BEFORE, replaceable=where) == ()
 
 
 def test_no_other_file_may_and_none_without_being_named() -> None:
     changed = after(entry("d/CLAUDE.md", text="new"))
-    assert difference(BEFORE, changed) == ("changed d/CLAUDE.md: other content, file, mode 0600, 3 bytes",)
-    assert difference(BEFORE, changed, allowed=("d/*.md",)) != ()  # only additions are allowed by that
-    assert difference(BEFORE, after(entry("d/other", text="y")), replaceable=("d/*.md",)) == (
+    assert changes(BEFORE, changed) == ("changed d/CLAUDE.md: other content, file, mode 0600, 3 bytes",)
+    assert changes(BEFORE, changed, allowed=("d/*.md",)) != ()  # only additions are allowed by that
+    assert changes(BEFORE, after(entry("d/other", text="y")), replaceable=("d/*.md",)) == (
         "changed d/other: other content, file, mode 0600, 1 bytes",
     )
 
 
 def test_a_replaceable_file_may_neither_go_away_nor_become_something_else() -> None:
     gone = {path: stamp for path, stamp in BEFORE.items() if path != b"d/CLAUDE.md"}
-    assert difference(BEFORE, gone, replaceable=("d/*.md",)) == ("removed d/CLAUDE.md (file, mode 0600, 3 bytes)",)
-    assert difference(BEFORE, after(symlink("d/CLAUDE.md", "x")), replaceable=("d/*.md",)) != ()
-    assert difference(BEFORE, after(symlink("d/link", "y")), replaceable=("d/**",)) != ()
+    assert changes(BEFORE, gone, replaceable=("d/*.md",)) == ("removed d/CLAUDE.md (file, mode 0600, 3 bytes)",)
+    assert changes(BEFORE, after(symlink("d/CLAUDE.md", "x")), replaceable=("d/*.md",)) != ()
+    assert changes(BEFORE, after(symlink("d/link", "y")), replaceable=("d/**",)) != ()

@@ -23,7 +23,7 @@ from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.volumes import HomeVolumes, PlainVolumes
 from conformance.drivers.layout import Layout, lay_out
 from conformance.errors import CannotJudge, ConformanceError
-from conformance.home import Snapshot, difference, stamps
+from conformance.home import Snapshot, changes, stamps
 from conformance.home.build import Unbuildable
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Contract
@@ -307,7 +307,5 @@ def _changes(placed: PlacedLayout, after: tuple[Snapshot, Snapshot], contract: C
     allowed = contract.allowed_writes if contract is not None else ()
     filled = contract.entrypoint_writes if contract is not None else ()
     expected = (stamps(placed.home), stamps(placed.opposite))
-    home, opposite = (
-        difference(before, found, allowed, replaceable=filled) for before, found in zip(expected, after, strict=True)
-    )
+    home, opposite = (changes(before, found, allowed, replaceable=filled) for before, found in zip(expected, after, strict=True))
     return (*home, *(f"in the opposite home: {change}" for change in opposite))

@@ -19,7 +19,7 @@ from conformance.drivers.local.command import SYSTEM_PATH, own_command
 from conformance.drivers.local.supervisor_client import Request, Supervisor
 from conformance.drivers.stubs import Stubs, stubs_for
 from conformance.errors import CannotJudge, ConformanceError, UsageError
-from conformance.home import build, check_target, difference, mismatch, plan, remove, snapshot
+from conformance.home import build, changes, check_target, mismatch, plan, remove, snapshot
 from conformance.home.build import Unbuildable
 from conformance.model.contract import Contract
 from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
@@ -146,9 +146,9 @@ class LocalDriver:
         outcome = self._supervisor.run(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
-        changes = difference(before, snapshot(place.home, known), contract.allowed_writes)
-        opposite = difference(before_opposite, snapshot(place.opposite), contract.allowed_writes)
-        return Execution(outcome=outcome, changes=(*changes, *(f"in the opposite home: {change}" for change in opposite)))
+        in_home = changes(before, snapshot(place.home, known), contract.allowed_writes)
+        opposite = changes(before_opposite, snapshot(place.opposite), contract.allowed_writes)
+        return Execution(outcome=outcome, changes=(*in_home, *(f"in the opposite home: {change}" for change in opposite)))
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
         """Run the probe once with the environment *env*, in a home that stands already."""
