@@ -71,7 +71,7 @@ def test_an_image_without_a_shell_and_other_conditions(plain_images: Images, tmp
     states = (*STATES_WITHOUT_SHELL, "container/home-read-only-claude", "container/root-owned-auth-json")
     needs = {
         "claude/socket-only": "no tar archive can hold a socket, and the image has no shell to make one from",
-        "container/home-unset-no-passwd-claude": "HOME can only be taken away by a shell, and the image has none",
+        "container/home-unset-no-passwd-claude": "only a shell can unset HOME, and the image has none",
     }
 
     status, report, printed = judged(shell_less(plain_images), tmp_path, *states, *needs)
@@ -166,7 +166,7 @@ def test_an_image_for_another_processor_that_has_no_shell(plain_images: Images, 
     [
         ("no-such-image:1", 3, "no image 'no-such-image:1' on this engine; build it, or pull it, first"),
         ("sha256:" + "0" * 64, 3, f"no image 'sha256:{'0' * 64}' on this engine; build it, or pull it, first"),
-        ("No Image", 2, "'No Image' is no image reference; write it like name, name:tag or host/name@sha256:…"),
+        ("No Image", 2, "'No Image' is not an image reference; write it like name, name:tag or host/name@sha256:…"),
     ],
 )
 def test_an_image_that_is_not_there(engine: docker.DockerClient, reference: str, status: int, line: str, tmp_path: Path) -> None:
