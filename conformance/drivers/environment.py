@@ -11,7 +11,7 @@ from conformance.model.scenario import Scenario
 
 __all__ = ["check_extra", "environment"]
 
-#: The same everywhere, so that no answer depends on where the suite runs.
+#: Fixed values, so that no answer depends on where the suite runs.
 FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
 
 
@@ -25,9 +25,10 @@ def environment(
     extra: Mapping[str, str] | None = None,
     fixed: Mapping[str, str] = FIXED,
 ) -> dict[str, str]:
-    """Return the variables of a probe: *fixed* ones, the user's *extra*, the contract's inputs, the scenario's changes.
+    """Return the variables of a probe.
 
-    Later ones win: what the scenario says is what the case is about.
+    These are the *fixed* ones, the user's *extra* ones, the inputs of the contract, and the changes
+    of the scenario. Later ones win, because the scenario says what the case is about.
     """
     inputs = contract.inputs
     result = {**fixed, **(extra or {}), "PATH": path, inputs.home: context.home}
@@ -42,10 +43,13 @@ def environment(
 
 
 def check_extra(extra: Mapping[str, str], contract: Contract) -> None:
-    """Refuse variables that the contract decides.
+    """Refuse variables that the contract sets.
 
-    :raises UsageError: names the variable.
+    :raises UsageError: the contract sets one; the error names it.
     """
     decided = {contract.inputs.home, contract.inputs.agent, contract.inputs.opposite_home} - {""}
     for name in sorted(decided & extra.keys()):
-        raise UsageError(f"{name} is set by the contract '{contract.name}'", hint="leave it out of --env and --pass-env")
+        raise UsageError(
+            f"{name} is set by the contract '{contract.name}'",
+            hint="leave it out of --env and --pass-env",
+        )

@@ -1,6 +1,6 @@
-"""What a scenario comes to before its probe starts: the home, the one with the opposite answer, stubs, environment.
+"""What a scenario needs before its probe starts: home, opposite home, stubs and environment.
 
-Nothing is written here. Drivers place a layout: as directories, or in the volumes of a container.
+Nothing is written here. Drivers place a layout as directories, or in the volumes of a container.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Layout", "Surroundings", "known_clis", "lay_out", "opposite_home"]
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
-    """Where the parts of a layout lie for the probe, and what is there already."""
+    """Where the probe finds the parts of a layout, and what is there already."""
 
     home: str
     """The path of the HOME."""
@@ -33,50 +33,54 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     cli: str = ""
     """The directory of the stubs."""
     path: str
-    """The PATH behind the stubs."""
+    """The PATH after the stubs."""
     variables: dict[str, str] = field(default_factory=dict)
     """What the user wants in every probe's environment."""
-    fixed: dict[str, str] = field(default_factory=lambda: dict(FIXED))
-    """What is in every probe's environment, and gives way to all else."""
+    fixed: dict[str, str] = field(default_factory=FIXED.copy)
+    """What is in every probe's environment; everything else overrides it."""
     own_clis: frozenset[str] | None = None
-    """The CLIs that an image has itself; None where there is no image, and healthy CLIs are stubs, too."""
+    """The CLIs that an image has itself. None without an image: then healthy CLIs are stubs too."""
     seed: tuple[Node, ...] = ()
-    """What an image keeps in its HOME."""
+    """The files in the HOME of an image."""
 
 
 class Layout(Struct, frozen=True, kw_only=True):
-    """What is to be placed for one execution."""
+    """What a driver places for one execution."""
 
     home: tuple[Node, ...]
-    """What lies in the HOME, parents before children."""
+    """The nodes in the HOME, parents before children."""
     opposite: tuple[Node, ...]
-    """What lies in the home with the opposite answer."""
+    """The nodes in the home with the opposite answer."""
     has_opposite: bool
     """Whether the contract asks for that home."""
     stubs: Stubs | None
-    """None where the contract asks the CLIs themselves."""
+    """None if the contract asks the CLIs themselves."""
     environment: dict[str, str]
     """The variables of the probe."""
     unset: tuple[str, ...] = ()
-    """Variables that the probe must not have, whatever its surroundings say."""
+    """Variables that the probe must not have, even if its surroundings set them."""
 
 
 def known_clis(contract: Contract) -> tuple[str, ...]:
-    """Return the names of all programs that may be an agent's CLI under *contract*."""
+    """Return the names of all programs that can be an agent's CLI under *contract*."""
     return tuple(sorted({*AGENT_CLIS, *contract.agents}))
 
 
-def lay_out(scenario: Scenario, contract: Contract, context: Context, around: Surroundings) -> Layout:
-    """Return what *scenario* comes to under *contract* in these surroundings.
+def lay_out(
+    scenario: Scenario, contract: Contract, context: Context, around: Surroundings
+) -> Layout:
+    """Return the layout of *scenario* under *contract* in these surroundings.
 
-    :raises CannotJudge: it does not come out as a home.
-    :raises FileError: the contract asks for the opposite home, and no good login of the agent is known.
+    :raises CannotJudge: its entries do not make a home.
+    :raises FileError: the contract asks for an opposite home; the agent has no known good login.
     """
     context = replace(context, scenario=scenario.id, home=around.home)
     home = plan(scenario.entries, context)
     if around.seed:
         hidden = () if scenario.cli == HEALTHY else known_clis(contract)
-        home = sorted([*_seed(around.seed, home, hidden), *home], key=lambda node: node.path.split(b"/"))
+        home = sorted(
+            [*_seed(around.seed, home, hidden), *home], key=lambda node: node.path.split(b"/")
+        )
     opposite: list[Node] = []
     if contract.inputs.opposite_home:
         opposite = plan(opposite_home(scenario, contract), replace(context, home=around.opposite))
@@ -102,32 +106,34 @@ def lay_out(scenario: Scenario, contract: Contract, context: Context, around: Su
 
 
 def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
-    """Return a home whose answer is the opposite of what *scenario* expects: a good login, or nothing at all.
+    """Return a home with the opposite of the answer that *scenario* expects.
 
-    :raises FileError: nobody has written down what a good login of the agent is.
+    That is a good login, or an empty home.
+
+    :raises FileError: the agent has no known good login.
     """
     if all(contract.code(verdict) == 0 for verdict in scenario.expected(contract)):
         return ()
-    # The layers of one's own lie where ids count from: above the file, a directory for each part of the id.
-    parts = scenario.id.count("/") - (1 if scenario.variant else 0)
-    root = next(iter(Path(scenario.file).parents[parts : parts + 1]), None)
+    # A user's own layers lie where ids start: above the file, a directory for each part of the id.
+    depth = scenario.id.count("/") - (1 if scenario.variant else 0)
+    above = Path(scenario.file).parents
+    root = above[depth] if depth < len(above) else None
     return good_login(scenario.agent, name=scenario.file, root=root)
 
 
 def _seed(seed: Sequence[Node], wanted: Iterable[Node], hidden: Collection[str]) -> list[Node]:
-    """Return what of the image's own HOME goes with the *wanted* nodes, without CLIs that are *hidden*.
+    """Return the nodes of the image's own HOME that go with the *wanted* ones.
 
-    Where both name a path, the scenario decides.
+    If both name a path, the scenario decides. *hidden* CLIs are left out.
     """
-    there = {node.path: node.kind for node in wanted}
+    kinds = {node.path: node.kind for node in wanted}
     kept: list[Node] = []
     gone: set[bytes] = set()
     for node in seed:  # parents come before children
-        above = node.path.rpartition(b"/")[0]
-        name = node.path.rpartition(b"/")[2].decode(errors="replace")
-        cli = name in hidden and node.kind != "directory"
-        if above in gone or there.get(above, "directory") != "directory" or cli:
+        parent, _, name = node.path.rpartition(b"/")
+        is_cli = name.decode(errors="replace") in hidden and node.kind != "directory"
+        if parent in gone or kinds.get(parent, "directory") != "directory" or is_cli:
             gone.add(node.path)
-        elif node.path not in there:
+        elif node.path not in kinds:
             kept.append(replace(node, owner=None, mtime=None))
     return kept

@@ -1,4 +1,4 @@
-"""The agent's CLI as a scenario wants it: a directory of stub programs to put first on PATH."""
+"""The agent's CLI in the state that a scenario asks for: a directory of stubs, first on PATH."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Stubs", "stubs_for"]
 
 
 class Stubs(Struct, frozen=True, kw_only=True):
-    """A directory of programs: the agent's, in some state, and healthy ones beside it."""
+    """A directory of programs: the agent's in some state, and healthy ones beside it."""
 
     agent: str
     state: str
@@ -27,23 +27,25 @@ class Stubs(Struct, frozen=True, kw_only=True):
     others: tuple[str, ...]
     """The names of the healthy ones.
 
-    They are traps: the other agent's CLI, and one with the name that an environment with a wrong agent asks for, so
-    that a probe which runs whatever it is told finds something that works.
+    They are traps. One is the other agent's CLI. One has the name that an environment with a wrong
+    agent asks for, so a probe that runs whatever it is told finds something that works.
     """
 
     def nodes(self) -> list[Node]:
-        """Return what lies in the directory."""
+        """Return the nodes in the directory."""
         entries = [*_named(self.agent, self.state)]
         for other in self.others:
             entries += _named(other, HEALTHY)
         return plan(entries, Context(now=0, seed=""))
 
 
-def stubs_for(scenario: Scenario, contract: Contract, own_clis: Iterable[str] | None = None) -> Stubs:
+def stubs_for(
+    scenario: Scenario, contract: Contract, own_clis: Iterable[str] | None = None
+) -> Stubs:
     """Return the stubs of *scenario*.
 
-    *own_clis* are the CLIs that the surroundings have themselves, as an image has; there, a healthy agent is the
-    image's own or none, and stubs lie only beside what is missing. None where healthy CLIs are stubs, too.
+    *own_clis* are the CLIs of an image. A healthy agent is the image's own or none there, and stubs
+    stand in only for CLIs that the image lacks. None means that healthy CLIs are stubs too.
     """
     state = scenario.cli
     others = _bystanders(scenario, contract)

@@ -1,1 +1,1 @@
-"""Images of our own, and the released CLIs that go into them."""
+"""Our own images, and the released CLIs that go into them."""

@@ -1,4 +1,4 @@
-"""The released CLIs: packages of npm, pinned by their digests, and how to come by them."""
+"""The released CLIs: npm packages pinned by their digests, and how to get them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from conformance.text import one_line
 
 __all__ = ["Package", "machine", "other_version", "packages", "pinned", "unpack"]
 
-#: How engines name the architectures that kernels name like this.
+#: Architectures by the kernel's name, as engines name them.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -30,13 +30,13 @@ class Package(Struct, frozen=True, kw_only=True):
 
     name: str
     version: str
-    """As the registry has it: some packages add the architecture to it."""
+    """The registry's name for the version; some packages add the architecture to it."""
     release: str
-    """As people have it."""
+    """The version as people know it."""
     program: str
-    """Where the program lies in it; a ``*`` stands for part of a name."""
+    """The path of the program in the package; a ``*`` stands for part of a name."""
     integrity: str = ""
-    """What npm calls the digest; empty for a version that nobody has pinned."""
+    """The digest, in npm's form; empty for a version that is not pinned."""
 
 
 def machine() -> str:
@@ -49,11 +49,13 @@ def packages(arch: str) -> dict[str, Package]:
 
     :raises CannotJudge: one is not pinned for it.
     """
-    table = tomllib.loads((fixtures_dir() / "images" / "real-clis" / "packages.toml").read_text(encoding="utf-8"))
+    file = fixtures_dir() / "images" / "real-clis" / "packages.toml"
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
     found = {}
     for cli, builds in table.items():
         if arch not in builds:
-            raise CannotJudge(f"no {cli} is pinned for {arch}", hint=f"there is one for {', '.join(builds)}")
+            hint = f"there is one for {', '.join(builds)}"
+            raise CannotJudge(f"no {cli} is pinned for {arch}", hint=hint)
         build = builds[arch]
         found[cli] = Package(
             name=build["package"],
@@ -66,19 +68,23 @@ def packages(arch: str) -> dict[str, Package]:
 
 
 def other_version(package: Package, release: str) -> Package:
-    """Return the same package in another *release*, of which no digest is known."""
-    return replace(package, version=package.version.replace(package.release, release, 1), release=release, integrity="")
+    """Return the same package in another *release*, whose digest is not known."""
+    version = package.version.replace(package.release, release, 1)
+    return replace(package, version=version, release=release, integrity="")
 
 
 def pinned(package: Package, place: Path) -> Path:
-    """Return the archive of *package* in the directory *place*, downloaded unless it lies there already.
+    """Return the archive of *package* in the directory *place*; download it unless it is there.
 
-    :raises CannotJudge: it cannot be had, or is not what was pinned.
+    :raises CannotJudge: it cannot be downloaded, or is not what was pinned.
     """
-    known = place / f"{package.name.lstrip('@').replace('/', '-')}-{package.version}.tgz"
-    archive = known if package.integrity and _fits(known, package.integrity) else _download(package, place)
+    archive = place / f"{package.name.lstrip('@').replace('/', '-')}-{package.version}.tgz"
+    if package.integrity and _fits(archive, package.integrity):
+        return archive
+    archive = _download(package, place)
     if package.integrity and not _fits(archive, package.integrity):
-        raise CannotJudge(f"{package.name} {package.version} is not what was pinned", hint="look at the npm registry in use")
+        cause = f"{package.name} {package.version} is not what was pinned"
+        raise CannotJudge(cause, hint="look at the npm registry in use")
     return archive
 
 
@@ -91,12 +97,14 @@ def _fits(archive: Path, integrity: str) -> bool:
 
 
 def _download(package: Package, place: Path) -> Path:
-    """Fetch one package with npm, which knows of mirrors and proxies."""
+    """Download one package with npm, which knows mirrors and proxies."""
     npm = shutil.which("npm")
     if npm is None:
-        raise CannotJudge(f"{package.name} is downloaded with npm, which is not here", hint="install npm")
+        cause = f"{package.name} is downloaded with npm, which is not installed"
+        raise CannotJudge(cause, hint="install npm")
+    wanted = f"{package.name}@{package.version}"
     done = subprocess.run(
-        [npm, "pack", "--silent", f"{package.name}@{package.version}", "--pack-destination", os.fspath(place)],
+        [npm, "pack", "--silent", wanted, "--pack-destination", os.fspath(place)],
         cwd=place,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -105,25 +113,26 @@ def _download(package: Package, place: Path) -> Path:
         check=False,
     )
     if done.returncode:
-        why = (done.stderr.splitlines() or [f"npm exited {done.returncode}"])[-1]
+        lines = done.stderr.splitlines() or [f"npm exited {done.returncode}"]
         raise CannotJudge(
-            f"{package.name} {package.version} cannot be downloaded: {one_line(why)}",
-            hint="see that the npm registry is within reach",
+            f"{package.name} {package.version} cannot be downloaded: {one_line(lines[-1])}",
+            hint="check that the npm registry can be reached",
         )
     return place / done.stdout.splitlines()[-1]
 
 
 def unpack(archive: Path, package: Package, place: Path) -> Path:
-    """Unpack *archive* into the directory *place*, which is made; return the program.
+    """Unpack *archive* into the new directory *place*; return the path of the program.
 
-    :raises CannotJudge: it holds no such program.
+    :raises CannotJudge: it cannot be unpacked, or the program is not in it.
     """
+    name = f"{package.name} {package.version}"
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(place, filter="data")
     except (OSError, tarfile.TarError) as e:
-        raise CannotJudge(f"{package.name} {package.version} cannot be unpacked: {one_line(str(e))}") from None
+        raise CannotJudge(f"{name} cannot be unpacked: {one_line(str(e))}") from None
     programs = sorted(place.glob(package.program))
     if not programs:
-        raise CannotJudge(f"{package.name} {package.version} holds no {package.program}", hint="try another version")
+        raise CannotJudge(f"{name} holds no {package.program}", hint="try another version")
     return programs[0]

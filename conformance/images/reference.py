@@ -1,4 +1,4 @@
-"""Images of our own: the reference image, the same with the released CLIs, and a base made without a registry."""
+"""Our own images: the reference image, with stubs or real CLIs, and a base of Debian packages."""
 
 from __future__ import annotations
 
@@ -24,18 +24,28 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.images.packages import packages, pinned
 from conformance.text import one_line
 
-__all__ = ["DEBIAN_MIRROR", "DEBIAN_SUITE", "DEFAULT_BASE", "LABEL", "Flavour", "build", "debian_base", "default_tag"]
+__all__ = [
+    "DEBIAN_MIRROR",
+    "DEBIAN_SUITE",
+    "DEFAULT_BASE",
+    "LABEL",
+    "Flavour",
+    "build",
+    "debian_base",
+    "default_tag",
+]
 
 Flavour = Literal["stubs", "real-clis"]
 
 DEFAULT_BASE = "python:3.13-slim"
 DEBIAN_SUITE = "bookworm"
-DEBIAN_MIRROR = "http://deb.debian.org/debian"  # its Release file is signed: plain HTTP needs no certificates
+#: Its Release file is signed, and plain HTTP needs no certificates.
+DEBIAN_MIRROR = "http://deb.debian.org/debian"
 
-#: Says of an image that it was made here, and what it is: a flavour, or "base". Containers made from it inherit it.
+#: Marks an image that was made here: a flavour, or "base". Its containers inherit the label.
 LABEL = "probe-conformance.image"
 
-#: What the reference image is made of, below the fixtures.
+#: The files of the reference image, below the fixtures; the Dockerfile comes first.
 REFERENCE = (
     "images/reference/Dockerfile",
     "images/reference/entrypoint.sh",
@@ -44,13 +54,16 @@ REFERENCE = (
     "probes/slot.py",
 )
 
-#: No package without a signature that holds, and only those that a base needs.
+#: Only packages with a valid signature, and only those that a base needs.
 DEBOOTSTRAP_OPTIONS = ("--force-check-gpg", "--variant=minbase", "--include=python3")
 
-#: What a base of Debian packages does without: files of the moment, and those that no program reads.
-LEFT_OUT = re.compile(r"\./((dev|proc|run|sys|tmp|var/cache/apt|var/lib/apt/lists|var/log)/|usr/share/(doc|info|locale|man)/)")
+#: Left out of a base of Debian packages: temporary files, and those that no program reads.
+LEFT_OUT = re.compile(
+    r"\./((dev|proc|run|sys|tmp|var/cache/apt|var/lib/apt/lists|var/log)/"
+    r"|usr/share/(doc|info|locale|man)/)"
+)
 
-#: Lines of a build that say what the engine does, and not what went wrong.
+#: Lines of a build that say what the engine does, not what went wrong.
 CHATTER = re.compile(r"(Step \d|--->|Removing intermediate|Successfully )")
 
 
@@ -59,7 +72,7 @@ def _quiet(_line: str) -> None:
 
 
 def default_tag(flavour: Flavour = "stubs") -> str:
-    """Return what the image of *flavour* is called when nobody gives a name."""
+    """Return the default name of the image of *flavour*."""
     name = "reference" if flavour == "stubs" else f"reference-{flavour}"
     return f"probe-conformance/{name}:{__version__.replace('+', '-')}"
 
@@ -72,31 +85,39 @@ def build(
     tag: str = "",
     out: Callable[[str], None] = _quiet,
 ) -> str:
-    """Build the reference image from *base*, which is pulled where the engine has not got it; return the image's tag.
+    """Build the reference image from *base* and return its tag; pull *base* if it is missing.
 
-    The flavour ``real-clis`` has the released CLIs from npm in place of the stubs. *out* is told of each step.
+    The flavour ``real-clis`` has the released CLIs from npm in place of the stubs. *out* is called
+    with each step.
 
     :raises UsageError: *base* or *tag* cannot be parsed.
-    :raises CannotJudge: the base or a CLI cannot be had, the build fails, or the engine refuses.
+    :raises CannotJudge: the base or a CLI is not available, the build fails, or the engine refuses.
     """
     tag = tag or default_tag(flavour)
     if not match_tag(tag):
-        raise UsageError(f"'{tag}' is no name for an image", hint="give NAME or NAME:TAG, in lower case")
+        cause = f"'{tag}' is not a name for an image"
+        raise UsageError(cause, hint="give NAME or NAME:TAG, in lower case")
     with _at_work(client):
         if not _exists(client, base):
             _pull(client, base, out)
-        fixtures = fixtures_dir()
-        dockerfile, *_ = REFERENCE
-        files = {name: fixtures / name for name in REFERENCE}
         if flavour == "stubs":
-            _build(client, files, dockerfile, base, flavour, out, tag)
+            _build_reference(client, base, out, tag)
             return tag
         with tempfile.TemporaryDirectory(prefix="probe-conformance-") as place:
-            archives = archives_for(client.api.version()["Arch"], Path(place), out)
-            reference = _build(client, files, dockerfile, base, "stubs", out)
-            directory = fixtures / "images" / flavour
-            _build(client, {"Dockerfile": directory / "Dockerfile", **archives}, "Dockerfile", reference, flavour, out, tag)
+            files = archives_for(client.api.version()["Arch"], Path(place), out)
+            files["Dockerfile"] = fixtures_dir() / "images" / flavour / "Dockerfile"
+            reference = _build_reference(client, base, out)
+            _build(client, files, "Dockerfile", reference, flavour, out, tag)
     return tag
+
+
+def _build_reference(
+    client: docker.DockerClient, base: str, out: Callable[[str], None], tag: str = ""
+) -> str:
+    """Build the reference image with stubs; return its id."""
+    fixtures = fixtures_dir()
+    files = {name: fixtures / name for name in REFERENCE}
+    return _build(client, files, REFERENCE[0], base, "stubs", out, tag)
 
 
 def debian_base(
@@ -106,48 +127,57 @@ def debian_base(
     mirror: str = DEBIAN_MIRROR,
     out: Callable[[str], None] = _quiet,
 ) -> str:
-    """Return the tag of a base image made of Debian packages; it is made where the engine has not got it yet.
+    """Return the tag of a base image of Debian packages; make it if the engine does not have it.
 
-    That takes root, debootstrap, a mirror within reach, and about a minute.
+    That needs root, debootstrap, a mirror that can be reached, and about a minute.
 
     :raises UsageError: *suite* or *mirror* cannot be one.
-    :raises CannotJudge: something it takes is not there, or the engine refuses.
+    :raises CannotJudge: something that it needs is missing, or the engine refuses.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]*", suite):
-        raise UsageError(f"'{suite}' is no suite of Debian", hint=f"give its name, such as {DEBIAN_SUITE}")
+        hint = f"give its name, such as {DEBIAN_SUITE}"
+        raise UsageError(f"'{suite}' is not a Debian suite", hint=hint)
     if not re.match(r"(https?|file)://", mirror):
-        raise UsageError(f"'{mirror}' is no mirror of Debian", hint=f"give its address, such as {DEBIAN_MIRROR}")
+        hint = f"give its address, such as {DEBIAN_MIRROR}"
+        raise UsageError(f"'{mirror}' is not a Debian mirror", hint=hint)
     tag = f"probe-conformance/base:{suite}"
     with _at_work(client):
         if found := _exists(client, tag):
             if (found["Config"].get("Labels") or {}).get(LABEL) != "base":
-                raise CannotJudge(
-                    f"the image {tag} was not made by us", hint=f"give it another name, or use it with --base {tag}"
-                )
+                hint = f"give it another name, or use it with --base {tag}"
+                raise CannotJudge(f"the image {tag} was not made by us", hint=hint)
             return tag
         with tempfile.TemporaryDirectory(prefix="probe-conformance-") as place:
-            root = Path(place, "root")
+            root, archive = Path(place, "root"), Path(place, "root.tar")
             _debootstrap(suite, mirror, root, out)
-            archive = Path(place, "root.tar")
             with tarfile.open(archive, "w") as tar:
-                # Times stay as they are: Python compares those of its modules with what it has compiled.
-                tar.add(root, ".", filter=lambda entry: None if LEFT_OUT.match(entry.name) else entry)
+                # Times are kept: Python compares those of its modules with what it has compiled.
+                tar.add(root, ".", filter=_unless_left_out)
             out(f"importing {tag}")
             _import(client, archive, tag)
     return tag
 
 
+def _unless_left_out(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if LEFT_OUT.match(entry.name) else entry
+
+
 def _debootstrap(suite: str, mirror: str, root: Path, out: Callable[[str], None]) -> None:
+    """Make a file system of Debian packages in the directory *root*."""
     instead = "give another base with --base"
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"  # the PATH of a plain user's sudo may lack them
+    # The PATH that sudo gives may lack these two.
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     if not shutil.which("debootstrap", path=path):
+        cause = "a base of Debian packages needs debootstrap, which is not installed"
         hint = f"apt-get install debootstrap debian-archive-keyring, or {instead}"
-        raise CannotJudge("a base of Debian packages takes debootstrap, which is not there", hint=hint)
+        raise CannotJudge(cause, hint=hint)
     if os.geteuid() != 0:
-        raise CannotJudge("a base of Debian packages takes root, for debootstrap", hint=f"run it with sudo, or {instead}")
+        cause = "a base of Debian packages needs root, for debootstrap"
+        raise CannotJudge(cause, hint=f"run it with sudo, or {instead}")
     out(f"making a base of Debian {suite} from {mirror}: takes about a minute")
     done = subprocess.run(
-        # In a mount namespace of its own: what it mounts below the directory goes with it, and cannot be removed with it.
+        # In its own mount namespace, so that its mounts below the directory end with it. Otherwise
+        # removing the directory would remove what is mounted there.
         ["unshare", "--mount", "debootstrap", *DEBOOTSTRAP_OPTIONS, suite, os.fspath(root), mirror],
         env={**os.environ, "PATH": path},
         umask=0o022,
@@ -159,14 +189,16 @@ def _debootstrap(suite: str, mirror: str, root: Path, out: Callable[[str], None]
         check=False,
     )
     if done.returncode:
-        lines = [line for line in done.stdout.splitlines() if line.strip()] or [f"exit status {done.returncode}"]
-        why = next((line for line in reversed(lines) if line.startswith("E: ")), lines[-1])
-        raise CannotJudge(f"debootstrap failed: {one_line(why.removeprefix('E: '))}", hint=f"look at --mirror, or {instead}")
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        errors = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
+        *_, why = [f"exit status {done.returncode}", *lines, *errors]
+        hint = f"look at --mirror, or {instead}"
+        raise CannotJudge(f"debootstrap failed: {one_line(why)}", hint=hint)
 
 
 @contextmanager
 def _at_work(client: docker.DockerClient) -> Iterator[None]:
-    """Let the engine take its time: it is silent while it unpacks. What fails on this side is an error of ours."""
+    """Give the engine time to unpack in silence; turn errors on this side into errors of ours."""
     seconds, client.api.timeout = client.api.timeout, 600
     try:
         yield
@@ -180,21 +212,24 @@ def _at_work(client: docker.DockerClient) -> Iterator[None]:
 def _import(client: docker.DockerClient, archive: Path, tag: str) -> None:
     repository, name = parse_repository_tag(tag)
     changes = [f"LABEL {LABEL}=base"]
-    said = client.api.import_image(os.fspath(archive), repository, name, changes=changes, stream_src=True)
+    said = client.api.import_image(
+        os.fspath(archive), repository, name, changes=changes, stream_src=True
+    )
     if not _exists(client, tag):
         raise CannotJudge(f"the engine does not take the base image: {one_line(str(said))}")
 
 
 @engine_errors("the engine does not say which images it has")
 def _exists(client: docker.DockerClient, reference: str) -> dict[str, Any] | None:
-    """Return what the engine knows of the image *reference*, None where it has not got it."""
+    """Return what the engine knows of the image *reference*; None if it does not have it."""
     try:
         found = client.images.get(reference).attrs
     except ImageNotFound:
         return None
     except APIError as e:
         if "invalid reference" in message(e):
-            raise UsageError(f"'{reference}' is no reference of an image", hint="give NAME, NAME:TAG or NAME@DIGEST") from None
+            cause = f"'{reference}' is not an image reference"
+            raise UsageError(cause, hint="give NAME, NAME:TAG or NAME@DIGEST") from None
         raise
     return found
 
@@ -222,7 +257,7 @@ def _build(
     out: Callable[[str], None],
     tag: str = "",
 ) -> str:
-    """Build the *dockerfile* among *files* from *base*; return the image's id. No step of it gets a network."""
+    """Build the *dockerfile* among *files* from *base*, without a network; return the image id."""
     with tempfile.TemporaryFile() as context:
         _pack(context, files)
         with engine_errors(f"the build on {base} failed"):
@@ -242,7 +277,7 @@ def _build(
 
 
 def _pack(context: Any, files: Mapping[str, Path]) -> None:
-    """Write *files* as a tar stream that says nothing of when, where and by whom it was made."""
+    """Write *files* as a tar stream that does not tell when, where and by whom it was made."""
     with tarfile.open(fileobj=context, mode="w") as tar:
         for name, path in sorted(files.items()):
             entry = tarfile.TarInfo(name)
@@ -256,23 +291,33 @@ def _pack(context: Any, files: Mapping[str, Path]) -> None:
 def _follow(steps: Iterable[dict[str, Any]], base: str, out: Callable[[str], None]) -> str:
     """Read what a build says until its end; return the image's id."""
     built = last = wrong = ""
-    for said in steps:  # to the very end, even after an error: the connection is closed there
-        for line in filter(None, map(one_line, said.get("stream", "").splitlines())):
+    for said in steps:  # to the very end, even after an error: that closes the connection
+        for line in _lines(said):
             if line.startswith("Step "):
                 out(line)
             if done := re.match(r"Successfully built (\w+)", line):
-                built = built or done[1]  # all that some engines say of it
+                built = built or done[1]  # some engines give the id only here
             last = "" if CHATTER.match(line) else line
         if "error" in said:
             wrong = last or one_line(said["error"])
         built = said.get("aux", {}).get("ID", built)
     if wrong:
-        raise CannotJudge(f"the build on {base} failed: {wrong}", hint="the base needs python3, sh, sed, and glibc for real CLIs")
+        hint = "the base needs python3, sh, sed, and glibc for real CLIs"
+        raise CannotJudge(f"the build on {base} failed: {wrong}", hint=hint)
     return built
 
 
+def _lines(said: Mapping[str, Any]) -> list[str]:
+    """Return the lines that an engine *said* in one step of a build, without empty ones."""
+    lines = [one_line(line) for line in said.get("stream", "").splitlines()]
+    return [line for line in lines if line]
+
+
 def archives_for(arch: str, place: Path, out: Callable[[str], None]) -> dict[str, Path]:
-    """Download the packages of the released CLIs for *arch* to *place*; return the archives by the names the build expects."""
+    """Download the packages of the released CLIs for *arch* to *place*.
+
+    Return the archives by the names that the build expects.
+    """
     archives = {}
     for cli, package in packages(arch).items():
         out(f"downloading {package.name} {package.version}")

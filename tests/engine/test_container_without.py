@@ -63,7 +63,7 @@ WITHOUT_SHELL = (
 NEEDS_SHELL = {
     "cli/exit-1": "the stub of such a CLI is a shell script, and the image has no shell",
     "claude/socket-only": "no tar archive can hold a socket, and the image has no shell to make one from",
-    "container/home-unset-no-passwd-claude": "HOME can only be taken away by a shell, and the image has none",
+    "container/home-unset-no-passwd-claude": "only a shell can unset HOME, and the image has none",
 }
 
 

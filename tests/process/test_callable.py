@@ -93,9 +93,9 @@ def test_repro_is_printed_with_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ("probes", "'probes' is no MODULE:NAME; write it like my_package.probe:main"),
-        ("probes:", "'probes:' is no MODULE:NAME; "),
-        ("../probes:ready", "'../probes:ready' is no MODULE:NAME; "),
+        ("probes", "'probes' is not a MODULE:NAME; write it like my_package.probe:main"),
+        ("probes:", "'probes:' is not a MODULE:NAME; "),
+        ("../probes:ready", "'../probes:ready' is not a MODULE:NAME; "),
         ("probes:none", "module 'probes' has no 'none'; "),
         ("probes:number", "'probes:number' cannot be called; "),
         ("no.such:ready", "no module 'no.such'; "),

@@ -227,13 +227,13 @@ def test_what_is_sent_to_the_engine_says_nothing_of_when_and_by_whom(tmp_path: P
 
 
 def test_a_base_that_cannot_be_parsed_is_the_users_mistake() -> None:
-    with pytest.raises(UsageError, match=r"'a base' is no reference of an image; give NAME"):
+    with pytest.raises(UsageError, match=r"'a base' is not an image reference; give NAME"):
         made(Engine(), base="a base")
 
 
 @pytest.mark.parametrize("tag", ["a tag", "a@sha256:00", "Upper:1", "-x", ":1"])
 def test_a_tag_that_cannot_be_one_is_the_users_mistake(tag: str) -> None:
-    with pytest.raises(UsageError, match=f"'{tag}' is no name for an image; give NAME or NAME:TAG"):
+    with pytest.raises(UsageError, match=f"'{tag}' is not a name for an image; give NAME or NAME:TAG"):
         made(Engine("base"), base="base", tag=tag)
 
 
@@ -280,7 +280,7 @@ def test_a_download_that_npm_cannot_make_is_one_line(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PATH", os.fspath(tmp_path), prepend=os.pathsep)
 
     with pytest.raises(
-        CannotJudge, match=r"claude-code-linux-x64 .* cannot be downloaded: npm error 404; see that the npm registry"
+        CannotJudge, match=r"claude-code-linux-x64 .* cannot be downloaded: npm error 404; check that the npm registry"
     ):
         made(Engine("base"), base="base", flavour="real-clis")
 
@@ -288,13 +288,13 @@ def test_a_download_that_npm_cannot_make_is_one_line(tmp_path: Path, monkeypatch
 def test_without_npm_there_are_no_real_clis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
 
-    with pytest.raises(CannotJudge, match=r"claude-code-linux-x64 is downloaded with npm, which is not here; install npm"):
+    with pytest.raises(CannotJudge, match=r"claude-code-linux-x64 is downloaded with npm, which is not installed; install npm"):
         made(Engine("base"), base="base", flavour="real-clis")
 
 
 @pytest.mark.parametrize(("option", "value"), [("suite", "--help"), ("suite", ""), ("mirror", "deb.debian.org")])
 def test_suites_and_mirrors_that_cannot_be_are_refused(option: str, value: str) -> None:
-    with pytest.raises(UsageError, match=f"'{value}' is no {option} of Debian; give"):
+    with pytest.raises(UsageError, match=f"'{value}' is not a Debian {option}; give"):
         base_made(Engine(), **{option: value})
 
 
@@ -313,7 +313,7 @@ def test_an_image_of_somebody_else_is_not_taken_for_our_base() -> None:
 def test_debootstrap_has_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
 
-    with pytest.raises(CannotJudge, match=r"debootstrap, which is not there; apt-get install debootstrap .*--base"):
+    with pytest.raises(CannotJudge, match=r"debootstrap, which is not installed; apt-get install debootstrap .*--base"):
         base_made(Engine())
 
 
@@ -322,7 +322,7 @@ def test_debootstrap_takes_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", os.fspath(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    with pytest.raises(CannotJudge, match=r"takes root, for debootstrap; run it with sudo, or .*--base"):
+    with pytest.raises(CannotJudge, match=r"needs root, for debootstrap; run it with sudo, or .*--base"):
         base_made(Engine())
 
 

@@ -1,4 +1,4 @@
-"""The supervisor process and its keepers: exact answers, and nothing that lives on."""
+"""The supervisor process and its reapers: exact answers, and nothing that lives on."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_an_endless_writer_on_both_streams_is_timed_out_and_its_output_bounded(s
 
 
 def test_output_that_is_thrown_away_takes_no_memory(shared: Supervisor, tmp_path: Path) -> None:
-    """128 MiB pass through a keeper that never holds more than a fraction of them."""
+    """128 MiB pass through a reaper that never holds more than a fraction of them."""
     code = """
         import os, sys
         for _ in range(2048):
@@ -275,15 +275,15 @@ def _timeless(outcome: Outcome) -> Outcome:
 
 
 def test_hundreds_of_runs_one_after_the_other_use_up_no_descriptors(own: Supervisor) -> None:
-    def open_in_keeper() -> int:
+    def open_in_reaper() -> int:
         code = "import os; print(len(os.listdir(f'/proc/{os.getppid()}/fd')))"
         return int(own.run(python(code)).stdout)
 
     assert ending(own.run(command("/bin/true"))) == "exited 0"
-    ours, before = len(os.listdir("/proc/self/fd")), open_in_keeper()
+    ours, before = len(os.listdir("/proc/self/fd")), open_in_reaper()
     for n in range(300):
         own.run(command("/bin/true") if n % 3 else command("/nonexistent"))
-    assert open_in_keeper() == before
+    assert open_in_reaper() == before
     assert len(os.listdir("/proc/self/fd")) == ours
 
 
@@ -937,19 +937,19 @@ def test_when_the_supervisor_is_killed_the_run_broke_and_its_whole_tree_ends(own
     supervisor = parent(int(own.run(python("import os; print(os.getppid())")).stdout))
     runs = [in_thread(own, python(TREE, marker)) for _ in range(3)]
     wait_for(lambda: len(bearing(marker)) == 9, "3 trees of 3")
-    keepers = children(supervisor)
-    assert len(keepers) == 3
+    reapers = children(supervisor)
+    assert len(reapers) == 3
     os.kill(supervisor, signal.SIGKILL)
     for thread, outcomes in runs:
         join(thread)
         assert [ending(outcome).partition(":")[0] for outcome in outcomes] == ["broke"]
     wait_until_gone(marker)
     own.close()
-    wait_for(lambda: not any(alive(pid) for pid in keepers), "end of the keepers")
+    wait_for(lambda: not any(alive(pid) for pid in reapers), "end of the reapers")
 
 
 def test_after_the_supervisor_was_killed_a_run_breaks_or_is_right(own: Supervisor) -> None:
-    """A keeper that was idle may serve on; no new one can be had."""
+    """A reaper that was idle may serve on; no new one can be had."""
     supervisor = parent(int(own.run(python("import os; print(os.getppid())")).stdout))
     os.kill(supervisor, signal.SIGKILL)
     wait_for(lambda: not alive(supervisor), "end of the supervisor")
@@ -960,7 +960,7 @@ def test_after_the_supervisor_was_killed_a_run_breaks_or_is_right(own: Superviso
     assert ends.count("broke") >= 4
 
 
-def test_when_a_keeper_is_killed_its_run_broke_its_probe_ends_and_others_go_on(own: Supervisor, marker: str) -> None:
+def test_when_a_reaper_is_killed_its_run_broke_its_probe_ends_and_others_go_on(own: Supervisor, marker: str) -> None:
     thread, outcomes = in_thread(own, python("import time; time.sleep(600)", marker))
     other_thread, other_outcomes = in_thread(own, command("/bin/sh", "-c", "sleep 1; exit 65"))
     wait_for(lambda: len(bearing(marker)) == 1, "probe that runs")
@@ -974,7 +974,7 @@ def test_when_a_keeper_is_killed_its_run_broke_its_probe_ends_and_others_go_on(o
     assert ending(own.run(command("/bin/sh", "-c", "exit 66"))) == "exited 66"
 
 
-def test_a_probe_that_kills_its_keeper_broke(own: Supervisor) -> None:
+def test_a_probe_that_kills_its_reaper_broke(own: Supervisor) -> None:
     outcome = own.run(command("/bin/sh", "-c", "kill -KILL $PPID; sleep 600"))
     assert "the supervisor process was lost" in ending(outcome)
     assert ending(own.run(command("/bin/sh", "-c", "exit 66"))) == "exited 66"
@@ -999,8 +999,8 @@ def test_when_the_process_that_owns_the_supervisor_is_killed_everything_ends(tmp
     with subprocess.Popen(argv) as owner:
         wait_for(lambda: len(bearing(marker)) >= 10, "3 trees of 3, and the owner")
         supervisors = children(owner.pid)
-        keepers = [keeper for pid in supervisors for keeper in children(pid)]
-        assert (len(supervisors), len(keepers)) == (1, 3)
+        reapers = [reaper for pid in supervisors for reaper in children(pid)]
+        assert (len(supervisors), len(reapers)) == (1, 3)
         owner.kill()
     wait_until_gone(marker)
-    wait_for(lambda: not any(alive(pid) for pid in (*supervisors, *keepers)), "end of supervisor and keepers")
+    wait_for(lambda: not any(alive(pid) for pid in (*supervisors, *reapers)), "end of supervisor and reapers")

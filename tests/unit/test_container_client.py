@@ -328,7 +328,7 @@ def test_a_web_server_that_is_no_engine(answer: bytes, start: Start, monkeypatch
     """It answers every request with status 200, but only an engine says OK to a ping."""
     engine = start("web.sock", answer=answer)
     monkeypatch.setenv("DOCKER_HOST", engine.host)
-    line = f"the container engine at {engine.host} does not answer: what listens there is no engine; look at DOCKER_HOST"
+    line = f"the container engine at {engine.host} does not answer: what listens there is not an engine; look at DOCKER_HOST"
     assert refusal() == line
 
 

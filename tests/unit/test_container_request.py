@@ -108,7 +108,7 @@ def test_what_can_name_no_image_is_refused(reference: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_reference(reference)
     assert caught.value.lines() == [str(caught.value)]
-    assert str(caught.value).endswith(" is no image reference; write it like name, name:tag or host/name@sha256:…")
+    assert str(caught.value).endswith(" is not an image reference; write it like name, name:tag or host/name@sha256:…")
     assert "\n" not in str(caught.value)
 
 
@@ -268,7 +268,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, list[str
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--image", "Agent"], "'Agent' is no image reference; write it like name, name:tag or host/name@sha256:…"),
+        (["--image", "Agent"], "'Agent' is not an image reference; write it like name, name:tag or host/name@sha256:…"),
         (["--image", "a", "--probe", "true"], "--probe and --image name two probes; give one of them"),
         (["--user", "0"], "--user is about an image; name one with --image"),
         (["--writable"], "--writable is about an image; name one with --image"),
@@ -298,6 +298,6 @@ def test_as_a_process_of_its_own_too(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    line = "probe-conformance: 'a b' is no image reference; write it like name, name:tag or host/name@sha256:…\n"
+    line = "probe-conformance: 'a b' is not an image reference; write it like name, name:tag or host/name@sha256:…\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
     assert not list(tmp_path.iterdir())

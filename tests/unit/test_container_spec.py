@@ -96,7 +96,7 @@ def test_what_is_loosened_changes_one_thing_and_no_other(spec: ContainerSpec, ch
 
 
 def test_all_confinement_is_on_by_default_as_it_is_typed() -> None:
-    options, rest = options_of(PLAIN.words())
+    options, rest = options_of(PLAIN.docker_run())
     assert options == {
         "--rm": [""],
         "--network": ["none"],
@@ -120,7 +120,7 @@ def test_nothing_of_the_engines_machine_is_mounted(spec: ContainerSpec) -> None:
     assert not host.get("IpcMode")
     assert {mount["Type"] for mount in host.get("Mounts", [])} <= {"volume"}
     assert not [mount for mount in host.get("Mounts", []) if mount["Source"].startswith("/") or "sock" in mount["Source"]]
-    options, _ = options_of(spec.words())
+    options, _ = options_of(spec.docker_run())
     assert not options.keys() & {"--mount", "--volumes-from", "--privileged", "--pid", "--ipc", "--device"}
     assert not [text for text in options.get("--volume", []) if text.startswith("/") or ".sock" in text]
 
@@ -128,7 +128,7 @@ def test_nothing_of_the_engines_machine_is_mounted(spec: ContainerSpec) -> None:
 def test_what_is_typed_asks_for_all_that_the_engine_is_asked_for() -> None:
     asked = created(FULL)
     host = asked["host_config"]
-    options, rest = options_of(FULL.words())
+    options, rest = options_of(FULL.docker_run())
 
     assert [asked["image"], *asked["command"]] == rest
     assert [asked["entrypoint"], [asked["user"]], [asked["working_dir"]]] == [
@@ -155,7 +155,7 @@ def test_values_reach_the_engine_as_they_are_and_what_is_to_go_away_has_no_value
 
 
 def test_the_line_survives_a_shell() -> None:
-    assert shlex.split(join(FULL.words())) == FULL.words()
+    assert shlex.split(join(FULL.docker_run())) == FULL.docker_run()
 
 
 def test_what_the_image_says_itself_is_left_to_it() -> None:

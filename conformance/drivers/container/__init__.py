@@ -1,1 +1,1 @@
-"""Run the probe of a container image, through the image's own entrypoint."""
+"""Run the probe of a container image through the image's own entrypoint."""

@@ -1,4 +1,4 @@
-"""Run the probe of an image: in a container for each scenario, in one that they share, or in both ways."""
+"""Run the probe of an image: in a container for each scenario, in a shared one, or in both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from conformance.drivers.container.keeper import VolumeKeeper
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.layout import PlacedLayout, place, surroundings
 from conformance.drivers.container.pool import ContainerPool, PooledContainers
-from conformance.drivers.container.request import SILENT, ImageFacts, ImageRequest
+from conformance.drivers.container.request import (
+    OTHER_ARCHITECTURE,
+    SILENT,
+    ImageFacts,
+    ImageRequest,
+)
 from conformance.drivers.container.shell import ShellLost
 from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.volumes import HomeVolumes, PlainVolumes
@@ -33,12 +38,12 @@ from conformance.model.scenario import Scenario
 
 __all__ = ["ContainerDriver"]
 
-#: A process gives an image up when its first so many scenarios all end without an answer.
+#: A process gives up an image when this many first scenarios all end without an answer.
 _SILENCES = 3
 
 
 class ContainerDriver:
-    """Runs the entrypoint of an image; *facts* tell all there is to know about it."""
+    """Runs the entrypoint of an image; *facts* hold all there is to know about the image."""
 
     def __init__(
         self,
@@ -63,7 +68,7 @@ class ContainerDriver:
         self._around = surroundings(facts, self._extra)
 
     def without_mode(self) -> ContainerDriver:
-        """Return a driver that asks the image for a mode that does not exist, in containers of their own."""
+        """Return a driver that asks for a mode that does not exist, in fresh containers."""
         facts = replace(self._facts, isolation="fresh")
         extra = {**self._extra, "AGENT_MODE": "no-such-mode"}
         return ContainerDriver(self._client, self._request, facts, self._labels, extra=extra)
@@ -87,21 +92,26 @@ class ContainerDriver:
             "notes": list(facts.notes),
         }
 
-    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
-        """See :class:`~conformance.drivers.Driver`; of both isolations, an odd *number* takes the shared one."""
+    def execute(
+        self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
+    ) -> Execution:
+        """See :class:`~conformance.drivers.Driver`.
+
+        With both isolations, an odd *number* takes the shared one.
+        """
         if why_not := self._given_up():
             return not_run(Broke(why_not))
         both = self._facts.isolation == "both"
         shared = number % 2 == 1 if both else self._facts.isolation == "shared"
-        if scenario.container is not None:  # what it needs can only be had by a container of its own
-            shared = False
+        if scenario.container is not None:
+            shared = False  # only a container of its own gives it what it needs
         try:
             execution = self._execute(scenario, contract, context, shared=shared)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except EngineLost as e:
             self._lost = str(e)
-            self._client.api.timeout = 1  # what is still tried, to clean up, is not worth waiting for
+            self._client.api.timeout = 1  # cleaning up is not worth waiting for
             execution = not_run(Broke(str(e)))
         except ConformanceError as e:
             execution = not_run(Broke(str(e)))
@@ -111,7 +121,7 @@ class ContainerDriver:
         return execution if both else replace(execution, isolation="")
 
     def _given_up(self) -> str:
-        """Return why no scenario is run any more; empty where they are."""
+        """Return why no scenario runs any more; empty if they do."""
         if self._lost:
             return self._lost
         if self._pool.closed:
@@ -119,13 +129,15 @@ class ContainerDriver:
         return SILENT if self._silences >= _SILENCES else ""
 
     def _count_silences(self, outcome: Outcome) -> None:
-        """Note whether the image has answered; one answer is enough to go on to the end."""
+        """Record whether the image has answered; after one answer the run goes on to the end."""
         if isinstance(outcome.ending, TimedOut) and self._silences >= 0:
             self._silences += 1
         else:
             self._silences = -1
 
-    def _execute(self, scenario: Scenario, contract: Contract, context: Context, *, shared: bool) -> Execution:
+    def _execute(
+        self, scenario: Scenario, contract: Contract, context: Context, *, shared: bool
+    ) -> Execution:
         with self._pool.taken() as pooled:
             try:
                 return self._execute_in(pooled, scenario, contract, context, shared=shared)
@@ -134,7 +146,13 @@ class ContainerDriver:
                 raise
 
     def _execute_in(
-        self, pooled: PooledContainers, scenario: Scenario, contract: Contract, context: Context, *, shared: bool
+        self,
+        pooled: PooledContainers,
+        scenario: Scenario,
+        contract: Contract,
+        context: Context,
+        *,
+        shared: bool,
     ) -> Execution:
         layout, placed = self._place(pooled.volumes, scenario, contract, context)
         spec = self._spec(scenario, contract, layout, pooled.volumes)
@@ -146,8 +164,7 @@ class ContainerDriver:
         if outcome is None:
             outcome, outside = self._run_fresh(pooled, spec, placed, scenario, contract)
         if self._facts.architecture_warning and b"exec format error" in outcome.stderr:
-            hint = "build it for this machine, or use an engine on the other"
-            raise CannotJudge(self._facts.architecture_warning, hint=hint)
+            raise CannotJudge(self._facts.architecture_warning, hint=OTHER_ARCHITECTURE)
         execution = Execution(outcome=outcome, outside=outside, isolation=isolation)
         if not outcome.says_something:
             return execution
@@ -161,8 +178,10 @@ class ContainerDriver:
         uid, gid = self._user(scenario)
         needs = scenario.container
         placed = place(layout, uid, gid, needs.home_owner if needs is not None else None)
-        if not self._facts.has_shell and cli_state(scenario.cli).needs_shell and scenario.cli != HEALTHY:
-            raise Unbuildable("the stub of such a CLI is a shell script, and the image has no shell")
+        needs_shell = scenario.cli != HEALTHY and cli_state(scenario.cli).needs_shell
+        if needs_shell and not self._facts.has_shell:
+            cause = "the stub of such a CLI is a shell script, and the image has no shell"
+            raise Unbuildable(cause)
         volumes.place(placed)
         return layout, placed
 
@@ -174,8 +193,10 @@ class ContainerDriver:
         uid, _, gid = needs.user.partition(":")
         return int(uid), int(gid or 0)
 
-    def _spec(self, scenario: Scenario, contract: Contract, layout: Layout, volumes: HomeVolumes) -> ContainerSpec:
-        """Return the container that *scenario* calls for, over *volumes*."""
+    def _spec(
+        self, scenario: Scenario, contract: Contract, layout: Layout, volumes: HomeVolumes
+    ) -> ContainerSpec:
+        """Return the container that *scenario* needs, over *volumes*."""
         facts, needs = self._facts, scenario.container
         home, aside = volumes.volumes
         stubbed = scenario.cli != HEALTHY and facts.stub_image_id
@@ -198,19 +219,24 @@ class ContainerDriver:
         if "HOME" not in layout.unset:
             return argv
         if not self._facts.has_shell:
-            raise Unbuildable("HOME can only be taken away by a shell, and the image has none")
-        # Engines give everybody a HOME, so it is taken away inside.
+            raise Unbuildable("only a shell can unset HOME, and the image has none")
+        # Engines always set HOME, so it is unset inside.
         return ("sh", "-c", 'unset HOME; exec "$@"', "sh", *argv)
 
     def _run_shared(
-        self, pooled: PooledContainers, spec: ContainerSpec, placed: PlacedLayout, contract: Contract
+        self,
+        pooled: PooledContainers,
+        spec: ContainerSpec,
+        placed: PlacedLayout,
+        contract: Contract,
     ) -> Outcome | None:
-        """Run the probe in a shared container; return None where only a container of its own can tell."""
+        """Run the probe in a shared container; return None if only a fresh one can tell."""
+        seconds = contract.limits.seconds
         try:
             container = pooled.shared(self._client, spec, self._labels)
             if (script := _tests(placed, spec)) and (unmet := container.unmet(script)):
                 return Outcome(ending=Unsupported(unmet))
-            outcome = container.run(spec.argv, spec.environment, spec.directory, contract.limits.seconds)
+            outcome = container.run(spec.argv, spec.environment, spec.directory, seconds)
         except ShellLost:
             pooled.drop(spec)
             pooled.volumes.place(placed)
@@ -227,34 +253,38 @@ class ContainerDriver:
         scenario: Scenario,
         contract: Contract,
     ) -> tuple[Outcome, tuple[str, ...]]:
+        """Run the probe in a container of its own; return also what changed outside the HOME."""
         if self._facts.has_shell and (script := _tests(placed, spec)):
-            # Asked in a container that lasts, with the same user, rights and volumes, before the probe has its own.
-            unmet = pooled.shared(self._client, replace(spec, image=self._facts.id), self._labels).unmet(script)
-            if unmet:
+            # A shared container with the same user, rights and volumes answers this faster.
+            asked = replace(spec, image=self._facts.id)
+            if unmet := pooled.shared(self._client, asked, self._labels).unmet(script):
                 return Outcome(ending=Unsupported(unmet)), ()
         run = FreshRun(self._client, spec, self._labels.for_scenario(scenario))
         try:
             outcome = with_signal(run.run(contract.limits.seconds), contract)
-            outside = run.changed_outside() if self._wants_comparison(outcome, scenario, contract) else ()
-            return outcome, outside
+            if self._wants_comparison(outcome, scenario, contract):
+                return outcome, run.changed_outside()
+            return outcome, ()
         finally:
             run.close()
 
     def _wants_comparison(self, outcome: Outcome, scenario: Scenario, contract: Contract) -> bool:
         """Return whether it pays to look for changes outside the HOME.
 
-        That takes as long as another start, so unless the contract forbids them only what deviates is looked at, and one.
+        That takes as long as another start. So unless the contract forbids such changes, it is done
+        only for the first scenario and for those that deviate.
         """
-        expected = {contract.code(verdict) for verdict in scenario.expected(contract)}
         first, self._compared = not self._compared, True
-        return self._always_compare or first or contract.outside_writes == "forbidden" or outcome.code not in expected
+        if first or self._always_compare or contract.outside_writes == "forbidden":
+            return True
+        return outcome.code not in {contract.code(v) for v in scenario.expected(contract)}
 
     def _volumes(self) -> HomeVolumes:
         kind = VolumeKeeper if self._facts.has_shell else PlainVolumes
         return kind(self._client, self._facts, self._labels)
 
     def stage(self, scenario: Scenario, contract: Contract, context: Context) -> ContainerSpec:
-        """Place the home of *scenario* in volumes that stay; return the container to be run over them by hand.
+        """Place the home of *scenario* in volumes that stay; return the container to run over them.
 
         :raises CannotJudge: that is not possible.
         """
@@ -266,7 +296,9 @@ class ContainerDriver:
             volumes.close()
             raise
         volumes.close(keep_volumes=True)
-        return spec if spec.image == self._facts.stub_image_id else replace(spec, image=self._request.reference)
+        if spec.image == self._facts.stub_image_id:
+            return spec
+        return replace(spec, image=self._request.reference)
 
     def close(self) -> None:
         """Remove all containers and volumes of this process."""
@@ -274,25 +306,32 @@ class ContainerDriver:
 
 
 def _tests(placed: PlacedLayout, spec: ContainerSpec) -> bytes:
-    """Return a script that says, as the probe's user, which of the homes' conditions does not hold.
+    """Return a script that says, as the probe's user, which conditions of the homes do not hold.
 
-    It tries: what small shells say of permissions is worked out from modes, and wrong for a root without capabilities.
+    It tries each of them. Small shells work permissions out from modes, which is wrong for a root
+    without capabilities.
     """
     lines = []
     home = spec.volumes[0]
     for condition, path in conditions(placed.home, home.target.encode(), placed.uid):
         test = "cd" if condition == "unsearchable" else ": <"
         name = shlex.quote(path.decode("utf-8", "surrogateescape"))
-        said = shlex.quote(f"{path.decode(errors='backslashreplace')} is not {condition} for uid {placed.uid}")
-        lines.append(f"( {test} {name} ) 2>/dev/null && echo {said}\n".encode("utf-8", "surrogateescape"))
+        shown = path.decode(errors="backslashreplace")
+        said = shlex.quote(f"{shown} is not {condition} for uid {placed.uid}")
+        lines.append(f"( {test} {name} ) 2>/dev/null && echo {said}\n")
     if home.read_only:
-        path = f"{home.target}/.probe-conformance".encode()
-        lines.append(f"( : >{shlex.quote(path.decode())} ) 2>/dev/null && echo the HOME can be written to\n".encode())
-    return b"".join(lines)
+        name = shlex.quote(f"{home.target}/.probe-conformance")
+        lines.append(f"( : >{name} ) 2>/dev/null && echo the HOME can be written to\n")
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def _with_changes(volumes: HomeVolumes, execution: Execution, placed: PlacedLayout, contract: Contract) -> Execution:
-    """Add what the probe has changed in the homes; it is unsupported where they did not stand as they should."""
+def _with_changes(
+    volumes: HomeVolumes, execution: Execution, placed: PlacedLayout, contract: Contract
+) -> Execution:
+    """Return *execution* with what the probe has changed in the homes.
+
+    It is unsupported if the homes were not as they should be in the first place.
+    """
     changes = _changes(placed, volumes.look(), contract)
     if changes and volumes.lasting:
         volumes.place(placed)
@@ -302,10 +341,15 @@ def _with_changes(volumes: HomeVolumes, execution: Execution, placed: PlacedLayo
     return replace(execution, changes=changes)
 
 
-def _changes(placed: PlacedLayout, after: tuple[Snapshot, Snapshot], contract: Contract | None) -> tuple[str, ...]:
-    """Return what stands otherwise than it was laid out, but for what *contract* excuses."""
+def _changes(
+    placed: PlacedLayout, after: tuple[Snapshot, Snapshot], contract: Contract | None
+) -> tuple[str, ...]:
+    """Return what differs from how it was placed, except for what *contract* allows."""
     allowed = contract.allowed_writes if contract is not None else ()
     filled = contract.entrypoint_writes if contract is not None else ()
     expected = (stamps(placed.home), stamps(placed.opposite))
-    home, opposite = (changes(before, found, allowed, replaceable=filled) for before, found in zip(expected, after, strict=True))
+    home, opposite = (
+        changes(before, found, allowed, replaceable=filled)
+        for before, found in zip(expected, after, strict=True)
+    )
     return (*home, *(f"in the opposite home: {change}" for change in opposite))

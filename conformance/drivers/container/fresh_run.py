@@ -6,6 +6,7 @@ import math
 import signal
 import time
 from contextlib import suppress
+from typing import Any
 
 import docker
 import requests
@@ -27,13 +28,15 @@ _KINDS = {0: "changed", 1: "added", 2: "removed"}
 class FreshRun:
     """One container, made, run and removed."""
 
-    def __init__(self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]) -> None:
+    def __init__(
+        self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]
+    ) -> None:
         self._client = client
         self._spec = spec
         self.container = spec.create(client, labels)
 
     def run(self, seconds: float) -> Outcome:
-        """Start it, and wait for its end, but no longer than so many *seconds*.
+        """Start the container and wait for its end, for at most *seconds*.
 
         :raises CannotJudge: it does not start.
         :raises EngineLost: the engine does not answer any more.
@@ -46,7 +49,7 @@ class FreshRun:
             started = time.monotonic()
             with suppress(TimeoutError):
                 keep(attached, outputs, started + seconds)
-            # A program may close its streams long before its end.
+            # A program can close its streams long before it ends.
             code = self._code(started + seconds)
             took = time.monotonic() - started
         finally:
@@ -66,45 +69,60 @@ class FreshRun:
         except ENGINE_ERRORS as e:
             said = message(e)
             if not isinstance(e, APIError):
-                raise EngineLost(f"the container engine was lost: {said}", hint="see that it runs, then start again") from None
+                cause = f"the container engine was lost: {said}"
+                raise EngineLost(cause, hint="see that it runs, then start again") from None
             raise CannotJudge(f"the container does not start: {said}") from None
 
     def _code(self, deadline: float) -> int | None:
-        """Wait for the end until *deadline*, in seconds of the monotonic clock; return its exit status, or kill it."""
+        """Wait until *deadline*, in seconds of the monotonic clock, and return the exit status.
+
+        Kill a container that has not ended by then, and return None.
+        """
         api = self._client.api
+        timeout = max(math.ceil(deadline - time.monotonic()), 1)
         with engine_errors("the engine does not say how the container ended"):
             try:
-                return int(api.wait(self.container, timeout=max(math.ceil(deadline - time.monotonic()), 1))["StatusCode"])
+                return int(api.wait(self.container, timeout=timeout)["StatusCode"])
             except (requests.ReadTimeout, requests.ConnectionError) as e:
                 if not _is_timeout(e):
                     raise
-            with suppress(APIError):  # it has ended by itself meanwhile
+            with suppress(APIError):  # it has ended in the meantime
                 api.kill(self.container)
             return None
 
     def _why(self, code: int | None) -> str:
+        """Return why the container was killed, if the engine did it; empty otherwise."""
         if code != 128 + signal.SIGKILL:
             return ""
         with engine_errors("the engine does not say how the container ended"):
             state = self._client.api.inspect_container(self.container)["State"]
-        return f"out of memory, the limit is {self._spec.confinement.memory}" if state.get("OOMKilled") else ""
+        if not state.get("OOMKilled"):
+            return ""
+        return f"out of memory, the limit is {self._spec.confinement.memory}"
 
     def changed_outside(self) -> tuple[str, ...]:
-        """Return what has changed in its file system beside the volumes, a line each.
+        """Return what has changed in the file system outside the volumes, a line each.
 
-        The engine compares the whole file system, which takes as long as starting a container, or longer.
+        The engine compares the whole file system. That takes as long as starting a container, or
+        longer.
         """
         if self._spec.read_only:
             return ()
         with engine_errors("the engine does not say what has changed"):
-            found = {one["Path"]: _KINDS.get(one["Kind"], "changed") for one in self._client.api.diff(self.container) or []}
-        places = [volume.target for volume in self._spec.volumes]
-        ours = {path for path in found for place in places if f"{place}/".startswith(f"{path}/") or path.startswith(f"{place}/")}
-        above = {path for path, kind in found.items() if kind == "changed" and any(p.startswith(f"{path}/") for p in found)}
-        return tuple(f"{found[path]} {path}" for path in sorted(found.keys() - ours - above))
+            diff: list[dict[str, Any]] = self._client.api.diff(self.container) or []
+        kinds = {entry["Path"]: _KINDS.get(entry["Kind"], "changed") for entry in diff}
+        changes = []
+        for path, kind in sorted(kinds.items()):
+            if any(_overlap(path, volume.target) for volume in self._spec.volumes):
+                continue
+            # A directory counts as changed when something below it has, and that is listed itself.
+            if kind == "changed" and any(other.startswith(f"{path}/") for other in kinds):
+                continue
+            changes.append(f"{kind} {path}")
+        return tuple(changes)
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove the container."""
         with suppress(*ENGINE_ERRORS):
             self._client.api.remove_container(self.container, v=True, force=True)
 
@@ -112,15 +130,22 @@ class FreshRun:
 def with_signal(outcome: Outcome, contract: Contract) -> Outcome:
     """Return *outcome* with the signal that its exit status stands for.
 
-    Engines and shells say 128 + N for a death by signal N, which an exit with that code looks like: unless the contract
-    knows the code, it is taken for the signal.
+    Engines and shells report 128 + N for a death by signal N. An exit with that code looks the
+    same, so it counts as the signal unless the contract knows the code.
     """
     code = outcome.code
-    if code is None or not 128 < code <= 128 + 64 or (contract.verdicts_of(code) and not outcome.why):
+    if code is None or not 128 < code <= 128 + 64:
+        return outcome
+    if contract.verdicts_of(code) and not outcome.why:
         return outcome
     return replace(outcome, ending=Killed(code - 128))
 
 
+def _overlap(one: str, other: str) -> bool:
+    """Return whether two paths are the same, or one is below the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
 def _is_timeout(error: requests.RequestException) -> bool:
-    """Return whether *error* is the end of our patience; some versions of requests wrap it as a lost connection."""
+    """Return whether *error* is a time-out; some versions of requests report a lost connection."""
     return isinstance(error, requests.ReadTimeout) or "Read timed out" in str(error)

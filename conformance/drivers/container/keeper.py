@@ -1,8 +1,9 @@
-"""Lay out homes in volumes, and look at them afterwards, without a request to the engine for each.
+"""Place homes in volumes and read them back, without a request to the engine for each.
 
-A keeper is a container of the image under test with nothing of the image running in it but its shell. It shares two volumes
-with the containers in which probes run: one is mounted there as the HOME, the other beside it. It runs as root with the
-capabilities that handing out files of any owner and mode takes; the probes' containers have none of them.
+A keeper is a container of the image under test in which only the image's shell runs. It shares two
+volumes with the containers that probes run in. One is mounted there as the HOME, the other beside
+it. The keeper runs as root, with the capabilities to make files of any owner and mode. The probes'
+containers have none of them.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from conformance.drivers.container.request import ASIDE, Confinement, ImageFacts
 from conformance.drivers.container.shell import Shell
 from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.errors import CannotJudge
-from conformance.home import Snapshot, read_tar, stamps
+from conformance.home import Node, Snapshot, read_tar, stamps
 from conformance.home.build import Unbuildable
 
 __all__ = ["VolumeKeeper", "volumes"]
 
-#: Seconds that any of a keeper's works may take; the largest homes take a few.
+#: Seconds that a task of a keeper may take; the largest homes take a few.
 _SECONDS = 30.0
-#: The most that is read back from a home, in bytes: what the largest scenario holds, several times over.
+#: The most bytes that are read back from a home: several times the size of the largest scenario.
 _READ_BYTES = 256 * 1024 * 1024
 _TOP = "/.probe-conformance-keeper"
 _CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID")
@@ -47,8 +48,10 @@ for line in sys.stdin.buffer.read().split(b"\\0")[:-1]:
 """
 
 
-def volumes(client: docker.DockerClient, labels: dict[str, str], home: str) -> tuple[Volume, Volume]:
-    """Make two volumes: one for the HOME, one for what lies beside it.
+def volumes(
+    client: docker.DockerClient, labels: dict[str, str], home: str
+) -> tuple[Volume, Volume]:
+    """Make two volumes: one for the HOME, one for what is beside it.
 
     :raises CannotJudge: the engine refuses.
     """
@@ -61,20 +64,21 @@ def volumes(client: docker.DockerClient, labels: dict[str, str], home: str) -> t
 
 
 class VolumeKeeper:
-    """Two volumes, and a container that takes care of them."""
+    """Two volumes, and a container that fills and reads them."""
 
     lasting = True
-    """It can be used for one scenario after the other."""
+    """Whether it can be used for another scenario."""
 
     def __init__(self, client: docker.DockerClient, facts: ImageFacts, labels: Labels) -> None:
         self._client = client
         self.volumes = volumes(client, labels.for_scenario(), facts.home)
+        home, aside = self.volumes
         spec = ContainerSpec(
             image=facts.id,
             argv=("sh",),
             user="0:0",
             directory="/",
-            volumes=tuple(replace(v, target=f"{_TOP}/{n}") for v, n in zip(self.volumes, ("home", "aside"), strict=True)),
+            volumes=(replace(home, target=f"{_TOP}/home"), replace(aside, target=f"{_TOP}/aside")),
             read_only=True,
             confinement=Confinement(cap_add=_CAPABILITIES),
         )
@@ -94,38 +98,52 @@ class VolumeKeeper:
         return self._do(f"command -v {program} >/dev/null".encode(), check=False)[0] == 0
 
     def place(self, layout: PlacedLayout) -> None:
-        """Empty both volumes, and lay out *layout* there.
+        """Empty both volumes, then place *layout* there.
 
         :raises Unbuildable: the home holds a socket, and the image has nothing that makes one.
         :raises CannotJudge: the file system does not take it.
         """
         if layout.sockets and not self.has("python3"):
-            raise Unbuildable("no tar archive can hold a socket, and the image has no python3 to make one")
+            cause = "no tar archive can hold a socket, and the image has no python3 to make one"
+            raise Unbuildable(cause)
         archive = layout.archive("home", "aside")
-        # The places themselves are mounted and stay. head ends where the archive does; what tar may leave, cat takes.
-        script = f"rm -rf home aside 2>/dev/null; head -c {len(archive)} | {{ tar -xpf -; s=$?; cat >/dev/null; exit $s; }}"
+        # The two directories are mounted and stay. head ends where the archive does; cat takes
+        # what tar leaves unread.
+        unpack = "{ tar -xpf -; s=$?; cat >/dev/null; exit $s; }"
+        script = f"rm -rf home aside 2>/dev/null; head -c {len(archive)} | {unpack}"
         self._do(script.encode(), feed=archive)
         if layout.sockets:
-            lines = [f"{node.mode:o} {node.owner} {layout.gid} home/".encode() + node.path + b"\0" for node in layout.sockets]
-            data = b"".join(lines)
-            self._do(f"head -c {len(data)} | python3 -c {shlex.quote(_SOCKETS)}".encode(), feed=data)
+            data = b""
+            for node in layout.sockets:
+                owner = f"{node.mode:o} {node.owner} {layout.gid}"
+                data += f"{owner} home/".encode() + node.path + b"\0"
+            script = f"head -c {len(data)} | python3 -c {shlex.quote(_SOCKETS)}"
+            self._do(script.encode(), feed=data)
 
     def look(self) -> tuple[Snapshot, Snapshot]:
-        """Return what stands in the HOME, and in the home with the opposite answer.
+        """Return what is in the HOME, and in the home with the opposite answer.
 
         :raises CannotJudge: it cannot be read.
         """
-        # An error is a file that went away meanwhile, or a socket; the archive says what is there.
-        _, output = self._do(b"tar -cf - home $(test -d aside/opposite && echo aside/opposite)", check=False)
+        # An error means a file that has gone in the meantime, or a socket. The archive is right.
+        script = b"tar -cf - home $(test -d aside/opposite && echo aside/opposite)"
+        _, output = self._do(script, check=False)
+        home: list[Node] = []
+        opposite: list[Node] = []
         try:
-            nodes = [(node.path.split(b"/", 2), node) for node in read_tar(io.BytesIO(output), strip=0)]
+            for node in read_tar(io.BytesIO(output), strip=0):
+                top, *rest = node.path.split(b"/")
+                if top == b"home":
+                    home.append(replace(node, path=b"/".join(rest)))
+                elif top == b"aside" and rest[:1] == [b"opposite"]:
+                    opposite.append(replace(node, path=b"/".join(rest[1:])))
         except tarfile.TarError as e:
             raise CannotJudge(f"the home cannot be read back: {e}") from None
-        home = [replace(node, path=b"/".join(parts[1:])) for parts, node in nodes if parts[0] == b"home"]
-        opposite = [replace(node, path=b"/".join(parts[2:])) for parts, node in nodes if parts[:2] == [b"aside", b"opposite"]]
         return stamps(home), stamps(opposite)
 
-    def _do(self, script: bytes, *, feed: bytes | None = None, check: bool = True) -> tuple[int, bytes]:
+    def _do(
+        self, script: bytes, *, feed: bytes | None = None, check: bool = True
+    ) -> tuple[int, bytes]:
         assert self._shell is not None
         try:
             reply = self._shell.run(script, _SECONDS, limit=_READ_BYTES, feed=feed)
@@ -136,12 +154,13 @@ class VolumeKeeper:
         if reply.truncated:
             raise CannotJudge("the home is too large to be read back")
         if check and reply.code != 0:
-            said = reply.stderr.decode(errors="backslashreplace").strip().splitlines() or [f"exit code {reply.code}"]
-            raise CannotJudge(f"the home cannot be laid out in the container: {said[0]}")
+            lines = reply.stderr.decode(errors="backslashreplace").strip().splitlines()
+            why = lines[0] if lines else f"exit code {reply.code}"
+            raise CannotJudge(f"the home cannot be laid out in the container: {why}")
         return reply.code, reply.stdout
 
     def close(self, *, keep_volumes: bool = False) -> None:
-        """Remove the container and, unless they are to stay, the volumes."""
+        """Remove the container and, unless *keep_volumes* is true, the volumes."""
         if self._shell is not None:
             self._shell.close()
         for volume in () if keep_volumes else self.volumes:

@@ -1,7 +1,8 @@
-"""What the suite makes on an engine carries labels, and what a run that is dead has left there is found by them.
+"""Labels on everything that the suite makes on an engine; they show what a dead run has left there.
 
-Labels say which run made a thing, and where the lock is that the run holds as long as it lives. What belongs to another
-machine, whose locks cannot be seen from here, is left alone until it is older than any run.
+They say which run made a thing, and where its lock is. A run holds its lock as long as it lives.
+What belongs to another machine is left alone until it is older than any run, because its locks
+cannot be seen from here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +33,12 @@ RUN = f"{PREFIX}.run"
 LOCK = f"{PREFIX}.lock"
 HOST = f"{PREFIX}.host"
 MADE = f"{PREFIX}.made"
-#: Stands on what is meant to stay after its run: the volumes of a case to be repeated by hand.
+#: Marks what stays after its run: the volumes of a case to be repeated by hand.
 KEPT = f"{PREFIX}.kept"
-#: "yes" on an image that a run has made, and so on what others start from it: only what we make ourselves says otherwise.
+#: "yes" on an image of a run, and on containers that others start from it. Our own say "no".
 HANDED_DOWN = f"{PREFIX}.handed-down"
 
-#: Seconds after which nothing of another machine can belong to a run that is alive.
+#: Seconds after which nothing of another machine can belong to a living run.
 STALE = 24 * 3600.0
 
 
@@ -50,17 +52,17 @@ class Labels:
             self._common[KEPT] = "yes"
 
     def for_scenario(self, scenario: Scenario | None = None) -> dict[str, str]:
-        """Return the labels of something made now, for *scenario* where it is for one."""
+        """Return the labels of something made now, for *scenario* if one is given."""
         own = {f"{PREFIX}.scenario": scenario.id} if scenario is not None else {}
         return {**self._common, MADE: f"{time.time():.0f}", HANDED_DOWN: "no", **own}
 
     def of_image(self) -> dict[str, str]:
-        """Return the labels of an image made now, which hands them down to its containers."""
+        """Return the labels of an image made now; its containers inherit them."""
         return {**self.for_scenario(), HANDED_DOWN: "yes"}
 
 
 def host() -> str:
-    """Return a name of this machine that says nothing else about it."""
+    """Return a name for this machine that reveals nothing about it."""
     identity = ""
     with suppress(OSError):
         identity = Path("/etc/machine-id").read_text(encoding="ascii").strip()
@@ -68,39 +70,46 @@ def host() -> str:
 
 
 def remove_run(client: docker.DockerClient, run: str, *, keep: bool = False) -> None:
-    """Remove all that the run called *run* has made; what it wants to *keep* stays.
+    """Remove all that *run* has made; with *keep*, what is marked to stay remains.
 
     :raises CannotJudge: something cannot be removed.
     """
     with engine_errors("what the run has made cannot be removed"):
         for _ in range(50):
-            left = [one for one in _labelled(client, f"{RUN}={run}") if not (keep and _kept(one[0], one[2]))]
+            left: list[tuple[str, str]] = []
+            for kind, id_, labels in _labelled(client, f"{RUN}={run}"):
+                if not (keep and _kept(kind, labels)):
+                    left.append((kind, id_))
             for wanted in ("container", "volume", "image"):
+                ids = [id_ for kind, id_ in left if kind == wanted]
                 with ThreadPoolExecutor(8) as pool:  # each takes the engine a fifth of a second
-                    list(pool.map(lambda one: _remove(client, one[0], one[1]), [one for one in left if one[0] == wanted]))
+                    list(pool.map(partial(_remove, client, wanted), ids))
             if not left:
                 return
-            time.sleep(0.1)  # the engine itself may be at work on one of them
-        raise CannotJudge(f"the engine does not remove {', '.join(f'{kind} {id_}' for kind, id_, _labels in left[:3])}")
+            time.sleep(0.1)  # the engine may be at work on one of them
+        names = ", ".join(f"{kind} {id_}" for kind, id_ in left[:3])
+        raise CannotJudge(f"the engine does not remove {names}")
 
 
 def sweep(client: docker.DockerClient, *, kept: bool = False) -> list[str]:
-    """Remove what runs that are dead have left on the engine; return a name for each thing removed.
+    """Remove what dead runs have left on the engine; return a name for each thing removed.
 
-    With *kept*, also what was to stay for repeating a case by hand.
+    With *kept*, also remove what was to stay for repeating a case by hand.
 
     :raises CannotJudge: the engine refuses.
     """
     removed = []
     with engine_errors("what dead runs have left cannot be removed"):
         for kind, id_, labels in _labelled(client, RUN):
-            if (kept if _kept(kind, labels) else not _alive(labels)) and _remove(client, kind, id_):
-                removed.append(f"{kind} {id_.removeprefix('sha256:')[:12] if kind != 'volume' else id_}")
+            wanted = kept if _kept(kind, labels) else not _alive(labels)
+            if wanted and _remove(client, kind, id_):
+                name = id_ if kind == "volume" else id_.removeprefix("sha256:")[:12]
+                removed.append(f"{kind} {name}")
     return removed
 
 
 def _kept(kind: str, labels: Mapping[str, str]) -> bool:
-    """Return whether something is meant to outlive its run, which no container is."""
+    """Return whether something is to outlive its run; containers never do."""
     return KEPT in labels and kind != "container"
 
 
@@ -110,11 +119,11 @@ def _alive(labels: Mapping[str, str]) -> bool:
         return _young(labels)
     path = labels.get(LOCK, "")
     if not os.path.isdir(os.path.dirname(path)):
-        return _young(labels)  # perhaps a container beside ours, with a file system of its own
+        return _young(labels)  # perhaps another container, with a file system of its own
     try:
         lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False  # taken away by the run itself, at its end, or by a later one
+        return False  # removed by the run itself at its end, or by a later run
     except OSError:
         return True
     try:
@@ -132,30 +141,31 @@ def _young(labels: Mapping[str, str]) -> bool:
 
 
 def _labelled(client: docker.DockerClient, label: str) -> list[tuple[str, str, Mapping[str, str]]]:
-    """Return kind, id and labels of everything with *label*: containers first, which hold on to the rest."""
+    """Return kind, id and labels of all that has *label*: first containers, which use the rest."""
     wanted = {"label": label}
-    found: list[tuple[str, str, Mapping[str, str]]] = [
-        # What somebody has started by hand from an image that was kept is theirs.
-        ("container", one["Id"], labels)
-        for one in client.api.containers(all=True, filters=wanted)
-        if (labels := one.get("Labels") or {}).get(HANDED_DOWN) != "yes"
-    ]
+    found: list[tuple[str, str, Mapping[str, str]]] = []
+    for container in client.api.containers(all=True, filters=wanted):
+        labels = container.get("Labels") or {}
+        # A container that somebody has started by hand from a kept image is theirs.
+        if labels.get(HANDED_DOWN) != "yes":
+            found.append(("container", container["Id"], labels))
     volumes: list[dict[str, Any]] = client.api.volumes(filters=wanted).get("Volumes") or []
-    found += [("volume", one["Name"], one.get("Labels") or {}) for one in volumes]
-    # An image carries the labels of the container it was made from, and hands its own down to its containers.
-    found += [("image", one["Id"], one.get("Labels") or {}) for one in client.api.images(filters=wanted)]
+    found += [("volume", volume["Name"], volume.get("Labels") or {}) for volume in volumes]
+    # An image has the labels of the container it was made from, and passes its own to containers.
+    for image in client.api.images(filters=wanted):
+        found.append(("image", image["Id"], image.get("Labels") or {}))
     return found
 
 
 def _remove(client: docker.DockerClient, kind: str, id_: str) -> bool:
-    """Remove one thing; return whether it was there, and not already on its way out."""
+    """Remove one thing; return whether it was there and not already being removed."""
     try:
         if kind == "container":
             client.api.remove_container(id_, v=True, force=True)
         elif kind == "volume":
             client.api.remove_volume(id_, force=True)
         else:
-            # Without noprune the image below goes as well where it has no name: the one under test.
+            # Without noprune the parent image goes as well if it has no name: the one under test.
             client.api.remove_image(id_, force=True, noprune=True)
     except APIError as e:
         if e.status_code in (404, 409):

@@ -1,4 +1,4 @@
-"""A layout as it lies in a container: everything with an owner, below the HOME and below the directory beside it."""
+"""A layout in a container: every node has an owner, and is in the HOME or the directory aside."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ from conformance.home import Node, write_tar
 
 __all__ = ["MODE", "PlacedLayout", "place", "surroundings"]
 
-#: Tells an image's entrypoint that it is to answer as a probe, and to do nothing else.
+#: Tells an image's entrypoint to answer as a probe, and to do nothing else.
 MODE = {"AGENT_MODE": "smoke-test"}
 
 
 class PlacedLayout(Struct, frozen=True, kw_only=True):
-    """Nodes below each of the two places, every one with its owner; the first stands for the place itself."""
+    """The nodes of two directories, each with its owner; the first node is the directory itself."""
 
     home: tuple[Node, ...]
     aside: tuple[Node, ...]
     opposite: tuple[Node, ...]
-    """The home with the opposite answer, as it lies below *aside*; the first stands for the home itself."""
+    """The nodes of the opposite home, which is below *aside*; the first is the home itself."""
     uid: int
+    """The user that the probe runs as."""
     gid: int
-    """Of the user that the probe runs as."""
+    """The group that the probe runs as."""
 
     def archive(self, home: str, aside: str) -> bytes:
-        """Return both places as one archive, below the paths *home* and *aside*; sockets are left out."""
+        """Return both directories as one archive, below *home* and *aside*, without sockets."""
         stream = io.BytesIO()
         nodes = [*_below(home.encode(), self.home), *_below(aside.encode(), self.aside)]
-        write_tar([node for node in nodes if node.kind != "socket"], stream, uid=self.uid, gid=self.gid)
+        archived = [node for node in nodes if node.kind != "socket"]
+        write_tar(archived, stream, uid=self.uid, gid=self.gid)
         return stream.getvalue()
 
     @property
     def sockets(self) -> tuple[Node, ...]:
-        """The nodes of the HOME that no archive can carry."""
+        """The nodes of the HOME that an archive cannot hold."""
         return tuple(node for node in self.home if node.kind == "socket")
 
 
 def surroundings(facts: ImageFacts, variables: Mapping[str, str]) -> Surroundings:
-    """Return where layouts lie in a container of the image, and what is there already."""
+    """Return where a container of the image has the parts of a layout, and what is there before."""
     return Surroundings(
         home=facts.home,
         opposite=f"{ASIDE}/opposite",
@@ -57,17 +59,17 @@ def surroundings(facts: ImageFacts, variables: Mapping[str, str]) -> Surrounding
 
 
 def place(layout: Layout, uid: int, gid: int, home_owner: int | None = None) -> PlacedLayout:
-    """Return *layout* as it lies in a container whose probe runs as *uid* and *gid*.
+    """Return *layout* as it is placed in a container whose probe runs as *uid* and *gid*.
 
-    The HOME and what is in it belong to *home_owner*, by default to *uid*, unless an entry says otherwise.
+    The HOME and its files belong to *home_owner*, by default *uid*, unless an entry says otherwise.
     """
+    top = Node(path=b"", kind="directory", mode=0o700)
     opposite: list[Node] = []
     if layout.has_opposite:
-        top = Node(path=b"", kind="directory", mode=0o700)
         opposite = [_owned(node, uid) for node in (top, *layout.opposite)]
-    top = Node(path=b"", kind="directory", mode=0o700)
+    owner = uid if home_owner is None else home_owner
     return PlacedLayout(
-        home=tuple(_owned(node, uid if home_owner is None else home_owner) for node in (top, *layout.home)),
+        home=tuple(_owned(node, owner) for node in (top, *layout.home)),
         aside=tuple(_aside(layout, opposite)),
         opposite=tuple(opposite),
         uid=uid,
@@ -76,11 +78,12 @@ def place(layout: Layout, uid: int, gid: int, home_owner: int | None = None) -> 
 
 
 def _aside(layout: Layout, opposite: Iterable[Node]) -> Iterator[Node]:
-    """Yield what lies beside the HOME: stubs, which nobody but root may change, and the opposite home."""
+    """Yield what is beside the HOME: stubs, which only root may change, and the opposite home."""
     yield Node(path=b"", kind="directory", mode=0o755, owner=0)
     yield Node(path=b"cli", kind="directory", mode=0o755, owner=0)
     stubs = layout.stubs.nodes() if layout.stubs is not None else []
-    yield from (replace(node, owner=0) for node in _below(b"cli", stubs))
+    for node in _below(b"cli", stubs):
+        yield replace(node, owner=0)
     yield from _below(b"opposite", opposite)
 
 
@@ -89,4 +92,5 @@ def _owned(node: Node, owner: int) -> Node:
 
 
 def _below(top: bytes, nodes: Iterable[Node]) -> Iterator[Node]:
-    return (replace(node, path=top + b"/" + node.path if node.path else top) for node in nodes)
+    for node in nodes:
+        yield replace(node, path=top + b"/" + node.path if node.path else top)

@@ -1,4 +1,4 @@
-"""Volumes and shared containers, each used for one scenario at a time and then for the next."""
+"""Volumes and shared containers, used for one scenario at a time and then for the next."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ class PooledContainers:
         self.volumes = volumes
         self._shared: dict[tuple[str, str, bool], SharedContainer] = {}
 
-    def shared(self, client: docker.DockerClient, spec: ContainerSpec, labels: Labels) -> SharedContainer:
-        """Return a container with a shell in it that is like *spec* but for its program."""
+    def shared(
+        self, client: docker.DockerClient, spec: ContainerSpec, labels: Labels
+    ) -> SharedContainer:
+        """Return a container that runs a shell, and otherwise is like *spec*."""
         key = _key(spec)
         if key not in self._shared:
             wanted = replace(spec, argv=("sh",), environment={}, read_only=True, directory="/")
@@ -46,12 +48,12 @@ class PooledContainers:
 
 
 def _key(spec: ContainerSpec) -> tuple[str, str, bool]:
-    """Return in what the containers of one image and one pair of volumes can differ."""
+    """Return what can differ between containers over one pair of volumes."""
     return spec.image, spec.user, spec.volumes[0].read_only
 
 
 class ContainerPool:
-    """Hands out containers and volumes to one scenario at a time. Safe to use from several threads."""
+    """Lends containers and volumes to one scenario at a time. Safe to use from several threads."""
 
     def __init__(self, make_volumes: Callable[[], HomeVolumes]) -> None:
         self._make_volumes = make_volumes
@@ -62,7 +64,7 @@ class ContainerPool:
 
     @contextmanager
     def taken(self) -> Iterator[PooledContainers]:
-        """Lend containers for the time of one scenario; after an error they are not used again."""
+        """Lend containers for one scenario; after an error they are not used again."""
         pooled = self._take()
         usable = False
         try:

@@ -1,4 +1,4 @@
-"""What is done once per run, before the first scenario: sweep, look the image up, choose the isolation."""
+"""What a run does once, before the first scenario: sweep, look up the image, choose isolation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["PreparedImage", "join_image", "prepare_image"]
 
 
 class PreparedImage:
-    """An image in which scenarios can be run, in one process of a run."""
+    """An image that is ready to run scenarios, in one process of a run."""
 
     def __init__(
         self,
@@ -43,7 +43,9 @@ class PreparedImage:
         self._labels = labels
         self._keep = keep
 
-    def driver(self, variables: Mapping[str, str], *, always_compare: bool = False) -> ContainerDriver:
+    def driver(
+        self, variables: Mapping[str, str], *, always_compare: bool = False
+    ) -> ContainerDriver:
         """Return a driver for the image; *variables* go to every probe."""
         return ContainerDriver(
             self._client,
@@ -55,8 +57,8 @@ class PreparedImage:
         )
 
     def remove_leftovers(self) -> None:
-        """Remove what any process of this run has left on the engine, but for what is to be kept."""
-        # An engine that is lost has been reported already; the next run sweeps.
+        """Remove what any process of this run has left on the engine, except what is to be kept."""
+        # A lost engine has been reported already; the next run sweeps.
         with suppress(CannotJudge):
             remove_run(self._client, self._labels.run, keep=self._keep)
 
@@ -71,9 +73,9 @@ def prepare_image(
     *,
     keep: bool = False,
 ) -> PreparedImage:
-    """Return the image of *request*, ready for *scenarios*; remove what dead runs have left on the engine.
+    """Return the image of *request*, ready for *scenarios*; remove what dead runs have left.
 
-    With *keep*, volumes and images outlive the run, for a case to be repeated by hand.
+    With *keep*, volumes and images outlive the run, so that a case can be repeated by hand.
 
     :raises CannotJudge: the engine is not there, or the image cannot be run here.
     """
@@ -88,8 +90,10 @@ def prepare_image(
     return PreparedImage(client, request, facts, labels, keep=keep)
 
 
-def join_image(request: ImageRequest, facts: ImageFacts, run_directory: Path, worker: str) -> PreparedImage:
-    """Return the image that the main process of the run has prepared, in the process called *worker*.
+def join_image(
+    request: ImageRequest, facts: ImageFacts, run_directory: Path, worker: str
+) -> PreparedImage:
+    """Return the image that the main process has prepared, for the process called *worker*.
 
     :raises CannotJudge: the engine is not there any more.
     """
@@ -115,18 +119,19 @@ def _facts(
         facts = commit_stubbed(client, facts, labels)
     reason = _unshareable(request, facts)
     if not reason and request.isolation == "shared":
-        first = next((s for s in scenarios if not s.takes_long and s.container is None), None)
-        if first is not None:
+        candidates = [s for s in scenarios if not s.takes_long and s.container is None]
+        if candidates:
             both = replace(facts, isolation="both")
             driver = ContainerDriver(client, request, both, labels, extra=variables)
-            reason = _differs(driver, first, contract, context)
+            reason = _differs(driver, candidates[0], contract, context)
     if reason:
-        return replace(facts, notes=(*facts.notes, f"{reason}: each scenario has a container of its own"))
+        note = f"{reason}: each scenario has a container of its own"
+        return replace(facts, notes=(*facts.notes, note))
     return replace(facts, isolation=request.isolation)
 
 
 def _unshareable(request: ImageRequest, facts: ImageFacts) -> str:
-    """Return why containers cannot be shared, where that can be known without running anything."""
+    """Return why containers cannot be shared, as far as that is known without running anything."""
     if request.isolation == "fresh":
         return ""
     if not facts.has_shell:
@@ -136,8 +141,10 @@ def _unshareable(request: ImageRequest, facts: ImageFacts) -> str:
     return ""
 
 
-def _differs(driver: ContainerDriver, scenario: Scenario, contract: Contract, context: Context) -> str:
-    """Return why containers cannot be shared, after trying with one scenario in both ways."""
+def _differs(
+    driver: ContainerDriver, scenario: Scenario, contract: Contract, context: Context
+) -> str:
+    """Return why containers cannot be shared, after trying one scenario in both ways."""
     try:
         executions = [driver.execute(scenario, contract, context, number) for number in (0, 1)]
     finally:
@@ -146,6 +153,7 @@ def _differs(driver: ContainerDriver, scenario: Scenario, contract: Contract, co
     if fresh == shared:
         return ""
     return (
-        f"no isolation but fresh, because the image answers {scenario.id} with {describe_ending(shared)} "
-        f"on a read-only root file system, and with {describe_ending(fresh)} otherwise"
+        "no isolation but fresh, because the image answers "
+        f"{scenario.id} with {describe_ending(shared)} on a read-only root file system, "
+        f"and with {describe_ending(fresh)} otherwise"
     )

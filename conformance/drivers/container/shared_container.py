@@ -1,7 +1,8 @@
 """Run a program in a container that others have used before, and leave it as it was.
 
-The first process there is a shell that reads lines from us. Its root file system is read-only, and the HOME is emptied by
-its keeper; here, what a probe has left running is ended, and the scratch directories are emptied.
+The first process there is a shell that reads lines from us. The root file system is read-only, and
+the keeper empties the HOME. This module ends what a probe has left running, and empties the scratch
+directories.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from conformance.model.outcome import Exited, Outcome, TimedOut
 
 __all__ = ["SharedContainer"]
 
-#: Seconds that tidying up may take.
+#: Seconds that cleaning up may take.
 _SECONDS = 30.0
-#: Only what the shell itself can do, so that nothing is started where nothing is left. It is process 1; a process that is
-#: just about to end gets a quarter of a second.
+#: Built-ins of the shell only, so that no process starts when none is left. The shell is process 1.
+#: A process that is about to end gets a quarter of a second.
 _FUNCTIONS = f"""
 left() {{
     found=
@@ -55,25 +56,29 @@ tidy() {{
 class SharedContainer:
     """One container, for one probe at a time."""
 
-    def __init__(self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]) -> None:
+    def __init__(
+        self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]
+    ) -> None:
         self._client = client
         self._shell = Shell(client, spec, labels)
         self._shell.run(_FUNCTIONS.encode(), _SECONDS)
 
     def unmet(self, script: bytes) -> str:
-        """Return what *script*, which tests conditions as the probe's user, says is not so."""
+        """Return what *script*, which tests conditions as the probe's user, finds unmet."""
         return self._shell.run(script, _SECONDS).stdout.decode(errors="backslashreplace").strip()
 
-    def run(self, argv: tuple[str, ...], env: Mapping[str, str | None], directory: str, seconds: float) -> Outcome:
-        """Run the probe *argv* for at most so many *seconds*, with *env* beside the image's own variables.
+    def run(
+        self, argv: tuple[str, ...], env: Mapping[str, str | None], directory: str, seconds: float
+    ) -> Outcome:
+        """Run the probe *argv* for at most *seconds*, with *env* beside the image's own variables.
 
-        :raises ShellLost: the container cannot be used any more, whoever is to blame.
+        :raises ShellLost: the container cannot be used any more.
         :raises EngineLost: the engine does not answer any more.
         """
         try:
             reply = self._shell.run(_script(argv, env, directory), seconds)
         except TimeoutError:
-            # An engine that does not answer any more looks the same.
+            # A lost engine looks the same.
             with engine_errors("the engine does not answer"):
                 self._client.ping()
             self.close()
@@ -98,20 +103,24 @@ class SharedContainer:
         return reply
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove the container."""
         self._shell.close()
 
 
 def _left(output: bytes) -> tuple[str, ...]:
-    """Return the command lines that tidying up has named, among whatever those processes printed meanwhile."""
+    """Return the command lines in the *output* of the clean-up.
+
+    Those processes may have printed other lines in the meantime.
+    """
     lines = output.decode(errors="backslashreplace").splitlines()
-    return tuple(line.removeprefix("LEFT ").strip() or "a process without a name" for line in lines if line.startswith("LEFT "))
+    named = [line.removeprefix("LEFT ").strip() for line in lines if line.startswith("LEFT ")]
+    return tuple(name or "a process without a name" for name in named)
 
 
 def _script(argv: tuple[str, ...], env: Mapping[str, str | None], directory: str) -> bytes:
     """Return the line that runs a probe as the engine would."""
     unset = [name for name, value in env.items() if value is None]
     pairs = [f"{name}={value}" for name, value in env.items() if value is not None]
-    words = " ".join(map(shlex.quote, ("env", *pairs, *argv)))
+    command = shlex.join(("env", *pairs, *argv))
     before = f"unset {' '.join(unset)}; " if unset else ""
-    return os.fsencode(f"( cd {shlex.quote(directory)} && {before}exec {words} ) </dev/null")
+    return os.fsencode(f"( cd {shlex.quote(directory)} && {before}exec {command} ) </dev/null")

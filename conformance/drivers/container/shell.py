@@ -1,4 +1,4 @@
-"""A shell kept open in a container: what costs a start of a process there costs a line here."""
+"""A shell kept open in a container: a line to it replaces the start of a process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ShellLost(CannotJudge):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What a few lines of shell brought about."""
+    """What a few lines of shell came to."""
 
     code: int
     stdout: bytes
@@ -36,11 +36,14 @@ class Reply(Struct, frozen=True, kw_only=True):
 class Shell:
     """A container whose first process is ``sh``, reading lines from us.
 
-    As the first process it cannot be killed from inside, all orphans fall to it, and ``kill -9 -1`` ends all but it. When
-    the connection closes, for whatever reason, it reads the end of its input and ends, and the engine removes the container.
+    As the first process it cannot be killed from inside, it adopts all orphans, and ``kill -9 -1``
+    ends all but it. When the connection closes, for whatever reason, it reads the end of its input
+    and ends. Then the engine removes the container.
     """
 
-    def __init__(self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]) -> None:
+    def __init__(
+        self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]
+    ) -> None:
         self._client = client
         self._container = spec.create(client, labels, stdin=True)
         try:
@@ -51,10 +54,12 @@ class Shell:
             self.close()
             raise
 
-    def run(self, script: bytes, seconds: float, *, limit: int = KEEP_BYTES, feed: bytes | None = None) -> Reply:
-        """Run *script* and wait for its end; *feed* is what it finds on its standard input.
+    def run(
+        self, script: bytes, seconds: float, *, limit: int = KEEP_BYTES, feed: bytes | None = None
+    ) -> Reply:
+        """Run *script* and wait for its end; *feed* is its standard input.
 
-        :raises TimeoutError: it has not ended after so many *seconds*; the shell is of no use any more.
+        :raises TimeoutError: it has not ended after *seconds*; the shell is unusable from then on.
         :raises ShellLost: the shell has ended.
         """
         mark = secrets.token_hex(12).encode()
@@ -62,16 +67,18 @@ class Shell:
         ready = b"printf " + mark + b"\n" if feed is not None else b""
         end = b"printf '\\n" + mark + b" %s\\n' \"$?\"\nprintf '\\n" + mark + b"\\n' >&2\n"
         try:
-            # As one command, so that the shell has read all of it before anything else reads from the same input.
+            # As one command, so that the shell reads all of it before the script reads its input.
             self._attached.send(b"{\n" + ready + script + b"\n" + end + b"}\n", deadline)
             if feed is not None:
                 self._until(mark, deadline)
                 self._attached.send(feed, deadline)
             return self._reply(mark, deadline, limit)
-        except ConnectionError as e:  # of the shell or of the engine: whoever asks the engine next is told
+        except ConnectionError as e:
+            # The shell or the engine is gone; the next request to the engine tells which.
             raise ShellLost(f"the shell in the container cannot be reached: {e}") from None
 
     def _until(self, mark: bytes, deadline: float) -> None:
+        """Read until *mark* comes on standard output."""
         seen = {1: b"", 2: b""}
         for number, chunk in self._attached.frames(deadline):
             seen[number] = (seen[number] + chunk)[-200:]
@@ -80,6 +87,7 @@ class Shell:
         raise _lost(seen[2])
 
     def _reply(self, mark: bytes, deadline: float, limit: int) -> Reply:
+        """Read until a line with *mark* has come on both streams; return what came before."""
         started = time.monotonic()
         outputs = streams_of(limit + 200)
         tails = {1: b"", 2: b""}
@@ -87,7 +95,7 @@ class Shell:
         line = re.compile(rb"\n" + mark + rb"(?: (\d+))?\n")
         for number, chunk in self._attached.frames(deadline):
             if number in ends or number not in outputs:
-                continue  # what the script has left running may print on
+                continue  # what the script has left running can still print
             outputs[number].add(chunk)
             if end := line.search(tails[number] + chunk):
                 ends[number] = end
@@ -96,7 +104,11 @@ class Shell:
                 out, err = (_before(outputs[n], mark) for n in (1, 2))
                 truncated = any(output.truncated for output in outputs.values())
                 return Reply(
-                    code=int(ends[1][1]), stdout=out, stderr=err, truncated=truncated, seconds=time.monotonic() - started
+                    code=int(ends[1][1]),
+                    stdout=out,
+                    stderr=err,
+                    truncated=truncated,
+                    seconds=time.monotonic() - started,
                 )
         raise _lost(tails[2])
 
@@ -110,12 +122,15 @@ class Shell:
 
 def _lost(said: bytes) -> ShellLost:
     """Return the error for a shell that has ended, with the last that it *said*."""
-    words = one_line(said.decode(errors="backslashreplace"))
-    return ShellLost(f"the shell in the container has ended{f': {words}' if words else ''}")
+    message = "the shell in the container has ended"
+    reason = one_line(said.decode(errors="backslashreplace"))
+    return ShellLost(f"{message}: {reason}" if reason else message)
 
 
 def _before(output: Output, mark: bytes) -> bytes:
-    """Return what stood in *output* before the line with *mark*."""
+    """Return what came in *output* before the line with *mark*."""
     data = bytes(output.data)
     at = data.rfind(b"\n" + mark)
-    return data[:at] if at >= 0 else data[:-200]  # where all is full, the last of it may be the beginning of the mark
+    if at >= 0:
+        return data[:at]
+    return data[:-200]  # the output is full, and may end with the beginning of the mark

@@ -1,4 +1,4 @@
-"""What a container prints, as it comes over the connection to the engine: frames, told apart by stream."""
+"""What a container prints, read from the connection to the engine: frames, each of one stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import docker
 
 __all__ = ["KEEP_BYTES", "Attached", "Output"]
 
-#: How much of each output stream is kept, in bytes; the rest is read and thrown away.
+#: How many bytes of each output stream are kept; the rest is read and thrown away.
 KEEP_BYTES = 1024 * 1024
 
 _STDOUT, _STDERR = 1, 2
@@ -26,19 +26,19 @@ class Output:
         self._limit = limit
 
     def add(self, chunk: bytes) -> None:
-        """Take what was printed."""
+        """Add a *chunk*, as far as it is to be kept."""
         room = self._limit - len(self.data)
         self.data += chunk[:room]
         self.truncated |= len(chunk) > room
 
 
 class Attached:
-    """The standard streams of a container: attached before it is started, so that nothing is missed."""
+    """The standard streams of a container, attached before it starts, so that nothing is missed."""
 
     def __init__(self, client: docker.DockerClient, container: str, *, stdin: bool = False) -> None:
         parameters = {"stdin": int(stdin), "stdout": 1, "stderr": 1, "stream": 1}
         self._response = client.api.attach_socket(container, params=parameters)
-        # Over a local socket the SDK hands out a file over it, which knows no time limit.
+        # For a local socket the SDK returns a file around it, which has no time limit.
         self._socket: socket.socket = getattr(self._response, "_sock", self._response)
         self._buffer = b""
 
@@ -46,7 +46,7 @@ class Attached:
         """Write *data* to the container's standard input.
 
         :raises ConnectionError: the connection is gone, with the container or with the engine.
-        :raises TimeoutError: it is not taken until *deadline*, in seconds of the monotonic clock.
+        :raises TimeoutError: it is not read by *deadline*, in seconds of the monotonic clock.
         """
         self._socket.settimeout(max(deadline - time.monotonic(), 0.01))
         try:
@@ -59,7 +59,7 @@ class Attached:
     def frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
         """Yield the number of a stream, 1 or 2, and what came on it, until the container ends.
 
-        :raises TimeoutError: it has not ended at *deadline*.
+        :raises TimeoutError: it has not ended by *deadline*.
         """
         while True:
             header = self._exactly(8, deadline)
@@ -93,7 +93,7 @@ class Attached:
             except TimeoutError:
                 raise
             except OSError:
-                return b""  # the engine has gone; what it says when it is asked next tells
+                return b""  # the engine is gone; the next request to it tells
         part, self._buffer = self._buffer[:size], self._buffer[size:]
         return part
 
@@ -101,8 +101,8 @@ class Attached:
         """Hang up; a thread that still reads sees the end."""
         with suppress(OSError, AttributeError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        for one in {self._response, self._socket}:
-            one.close()
+        for connection in {self._response, self._socket}:
+            connection.close()
 
 
 def streams_of(limit: int = KEEP_BYTES) -> dict[int, Output]:
@@ -113,7 +113,7 @@ def streams_of(limit: int = KEEP_BYTES) -> dict[int, Output]:
 def keep(connection: Attached, outputs: dict[int, Output], deadline: float) -> None:
     """Read until the container ends.
 
-    :raises TimeoutError: it has not ended at *deadline*; what came until then is kept.
+    :raises TimeoutError: it has not ended by *deadline*; what came until then is kept.
     """
     for number, chunk in connection.frames(deadline):
         if number in outputs:

@@ -1,4 +1,4 @@
-"""Where homes stand for the containers of one scenario after the other."""
+"""Where the homes of one scenario after the other are, for its containers."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ __all__ = ["HomeVolumes", "PlainVolumes"]
 
 
 class HomeVolumes(Protocol):
-    """A HOME and what lies beside it, as volumes: a keeper, where the image has what one needs."""
+    """A HOME and what is beside it, as volumes: a keeper, if the image has what one needs."""
 
     volumes: tuple[Volume, Volume]
     lasting: bool
     """Whether it can be used for another scenario."""
 
     def place(self, layout: PlacedLayout) -> None:
-        """Make *layout* all that is there.
+        """Replace all that is there by *layout*.
 
         :raises CannotJudge: that is not possible.
         """
 
     def look(self) -> tuple[Snapshot, Snapshot]:
-        """Return what stands in the HOME and in the opposite one."""
+        """Return what is in the HOME and in the opposite one."""
 
     def close(self, *, keep_volumes: bool = False) -> None:
-        """Remove it; the volumes stay where that is wanted."""
+        """Remove everything; with *keep_volumes*, the volumes stay."""
 
 
 class PlainVolumes:
-    """Filled and read through the engine, for images that have no shell; each of its requests costs as much as a start.
+    """Volumes filled and read through the engine, for images without a shell.
 
-    That goes by a container over the same volumes which is never started, so that the probe's own may be read-only.
+    Each request to the engine costs as much as a start. They go through a container over the same
+    volumes that is never started, so that the probe's own can be read-only.
     """
 
     lasting = False
@@ -55,9 +56,8 @@ class PlainVolumes:
         self.volumes = volumes(client, labels.for_scenario(), facts.home)
         self._container = ""
         try:
-            self._container = ContainerSpec(image=facts.id, argv=("/",), volumes=self.volumes).create(
-                client, labels.for_scenario()
-            )
+            spec = ContainerSpec(image=facts.id, argv=("/",), volumes=self.volumes)
+            self._container = spec.create(client, labels.for_scenario())
         except BaseException:
             self.close()
             raise
@@ -65,10 +65,12 @@ class PlainVolumes:
     def place(self, layout: PlacedLayout) -> None:
         """See :class:`HomeVolumes`."""
         if layout.sockets:
-            raise Unbuildable("no tar archive can hold a socket, and the image has no shell to make one from")
+            cause = "no tar archive can hold a socket, and the image has no shell to make one from"
+            raise Unbuildable(cause)
+        # From the root, because an archive says nothing about the directory that it is unpacked in.
+        archive = layout.archive(self._home.lstrip("/"), ASIDE.lstrip("/"))
         with engine_errors("the home cannot be laid out in the container"):
-            # From the top, because an archive says nothing about the directory that it is unpacked in.
-            self._client.api.put_archive(self._container, "/", layout.archive(self._home.lstrip("/"), ASIDE.lstrip("/")))
+            self._client.api.put_archive(self._container, "/", archive)
 
     def look(self) -> tuple[Snapshot, Snapshot]:
         """See :class:`HomeVolumes`."""

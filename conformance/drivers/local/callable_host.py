@@ -1,7 +1,8 @@
-"""Run a Python callable as the probe: a program of its own that knows nothing of the package.
+"""Run a Python callable as the probe: a separate program that imports nothing from the package.
 
-Arguments: a module, and the name in it of what is called, without arguments. What that returns is the exit code. The
-module is looked for from the current directory on. With a third argument nothing is called: it is only looked up.
+Arguments: a module, and the name of a callable in it. The callable is called without arguments and
+returns the exit code. The search for the module starts in the current directory. With a third
+argument nothing is called: the callable is only looked up.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import os
 import sys
 from typing import Any
 
-#: What the program ends with where there is nothing to call; the words stand on stderr.
+#: The exit code when there is nothing to call; stderr says why.
 NOTHING_TO_CALL = 3
 
 
 def main(module: str, name: str, *only_look: str) -> int:
     """Return the exit code of the probe."""
-    sys.dont_write_bytecode = True  # running it leaves nothing behind
+    sys.dont_write_bytecode = True  # a probe leaves nothing behind
     sys.path.insert(0, os.getcwd())
     try:
         found: Any = importlib.import_module(module)
@@ -32,13 +33,13 @@ def main(module: str, name: str, *only_look: str) -> int:
     if only_look:
         return 0 if callable(found) else nothing(f"'{module}:{name}' cannot be called")
     code = found()
-    if type(code) is not int:  # None would be success, and True a failure: a probe has to say a number
+    if type(code) is not int:  # None would mean success, and True failure
         raise TypeError(f"{module}:{name} returned {type(code).__name__}, not an exit code")
     return code
 
 
 def nothing(why: str) -> int:
-    """Say *why* there is nothing to call."""
+    """Say *why* there is nothing to call; return the exit code for that."""
     sys.stderr.write(f"{why}\n")
     return NOTHING_TO_CALL
 

@@ -48,10 +48,19 @@ class HomeDirectory(Struct, frozen=True):
 
 
 class LocalDriver:
-    """Runs a command in homes below *directory*, which must exist; without one, the CLI that the contract asks itself."""
+    """Runs a command in homes below *directory*, which must exist.
+
+    With an empty command it runs the agent's CLI, for a contract that asks the CLI itself.
+    """
 
     def __init__(
-        self, argv: Sequence[str], directory: Path, *, cwd: Path, extra: Mapping[str, str] | None = None, keep: bool = False
+        self,
+        argv: Sequence[str],
+        directory: Path,
+        *,
+        cwd: Path,
+        extra: Mapping[str, str] | None = None,
+        keep: bool = False,
     ) -> None:
         self.directory = directory
         self.cwd = cwd
@@ -66,12 +75,17 @@ class LocalDriver:
 
     def _take(self, argv: Sequence[str]) -> None:
         self.argv = tuple(argv)
-        # Without the capabilities that pass over modes, root may be unable to read what another user owns.
+        # Probes run without the capabilities that bypass modes. So root may be unable to read
+        # what another user owns, and the supervisor checks that.
         files = [os.path.join(self.cwd, word) for word in self.argv]
-        self._needed = [("readable", os.fsencode(path)) for path in (str(self.cwd), *files) if os.access(path, os.R_OK)]
+        readable = [path for path in (str(self.cwd), *files) if os.access(path, os.R_OK)]
+        self._needed = [("readable", os.fsencode(path)) for path in readable]
 
     def with_command(self, argv: Sequence[str]) -> LocalDriver:
-        """Return a driver for another probe that shares all else with this one, which alone is to be closed."""
+        """Return a driver for another probe that shares all else with this one.
+
+        Close only this one.
+        """
         other = copy(self)
         other._take(argv)
         return other
@@ -82,14 +96,17 @@ class LocalDriver:
             facts = self._supervisor.start()
         except OSError as e:
             raise CannotJudge(f"the supervisor process does not start: {e}") from None
+        network, capabilities = facts["network"], facts["capabilities"]
         return {
             "kind": "command" if self.argv else "cli",
             "command": list(self.argv),
-            "network": f"open: {facts['network']}" if facts["network"] else "cut",
-            "capabilities": f"kept: {facts['capabilities']}" if facts["capabilities"] else "dropped",
+            "network": f"open: {network}" if network else "cut",
+            "capabilities": f"kept: {capabilities}" if capabilities else "dropped",
         }
 
-    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
+    def execute(
+        self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
+    ) -> Execution:
         """See :class:`~conformance.drivers.Driver`."""
         if lacks := _lacks(scenario):
             return not_run(Unsupported(lacks))
@@ -97,7 +114,7 @@ class LocalDriver:
         command = ""
         try:
             layout = self.place(scenario, contract, context, place)
-            # Without a command the CLI is asked, where it stands: some of its settings mean the current directory.
+            # A CLI runs in the home: some of its settings are about the current directory.
             argv = self.argv or own_command(contract, scenario.agent, layout.environment["PATH"])
             cwd = self.cwd if self.argv else place.home
             command = self._by_hand(argv, cwd, layout, place) if self.keep else ""
@@ -114,8 +131,10 @@ class LocalDriver:
             return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
 
-    def place(self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory) -> Layout:
-        """Build the homes of *scenario* in *place*, and its stubs; return the layout."""
+    def place(
+        self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory
+    ) -> Layout:
+        """Build the homes and the stubs of *scenario* in *place*; return the layout."""
         layout = lay_out(scenario, contract, context, self._around(scenario, contract, place))
         place.top.mkdir(mode=0o700, parents=True, exist_ok=True)
         build(layout.home, place.home)
@@ -129,9 +148,22 @@ class LocalDriver:
         if not contract.commands:
             path = self._path_without(known_clis(contract))
             cli = self._stub_directory(stubs_for(scenario, contract))
-        return Surroundings(home=str(place.home), opposite=str(place.opposite), cli=cli, path=path, variables=self.extra)
+        return Surroundings(
+            home=str(place.home),
+            opposite=str(place.opposite),
+            cli=cli,
+            path=path,
+            variables=self.extra,
+        )
 
-    def _run(self, argv: tuple[str, ...], cwd: Path, contract: Contract, place: HomeDirectory, layout: Layout) -> Execution:
+    def _run(
+        self,
+        argv: tuple[str, ...],
+        cwd: Path,
+        contract: Contract,
+        place: HomeDirectory,
+        layout: Layout,
+    ) -> Execution:
         known = [node.path for node in layout.home]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(layout.home, before):
@@ -148,20 +180,23 @@ class LocalDriver:
             return Execution(outcome=outcome)
         in_home = changes(before, snapshot(place.home, known), contract.allowed_writes)
         opposite = changes(before_opposite, snapshot(place.opposite), contract.allowed_writes)
-        return Execution(outcome=outcome, changes=(*in_home, *(f"in the opposite home: {change}" for change in opposite)))
+        in_opposite = [f"in the opposite home: {change}" for change in opposite]
+        return Execution(outcome=outcome, changes=(*in_home, *in_opposite))
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
-        """Run the probe once with the environment *env*, in a home that stands already."""
-        request = Request(argv=self.argv, env=dict(env), cwd=str(self.cwd), seconds=contract.limits.seconds)
+        """Run the probe once with the environment *env*, in a home that exists already."""
+        seconds = contract.limits.seconds
+        request = Request(argv=self.argv, env=dict(env), cwd=str(self.cwd), seconds=seconds)
         return self._supervisor.run(request)
 
     def _by_hand(self, argv: Sequence[str], cwd: Path, layout: Layout, place: HomeDirectory) -> str:
         """Return the line that starts the probe by hand."""
         shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
-        return f"cd {quote(str(cwd))} && {join([*by_hand(layout.environment, shut=shut), *argv])} < /dev/null"
+        command = join([*by_hand(layout.environment, shut=shut), *argv])
+        return f"cd {quote(str(cwd))} && {command} < /dev/null"
 
     def _stub_directory(self, stubs: Stubs) -> str:
-        """Return the directory of *stubs*; each is built once and used by many scenarios."""
+        """Return the directory of *stubs*, built once for all scenarios that use them."""
         with self._lock:
             if stubs not in self._stub_directories:
                 directory = self.directory / "cli" / str(len(self._stub_directories))
@@ -171,17 +206,23 @@ class LocalDriver:
             return self._stub_directories[stubs]
 
     def _path_without(self, clis: tuple[str, ...]) -> str:
-        """Return the rest of PATH, without *clis*: a real one must not answer for a stub that is missing."""
+        """Return the rest of PATH without *clis*.
+
+        A real CLI must not answer where a stub is missing.
+        """
         with self._lock:
             if clis not in self._paths:
                 parts = self.extra.get("PATH", SYSTEM_PATH).split(":")
                 # Relative entries, and the empty one, count from where the probe runs.
-                directories = [os.path.join(self.cwd, part) for part in parts]
-                self._paths[clis] = ":".join(self._without(clis, directory) for directory in directories)
+                directories = [self._without(clis, os.path.join(self.cwd, part)) for part in parts]
+                self._paths[clis] = ":".join(directories)
             return self._paths[clis]
 
     def _without(self, clis: tuple[str, ...], directory: str) -> str:
-        """Return a directory with the programs of *directory* but for *clis*: itself, where it has none of them."""
+        """Return a directory with all programs of *directory* except *clis*.
+
+        That is *directory* itself if it has none of them.
+        """
         if not any(os.path.lexists(os.path.join(directory, name)) for name in clis):
             return directory
         shadow = self.directory / "path" / str(next(self._numbers))
@@ -197,39 +238,51 @@ class LocalDriver:
 
 
 def _lacks(scenario: Scenario) -> str:
-    """Return why *scenario* cannot be shown without a container; empty where it can."""
-    words = describe_needs(scenario.container).values()
-    return f"only a container can show it: it needs {' and '.join(words)}" if words else ""
+    """Return why *scenario* needs a container; empty if it needs none."""
+    needs = describe_needs(scenario.container).values()
+    return f"only a container can show it: it needs {' and '.join(needs)}" if needs else ""
 
 
 def by_hand(env: Mapping[str, str], *, shut: bool) -> list[str]:
-    """Return what to put before a command to run it with *env*; where modes matter, without the rights that pass over them."""
-    dropped = "-dac_override,-dac_read_search"
-    root = shut and os.geteuid() == 0
-    prefix = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"] if root else []
-    return [*prefix, "env", "-i", *(f"{name}={value}" for name, value in sorted(env.items()))]
+    """Return what to put before a command to run it with *env*.
+
+    In a *shut* home modes matter, so root gives up the capabilities that bypass them.
+    """
+    argv = []
+    if shut and os.geteuid() == 0:
+        dropped = "-dac_override,-dac_read_search"
+        argv = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"]
+    return [*argv, "env", "-i", *(f"{name}={value}" for name, value in sorted(env.items()))]
 
 
 def is_shut(scenario: Scenario, context: Context) -> bool:
-    """Return whether anything in the home of *scenario* is meant to be out of reach for the probe."""
+    """Return whether the probe must not reach something in the home of *scenario*."""
     return any(conditions(plan(scenario.entries, context), b"", os.geteuid()))
 
 
-def standalone(scenario: Scenario, contract: Contract, directory: Path, context: Context) -> dict[str, str]:
-    """Build the home of *scenario* in *directory* for someone who runs a probe by hand; return the environment for it.
+def standalone(
+    scenario: Scenario, contract: Contract, directory: Path, context: Context
+) -> dict[str, str]:
+    """Build the home of *scenario* in *directory*, to run a probe by hand; return its environment.
 
-    The CLI comes to stand beside it, in ``DIRECTORY.cli``, and the home with the opposite answer, where the contract
-    asks for one, in ``DIRECTORY.opposite``.
+    The CLI is put beside it, in ``DIRECTORY.cli``. If the contract asks for a home with the
+    opposite answer, that is put in ``DIRECTORY.opposite``.
 
-    :raises UsageError: one of them cannot be used, or no directory can be what the scenario needs.
+    :raises UsageError: one of the directories cannot be used, or the scenario needs a container.
     """
     if lacks := _lacks(scenario):
         raise UsageError(f"'{scenario.id}': {lacks}", hint="run it in an image, with --image")
     check_target(directory)
-    cli, opposite = (directory.with_name(f"{directory.name}.{name}") for name in ("cli", "opposite"))
-    for target in (cli, opposite):
-        check_target(target)
-    around = Surroundings(home=str(directory), opposite=str(opposite), cli=str(cli), path=SYSTEM_PATH)
+    cli = directory.with_name(f"{directory.name}.cli")
+    opposite = directory.with_name(f"{directory.name}.opposite")
+    check_target(cli)
+    check_target(opposite)
+    around = Surroundings(
+        home=str(directory),
+        opposite=str(opposite),
+        cli=str(cli),
+        path=SYSTEM_PATH,
+    )
     layout = lay_out(scenario, contract, context, around)
     build(layout.home, directory)
     if layout.stubs is not None:

@@ -1,4 +1,4 @@
-"""Start probes through the supervisor process, and wait for them; safe to use from several threads."""
+"""Start probes through the supervisor process and wait for them; safe to use from many threads."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from conformance.model.outcome import Broke, Ending, Exited, Killed, Outcome, Ti
 
 __all__ = ["KEEP_BYTES", "Request", "Supervisor"]
 
-#: How much of each output stream is kept, in bytes; the rest is read and thrown away.
+#: How many bytes of each output stream are kept; the rest is read and thrown away.
 KEEP_BYTES = 1024 * 1024
 
-#: Seconds a keeper may need, on a busy machine, beyond the probe's own limit.
+#: Seconds that a reaper may need, on a busy machine, beyond the probe's own limit.
 _SLACK = 2 * supervisor.GRACE + supervisor.SETTLE + supervisor.GIVE_UP + 20
 
 
@@ -36,7 +36,10 @@ class Request(Struct, frozen=True, kw_only=True):
     cwd: str
     seconds: float
     checks: tuple[tuple[str, bytes], ...] = ()
-    """Conditions that must hold for the probe's user: ``readable``, ``unreadable`` or ``unsearchable``, and a path."""
+    """Conditions that must hold for the probe's user.
+
+    Each is ``readable``, ``unreadable`` or ``unsearchable``, and a path.
+    """
 
     def wire(self) -> bytes:
         """Return the message that the supervisor understands."""
@@ -55,13 +58,13 @@ class Request(Struct, frozen=True, kw_only=True):
 def _receive(connection: socket.socket, size: int) -> bytes:
     """Return exactly *size* bytes.
 
-    :raises OSError: the connection ends before.
+    :raises OSError: the connection ends first.
     """
     data = bytearray()
     while len(data) < size:
         chunk = connection.recv(min(size - len(data), 1 << 20))
         if not chunk:
-            raise ConnectionResetError("its keeper has gone")
+            raise ConnectionResetError("its reaper has gone")
         data += chunk
     return bytes(data)
 
@@ -96,43 +99,43 @@ class Supervisor:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
-        self._keepers: set[socket.socket] = set()
+        self._reapers: set[socket.socket] = set()
         self._idle: list[socket.socket] = []
         self._closed = False
         self.facts: dict[str, str] = {}
-        """What it could do for isolation: ``network`` and ``capabilities``, each empty or the reason why not."""
+        """Why it could not isolate ``network`` and ``capabilities``; each empty where it could."""
 
     def run(self, request: Request) -> Outcome:
-        """Run one probe to its end. What goes wrong on our side is an outcome that ``broke``."""
+        """Run one probe to its end. A failure on our side is an outcome that ``broke``."""
         try:
-            keeper = self._idle.pop()
+            reaper = self._idle.pop()
         except IndexError:
-            keeper, theirs = socket.socketpair()
-            self._keepers.add(keeper)
+            reaper, theirs = socket.socketpair()
+            self._reapers.add(reaper)
             with theirs:
                 try:
                     socket.send_fds(self._connect(), [b"."], [theirs.fileno()])
                 except OSError as e:
-                    return self._lost(keeper, f"cannot be reached: {e}")
+                    return self._lost(reaper, f"cannot be reached: {e}")
         try:
-            keeper.settimeout(request.seconds + _SLACK)
-            keeper.sendall(request.wire())
-            fields = marshal.loads(_receive(keeper, int.from_bytes(_receive(keeper, 4), "big")))
+            reaper.settimeout(request.seconds + _SLACK)
+            reaper.sendall(request.wire())
+            fields = marshal.loads(_receive(reaper, int.from_bytes(_receive(reaper, 4), "big")))
         except TimeoutError:
-            return self._lost(keeper, "did not answer in time")
+            return self._lost(reaper, "did not answer in time")
         except OSError as e:
-            return self._lost(keeper, f"was lost: {e}")
+            return self._lost(reaper, f"was lost: {e}")
         except BaseException:
-            # Interrupted while the probe runs: its keeper sees the connection close, and ends it.
-            self._lost(keeper, "")
+            # Interrupted while the probe runs: its reaper sees the connection close, and ends it.
+            self._lost(reaper, "")
             raise
-        self._idle.append(keeper)
+        self._idle.append(reaper)
         return _outcome(fields)
 
-    def _lost(self, keeper: socket.socket, what: str) -> Outcome:
-        """Give up *keeper*; say so."""
-        self._keepers.discard(keeper)
-        keeper.close()
+    def _lost(self, reaper: socket.socket, what: str) -> Outcome:
+        """Give up *reaper*; return an outcome that says so."""
+        self._reapers.discard(reaper)
+        reaper.close()
         return Outcome(ending=Broke(f"the supervisor process {what}; {self._last_words()}"))
 
     def start(self) -> dict[str, str]:
@@ -145,34 +148,44 @@ class Supervisor:
             if self._closed:
                 raise OSError("it was closed")
             if self._channel is None:
-                ours, theirs = socket.socketpair()
-                with theirs, self._log.open("ab") as log:
-                    self._process = subprocess.Popen(
-                        [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
-                        pass_fds=[theirs.fileno()],
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        start_new_session=True,
-                        cwd="/",
-                        env={},
-                    )
-                ours.settimeout(30)
-                try:
-                    self.facts = marshal.load(ours.makefile("rb"))
-                except BaseException as e:
-                    ours.close()
-                    self._process.kill()
-                    self._process.wait()
-                    if isinstance(e, EOFError | ValueError | TypeError):
-                        raise OSError("it ended at its start" if isinstance(e, EOFError) else str(e)) from None
-                    raise
-                self._channel = ours
+                self._channel = self._start_process()
             return self._channel
 
+    def _start_process(self) -> socket.socket:
+        """Start the process and read its facts; return the socket that leads to it."""
+        ours, theirs = socket.socketpair()
+        with theirs, self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                env={},
+            )
+        ours.settimeout(30)
+        try:
+            self.facts = marshal.load(ours.makefile("rb"))
+        except BaseException as e:
+            ours.close()
+            self._process.kill()
+            self._process.wait()
+            if isinstance(e, EOFError):
+                raise OSError("it ended at its start") from None
+            if isinstance(e, ValueError | TypeError):
+                raise OSError(str(e)) from None
+            raise
+        return ours
+
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").split("\n") if self._log.exists() else []
-        return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+        """Return the last line that the process has written to its log."""
+        if self._log.exists():
+            for line in reversed(self._log.read_text(errors="replace").split("\n")):
+                if line.strip():
+                    return line
+        return "it said nothing"
 
     def close(self) -> None:
         """End all probes that still run, and the process."""
@@ -180,10 +193,11 @@ class Supervisor:
             self._closed = True
         if self._channel is not None:
             with suppress(OSError):
-                self._channel.shutdown(socket.SHUT_RDWR)  # first: a run that starts meanwhile gets no keeper any more
-        for keeper in list(self._keepers):
+                # First, so that a run that starts in the meantime gets no reaper any more.
+                self._channel.shutdown(socket.SHUT_RDWR)
+        for reaper in list(self._reapers):
             with suppress(OSError):
-                keeper.shutdown(socket.SHUT_WR)  # the keeper ends the probe that runs, and itself
+                reaper.shutdown(socket.SHUT_WR)  # the reaper ends its probe, then itself
         if self._process is not None:
             try:
                 self._process.wait(supervisor.GRACE * 2 + supervisor.GIVE_UP + 5)
@@ -192,5 +206,5 @@ class Supervisor:
                 self._process.wait()
         if self._channel is not None:
             self._channel.close()
-        for keeper in list(self._keepers):
-            keeper.close()
+        for reaper in list(self._reapers):
+            reaper.close()
