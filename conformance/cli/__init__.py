@@ -9,57 +9,57 @@ from typing import Any
 import click
 
 from conformance import __version__
-from conformance.cli.catalogue import home_command, list_command, schema_command, show_command
 from conformance.errors import ConformanceError
 from conformance.text import one_line
 
-__all__ = ["cli", "main"]
+__all__ = ["COMMANDS", "cli", "main"]
+
+#: Every command, in the order in which help lists them: its module below this package, and its
+#: name there. Many modules import much, such as pytest, rich or the SDK of container engines.
+COMMANDS = {
+    "run": ("run", "run_command"),
+    "list": ("catalogue", "list_command"),
+    "show": ("catalogue", "show_command"),
+    "home": ("catalogue", "home_command"),
+    "repro": ("repro", "repro_command"),
+    "compare": ("compare", "compare_command"),
+    "strength": ("strength", "strength_command"),
+    "lint": ("lint", "lint_command"),
+    "reality": ("reality", "reality_command"),
+    "lockstep": ("lockstep", "lockstep_command"),
+    "contract": ("contract", "contract_command"),
+    "schema": ("catalogue", "schema_command"),
+    "image": ("image", "image_command"),
+    "sweep": ("sweep", "sweep_command"),
+}
 
 
-#: Commands in modules of their own name that bring much with them, such as pytest, rich or the SDK of engines.
-_LATER = {"run", "repro", "compare", "lockstep", "contract", "strength", "lint", "reality", "image", "sweep"}
-
-
-class _Commands(click.Group):
-    """The commands; those that run probes are imported when they are asked for, so that the others answer at once."""
+class _LazyGroup(click.Group):
+    """Imports a command only when it is asked for, so that each command starts quickly."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [
-            "run",
-            "list",
-            "show",
-            "home",
-            "repro",
-            "compare",
-            "strength",
-            "lint",
-            "lockstep",
-            "contract",
-            "image",
-            "sweep",
-            "schema",
-        ]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _LATER:
-            module = importlib.import_module(f"conformance.cli.{cmd_name}")
-            command: click.Command = getattr(module, f"{cmd_name}_command")
-            return command
-        return super().get_command(ctx, cmd_name)
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        imported = importlib.import_module(f"conformance.cli.{module}")
+        command: click.Command = getattr(imported, attribute)
+        return command
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.command(cls=_LazyGroup, context_settings=_SETTINGS)
 @click.version_option(__version__, prog_name="probe-conformance")
 def cli() -> None:
     """Check that a container's start-up probe answers as its contract demands.
 
-    Exit status: 0 every scenario conforms, 1 at least one deviates, 2 the request is wrong, 3 something could not be
-    judged, 130 interrupted.
+    Exit status: 0 every scenario conforms, 1 at least one deviates, 2 the request is wrong,
+    3 something could not be judged, 130 interrupted.
     """
-
-
-for _command in (list_command, show_command, home_command, schema_command):
-    cli.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> Any:

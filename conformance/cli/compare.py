@@ -18,9 +18,10 @@ from rich.console import Console
 
 from conformance.cli.options import scenarios_option
 from conformance.cli.run import check_outputs, workers_option
-from conformance.compare.reality import RealityReport
+from conformance.compare.reality import RealityTally
 from conformance.compare.report import CompareReport
 from conformance.compare.sides import Side, common, run_all
+from conformance.compare.tally import CompareTally
 from conformance.drivers.container.request import ImageRequest
 from conformance.errors import UsageError
 from conformance.model.scenario import Scenario
@@ -98,27 +99,32 @@ def _compare(options: _Options) -> int:
         for letter, subject in zip(_letters(len(subjects)), subjects, strict=True):
             run = stack.enter_context(open_run(replace(subject, selected=tuple(chosen))))
             sides.append(Side(letter, _described(subject), run))
-        report = CompareReport(sides, len(chosen))
-        collect(report, chosen, sides, workers, stream)
+        tally = CompareTally([side.run.contract for side in sides], len(chosen))
+        collect(tally, chosen, sides, workers, stream)
+        report = CompareReport(tally, sides)
         report.show(stream, complete=options.complete)
         if options.json_file:
             write_json(report.document(), options.json_file)
-    return report.exit_status()
+    return tally.exit_status()
 
 
 def collect(
-    report: CompareReport | RealityReport, chosen: Sequence[Scenario], sides: Sequence[Side], workers: int, stream: TextIO
+    tally: CompareTally | RealityTally,
+    chosen: Sequence[Scenario],
+    sides: Sequence[Side],
+    workers: int,
+    stream: TextIO,
 ) -> None:
-    """Run the scenarios, and hand what they come to to *report*; who interrupts this keeps what has been seen."""
+    """Run the scenarios, and add each row to *tally*; an interrupt keeps the rows so far."""
     started = time.monotonic()
     try:
         with sigterm_interrupts(), Bar(Console(file=stream), len(chosen)) as bar:
             for row in run_all(chosen, sides, workers):
-                report.rows.append(row)
-                bar.step(len(report.rows))
+                tally.rows.append(row)
+                bar.step(len(tally.rows))
     except KeyboardInterrupt:
-        report.interrupted = True
-    report.seconds = time.monotonic() - started
+        tally.interrupted = True
+    tally.seconds = time.monotonic() - started
 
 
 def _requests(options: _Options) -> list[RunRequest]:

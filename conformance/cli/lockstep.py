@@ -11,6 +11,7 @@ import click
 from conformance.cli.options import actions_option, image_options, manager_option, probe_options
 from conformance.cli.request import run_request
 from conformance.cli.run import check_outputs, workers_option
+from conformance.lockstep.agreement import Agreement
 from conformance.lockstep.managers.answers import Answers
 from conformance.lockstep.managers.manager import open_manager
 from conformance.lockstep.managers.tables import read_words
@@ -55,18 +56,21 @@ def lockstep_command(
     subject = check(run_request(patterns=patterns, **options))
     count = worker_count(workers, len(subject.selected))
     described, answers = ask(manager, actions, subject.contract)
-    report = LockstepReport(subject.contract, described, answers, None)
-    if not report.lost:
+    lost = answers.lost()
+    if lost:
+        agreement = Agreement(subject.contract, answers, None)
+    else:
         with sigterm_interrupts(), open_run(subject) as run:
             pytest_run = PytestRun(run, to_stderr=json_file == "-", summary=False)
             pytest_run.execute(count)
-        report = LockstepReport(subject.contract, described, answers, pytest_run.report)
+        agreement = Agreement(subject.contract, answers, pytest_run.report)
+    report = LockstepReport(agreement, described)
     report.show(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)))
     if json_file:
         write_json(report.document(), json_file)
-    if report.lost:
-        click.echo(f"probe-conformance: the Manager cannot be judged: {report.lost}", err=True)
-    ctx.exit(report.exit_status())
+    if lost:
+        click.echo(f"probe-conformance: the Manager cannot be judged: {lost}", err=True)
+    ctx.exit(agreement.exit_status())
 
 
 def ask(manager: str, actions: Path | None, contract: Contract) -> tuple[dict[str, Any], Answers]:

@@ -13,7 +13,8 @@ import click
 
 from conformance.cli.compare import collect
 from conformance.cli.run import check_outputs, workers_option
-from conformance.compare.reality import RealityReport
+from conformance.compare.reality import RealityTally, reasons
+from conformance.compare.reality_report import RealityReport
 from conformance.compare.sides import Side
 from conformance.drivers.local.command import SYSTEM_PATH
 from conformance.errors import UsageError
@@ -63,15 +64,17 @@ def reality_command(
             variables={"PATH": f"{place}:{SYSTEM_PATH}"},
         )
         run = stack.enter_context(open_run(request))
-        report = RealityReport(run.catalogue.contracts, releases, len(run.selected))
+        known = run.catalogue.contracts
+        tally = RealityTally(known, len(run.selected), reasons())
         count = 2 * len(os.sched_getaffinity(0))
         if workers != "auto":
             count = worker_count(workers, len(run.selected))
-        collect(report, run.selected, [Side("A", "the CLI itself", run)], count, stream)
+        collect(tally, run.selected, [Side("A", "the CLI itself", run)], count, stream)
+    report = RealityReport(tally, known, releases)
     report.show(stream)
     if json_file:
         write_json(report.document(), json_file)
-    ctx.exit(report.exit_status())
+    ctx.exit(tally.exit_status())
 
 
 def _release(text: str) -> tuple[str, str]:

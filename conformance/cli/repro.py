@@ -37,9 +37,7 @@ __all__ = ["repro_command"]
 @click.argument("id_", metavar="ID")
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.pass_context
-def repro_command(
-    ctx: click.Context, /, id_: str, files: tuple[str, ...], keep: Path | None, **options: Any
-) -> None:
+def repro_command(ctx: click.Context, /, id_: str, files: tuple[str, ...], keep: Path | None, **options: Any) -> None:
     """Run one scenario with everything shown, and keep its home.
 
     A scenario outside of the catalogue takes the FILE that it is in, and those of its controls.
@@ -64,9 +62,7 @@ def repro_command(
     ctx.exit({"conforms": 0, "deviates": 1}.get(result.result, CannotJudge.exit_status))
 
 
-def _by_hand(
-    run: Run, scenario: Scenario, executions: Sequence[Execution], place: Path
-) -> Iterator[str]:
+def _by_hand(run: Run, scenario: Scenario, executions: Sequence[Execution], place: Path) -> Iterator[str]:
     """Yield what to say about the home that is kept, and about starting the probe in it by hand."""
     if run.request.image is None:
         if executions[0].kept:
@@ -102,11 +98,7 @@ def _home_on_disk(scenario: Scenario, context: Context, place: Path) -> str:
 def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     """Yield the lines that say what was expected, what came, and what tells the scenario from its control."""
     yield f"expected: {expectation(contract, result.expected)}"
-    got = (
-        f"{result.verdict or 'outside the contract'} ({result.code})"
-        if result.code is not None
-        else "no exit code"
-    )
+    got = f"{result.verdict or 'outside the contract'} ({result.code})" if result.code is not None else "no exit code"
     yield f"got: {got} after {result.seconds:.2f} s: {result.result}"
     yield from (f"  {finding.kind}: {printable(finding.message)}" for finding in result.findings)
     yield from (f"  outside the HOME: {printable(line)}" for line in result.outside)

@@ -23,6 +23,7 @@ from conformance.run.directory import RunDirectory
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.strength.bank import Bank, bundled_bank, read_banks
 from conformance.strength.report import StrengthReport, StrengthView
+from conformance.strength.tally import StrengthTally
 from conformance.strength.trials import Task, TrialContext, baseline_tasks, run_trials, tasks
 
 __all__ = ["strength_command"]
@@ -73,8 +74,8 @@ def _strength(
     judged = {found.contract.name: found.contract for found in banks}
     # What a constant answer passes is of interest under every contract, also where there are no wrong probes.
     others = [contract for name, contract in catalogue.contracts.items() if name not in judged and bank is None and not only]
-    report = StrengthReport(catalogue, [*judged.values(), *others], total=len(todo), full=full)
-    view = StrengthView(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)), report)
+    tally = StrengthTally(catalogue, [*judged.values(), *others], total=len(todo), full=full)
+    view = StrengthView(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)), tally)
     directory = RunDirectory()
     context = TrialContext(
         scenarios=list(catalogue.scenarios.values()),
@@ -83,13 +84,13 @@ def _strength(
         directory=str(directory.path),
     )
     try:
-        _try(context, todo, banks, _workers(workers, len(todo)), report, view)
+        _try(context, todo, banks, _workers(workers, len(todo)), tally, view)
     finally:
         directory.close()
     view.finish()
     if json_file:
-        write_json(report.document(), json_file)
-    return report.exit_status()
+        write_json(StrengthReport(tally).document(), json_file)
+    return tally.exit_status()
 
 
 def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[Bank]:
@@ -102,7 +103,7 @@ def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[B
 
 
 def _try(
-    context: TrialContext, todo: Sequence[Task], banks: Sequence[Bank], workers: int, report: StrengthReport, view: StrengthView
+    context: TrialContext, todo: Sequence[Task], banks: Sequence[Bank], workers: int, tally: StrengthTally, view: StrengthView
 ) -> None:
     """Try all wrong probes, then the right ones in what has caught any."""
     started = time.monotonic()
@@ -110,14 +111,14 @@ def _try(
     try:
         with sigterm_interrupts():
             for trial in run_trials(context, todo, workers):
-                report.trials.append(trial)
+                tally.trials.append(trial)
                 view.step()
-            right = baseline_tasks(banks, report.trials)
-            report.right += run_trials(context, right, min(workers, len(right)))
+            right = baseline_tasks(banks, tally.trials)
+            tally.right += run_trials(context, right, min(workers, len(right)))
     except KeyboardInterrupt:
-        report.interrupted = True
+        tally.interrupted = True
     finally:
-        report.seconds = time.monotonic() - started
+        tally.seconds = time.monotonic() - started
 
 
 def _workers(wanted: str, probes: int) -> int:

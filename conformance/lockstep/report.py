@@ -1,8 +1,7 @@
-"""What lockstep says: the table of verdicts, codes and actions, what is wrong in it, and who has moved."""
+"""What the command lockstep says, to people and to machines."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -14,218 +13,198 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance import __version__
-from conformance.errors import CannotJudge
-from conformance.judge.tally import INTERRUPTED, RunReport
-from conformance.lockstep.faults import Fault, contract_faults, manager_faults, ranges, seen_code, treatment_faults
-from conformance.lockstep.managers.answers import CODES, Answers, code_words
-from conformance.lockstep.witness import change, moves, observed
-from conformance.model.contract import Contract, Verdict
+from conformance.judge.tally import INTERRUPTED
+from conformance.lockstep.agreement import Agreement, Row
+from conformance.lockstep.faults import ranges, seen_code
+from conformance.lockstep.managers.answers import code_words
 from conformance.model.outcome import ScenarioResult
+from conformance.report.view import some
 from conformance.text import join, printable
 
 __all__ = ["LockstepReport"]
 
-#: Columns of the table where nobody has a terminal.
+#: Columns of the table where the output is not a terminal.
 _WIDTH = 130
+#: Columns of the meaning of a verdict, which is a sentence.
+_MEANING_WIDTH = 34
+_HEADINGS = (
+    "",
+    "verdict",
+    "code",
+    "meaning",
+    "the contract asks",
+    "the probe answered",
+    "the Manager does",
+)
+#: How many different answers or actions a row shows.
+_SHOWN = 5
 
 
 class LockstepReport:
-    """Contract, Manager and, where it came to that, what the probe was seen to answer."""
+    """Renders an agreement, or what is in its way."""
 
-    def __init__(self, contract: Contract, manager: dict[str, Any], answers: Answers, run: RunReport | None) -> None:
-        self.contract = contract
-        self.manager = manager
-        self.answers = answers
-        self._run = run
-        results = run.results() if run else []
-        self._seen = observed(results)
-        self._codes = Counter(code for result in results if (code := seen_code(result)) is not None)
-        self.faults = [
-            *contract_faults(contract),
-            *manager_faults(contract, answers),
-            *treatment_faults(contract, results, answers),
-        ]
-        self.moves = list(moves(contract, self._seen, answers))
-        self.change = change(contract, self.moves)
-        self._elsewhere = sum(1 for result in results if result.result == "deviates" and self._fits(result))
-
-    def _fits(self, result: ScenarioResult) -> bool:
-        return bool({self.contract.code(name) for name in result.expected} & {result.code})
-
-    @property
-    def lost(self) -> str:
-        """Why the Manager could not be asked to the end, or for anything; empty where it could."""
-        return self.answers.lost()
-
-    def exit_status(self) -> int:
-        """Return 3 where something could not be judged, 130 interrupted, 1 where there is a fault, else 0."""
-        status = self._run.exit_status() if self._run else 0
-        if self.lost or status not in (0, 1):
-            return CannotJudge.exit_status if self.lost else status
-        return 1 if self.faults or self.moves else 0
-
-    def unproduced(self) -> list[int]:
-        """Return the codes of the contract that no scenario was seen to produce."""
-        return sorted({verdict.code for verdict in self.contract.verdicts} - self._codes.keys())
-
-    def unreached(self) -> list[str]:
-        """Return the actions, of the contract and of the Manager, that no scenario reaches."""
-        reached = {str(action) for code in self._codes if (action := self.answers.action(code))}
-        asked = [str(verdict.asks) for verdict in self.contract.verdicts]
-        done = [str(answer.action) for answer in self.answers.by_code.values() if answer.action]
-        return [action for action in dict.fromkeys((*asked, *done)) if action not in reached]
+    def __init__(self, agreement: Agreement, manager: dict[str, Any]) -> None:
+        """Take what is to be shown, and the description of the *manager*."""
+        self._agreement = agreement
+        self._manager = manager
 
     def document(self) -> dict[str, Any]:
         """Return the report as built-in types (schema version 1)."""
-        run = self._run
+        agreement = self._agreement
+        contract = agreement.contract
+        actions = {str(code): self._action(code) for code in agreement.answers.by_code}
         return {
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
-            "contract": {"name": self.contract.name, "version": self.contract.version},
-            "manager": self.manager,
-            "probe": run.probe if run else None,
-            "exit_status": self.exit_status(),
-            "in_lockstep": self.exit_status() == 0,
-            "not_judged": self.lost or ("; ".join(run.trouble) if run else ""),
-            "counts": run.counts() if run else {},
-            "deviate_otherwise": self._elsewhere,
-            "table": [self._row(verdict) for verdict in self.contract.verdicts],
-            "actions": {str(code): str(a.action) if a.action else None for code, a in self.answers.by_code.items()},
-            "faults": [to_builtins(fault) for fault in self.faults],
-            "moves": [to_builtins(move) for move in self.moves],
-            "contract_change": self.change,
-            "codes_not_produced": self.unproduced(),
-            "actions_not_reached": self.unreached(),
-            "words_not_used": list(self.answers.unsaid),
-            "scenarios": [self._scenario(result) for result in (run.results() if run else [])],
+            "contract": {"name": contract.name, "version": contract.version},
+            "manager": self._manager,
+            "probe": agreement.run.probe if agreement.run else None,
+            "exit_status": agreement.exit_status(),
+            "in_lockstep": agreement.exit_status() == 0,
+            "not_judged": agreement.not_judged,
+            "counts": agreement.run.counts() if agreement.run else {},
+            "deviate_otherwise": agreement.deviations_elsewhere(),
+            "table": [self._row_document(row) for row in agreement.verdict_rows()],
+            "actions": actions,
+            "faults": [to_builtins(fault) for fault in agreement.faults],
+            "moves": [to_builtins(move) for move in agreement.moves],
+            "contract_change": agreement.change,
+            "codes_not_produced": agreement.codes_not_produced(),
+            "actions_not_reached": agreement.actions_not_reached(),
+            "words_not_used": list(agreement.answers.unsaid),
+            "scenarios": [self._scenario_document(result) for result in agreement.results],
         }
 
-    def _row(self, verdict: Verdict) -> dict[str, Any]:
-        answer = self.answers.by_code.get(verdict.code)
+    def _row_document(self, row: Row) -> dict[str, Any]:
+        [code] = row.codes
         return {
-            "verdict": verdict.name,
-            "code": verdict.code,
-            "meaning": verdict.meaning,
-            "asked": str(verdict.asks),
-            "observed": {str(code): times for code, times in self._seen.get(verdict.name, Counter()).most_common()},
-            "action": str(answer.action) if answer and answer.action else None,
-            "faults": [fault.kind for fault in self._faults_of(verdict)],
+            "verdict": row.name,
+            "code": code,
+            "meaning": row.meaning,
+            "asked": row.asked,
+            "observed": {str(seen): times for seen, times in row.observed.most_common()},
+            "action": self._action(code),
+            "faults": [fault.kind for fault in row.faults],
         }
 
-    def _scenario(self, result: ScenarioResult) -> dict[str, Any]:
+    def _scenario_document(self, result: ScenarioResult) -> dict[str, Any]:
+        contract = self._agreement.contract
         code = seen_code(result)
-        action = self.answers.action(code) if code is not None else None
         return {
             "id": result.id,
             "result": result.result,
             "expected": list(result.expected),
             "code": code,
-            "action": str(action) if action else None,
-            "asked": sorted({str(self.contract.verdict(name).asks) for name in result.expected}),
+            "action": None if code is None else self._action(code),
+            "asked": sorted({str(contract.verdict(name).asks) for name in result.expected}),
         }
 
-    def _faults_of(self, verdict: Verdict) -> list[Fault]:
-        """Return what is wrong with the code of *verdict*, or where a scenario calls for it."""
-        expected = {r.id for r in (self._run.results() if self._run else []) if r.expected == (verdict.name,)}
-        return [
-            fault
-            for fault in self.faults
-            if (not fault.scenarios and verdict.code in fault.codes) or expected.intersection(fault.scenarios)
-        ]
+    def _action(self, code: int) -> str | None:
+        action = self._agreement.answers.action(code)
+        return None if action is None else str(action)
 
     def show(self, stream: TextIO) -> None:
         """Write the table, and all that is wrong, for people."""
         console = Console(file=stream, highlight=False, soft_wrap=True)
-        manager = self.manager
-        console.print(Text(f"manager: {manager['kind']} {manager['file'] or join(manager['command'])}"))
+        manager = self._manager
+        name = manager["file"] or join(manager["command"])
+        console.print(Text(f"manager: {manager['kind']} {name}"))
         if not console.is_terminal:
             console.width = _WIDTH
         console.print(self._table(), soft_wrap=False)
         for text, style in self._lines():
-            console.print(Text(printable(text) if text else "", style=style))
+            console.print(Text(printable(text), style=style))
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("", "verdict", "code", "meaning", "the contract asks", "the probe answered", "the Manager does"):
-            table.add_column(heading, max_width=34 if heading == "meaning" else None)
-        for verdict in self.contract.verdicts:
-            faults = self._faults_of(verdict)
-            seen = self._seen.get(verdict.name, Counter())
-            answers = ", ".join(f"{code_words(code)} ({times}×)" for code, times in seen.most_common()) or "–"
-            self._add(table, verdict.name, str(verdict.code), verdict.meaning, str(verdict.asks), answers, faults, verdict.code)
-        known = {verdict.code for verdict in self.contract.verdicts}
-        asked = " or ".join(self.contract.otherwise)
-        for name, meaning, codes in (
-            ("crash", "the probe fell over", {1} - known),
-            ("any other", "a passing fault of the probe", {*CODES} - known - {1}),
-        ):
-            if codes:
-                faults = [fault for fault in self.faults if codes & {*fault.codes} and not fault.scenarios]
-                seen = Counter({code: self._codes[code] for code in sorted(codes) if self._codes[code]})
-                answers = ", ".join(f"{code_words(code)} ({times}×)" for code, times in seen.most_common(5)) or "–"
-                self._add(table, name, "1" if codes == {1} else "…", meaning, asked, answers, faults, *sorted(codes))
+        for heading in _HEADINGS:
+            table.add_column(heading, max_width=_MEANING_WIDTH if heading == "meaning" else None)
+        for row in (*self._agreement.verdict_rows(), *self._agreement.other_rows()):
+            cells = (
+                "✗" if row.faults else "",
+                row.name,
+                str(row.codes[0]) if len(row.codes) == 1 else "…",
+                row.meaning,
+                row.asked,
+                self._answered(row),
+                self._done(row),
+            )
+            style = "bold red" if row.faults else ""
+            table.add_row(*(Text(printable(cell)) for cell in cells), style=style)
         return table
 
-    def _add(
-        self, table: Table, name: str, code: str, meaning: str, asked: str, answers: str, faults: list[Fault], *codes: int
-    ) -> None:
-        """Add a row; what the Manager does with *codes* is said once for all that are alike."""
-        done: dict[str, list[int]] = {}
-        for number in codes:
-            if number in self.answers.by_code:
-                done.setdefault(self.answers.by_code[number].general(number).words, []).append(number)
-        usual = max(done, key=lambda words: len(done[words]), default="(was not asked)")
-        others = [f"{words} on {ranges(listed)}" for words, listed in done.items() if words != usual]
-        does = "; ".join([usual, *others[:5], *(["…"] if len(others) > 5 else [])])
-        cells = ("✗" if faults else "", name, code, meaning, asked, answers, does)
-        table.add_row(*(Text(printable(cell)) for cell in cells), style="bold red" if faults else "")
+    def _answered(self, row: Row) -> str:
+        """Return what the probe answered, the most frequent first."""
+        # The answers to one verdict are what it is all about: they are never shortened.
+        shown = None if len(row.codes) == 1 else _SHOWN
+        answers = row.observed.most_common(shown)
+        return ", ".join(f"{code_words(code)} ({times}×)" for code, times in answers) or "–"
+
+    def _done(self, row: Row) -> str:
+        """Return what the Manager does: with most codes of the row, then with the others."""
+        treatment = self._agreement.treatment(row.codes)
+        if not treatment:
+            return "(was not asked)"
+        usual = max(treatment, key=lambda words: len(treatment[words]))
+        del treatment[usual]
+        others = [f"{words} on {ranges(codes)}" for words, codes in treatment.items()]
+        if len(others) > _SHOWN:
+            others = [*others[:_SHOWN], "…"]
+        return "; ".join([usual, *others])
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         """Yield a text and its style for each line below the table."""
-        for move in self.moves:
+        agreement = self._agreement
+        for move in agreement.moves:
             yield f"MOVED {move.verdict}: {move.message}", "bold"
-        if self.change:
+        if agreement.change:
             yield "the change of the contract that makes all three agree:", ""
-            yield from ((f"    {line}", "") for line in self.change.splitlines())
-        if self.moves:
+            for line in agreement.change.splitlines():
+                yield f"    {line}", ""
+        if agreement.moves:
             yield "", ""
-        for fault in self.faults:
+        for fault in agreement.faults:
             yield f"FAULT {fault.kind:<23} {fault.message}", "red"
-        if self.faults:
+        if agreement.faults:
             yield "", ""
-        yield from ((f"note: {note}", "") for note in self._notes())
+        for note in self._notes():
+            yield f"note: {note}", ""
         yield self._verdict()
 
     def _notes(self) -> Iterator[str]:
-        if self._run is None:
+        agreement = self._agreement
+        run = agreement.run
+        if run is None:
             yield "no probe was run"
             return
-        counts = self._run.counts()
-        if codes := self.unproduced():
+        if codes := agreement.codes_not_produced():
             yield f"codes that no scenario produced: {', '.join(map(str, codes))}"
-        if actions := self.unreached():
+        if actions := agreement.actions_not_reached():
             yield f"actions that no scenario reaches: {', '.join(actions)}"
-        if self.answers.unsaid:
-            yield f"words of --actions that the Manager did not use: {', '.join(self.answers.unsaid)}"
-        if self._elsewhere:
-            yield f"deviations that no exit code shows: {self._elsewhere}; see probe-conformance run"
+        if words := agreement.answers.unsaid:
+            yield f"words of --actions that the Manager did not use: {', '.join(words)}"
+        if elsewhere := agreement.deviations_elsewhere():
+            yield f"deviations that no exit code shows: {elsewhere}; see probe-conformance run"
+        yield from self._unjudged()
+        if run.diagnosis:
+            yield run.diagnosis
+        yield from run.trouble
+
+    def _unjudged(self) -> Iterator[str]:
+        """Yield how many scenarios have no answer, with the most frequent reason."""
         for kind in ("broke", "unsupported"):
-            if counts[kind]:
-                reasons = Counter(result.reason for result in self._run.results() if result.result == kind)
-                yield f"{kind}: {counts[kind]} scenarios, such as: {reasons.most_common(1)[0][0]}"
-        yield from filter(None, (self._run.diagnosis, *self._run.trouble))
+            reasons = Counter(r.reason for r in self._agreement.results if r.result == kind)
+            if reasons:
+                [(reason, _)] = reasons.most_common(1)
+                yield f"{kind}: {reasons.total()} scenarios, such as: {reason}"
 
     def _verdict(self) -> tuple[str, str]:
-        status = self.exit_status()
-        count = f"{len(self.faults)} fault{'' if len(self.faults) == 1 else 's'}"
+        status = self._agreement.exit_status()
         if status == 0:
             return "IN LOCKSTEP", "bold green"
         if status == INTERRUPTED:
             return "INTERRUPTED", "bold yellow"
         if status == 1:
-            return f"NOT IN LOCKSTEP: {count}", "bold red"
-        return f"NOT JUDGED: {self.lost}" if self.lost else "NOT JUDGED", "bold magenta"
-
-    def text(self) -> str:
-        """Return the document as JSON."""
-        return json.dumps(self.document(), indent=2) + "\n"
+            return f"NOT IN LOCKSTEP: {some(len(self._agreement.faults), 'fault')}", "bold red"
+        lost = self._agreement.lost
+        return f"NOT JUDGED: {lost}" if lost else "NOT JUDGED", "bold magenta"

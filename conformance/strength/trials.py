@@ -33,7 +33,7 @@ from conformance.model.scenario import Scenario
 from conformance.run.scenario_runner import ScenarioRunner
 from conformance.strength.bank import Bank, WrongProbe
 
-__all__ = ["Trial", "TrialContext", "constants", "run_trial", "run_trials", "tasks"]
+__all__ = ["Trial", "TrialContext", "run_trial", "run_trials", "tasks"]
 
 #: A probe that lets so many scenarios end without an answer, of those in which a right one need not wait, is not asked on.
 _SILENCES = 2
@@ -260,16 +260,3 @@ def run_trials(ground: TrialContext, todo: Sequence[Task], workers: int) -> Iter
         for child in multiprocessing.active_children():
             child.terminate()
             child.join()
-
-
-def constants(catalogue: Catalogue, contract: Contract) -> list[tuple[int, list[str], int]]:
-    """Return, for every exit code of *contract*, the scenarios that a probe passes which always answers it, of how many.
-
-    Such a probe does nothing that could be a finding but answer.
-    """
-    asked = [
-        (scenario.id, {contract.code(verdict) for verdict in scenario.expected(contract)})
-        for scenario in catalogue.in_contract(contract)
-    ]
-    codes = sorted({verdict.code for verdict in contract.verdicts})
-    return [(code, [id_ for id_, conform in asked if code in conform], len(asked)) for code in codes]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import re
 import shlex
 import shutil
@@ -18,8 +20,9 @@ from click.testing import CliRunner
 from support_cli import suite
 from support_image import PROBE, Images
 
+import conformance.cli
 from conformance.catalogue import contracts
-from conformance.cli import cli
+from conformance.cli import COMMANDS, cli
 from conformance.drivers import Driver
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +74,36 @@ def help_page() -> str:
 
 def test_the_help_page_is_up_to_date() -> None:
     generated(ROOT / "docs" / "cli.md", help_page())
+
+
+def ends(command: click.Command, *words: str) -> Iterator[str]:
+    """Yield what is typed for *command*, or for each that lies below it."""
+    if isinstance(command, click.Group):
+        for name, below in sorted(command.commands.items()):
+            yield from ends(below, *words, name)
+    else:
+        yield " ".join(words)
+
+
+def test_readme_help_and_page_have_every_command_in_the_same_order() -> None:
+    defined: dict[str, click.Command] = {}
+    for info in pkgutil.iter_modules(conformance.cli.__path__):
+        module = importlib.import_module(f"conformance.cli.{info.name}")
+        found = [each for each in vars(module).values() if isinstance(each, click.Command)]
+        # What lies below a group is not typed alone.
+        below = [each for group in found if isinstance(group, click.Group) for each in group.commands.values()]
+        defined |= {str(each.name): each for each in found if each not in below}
+    words = [typed for name in COMMANDS for typed in ends(defined[name], name)]
+    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "cli.md").read_text()
+    shown = CliRunner().invoke(cli, ["--help"]).output.partition("\nCommands:\n")[2]
+
+    assert sorted(defined) == sorted(COMMANDS)
+    assert re.findall(r"^  (\S+)  ", shown, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^\| `probe-conformance ([a-z ]*[a-z])", readme, re.MULTILINE) == words
+    titles = re.findall(r"^## probe-conformance (.+)$", page, re.MULTILINE)
+    assert [title for title in titles if title in words] == words
+    assert {title.partition(" ")[0] for title in titles} == {*COMMANDS}
 
 
 def test_ci_runs_the_two_commands_of_the_readme() -> None:

@@ -16,7 +16,7 @@ from support import start
 from support_cli import suite
 
 from conformance.catalogue.catalogue import load_catalogue
-from conformance.strength.trials import constants
+from conformance.strength.tally import constants
 
 HEAD = 'contract = "slot"\nbase = "slot.py"\n'
 LEGACY = """\
@@ -227,11 +227,11 @@ def test_a_constant_answer_passes_what_expects_it_and_no_other() -> None:
         contract = catalogue.contracts[name]
         rows = constants(catalogue, contract)
 
-        assert [code for code, _, _ in rows] == sorted({verdict.code for verdict in contract.verdicts})
+        assert [row.code for row in rows] == sorted({verdict.code for verdict in contract.verdicts})
         passed_by: dict[str, int] = {}
-        for _, ids, of in rows:
-            assert len(ids) < of
-            for id_ in ids:
+        for row in rows:
+            assert len(row.passes) < row.of
+            for id_ in row.passes:
                 passed_by[id_] = passed_by.get(id_, 0) + 1
         for id_, times in passed_by.items():
             cited = [contract.rules[rule] for rule in catalogue.get(id_).cites(contract)]

@@ -274,9 +274,7 @@ BAD = {
     "runs-of-text": at("a", '{ runs = ["xy"] }', "a.runs.0: expected a list, got string"),
     "runs-turned-round": at("a", '{ runs = [["x", 1], [1, "x"]] }', "a.runs.1.0: expected string, got int"),
     "runs-unknown-placeholder": at("a", '{ runs = [["{x}", 1]] }', "unknown placeholder {x}"),
-    "text-unknown-placeholder": at(
-        "a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "write other text in braces as hex"
-    ),
+    "text-unknown-placeholder": at("a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "write other text in braces as hex"),
     "text-now-without-unit": at("a", '"{now+8}"', "unknown placeholder {now+8}"),
     "json-unknown-placeholder": at("a", '{ json = { a = [{ b = "{x}" }] } }', "unknown placeholder {x}"),
     "json-date": at("a", "{ json = 2026-01-01 }", "json: JSON has no dates; write a relative time such as {now+8h:rfc3339}"),

@@ -193,6 +193,15 @@ def test_only_what_deals_with_an_engine_knows_its_sdk() -> None:
     assert "drivers.container.request" not in found  # the settings of every run know it
 
 
+def test_in_features_only_reports_know_how_they_are_shown() -> None:
+    """What they come to is computed elsewhere, and can be tested without a stream."""
+    features = {"strength", "compare", "lockstep"}
+    modules = {name(file): file for file in MODULES if noun(name(file)) in features}
+    found = {module for module, file in modules.items() if "rich" in {noun(each) for each in imported(tree(file))}}
+
+    assert found == {"strength.report", "compare.report", "compare.reality_report", "lockstep.report"}
+
+
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_run_of_a_local_probe_does_without_the_sdk_of_engines(tmp_path: Path, workers: str) -> None:
     """It takes a fifth of a second to import, in every worker."""
