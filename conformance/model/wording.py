@@ -130,13 +130,15 @@ def _variables_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
 
 
 def _entries_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
-    here = {entry.path: entry for entry in scenario.entries}
-    there = {entry.path: entry for entry in control.entries}
+    # The words tell apart what Python takes for equal, such as true and 1; the entries, what is
+    # too long for the words.
+    here = {entry.path: (describe_entry(entry), entry) for entry in scenario.entries}
+    there = {entry.path: (describe_entry(entry), entry) for entry in control.entries}
     for path in sorted(here.keys() | there.keys()):
         if path not in here:
-            yield f"- {path}: {describe_entry(there[path])}"
+            yield f"- {path}: {there[path][0]}"
         elif here[path] != there.get(path):
-            yield f"+ {path}: {describe_entry(here[path])}"
+            yield f"+ {path}: {here[path][0]}"
 
 
 def _line(ours: str, theirs: str) -> Iterator[str]:
