@@ -225,6 +225,7 @@ def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
 
 
+@pytest.mark.slow
 def test_the_examples_for_contributors_are_what_happens(tmp_path: Path) -> None:
     """They add files to a copy of the checkout: python finds the package in the current directory first."""
     for name in ("conformance", "fixtures", "scenarios"):

@@ -125,6 +125,7 @@ def test_it_is_the_only_probe(tmp_path: Path, options: list[str], said: str) -> 
     assert (done.returncode, done.stderr) == (2, f"probe-conformance: {said}\n")
 
 
+@pytest.mark.slow
 def test_pytest_takes_it_as_well(tmp_path: Path) -> None:
     (tmp_path / "probes.py").write_text(MODULE)
     (tmp_path / "scenarios").mkdir()

@@ -117,6 +117,7 @@ def test_a_right_probe_in_javascript_conforms(tmp_path: Path) -> None:
     ("contract", "code", "patterns"),
     [("slot", 0, ["claude/*only", "cli/exit*"]), ("slot", 1, ["agent/e*"]), ("preflight", 1, ["preflight/s*"])],
 )
+@pytest.mark.slow
 def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(
     tmp_path: Path, contract: str, code: int, patterns: list[str]
 ) -> None:
@@ -194,6 +195,7 @@ def processes_that_mention(words: str) -> Iterator[int]:
 LOGINS = ["claude/*only", "claude/*session", "claude/credentials*", "claude/legacy*", "claude/no-dot-claude"]
 
 
+@pytest.mark.slow
 def test_the_first_probe_of_codex_shell_is_caught_and_its_defect_can_be_seen_again(tmp_path: Path) -> None:
     """It looked for ``credentials.json``, and so failed healthy slots."""
     done, report = run(tmp_path, "-n", "0", *LOGINS, "--probe", command("first_codex_shell"))

@@ -150,7 +150,7 @@ WRONG = [
     (["run", "--write-known-failures", "no-such/known.toml"], "no directory"),
     (["list", "no-such"], "no scenario 'no-such'"),
     (["list", "--contract", "no-such"], "no contract 'no-such'"),
-    (["show"], "Missing argument 'ID'"),
+    (["show"], "Missing argument 'ID|FILE'"),
     (["show", "claude/nested-sesion"], "did you mean claude/nested-session"),
     (["show", "claude/nested-session", "codex/api-key"], "unexpected extra argument"),
     (["home", "claude/nested-session"], "Missing argument 'DIR'"),
@@ -161,7 +161,7 @@ WRONG = [
     ),
     (["home", "claude/nested-session", "full"], "full is not empty"),
     (["home", "claude/nested-session", "plain"], "plain is not a directory"),
-    (["repro"], "Missing argument 'ID'"),
+    (["repro"], "Missing argument 'ID|FILE'"),
     (["repro", "no-such"], "no scenario 'no-such'"),
     (["repro", "claude/*"], "give the id of one, such as claude/"),
     (["repro", "claude/nested-session", "codex/api-key"], "'codex/api-key' is no scenario file"),
@@ -767,6 +767,7 @@ def test_pytest_can_be_told_to_stop_at_the_first_failure(tmp_path: Path) -> None
     assert len(found["scenarios"]) == 1
 
 
+@pytest.mark.slow
 def test_pytests_own_settings_and_files_have_no_part_in_a_run(tmp_path: Path) -> None:
     written(tmp_path / "pytest.ini", "[pytest]\naddopts = --no-such-option\n")
     written(tmp_path / "conftest.py", "raise RuntimeError\n")
@@ -780,6 +781,7 @@ def test_pytests_own_settings_and_files_have_no_part_in_a_run(tmp_path: Path) ->
 # What the probe gets
 
 
+@pytest.mark.slow
 def test_a_probe_is_split_like_a_shell_would_and_found_from_any_directory(tmp_path: Path) -> None:
     written(tmp_path / "my probes" / "probe", '#!/bin/sh\n[ $# = 2 ] && [ "$1" = "two words" ] && [ -z "$2" ]\n', 0o755)
 
@@ -819,6 +821,7 @@ def test_a_probe_with_unequal_answers_is_unsteady(tmp_path: Path) -> None:
     assert row["findings"][1]["message"] == "unequal answers in 3 runs: exit code 65 1 times, exit code 0 2 times"
 
 
+@pytest.mark.slow
 def test_the_line_that_repeats_an_unsteady_answer_repeats_it_as_often(tmp_path: Path) -> None:
     probe = 'sh -c \'mkdir "$SEEN" 2>/dev/null && exit 0; rmdir "$SEEN"; exit 65\''
     arguments = ["--probe", probe, "--env", f"SEEN={tmp_path}/seen", "--repeat", "2"]

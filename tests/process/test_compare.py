@@ -105,6 +105,7 @@ def test_other_ends_are_answers_too(tmp_path: Path) -> None:
     assert "killed by signal 9 !   exit code 3 !   exit code 3 !" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_image_and_a_local_probe(tmp_path: Path, engine: docker.DockerClient, reference_image: str) -> None:
     done, report = compare(tmp_path, "--image", reference_image, "--probe", OLD, *THREE)
 

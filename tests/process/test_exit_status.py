@@ -152,6 +152,7 @@ class TestUnderAnyNumberOfWorkers:
         assert done.returncode == 3
         assert verdict(report) == (3, False, {"conforms": 1, "deviates": 1, "broke": 1})
 
+    @pytest.mark.slow
     def test_status_3_when_the_disk_takes_no_home(self, tmp_path: Path, workers: str) -> None:
         """A limit on the size of files stands for a disk that is full."""
 
@@ -179,6 +180,7 @@ class TestUnderAnyNumberOfWorkers:
         assert verdict(report) == (3, False, {"conforms": 1, "broke": 1})
         assert results(report)["codex/large"] == "broke"
 
+    @pytest.mark.slow
     def test_status_3_when_the_supervisor_is_killed(self, tmp_path: Path, workers: str) -> None:
         """The process between the suite and its probes is ended from outside, as the kernel does when memory runs out."""
         suite = Waiting(tmp_path, "claude/*only", "-n", workers)
@@ -351,6 +353,7 @@ def test_undecodable_names_do_not_change_the_status(tmp_path: Path, workers: str
     ],
     ids=["gone", "full-with-words-for-pytest", "full-with-workers"],
 )
+@pytest.mark.slow
 def test_an_unread_summary_changes_neither_status_nor_report(tmp_path: Path, workers: str, where: str, more: list[str]) -> None:
     """As in ``probe-conformance run | head``."""
     words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", workers, "--json", "report.json", *more]
@@ -369,6 +372,7 @@ def test_an_unread_summary_changes_neither_status_nor_report(tmp_path: Path, wor
     assert verdict(json.loads((tmp_path / "report.json").read_text())) == (0, True, {"conforms": 2})
 
 
+@pytest.mark.slow
 def test_status_3_when_the_report_cannot_be_written(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", "0", "--json", "-"]
     with open("/dev/full", "wb") as full:

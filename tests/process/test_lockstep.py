@@ -272,6 +272,7 @@ def test_a_right_probe_against_a_renumbered_manager(tmp_path: Path) -> None:
     assert "MOVED creds-missing: the Manager moved: it treats 65 as 66 (creds-invalid)" in done.stdout
 
 
+@pytest.mark.slow
 def test_both_renumbered_alike_and_the_printed_change_makes_all_three_agree(tmp_path: Path) -> None:
     words = ["--manager", str(MANAGERS / "wrong" / "swapped.toml"), "--probe", renumbered(tmp_path)]
     status, document, done = run(tmp_path, *words)
@@ -348,6 +349,7 @@ def test_a_scenario_that_broke_is_not_judged(tmp_path: Path) -> None:
     assert done.stdout.endswith("NOT JUDGED\n")
 
 
+@pytest.mark.slow
 def test_an_interrupted_lockstep_says_so(tmp_path: Path) -> None:
     """It is interrupted as soon as a probe has been started, of which none answers."""
     probe = f"sh -c 'touch {tmp_path}/started; sleep 600'"

@@ -180,6 +180,7 @@ def test_fake_homes_are_seen_in_fake_file_systems_too(tmp_path: Path) -> None:
     assert "10 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_scenarios_are_run_on_real_files_beside_tests_with_fake_ones(tmp_path: Path) -> None:
     """A scenario that waits is run in a thread, and a fake of pyfakefs is one for all threads."""
     for id_ in ("claude/fifo-only", "claude/baseline-only"):

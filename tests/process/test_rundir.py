@@ -323,6 +323,7 @@ for _ in range(25):
 """
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once_do_not_take_each_others_away(tmp_path: Path) -> None:
     base = tmp_path / "base"
     command = [sys.executable, "-W", "error", "-c", _MANY, str(base)]

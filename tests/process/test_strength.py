@@ -70,6 +70,7 @@ def test_a_wrong_probe_is_caught_by_a_scenario_about_its_vice(tmp_path: Path, wo
     assert (row["executions"], report["executions"], report["survivors"], report["trouble"]) == (1, 2, [], [])
 
 
+@pytest.mark.slow
 def test_survivors_and_accidental_catches_fail(tmp_path: Path) -> None:
     done, report = strength(tmp_path, HEAD + ACCIDENT + HARMLESS, "claude/no*", "agent/*", "cli/hangs")
 
@@ -82,6 +83,7 @@ def test_survivors_and_accidental_catches_fail(tmp_path: Path) -> None:
     assert {row["id"]: row["executions"] for row in report["wrong_probes"]}["slot/harmless"] == len(asked)
 
 
+@pytest.mark.slow
 def test_full_tells_what_each_scenario_is_good_for(tmp_path: Path) -> None:
     done, report = strength(tmp_path, HEAD + LEGACY + ACCIDENT, "--full", "claude/n*", "agent/unmapped")
 
@@ -112,6 +114,7 @@ def test_a_right_probe_that_is_wrong_catches_nothing(tmp_path: Path) -> None:
     assert report["trouble"] == ["the right probe of slot fails claude/nested-session itself, which therefore catches nothing"]
 
 
+@pytest.mark.slow
 def test_a_probe_that_never_answers_is_not_asked_again_and_again(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     quick = 'name = "quick"\nversion = "1"\nsummary = "slot, but quick"\nextends = "slot"\n[limits]\nseconds = 2\n'

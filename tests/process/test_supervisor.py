@@ -197,6 +197,7 @@ def test_the_first_mebibyte_of_a_stream_is_kept(shared: Supervisor, stream: str,
     assert outcome.stdout + outcome.stderr == kept
 
 
+@pytest.mark.slow
 def test_an_endless_writer_on_both_streams_is_timed_out_and_its_output_bounded(shared: Supervisor) -> None:
     code = """
         import os, signal
@@ -256,6 +257,7 @@ def test_the_time_of_a_probe_is_measured_until_its_end(own: Supervisor) -> None:
     assert 0.5 <= outcome.seconds <= time.monotonic() - before
 
 
+@pytest.mark.slow
 def test_runs_that_follow_each_other_do_not_touch(own: Supervisor, marker: str) -> None:
     """What one probe printed, left and took too long for is not told of the next one."""
     flood = "import sys, time; sys.stdout.write('x' * 3_000_000); sys.stdout.flush(); time.sleep(600)"
@@ -858,6 +860,7 @@ def test_closing_ends_all_that_runs_and_leaves_nothing(own: Supervisor, marker: 
     assert bearing(marker) == []
 
 
+@pytest.mark.slow
 def test_closing_while_runs_are_just_starting_loses_none_of_them(tmp_path: Path, marker: str) -> None:
     for pause in (0.0, 0.0, 0.001, 0.002, 0.005, 0.02):
         supervisor = Supervisor(tmp_path / "log")

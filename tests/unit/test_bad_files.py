@@ -897,6 +897,7 @@ def test_the_file_that_is_mutated_is_good(little: Path) -> None:
 @example(way=("home", "files", "a/json", "json"), change="replace", new={"a": [datetime(2026, 1, 1)]})
 @example(way=("expect", "slot"), change="replace", new=[])
 @example(way=("control",), change="replace", new={})
+@pytest.mark.slow
 def test_a_file_with_one_thing_changed_is_read_or_refused_in_lines(
     little: Path, way: tuple[str | int, ...], change: str, new: Any
 ) -> None:

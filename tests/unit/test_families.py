@@ -191,6 +191,7 @@ def test_pytest_shows_variants_as_parametrized_cases(tmp_path: Path, workers: st
     assert "1 passed" in one.stdout
 
 
+@pytest.mark.slow
 def test_run_takes_a_variant_a_glob_or_the_whole_file(tmp_path: Path) -> None:
     load(tmp_path, FAMILY)
     found = {}
