@@ -1,1 +1,1 @@
-"""Probe, Manager and contract held against each other: does every exit code mean the same to all three?"""
+"""Does every exit code mean the same to probe, Manager and contract?"""

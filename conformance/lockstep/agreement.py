@@ -23,7 +23,7 @@ from conformance.model.outcome import ScenarioResult
 
 __all__ = ["Agreement", "Row"]
 
-#: The exit code of a probe that ends with an uncaught exception, in Python and many other languages.
+#: What a program exits with after an uncaught exception, in Python and many other languages.
 _CRASH = 1
 
 
@@ -74,7 +74,7 @@ class Agreement:
         return "; ".join(self.run.trouble)
 
     def exit_status(self) -> int:
-        """Return 3 where something could not be judged, 130 if interrupted, 1 for faults, else 0."""
+        """Return 3 for what could not be judged, 130 if interrupted, 1 for faults, else 0."""
         if self.lost:
             return CannotJudge.exit_status
         status = 0 if self.run is None else self.run.exit_status()
@@ -154,7 +154,7 @@ class Agreement:
                 yield fault
 
     def _verdict_faults(self, verdict: Verdict) -> Iterator[Fault]:
-        """Yield the faults of the code of *verdict*, and of scenarios that expect only *verdict*."""
+        """Yield the faults of the code of *verdict*, and of scenarios that expect only that."""
         yield from self._code_faults({verdict.code})
         expecting = {result.id for result in self.results if result.expected == (verdict.name,)}
         for fault in self.faults:

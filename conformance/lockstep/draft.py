@@ -14,43 +14,53 @@ __all__ = ["differences", "draft"]
 
 
 def draft(base: Contract, answers: Answers, name: str, source: str, parent: Contract | None) -> str:
-    """Return the text of a contract file: *base*, with the codes that the Manager acts on as it asks for.
+    """Return the text of a contract file: *base*, with the codes of a Manager.
 
-    It extends *parent*, which is *base* or one of its ancestors, and says what *base* does not have
-    from there.
-    What the Manager does beyond that, and what *base* asks for and the Manager does not do, stands there as remarks:
-    a draft is to be read by a person before it judges anything.
+    It extends *parent*, which is *base* or one of its ancestors, and says how *base* differs from
+    *parent*. Comments say what the Manager does beyond the contract, and what it does not do
+    although *base* asks for it: a person has to read a draft before it judges anything.
     """
     codes = _codes(answers)
     usual = _otherwise(answers)
     lines = [
-        f"# Drafted from {source}: read it, and mend it, before it judges anything.",
+        f"# Drafted from {source}: read and correct it before it judges anything.",
         f"name = {_text(name)}",
         'version = "1"',
         f"summary = {_text(f'As {base.name}, with the codes of a Manager')}",
     ]
     if parent is not None:
-        lines += [f"extends = {_text(parent.name)}"]
+        lines.append(f"extends = {_text(parent.name)}")
     if base != parent and base.name != name:
-        how = "add it to their expectations"
-        lines += [f"# Scenarios that name {base.name} do not name this contract: {how}."]
+        elsewhere = f"# Scenarios that name {base.name} do not name this contract"
+        lines.append(f"{elsewhere}: add it to their expectations.")
     if usual is not None:
-        lines += ["# What the Manager does with every code that is no verdict.", f"otherwise = {_text(usual.name)}"]
+        lines.append("# What the Manager does with every code that is no verdict.")
+        lines.append(f"otherwise = {_text(usual.name)}")
     elif parent is None or base.otherwise != parent.otherwise:
-        lines += [f"otherwise = {_list(base.otherwise)}"]
+        lines.append(f"otherwise = {_list(base.otherwise)}")
     lines += _keys(base, parent)
     taken: set[Action] = set()
     for verdict in base.verdicts:
         lines += ["", *_verdict(verdict, codes, taken)]
-    for action, listed in codes.items():
-        if action not in taken and action != usual:
-            lines += ["", f"# The Manager also does {action} on {ranges(listed)}: no verdict of {base.name} asks for that."]
+    lines += _beyond(base, codes, {*taken, usual})
     lines += _tables(base, parent)
     return "\n".join(lines) + "\n"
 
 
+def _beyond(
+    base: Contract,
+    codes: dict[Action, list[int]],
+    known: set[Action | None],
+) -> Iterator[str]:
+    """Yield what the Manager does besides the *known* actions."""
+    for action, listed in codes.items():
+        if action not in known:
+            does = f"# The Manager also does {action} on {ranges(listed)}"
+            yield from ("", f"{does}: no verdict of {base.name} asks for that.")
+
+
 def _keys(base: Contract, parent: Contract | None) -> Iterator[str]:
-    """Yield the keys outside of tables for what *base* does not have from *parent*."""
+    """Yield the keys outside of tables in which *base* differs from *parent*."""
     for key in ("agents", "allowed_writes", "entrypoint_writes"):
         if parent is None or getattr(base, key) != getattr(parent, key):
             yield f"{key} = {_list(getattr(base, key))}"
@@ -59,7 +69,7 @@ def _keys(base: Contract, parent: Contract | None) -> Iterator[str]:
 
 
 def _tables(base: Contract, parent: Contract | None) -> Iterator[str]:
-    """Yield the tables for what *base* does not have from *parent*."""
+    """Yield the tables in which *base* differs from *parent*."""
     if parent is None or base.inputs != parent.inputs:
         yield from ("", "[inputs]")
         for key in ("home", "agent", "opposite_home"):
@@ -70,11 +80,19 @@ def _tables(base: Contract, parent: Contract | None) -> Iterator[str]:
         yield from ("", "[commands]")
         for agent, command in base.commands.items():
             yield f"{_text(agent)} = {_list(command)}"
+    yield from _rules(base, parent)
+
+
+def _rules(base: Contract, parent: Contract | None) -> Iterator[str]:
+    inherited = parent.rules if parent else {}
     for name, rule in base.rules.items():
-        if parent is None or parent.rules.get(name) != rule:
-            yield from ("", f"[rules.{name}]", f"text = {_text(rule.text)}")
-            kind, listed = ("expect", rule.expect) if rule.expect else ("findings", rule.findings)
-            yield f"{kind} = {_list(listed)}"
+        if inherited.get(name) == rule:
+            continue
+        yield from ("", f"[rules.{name}]", f"text = {_text(rule.text)}")
+        if rule.expect:
+            yield f"expect = {_list(rule.expect)}"
+        else:
+            yield f"findings = {_list(rule.findings)}"
 
 
 def _codes(answers: Answers) -> dict[Action, list[int]]:
@@ -87,18 +105,28 @@ def _codes(answers: Answers) -> dict[Action, list[int]]:
 
 
 def _otherwise(answers: Answers) -> Action | None:
-    """Return what the Manager does with most codes, which is what it does with those that nobody thought of."""
+    """Return what the Manager does with more than half of the exit codes, if anything."""
     counts = Counter(answer.action for code, answer in answers.by_code.items() if code >= 0)
     action, times = counts.most_common(1)[0]
     return action if times * 2 > 256 else None
 
 
-def _verdict(verdict: Verdict, codes: dict[Action, list[int]], taken: set[Action]) -> Iterator[str]:
-    actions = [action for action in codes if action.covers(verdict.asks)] or [a for a in codes if a.name == verdict.action]
-    listed = sorted(code for action in actions for code in codes[action])
+def _verdict(
+    verdict: Verdict,
+    codes: dict[Action, list[int]],
+    taken: set[Action],
+) -> Iterator[str]:
+    """Yield the table of a verdict; add the Manager's actions for it to *taken*."""
+    actions = [action for action in codes if action.covers(verdict.asks)]
+    if not actions:
+        # The Manager loses a label, but it still means this verdict.
+        actions = [action for action in codes if action.name == verdict.action]
     taken.update(actions)
-    code = verdict.code if verdict.code in listed or not listed else listed[0]
+    listed = sorted(code for action in actions for code in codes[action])
     done = actions[0] if actions else verdict.asks
+    code = verdict.code
+    if listed and code not in listed:
+        code = listed[0]
     yield f"[verdicts.{verdict.name}]"
     if not listed:
         yield f"# The Manager does {verdict.asks} on no code; this is the code it had."
@@ -114,7 +142,7 @@ def _verdict(verdict: Verdict, codes: dict[Action, list[int]], taken: set[Action
 
 
 def _text(text: str) -> str:
-    # A JSON string is a TOML basic string, but for DEL.
+    # A JSON string is a TOML basic string, except for DEL.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -127,8 +155,8 @@ def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]
     yield "version", one.version, other.version
     yield "extends", ", ".join(one.lineage[1:]), ", ".join(other.lineage[1:])
     yield "agents", ", ".join(one.agents), ", ".join(other.agents)
-    names = dict.fromkeys([verdict.name for contract in (one, other) for verdict in contract.verdicts])
-    for name in names:
+    verdicts = (*one.verdicts, *other.verdicts)
+    for name in dict.fromkeys(verdict.name for verdict in verdicts):
         yield name, _has(one, name), _has(other, name)
     yield "any other code", " or ".join(one.otherwise), " or ".join(other.otherwise)
     for field in ("home", "agent", "opposite_home"):

@@ -1,4 +1,7 @@
-"""Which side moved: probe and Manager are two witnesses of what a code means, the contract is the third."""
+"""Which side moved away from the contract.
+
+Probe and Manager are two witnesses of what a code means, and the contract is the third.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,22 @@ class Move(Struct, frozen=True, kw_only=True):
     """One verdict whose number is not what it was, and for whom."""
 
     side: Literal["probe", "manager", "both", "apart"]
-    """Who has left the contract; ``both`` alike, so that the contract is out of date; ``apart`` each in its own way."""
+    """Who has left the contract.
+
+    ``both``: probe and Manager have, in the same way, so the contract is out of date.
+    ``apart``: probe and Manager have, each in its own way.
+    """
     verdict: str
     message: str
     code: int | None = None
-    """The number that probe and Manager agree on, where they do."""
+    """The number that probe and Manager agree on, if they do."""
 
 
 def observed(results: Iterable[ScenarioResult]) -> dict[str, Counter[int]]:
-    """Return how often the probe was seen to answer which code for each verdict, where only one verdict is right."""
+    """Return how often the probe answered which code, for each verdict.
+
+    Scenarios in which more than one verdict is right do not count.
+    """
     seen: dict[str, Counter[int]] = {}
     for result in results:
         code = seen_code(result)
@@ -37,71 +47,114 @@ def observed(results: Iterable[ScenarioResult]) -> dict[str, Counter[int]]:
     return seen
 
 
-def moves(contract: Contract, seen: Mapping[str, Counter[int]], answers: Answers) -> Iterator[Move]:
-    """Yield, verdict by verdict, who has left the contract. A probe that errs here and there has not moved."""
+def moves(
+    contract: Contract,
+    seen: Mapping[str, Counter[int]],
+    answers: Answers,
+) -> Iterator[Move]:
+    """Yield, verdict by verdict, who has left the contract.
+
+    A probe that gives a wrong code only now and then has not moved.
+    """
     for verdict in contract.verdicts:
-        usual, words = _usual(seen.get(verdict.name, Counter()))
-        if move := _move(contract, verdict, usual, words, answers):
+        usual, how_often = _usual(seen.get(verdict.name, Counter()))
+        if usual is None or usual == verdict.code:
+            move = _manager_move(contract, verdict, answers)
+        else:
+            said = f"answers {code_words(usual)} for {verdict.name} ({how_often})"
+            move = _probe_move(contract, verdict, usual, said, answers)
+        if move is not None:
             yield move
 
 
 def _usual(codes: Counter[int]) -> tuple[int | None, str]:
-    """Return what the probe answers in more than half of the scenarios, and how often that is; None where it does not."""
+    """Return what the probe answers in more than half of the scenarios, and how often that is.
+
+    It is None where no answer is that frequent.
+    """
     for code, times in codes.most_common(1):
         if times * 2 > codes.total():
             return code, f"in {times} of {codes.total()} scenarios"
     return None, ""
 
 
-def _move(contract: Contract, verdict: Verdict, usual: int | None, times: str, answers: Answers) -> Move | None:
-    asked, code = verdict.asks, verdict.code
-    held = answers.by_code.get(code, Answer())
-    manager_stays = held.action is not None and held.action.covers(asked)
-    probe_stays = usual is None or usual == code
-    if probe_stays and manager_stays:
+def _manager_move(contract: Contract, verdict: Verdict, answers: Answers) -> Move | None:
+    """Return how the Manager has moved, where the probe has not; None if it has not either."""
+    if _stays(verdict, answers):
         return None
-    answers_so = f"answers {code_words(usual)} for {verdict.name} ({times})" if usual is not None else ""
-    manager = _treats(contract, code, asked, answers)
-    if probe_stays:
-        # What is no other verdict's action is no move of a number: the faults say what it is.
-        says = f"the Manager moved: {manager}" if manager else ""
-        return Move(side="manager", verdict=verdict.name, message=says) if says else None
-    assert usual is not None
+    treated = _treated_as(contract, verdict, answers)
+    if not treated:
+        # An action that belongs to no other verdict is not a move: it is a fault.
+        return None
+    message = f"the Manager moved: {treated}"
+    return Move(side="manager", verdict=verdict.name, message=message)
+
+
+def _probe_move(
+    contract: Contract,
+    verdict: Verdict,
+    usual: int,
+    said: str,
+    answers: Answers,
+) -> Move:
+    """Return the move of a probe that *said* something else, and whether the Manager follows."""
+    code, asked = verdict.code, verdict.asks
+    if _stays(verdict, answers):
+        message = f"the probe moved: it {said}, where the contract says {code}"
+        return Move(side="probe", verdict=verdict.name, message=message)
     followed = answers.action(usual)
-    if manager_stays:
-        return Move(
-            side="probe", verdict=verdict.name, message=f"the probe moved: it {answers_so}, where the contract says {code}"
-        )
     if followed is not None and followed.covers(asked):
         message = (
-            f"both moved together: the probe {answers_so}, and the Manager does {asked} on {code_words(usual)};"
-            f" the contract, which says {code}, is out of date"
+            f"both moved together: the probe {said}, and the Manager does {asked}"
+            f" on {code_words(usual)}; the contract, which says {code}, is out of date"
         )
         return Move(side="both", verdict=verdict.name, message=message, code=usual)
-    manager = manager or f"asked for {code}, {held.sentence}, not {asked}"
-    message = f"both moved, and not alike: the probe {answers_so}, where the contract says {code}; {manager}"
-    return Move(side="apart", verdict=verdict.name, message=message)
+    treated = _treated_as(contract, verdict, answers)
+    if not treated:
+        held = answers.by_code.get(code, Answer())
+        treated = f"asked for {code}, {held.sentence}, not {asked}"
+    message = f"both moved, and not alike: the probe {said}, where the contract says {code}"
+    return Move(side="apart", verdict=verdict.name, message=f"{message}; {treated}")
 
 
-def _treats(contract: Contract, code: int, asked: Action, answers: Answers) -> str:
-    """Return, where the Manager does on *code* what something else calls for, what that is, and where *asked* has gone."""
-    held = answers.action(code)
-    if held is None:
+def _stays(verdict: Verdict, answers: Answers) -> bool:
+    """Tell whether the Manager does on the code of *verdict* what the contract asks for."""
+    action = answers.action(verdict.code)
+    return action is not None and action.covers(verdict.asks)
+
+
+def _treated_as(contract: Contract, verdict: Verdict, answers: Answers) -> str:
+    """Return as what else the Manager treats the code of *verdict*; empty for nothing known."""
+    code, asked = verdict.code, verdict.asks
+    done = answers.action(code)
+    if done is None:
         return ""
-    elsewhere = [other for other in CODES if (done := answers.action(other)) and other != code and done.covers(asked)]
-    gone = f"; it does {asked} on {ranges(elsewhere)}" if elsewhere else ""
+    instead = f"{done} instead of {asked}"
+    if elsewhere := _codes_of(asked, answers, besides=code):
+        instead += f"; it does {asked} on {ranges(elsewhere)}"
     for other in contract.verdicts:
-        if other.code != code and held.name == other.action:
-            return f"it treats {code} as {other.code} ({other.name}): {held} instead of {asked}{gone}"
-    if held.name in contract.otherwise:
-        return f"it treats {code} as no verdict at all: {held} instead of {asked}{gone}"
+        if other.code != code and done.name == other.action:
+            return f"it treats {code} as {other.code} ({other.name}): {instead}"
+    if done.name in contract.otherwise:
+        return f"it treats {code} as no verdict at all: {instead}"
     return ""
 
 
+def _codes_of(asked: Action, answers: Answers, *, besides: int) -> list[int]:
+    """Return the codes, *besides* one, on which the Manager does what is *asked*."""
+    found = []
+    for code in CODES:
+        done = answers.action(code)
+        if code != besides and done is not None and done.covers(asked):
+            found.append(code)
+    return found
+
+
 def change(contract: Contract, moved: Iterable[Move]) -> str:
-    """Return what to change in the contract file for all three to agree; empty where that is not what is wrong."""
+    """Return the change of the contract file that makes all three agree; empty if none does."""
     lines = []
     for move in moved:
         if move.side == "both":
-            lines += [f"[verdicts.{move.verdict}]", f"code = {move.code} # was {contract.code(move.verdict)}"]
+            was = contract.code(move.verdict)
+            lines += [f"[verdicts.{move.verdict}]", f"code = {move.code} # was {was}"]
     return "\n".join(lines)

@@ -1,8 +1,9 @@
-"""Banks of wrong probes: each is a right one with one vice, written as the edits that make it wrong.
+"""Banks of wrong probes, each of which is a right probe with one vice.
 
-A bank is a directory of TOML files. One names a contract, the right probe (``base``), and for each wrong one its vice,
-the report it comes from, the scenarios that are about it, and its edits: a text that stands once in the base, and what
-to put in its place. A wrong probe that is a program of its own is given as a command instead.
+A bank is a directory of TOML files. Each names a contract and the right probe (``base``). For each
+wrong probe it says its vice, the report it comes from, the scenarios about it, and the edits that
+make the right probe wrong: a text that is in the base exactly once, and what replaces it. A wrong
+probe that is a program of its own has a command instead.
 """
 
 from __future__ import annotations
@@ -32,13 +33,19 @@ __all__ = ["Bank", "BankFile", "WrongProbe", "bundled_bank", "read_banks"]
 Text = Annotated[str, Meta(min_length=1)]
 Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
+_BUNDLED_OR_FILE = "a bundled one, or a file beside this one"
+_FILE_OR_REFERENCE = "a file beside this one, or a reference probe"
+
 
 class EditTable(Struct, forbid_unknown_fields=True, kw_only=True):
     """One change to a program."""
 
     old: Annotated[Text, Meta(description="A text that stands in the file exactly once.")]
     new: Annotated[str, Meta(description="What to put in its place.")]
-    file: Annotated[str, Meta(description="Which of the bank's files it is in: the base by default.")] = ""
+    file: Annotated[
+        str,
+        Meta(description="Which of the bank's files it is in: the base by default."),
+    ] = ""
 
 
 class WrongTable(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -73,11 +80,15 @@ class BankFile(Struct, forbid_unknown_fields=True, kw_only=True):
 
     contract: Annotated[
         Text,
-        Meta(description="The contract that the right probe conforms to: a bundled one, or a file beside this one."),
+        Meta(
+            description=f"The contract that the right probe conforms to: {_BUNDLED_OR_FILE}.",
+        ),
     ]
     base: Annotated[
         str,
-        Meta(description="The right probe: a file beside this one, or a reference probe; the contract's own by default."),
+        Meta(
+            description=f"The right probe: {_FILE_OR_REFERENCE}; the contract's own by default.",
+        ),
     ] = ""
     files: Annotated[list[Text], Meta(description="What else has to lie beside the base.")] = []
     wrong: Annotated[
@@ -141,14 +152,17 @@ def bundled_bank() -> Path:
 
 
 def read_banks(directory: Path, catalogue: Catalogue) -> list[Bank]:
-    """Return the banks in *directory*, a file each, in the order of their names.
+    """Return the banks in *directory*, one for each file, in the order of the files' names.
 
     :raises UsageError: there is no bank.
-    :raises ManyErrors: every file that is wrong, a line each.
+    :raises ManyErrors: files are wrong; has a line for each mistake.
     """
     files = sorted(directory.glob("*.toml")) if os.path.isdir(directory) else []
     if not files:
-        raise UsageError(f"no bank of wrong probes in {directory}", hint="it takes a TOML file with a table [wrong]")
+        raise UsageError(
+            f"no bank of wrong probes in {directory}",
+            hint="it takes a TOML file with a table [wrong]",
+        )
     errors: list[ConformanceError] = []
     banks = []
     for file in files:
@@ -193,61 +207,74 @@ class _Reader:
     def sources(self) -> Mapping[str, str]:
         """The right probe: beside the bank's file, else among the reference probes."""
         if not self._base:
-            raise FileError(self.name, "edits need a program to be made to", key="base", hint="name a file beside this one")
-        found = {}
-        for wanted in (self._base, *self.shape.files):
-            places = [self.file.parent / wanted, fixtures_dir() / "probes" / wanted]
-            path = next((place for place in places if os.path.isfile(place)), None)
-            if path is None or os.sep in wanted:
-                raise FileError(
-                    self.name, f"no file '{wanted}'", key="base", hint="name one beside this file, or a reference probe"
-                )
-            found[wanted] = read_text(path)
-        return found
+            hint = "name a file beside this one"
+            raise FileError(self.name, "edits need a program to change", key="base", hint=hint)
+        return {wanted: self._source(wanted) for wanted in (self._base, *self.shape.files)}
+
+    def _source(self, wanted: str) -> str:
+        """Return the text of a file called *wanted*."""
+        for place in (self.file.parent, fixtures_dir() / "probes"):
+            if os.sep not in wanted and os.path.isfile(place / wanted):
+                return read_text(place / wanted)
+        hint = "name one beside this file, or a reference probe"
+        raise FileError(self.name, f"no file '{wanted}'", key="base", hint=hint)
 
     def _wrong(self, name: str, table: WrongTable) -> WrongProbe:
         key = f"wrong.{name}"
-        if isinstance(table.edits, UnsetType) == isinstance(table.command, UnsetType):
+        edits, command = table.edits, table.command
+        if isinstance(edits, UnsetType) == isinstance(command, UnsetType):
             raise FileError(self.name, "needs edits or a command, and not both", key=key)
         try:
-            about = tuple(scenario.id for scenario in select(self.catalogue, table.about, self.contract))
+            selected = select(self.catalogue, table.about, self.contract)
         except UsageError as e:
             raise FileError(self.name, e.cause, key=f"{key}.about", hint=e.hint) from None
-        if not isinstance(table.command, UnsetType):
-            return self._probe(name, "", {}, table, about, self._command(table.command, f"{key}.command"))
+        about = tuple(scenario.id for scenario in selected)
+        if not isinstance(command, UnsetType):
+            argv = self._command(command, f"{key}.command")
+            return self._probe(name, "", {}, table, about, argv)
         sources = dict(self.sources)
-        for number, edit in enumerate([] if isinstance(table.edits, UnsetType) else table.edits):
-            self._edit(sources, edit, f"{key}.edits.{number}")
+        if not isinstance(edits, UnsetType):
+            for number, edit in enumerate(edits):
+                self._edit(sources, edit, f"{key}.edits.{number}")
         return self._probe(name, self._base, sources, table, about)
 
     def _edit(self, sources: dict[str, str], edit: EditTable, key: str) -> None:
+        """Make one edit to *sources*, or say why it cannot be made."""
         file = edit.file or self._base
         if file not in sources:
-            raise FileError(self.name, f"no file '{file}'", key=f"{key}.file", hint=f"known: {', '.join(sources)}")
+            hint = f"known: {', '.join(sources)}"
+            raise FileError(self.name, f"no file '{file}'", key=f"{key}.file", hint=hint)
         times = sources[file].count(edit.old)
         if times != 1:
-            line = one_line(edit.old.strip().splitlines()[0] if edit.old.strip() else edit.old)
-            close = difflib.get_close_matches(line, [text.strip() for text in sources[file].splitlines()], n=1)
-            hint = f"there is: {close[0]}" if close and not times else "give more, or less, of the lines around it"
-            raise FileError(self.name, f"'{line}' stands {times} times in {file}, not once", key=f"{key}.old", hint=hint)
+            line = _first_line(edit.old)
+            hint = "give more, or less, of the lines around it"
+            if times == 0:
+                known = [text.strip() for text in sources[file].splitlines()]
+                for close in difflib.get_close_matches(line, known, n=1):
+                    hint = f"there is: {close}"
+            cause = f"'{line}' occurs {times} times in {file}, not once"
+            raise FileError(self.name, cause, key=f"{key}.old", hint=hint)
         if edit.old == edit.new:
             raise FileError(self.name, "changes nothing", key=key)
         sources[file] = sources[file].replace(edit.old, edit.new)
 
     def _command(self, command: str, key: str) -> tuple[str, ...]:
+        """Return the words of *command*, its program and files beside the bank by full names."""
         try:
             words = shlex.split(command)
         except ValueError as e:
             raise FileError(self.name, f"cannot be split: {str(e).lower()}", key=key) from None
-        program = str(self.file.parent / words[0]) if words and "/" in words[0] else shutil.which(words[0]) if words else None
+        program = self._program(words[0]) if words else None
         if program is None or not os.access(program, os.X_OK) or os.path.isdir(program):
-            raise FileError(
-                self.name, f"no program '{command}'", key=key, hint="name one that can be executed, from this file on"
-            )
+            hint = "name one that can be executed, from this file on"
+            raise FileError(self.name, f"no program '{command}'", key=key, hint=hint)
         return (os.path.abspath(program), *self._from_here(words[1:]))
 
+    def _program(self, name: str) -> str | None:
+        return str(self.file.parent / name) if "/" in name else shutil.which(name)
+
     def _from_here(self, words: list[str]) -> Iterator[str]:
-        """Yield *words*, files beside the bank by their full names: a probe runs in another directory."""
+        """Yield *words*; a probe runs elsewhere, so that files beside the bank get full names."""
         for word in words:
             path = self.file.parent / word
             yield str(path.absolute()) if os.path.isfile(path) else word
@@ -272,3 +299,9 @@ class _Reader:
             sources=dict(sources),
             command=command,
         )
+
+
+def _first_line(text: str) -> str:
+    """Return the first line of *text* that is not blank; *text* itself if all are."""
+    lines = text.strip().splitlines()
+    return one_line(lines[0] if lines else text)

@@ -1,7 +1,7 @@
-"""How strong the catalogue is: every wrong probe of a bank is run, and the scenarios that catch it are noted.
+"""Run every wrong probe of a bank, and note the scenarios that catch it.
 
-Wrong probes are tried in processes of their own, each for one at a time. Unless all is to be known, a wrong probe is
-tried no longer than until a scenario about its vice has caught it.
+Worker processes try one wrong probe after the other. A wrong probe runs until a scenario about its
+vice has caught it, or in every scenario where all is to be known.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from conformance.model.scenario import Scenario
 from conformance.run.scenario_runner import ScenarioRunner
 from conformance.strength.bank import Bank, WrongProbe
 
-__all__ = ["Trial", "TrialContext", "run_trial", "run_trials", "tasks"]
+__all__ = ["Task", "Trial", "TrialContext", "baseline_tasks", "run_trials", "tasks"]
 
-#: A probe that lets so many scenarios end without an answer, of those in which a right one need not wait, is not asked on.
+#: After so many scenarios without an answer a probe is given up; those that only wait do not count.
 _SILENCES = 2
-#: How many of the scenarios that only wait are run beside each other.
+#: How many of the scenarios that only wait are run at the same time.
 _WAITING = 16
-#: Scenarios that a right probe is run in at one go, so that the workers share what there is of them.
+#: In how many scenarios a right probe runs at one go; workers share what there is.
 _BATCH = 8
 
 
@@ -49,7 +49,7 @@ class Task(Struct, frozen=True, kw_only=True):
     probe: WrongProbe
     contract: Contract
     first: tuple[str, ...]
-    """Scenarios to begin with; when one of them catches it, that is enough unless all is to be known."""
+    """Scenarios about its vice: one that catches it is enough, unless all is to be known."""
     then: tuple[str, ...]
     """The others, in order."""
     full: bool = False
@@ -66,7 +66,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     executions: int
     seconds: float
     gave_up: bool = False
-    """It gave no answer so often that it was not asked on."""
+    """It gave no answer so often that it was not asked any more."""
 
     def about(self) -> list[str]:
         """Return the scenarios about its vice that catch it."""
@@ -74,7 +74,7 @@ class Trial(Struct, frozen=True, kw_only=True):
 
 
 class TrialContext(Struct, frozen=True, kw_only=True):
-    """What all trials share, and plain enough to travel to other processes."""
+    """What all trials share, in types that can be sent to other processes."""
 
     scenarios: list[Scenario]
     contracts: dict[str, Contract]
@@ -85,57 +85,67 @@ class TrialContext(Struct, frozen=True, kw_only=True):
 class _Worker:
     """One process that tries wrong probes."""
 
-    def __init__(self, ground: TrialContext) -> None:
-        self.catalogue = Catalogue({scenario.id: scenario for scenario in ground.scenarios}, ground.contracts)
-        self.context = ground.context
-        self.directory = Path(tempfile.mkdtemp(prefix=f"worker-{os.getpid()}-", dir=ground.directory))
-        self.directory.chmod(0o755)  # a probe that runs as somebody else has to get at its own program
+    def __init__(self, context: TrialContext) -> None:
+        scenarios = {scenario.id: scenario for scenario in context.scenarios}
+        self.catalogue = Catalogue(scenarios, context.contracts)
+        self.context = context.context
+        name = f"worker-{os.getpid()}-"
+        self.directory = Path(tempfile.mkdtemp(prefix=name, dir=context.directory))
+        # A probe that runs as somebody else has to read its own program.
+        self.directory.chmod(0o755)
         self.driver = LocalDriver((), self.directory, cwd=self.directory)
-        self.numbers = itertools.count(1)
+        self._numbers = itertools.count(1)
+
+    def run(self, task: Task) -> Trial:
+        """Run one wrong probe in the scenarios of its *task*."""
+        started = time.monotonic()
+        probe = task.probe
+        command = probe.install(self.directory / f"probe-{next(self._numbers)}")
+        runner = ScenarioRunner(
+            self.driver.with_command(command),
+            self.catalogue,
+            task.contract,
+            self.context,
+            repeat=probe.repeat,
+        )
+        trial_run = _TrialRun(runner, task)
+        for ids in (task.first, task.then):
+            caught = trial_run.run([self.catalogue.scenarios[id_] for id_ in ids])
+            if caught and not task.full:
+                break
+        return Trial(
+            probe=probe,
+            catches=trial_run.catches,
+            broke=trial_run.broke,
+            executions=trial_run.scenarios * probe.repeat,
+            seconds=round(time.monotonic() - started, 3),
+            gave_up=trial_run.gives_up(),
+        )
 
 
 _CONTEXT, _TASK, _TRIAL = Decoder(TrialContext), Decoder(Task), Decoder(Trial)
 _worker: _Worker | None = None
 
 
-def _start(ground: bytes) -> None:
-    """Make this process a worker; it leaves it to its parent to be interrupted."""
-    global _worker  # noqa: PLW0603 - what an executor's initializer makes has no other place
+def _start(context: bytes) -> None:
+    """Make this process a worker; only its parent is interrupted."""
+    global _worker  # noqa: PLW0603 - the only place for what an executor's initializer makes
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-    _worker = _Worker(_CONTEXT.decode(ground))
+    _worker = _Worker(_CONTEXT.decode(context))
 
 
 def _end_after(parent: int) -> None:
-    """End this process when its *parent* has ended, however that came: what it runs goes with it."""
+    """End this process, and what it runs, when its *parent* has ended in whatever way."""
     multiprocessing.connection.wait([parent])
     os._exit(1)
 
 
 def _work(task: bytes) -> bytes:
     assert _worker is not None
-    return msgspec.msgpack.encode(run_trial(_worker, _TASK.decode(task)))
-
-
-def run_trial(worker: _Worker, task: Task) -> Trial:
-    """Run one wrong probe in the scenarios of its *task*."""
-    started = time.monotonic()
-    driver = worker.driver.with_command(task.probe.install(worker.directory / f"probe-{next(worker.numbers)}"))
-    runner = ScenarioRunner(driver, worker.catalogue, task.contract, worker.context, repeat=task.probe.repeat)
-    trial_run = _TrialRun(runner, task)
-    for ids in (task.first, task.then):
-        if trial_run.run([worker.catalogue.scenarios[id_] for id_ in ids]) and not task.full:
-            break
-    return Trial(
-        probe=task.probe,
-        catches={result.id: tuple(dict.fromkeys(result.kinds())) for result in trial_run.results if result.findings},
-        broke={result.id: result.reason for result in trial_run.results if result.result == "broke"},
-        executions=len(trial_run.results) * task.probe.repeat,
-        seconds=round(time.monotonic() - started, 3),
-        gave_up=trial_run.silences >= _SILENCES,
-    )
+    return msgspec.msgpack.encode(_worker.run(_TASK.decode(task)))
 
 
 class _TrialRun:
@@ -144,101 +154,152 @@ class _TrialRun:
     def __init__(self, runner: ScenarioRunner, task: Task) -> None:
         self._runner = runner
         self._full = task.full
-        self.results: list[ScenarioResult] = []
-        self.silences = 0
+        self._silences = 0
+        self.scenarios = 0
+        """How many have run."""
+        self.catches: dict[str, tuple[str, ...]] = {}
+        self.broke: dict[str, str] = {}
+
+    def gives_up(self) -> bool:
+        """Tell whether the probe gave no answer so often that it is not asked any more."""
+        return self._silences >= _SILENCES
 
     def run(self, scenarios: Sequence[Scenario]) -> bool:
-        """Run *scenarios*, those in which there is only waiting beside each other; return whether one caught the probe."""
+        """Run *scenarios*, and return whether one caught the probe.
+
+        Those that only wait run at the same time.
+        """
         quick = [scenario for scenario in scenarios if not scenario.waits]
         waiting = [scenario for scenario in scenarios if scenario.waits]
-        caught = False
         with ThreadPoolExecutor(_WAITING) as pool:
-            early = [pool.submit(self._runner.run, scenario) for scenario in waiting] if self._full else []
-            for scenario in quick:
-                if self.silences >= _SILENCES:
-                    break
-                result = self._runner.run(scenario)
-                self.silences += "timed-out" in result.kinds()
-                caught |= self._note(result)
-                if caught and not self._full:
-                    return True
-            late = (
-                []
-                if self._full or self.silences >= _SILENCES
-                else [pool.submit(self._runner.run, scenario) for scenario in waiting]
-            )
-            for future in (*early, *late):
+            futures = []
+            if self._full:
+                # All of them run in any case: they wait while the quick ones run.
+                futures = [pool.submit(self._runner.run, scenario) for scenario in waiting]
+            caught = self._run_quick(quick)
+            if not self._full and not caught and not self.gives_up():
+                futures = [pool.submit(self._runner.run, scenario) for scenario in waiting]
+            for future in futures:
                 caught |= self._note(future.result())
         return caught
 
+    def _run_quick(self, scenarios: Iterable[Scenario]) -> bool:
+        """Run *scenarios* one after the other until enough is known."""
+        caught = False
+        for scenario in scenarios:
+            if self.gives_up():
+                break
+            result = self._runner.run(scenario)
+            self._silences += "timed-out" in result.kinds()
+            caught |= self._note(result)
+            if caught and not self._full:
+                break
+        return caught
+
     def _note(self, result: ScenarioResult) -> bool:
-        self.results.append(result)
+        """Note a result, and return whether it caught the probe."""
+        self.scenarios += 1
+        if result.findings:
+            self.catches[result.id] = tuple(dict.fromkeys(result.kinds()))
+        if result.result == "broke":
+            self.broke[result.id] = result.reason
         return bool(result.findings)
 
 
-def tasks(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str] = (), *, full: bool) -> list[Task]:
-    """Return a task for every wrong probe, in the scenarios that *patterns* name; what takes a container has no part in it.
+def tasks(
+    banks: Sequence[Bank],
+    catalogue: Catalogue,
+    patterns: Sequence[str] = (),
+    *,
+    full: bool,
+) -> list[Task]:
+    """Return a task for every wrong probe, in the scenarios that *patterns* name.
+
+    Scenarios that need a container are left out.
 
     :raises UsageError: a pattern names nothing under any contract of the *banks*.
     """
     found = []
     for bank, chosen in zip(banks, _chosen(banks, catalogue, patterns), strict=True):
-        local = {scenario.id: scenario for scenario in chosen if scenario.container is None}
+        local = [scenario.id for scenario in chosen if scenario.container is None]
         for probe in bank.wrong:
-            first = tuple(id_ for id_ in probe.about if id_ in local)
-            then = tuple(id_ for id_ in local if id_ not in probe.about)
-            found.append(Task(probe=probe, contract=bank.contract, first=first, then=then, full=full))
-    # Those that take long begin first, so that nobody has to wait for the last of them alone.
-    return sorted(found, key=lambda task: not any(catalogue.scenarios[id_].waits for id_ in task.first))
+            task = Task(
+                probe=probe,
+                contract=bank.contract,
+                first=tuple(id_ for id_ in probe.about if id_ in local),
+                then=tuple(id_ for id_ in local if id_ not in probe.about),
+                full=full,
+            )
+            found.append(task)
+
+    def is_quick(task: Task) -> bool:
+        return not any(catalogue.scenarios[id_].waits for id_ in task.first)
+
+    # What takes long begins first, so that nobody has to wait for the last of it alone.
+    return sorted(found, key=is_quick)
 
 
-def _chosen(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str]) -> list[list[Scenario]]:
-    """Return the scenarios for each of *banks*; a pattern need not name any under all of their contracts."""
+def _chosen(
+    banks: Sequence[Bank],
+    catalogue: Catalogue,
+    patterns: Sequence[str],
+) -> list[list[Scenario]]:
+    """Return the scenarios for each of *banks*.
+
+    A pattern has to name some under the contract of one of them, and not of all.
+    """
     if not patterns:
         return [catalogue.in_contract(bank.contract) for bank in banks]
-    chosen: list[list[Scenario]] = [[] for _ in banks]
+    chosen: list[dict[str, Scenario]] = [{} for _ in banks]
     for pattern in patterns:
-        refusal: UsageError | None = None
-        named = False
+        refusals = []
         for bank, here in zip(banks, chosen, strict=True):
             try:
-                here += [scenario for scenario in select(catalogue, [pattern], bank.contract) if scenario not in here]
-                named = True
+                named = select(catalogue, [pattern], bank.contract)
             except UsageError as e:
-                refusal = e
-        if refusal is not None and not named:
-            raise refusal
-    return chosen
+                refusals.append(e)
+            else:
+                here.update({scenario.id: scenario for scenario in named})
+        if refusals and len(refusals) == len(banks):
+            raise refusals[-1]
+    return [list(here.values()) for here in chosen]
 
 
 def baseline_tasks(banks: Iterable[Bank], trials: Iterable[Trial]) -> list[Task]:
-    """Return tasks for the right probe of every bank: only the scenarios that catch something, in which it has to conform."""
-    caught: dict[str, dict[str, None]] = {}
+    """Return tasks for the right probe of every bank.
+
+    It has to conform in the scenarios that catch something; in the others it need not be run.
+    """
+    caught: dict[str, set[str]] = {}
     for trial in trials:
-        caught.setdefault(trial.probe.contract, {}).update(dict.fromkeys(trial.catches))
-    return [
-        Task(probe=bank.right, contract=bank.contract, first=ids, then=(), full=True)
-        for bank in banks
-        if bank.right is not None
-        for ids in batched(sorted(caught.get(bank.contract.name, ())), _BATCH)
-    ]
+        caught.setdefault(trial.probe.contract, set()).update(trial.catches)
+    found = []
+    for bank in banks:
+        if bank.right is None:
+            continue
+        for ids in batched(sorted(caught.get(bank.contract.name, ())), _BATCH):
+            task = Task(probe=bank.right, contract=bank.contract, first=ids, then=(), full=True)
+            found.append(task)
+    return found
 
 
 def batched(ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
-    """Yield *ids* in groups of *size*, the last of which may be smaller."""
+    """Yield *ids* in groups of *size*; the last may be smaller."""
     for start in range(0, len(ids), size):
         yield tuple(ids[start : start + size])
 
 
-def run_trials(ground: TrialContext, todo: Sequence[Task], workers: int) -> Iterator[Trial]:
-    """Yield a trial for every task of *todo* as it ends, tried by so many *workers*; none of them: in this process.
+def run_trials(context: TrialContext, todo: Sequence[Task], workers: int) -> Iterator[Trial]:
+    """Yield a trial for every task of *todo* as it ends.
+
+    So many *workers* try them; with 0 of them, this process does.
 
     :raises CannotJudge: a worker was lost.
     """
     if not workers:
-        worker = _Worker(ground)
+        worker = _Worker(context)
         try:
-            yield from (run_trial(worker, task) for task in todo)
+            yield from (worker.run(task) for task in todo)
         finally:
             worker.driver.close()
         return
@@ -246,7 +307,7 @@ def run_trials(ground: TrialContext, todo: Sequence[Task], workers: int) -> Iter
         workers,
         mp_context=multiprocessing.get_context("forkserver"),
         initializer=_start,
-        initargs=(msgspec.msgpack.encode(ground),),
+        initargs=(msgspec.msgpack.encode(context),),
     )
     try:
         futures = [pool.submit(_work, msgspec.msgpack.encode(task)) for task in todo]
@@ -255,7 +316,7 @@ def run_trials(ground: TrialContext, todo: Sequence[Task], workers: int) -> Iter
     except BrokenProcessPool:
         raise CannotJudge("a worker was lost", hint="try it with fewer, or with -n 0") from None
     finally:
-        # Whoever leaves early does not wait for probes that hang.
+        # After an interrupt nobody waits for probes that hang.
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             child.terminate()

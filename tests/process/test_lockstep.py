@@ -324,7 +324,10 @@ def test_a_manager_that_has_no_action_at_all_cannot_be_judged(text: str, line: s
         (["--manager", "./nothing"], "no manager './nothing'; name a program on PATH, or a path to one"),
         (["--manager", "nothing.json"], "nothing.json: cannot be read: No such file or directory"),
         (["--manager", "nothing:x"], "no Manager 'nothing:x': no module 'nothing'; looked in "),
-        (["--manager", "true", "--actions", "words.txt"], "words.txt: is no table file; its name has to end in one of .json"),
+        (
+            ["--manager", "true", "--actions", "words.txt"],
+            "words.txt: is not a table file; its name has to end in one of .json",
+        ),
         (["--manager", "true", "--json", "no/where.json"], "no directory "),
         ([], "Missing option '--manager'; see 'probe-conformance lockstep --help'"),
     ],
@@ -434,7 +437,7 @@ def test_a_draft_says_what_the_manager_lacks_and_does_beyond(tmp_path: Path) -> 
     assert "# The Manager does slot-init on no code; this is the code it had.\ncode = 65\n" in done.stdout
     assert 'labels = [] # was ["decision-needed"]' in done.stdout
     assert "# The Manager also does page on 70: no verdict of slot asks for that." in done.stdout
-    assert done.stdout.startswith("# Drafted from the Manager m.json: read it, and mend it, before it judges anything.\n")
+    assert done.stdout.startswith("# Drafted from the Manager m.json: read and correct it before it judges anything.\n")
     (tmp_path / "drafted.toml").write_text(done.stdout)
     assert contracts.load("drafted.toml", base=tmp_path).lineage == ("drafted", "slot")
 

@@ -114,7 +114,7 @@ def test_a_wrong_probe_can_be_a_program_of_its_own(tmp_path: Path, catalogue: Ca
             "0, 1, 64, 65, 67",
             "wrong.one.edits.0.old: 'READY, CRASHED, CLI_BROKEN, CREDS_MISSING, CREDS_INVA",
         ),
-        ('old = "READY, CRASHED', 'old = "def ", new = "x" }, { old = "READY', "wrong.one.edits.0.old: 'def' stands "),
+        ('old = "READY, CRASHED', 'old = "def ", new = "x" }, { old = "READY', "wrong.one.edits.0.old: 'def' occurs "),
         ('new = "READY = 7"', 'new = "x", file = "x.py"', "wrong.one.edits.0.file: no file 'x.py'; known: slot.py"),
         ('"agent/env-*"', '"agent/no-*"', "wrong.one.about: no scenario 'agent/no-*' in contract 'slot'; "),
         ('"agent/env-*"', '"preflight/skew-zero"', "wrong.one.about: scenario 'preflight/skew-zero' is not part of contract"),

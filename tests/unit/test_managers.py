@@ -94,7 +94,7 @@ def test_words_of_its_own_stand_for_actions_of_the_contract() -> None:
         ("m.json", '{"0": 7}', "m.json: 0: 7 (int), which is no action; write a word"),
         ("m.json", '{"0": ""}', "m.json: 0: an empty text, which is no action"),
         ("m.json", '{"0": null}', "m.json: 0: no action; write a word"),
-        ("m.json", '{"0": "a", "default": "b", "default": "c"}', "m.json: default: stands there twice"),
+        ("m.json", '{"0": "a", "default": "b", "default": "c"}', "m.json: default: is listed twice"),
         ("m.json", '{"codes": {"0": "a"}, "1": "b"}', "m.json: 1: stands beside 'codes'; only 'default' may"),
         ("m.json", '{"codes": "a"}', "m.json: codes: holds no table of exit codes"),
         ("m.toml", "0 = 'a'\n0 = 'b'", "m.toml: is not TOML: "),

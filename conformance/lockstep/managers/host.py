@@ -1,7 +1,8 @@
-"""Ask a Python object what it does with exit codes; runs in a process of its own, and knows nothing of the package.
+"""Ask a Python object what it does with exit codes.
 
-Arguments: the module, the name in it, and the codes. Answers are JSON lines on what was standard output; what the
-module itself prints goes to standard error. The first line is empty, or says why the object cannot be asked.
+This runs in a process of its own, and imports nothing of the package. Arguments: the module, the
+name in it, and the codes. Answers are JSON lines on what was standard output; what the module
+itself prints goes to standard error. The first line is empty, or says why nothing can be asked.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def main(module: str, name: str, *codes: str) -> None:
     """Write an answer for each of *codes*."""
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever is out of time ends, and does not answer with it
+    # A Manager that is out of time ends, and does not answer with a KeyboardInterrupt.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.dont_write_bytecode = True  # asking leaves nothing behind
     sys.path.insert(0, os.getcwd())
 
@@ -33,8 +35,10 @@ def main(module: str, name: str, *codes: str) -> None:
     try:
         found: Any = importlib.import_module(module)
     except BaseException as e:
-        missing = isinstance(e, ModuleNotFoundError) and e.name is not None and f"{module}.".startswith(f"{e.name}.")
-        write(**{"missing" if missing else "failed": f"no module '{module}'" if missing else words(e)})
+        if is_missing(module, e):
+            write(missing=f"no module '{module}'")
+        else:
+            write(failed=words(e))
         return
     for part in name.split("."):
         if not hasattr(found, part):
@@ -51,6 +55,13 @@ def main(module: str, name: str, *codes: str) -> None:
             write(code=code, said=plain(ask(code)))
         except BaseException as e:
             write(code=code, raised=words(e))
+
+
+def is_missing(module: str, error: BaseException) -> bool:
+    """Tell whether *error* says that *module*, or a package it is in, does not exist."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return False
+    return f"{module}.".startswith(f"{error.name}.")
 
 
 def asker(found: Any) -> Callable[[int], Any] | None:
@@ -71,15 +82,21 @@ def look_up(table: Mapping[Any, Any], code: int) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return *value* as JSON has it; what is neither text, None, nor a table of an action with labels, in words."""
+    """Return *value* as JSON has it, if it is None, a text, or a table of an action with labels.
+
+    Anything else becomes a description and the name of its type.
+    """
     if isinstance(value, Enum):
         value = value.value if isinstance(value.value, str) else value.name
-    if value is None or isinstance(value, str):
-        return value if value is None else str(value)[:LONGEST]
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return str(value)[:LONGEST]
     if isinstance(value, Mapping) and set(value) <= {"action", "labels"}:
         labels = value.get("labels", ())
         if isinstance(labels, (list, tuple, set, frozenset)):
-            return {"action": plain(value.get("action")), "labels": [plain(label) for label in labels][:20]}
+            named = [plain(label) for label in labels]
+            return {"action": plain(value.get("action")), "labels": named[:20]}
     return [repr(value)[:LONGEST], type(value).__name__]
 
 

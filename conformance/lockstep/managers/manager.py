@@ -1,4 +1,4 @@
-"""The other side of the exit codes: what a Manager does with each, asked of a table, a Python object or a command."""
+"""Managers: tables, Python objects and commands that say what they do with an exit code."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Manager(Protocol):
     """Says what it does with an exit code."""
 
     def ask(self, first: tuple[int, ...], directory: Path) -> Answers:
-        """Return what it does with every code there is, asked for the codes *first* before all others.
+        """Return what it does with every code; the codes *first* are asked for before all others.
 
-        *directory* may be written to. What the Manager itself gets wrong is in the answers.
+        The Manager may write to *directory*. The answers hold what the Manager itself gets wrong.
 
         :raises ConformanceError: it cannot be asked at all.
         """
@@ -33,18 +33,24 @@ class Manager(Protocol):
 
 
 def open_manager(spec: str, words: Mapping[str, Action], directory: Path) -> Manager:
-    """Return the Manager that *spec* names: a table file, a Python object ``module:NAME``, or a command.
+    """Return the Manager that *spec* names.
 
-    *words* are the Manager's own words for actions, with what they mean; names are looked up from *directory*.
+    It is a table file, a Python object ``module:NAME``, or a command, looked up from *directory*.
+    *words* are the Manager's own words for actions, with what they mean.
 
     :raises UsageError: there is none.
     :raises FileError: the table is wrong.
     """
     if not spec.strip():
-        raise UsageError("--manager is empty", hint="name a table file, a Python object 'module:NAME', or a command")
+        hint = "name a table file, a Python object 'module:NAME', or a command"
+        raise UsageError("--manager is empty", hint=hint)
     if spec.endswith(tuple(ENDINGS)) and (" " not in spec or (directory / spec).is_file()):
         return TableManager.read(directory / spec, words)
-    from conformance.lockstep.managers.programs import CommandManager, PythonManager  # noqa: PLC0415 - tables do without
+    # Imported only when used: tables need no supervisor.
+    from conformance.lockstep.managers.programs import (  # noqa: PLC0415
+        CommandManager,
+        PythonManager,
+    )
 
     if _OBJECT.fullmatch(spec):
         return PythonManager(spec, words, directory)

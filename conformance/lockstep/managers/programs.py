@@ -1,7 +1,8 @@
-"""Managers that have to be run to be asked: Python objects and commands, each within limits and without a network.
+"""Managers that are programs: Python objects and commands, run within limits.
 
-They are started like probes are: closed standard input, a process session of their own that ends with them, and no
-network, so that asking a Manager what it would do cannot make it do so.
+They are started as probes are: with closed standard input, in a process session of their own that
+ends with them, and without a network, so that asking a Manager what it would do cannot make it do
+so.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from conformance.text import one_line
 
 __all__ = ["CommandManager", "PythonManager"]
 
-#: Seconds that a command may take for one code, and a Python object for all together.
+#: How long a command may take for one code, and a Python object for all of them.
 SECONDS = 10.0
 #: Commands asked at the same time.
 _AT_ONCE = 8
@@ -50,7 +51,7 @@ def _request(argv: tuple[str, ...], directory: Path, seconds: float) -> Request:
 
 
 def _ended(outcome: Outcome, seconds: float) -> str:
-    """Return in which way, other than by exiting, a Manager came to its end; empty where it exited in time."""
+    """Return how a Manager ended; empty where it exited in time."""
     if isinstance(outcome.ending, TimedOut):
         flood = ", and flooded its output" if outcome.truncated else ""
         return f"gave no answer within {seconds:g} s{flood}"
@@ -60,14 +61,22 @@ def _ended(outcome: Outcome, seconds: float) -> str:
 
 
 def _last_line(outcome: Outcome) -> str:
-    lines = [line for line in outcome.stderr.decode(errors="backslashreplace").splitlines() if line.strip()]
-    return one_line(lines[-1])[:200] if lines else "it said nothing on stderr"
+    text = outcome.stderr.decode(errors="backslashreplace").rstrip()
+    if not text:
+        return "it said nothing on stderr"
+    return one_line(text.splitlines()[-1])[:200]
 
 
 class CommandManager:
-    """A Manager that is a command: it takes an exit code as its last argument, and prints the action."""
+    """A Manager that is a command: it prints the action for the code in its last argument."""
 
-    def __init__(self, command: str, words: Mapping[str, Action], directory: Path, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        command: str,
+        words: Mapping[str, Action],
+        directory: Path,
+        seconds: float = SECONDS,
+    ) -> None:
         """Find the program.
 
         :raises UsageError: it is not there.
@@ -80,15 +89,15 @@ class CommandManager:
     def ask(self, first: tuple[int, ...], directory: Path) -> Answers:
         """See :class:`~conformance.lockstep.managers.manager.Manager`.
 
-        Once it is lost for a code, it is not asked any further.
+        Once it is lost, it is not asked for any more codes.
         """
         said: set[str] = set()
         of: dict[int, Answer] = {}
         with _supervisor(directory) as supervisor, ThreadPoolExecutor(_AT_ONCE) as pool:
 
             def one(code: int) -> Answer:
-                outcome = supervisor.run(_request((*self.argv, str(code)), self._directory, self._seconds))
-                return self._answer(outcome, said)
+                request = _request((*self.argv, str(code)), self._directory, self._seconds)
+                return self._answer(supervisor.run(request), said)
 
             codes = in_order(first)
             for start in range(0, len(codes), _AT_ONCE):
@@ -124,7 +133,13 @@ class CommandManager:
 class PythonManager:
     """A Manager that is a Python object: a mapping, or a callable from code to action."""
 
-    def __init__(self, name: str, words: Mapping[str, Action], directory: Path, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        name: str,
+        words: Mapping[str, Action],
+        directory: Path,
+        seconds: float = SECONDS,
+    ) -> None:
         self.name = name
         self._words = words
         self._directory = directory
@@ -138,7 +153,7 @@ class PythonManager:
         """
         codes = in_order(first)
         module, _, name = self.name.partition(":")
-        # -P: the directory of the host is no place to import from; it adds the current one itself.
+        # -P: nothing is imported from the directory of the host, which adds the current one itself.
         argv = (sys.executable, "-P", host.__file__, module, name, *map(str, codes))
         with _supervisor(directory) as supervisor:
             outcome = supervisor.run(_request(argv, self._directory, self._seconds))
@@ -151,16 +166,20 @@ class PythonManager:
         ended = _ended(outcome, self._seconds)
         if not lines:
             why = f"it {ended}" if ended else f"it exited {outcome.code}: {_last_line(outcome)}"
-            raise CannotJudge(f"the Manager {self.name} cannot be imported: {why}", hint="look at what its module does")
+            cause = f"the Manager {self.name} cannot be imported: {why}"
+            raise CannotJudge(cause, hint="look at what its module does")
         if "missing" in lines[0]:
-            raise UsageError(f"no Manager '{self.name}': {lines[0]['missing']}", hint=f"looked in {self._directory} first")
+            cause = f"no Manager '{self.name}': {lines[0]['missing']}"
+            raise UsageError(cause, hint=f"looked in {self._directory} first")
         if "failed" in lines[0]:
             raise CannotJudge(f"the Manager {self.name} cannot be imported: {lines[0]['failed']}")
         said: set[str] = set()
         of = {line["code"]: self._answer(line, said) for line in lines[1:]}
         if len(of) < len(codes):
-            why = ended or f"ended its process ({outcome.code}) without an answer: {_last_line(outcome)}"
-            of[codes[len(of)]] = Answer(failed=why, lost=True)
+            if not ended:
+                ended = f"ended its process ({outcome.code}) without an answer"
+                ended += f": {_last_line(outcome)}"
+            of[codes[len(of)]] = Answer(failed=ended, lost=True)
         return Answers(by_code=of, unsaid=tuple(word for word in self._words if word not in said))
 
     def _answer(self, line: dict[str, Any], said: set[str]) -> Answer:
@@ -184,7 +203,7 @@ def _named(answer: Answer) -> Answer:
 
 
 def _complete_lines(output: bytes) -> Iterator[dict[str, Any]]:
-    """Yield what each line holds; the last one may have been cut off with the process that wrote it."""
+    """Yield what each line holds, except the last, which the end of a process may have cut off."""
     decode: Callable[[bytes], Any] = json.loads
     for line in output.split(b"\n")[:-1]:
         yield decode(line)

@@ -17,18 +17,24 @@ from conformance.text import one_line
 __all__ = ["ENDINGS", "TableManager", "pairs", "read_words"]
 
 DEFAULT = "default"
-#: A table of all codes, with labels, has fewer parts.
+#: More parts than a table of all codes with labels has.
 _MOST_NODES = 10_000
 Pairs = list[tuple[Any, Any]]
+_TWICE, _WHICH = "is listed twice", "which of the two is meant?"
 
 
 class TableManager:
     """A Manager whose table was read from a file."""
 
-    def __init__(self, file: str, rows: Iterable[tuple[Any, Any]], words: Mapping[str, Action]) -> None:
+    def __init__(
+        self,
+        file: str,
+        rows: Iterable[tuple[Any, Any]],
+        words: Mapping[str, Action],
+    ) -> None:
         """Take the *rows* of a table.
 
-        :raises FileError: one of them is none.
+        :raises FileError: one of them is wrong.
         """
         self.file = file
         self._words = words
@@ -39,28 +45,26 @@ class TableManager:
             answer = _answer(file, key, value, words, self._said)
             if key == DEFAULT:
                 if self._default is not None:
-                    raise FileError(file, "stands there twice", key=DEFAULT, hint="which of the two is meant?")
+                    raise FileError(file, _TWICE, key=DEFAULT, hint=_WHICH)
                 self._default = answer
             else:
                 self._rows.setdefault(_code(file, key), []).append(answer)
         if not self._rows:
-            raise FileError(file, "no exit code is handled", hint='write a table such as 0 = "accept"')
+            hint = 'write a table such as 0 = "accept"'
+            raise FileError(file, "no exit code is handled", hint=hint)
 
     @classmethod
     def read(cls, path: Path, words: Mapping[str, Action]) -> TableManager:
-        """Return the Manager in the table file *path*: exit code to action, with an optional ``default``.
+        """Return the Manager in the table file *path*.
 
-        The rows may stand in a table called ``codes``.
+        It maps exit codes to actions, and ``default`` to that of all others. The codes may be in
+        a table called ``codes``.
 
-        :raises FileError: it cannot be read, or is no such table.
+        :raises FileError: it cannot be read, or is not such a table.
         """
         rows = pairs(path)
-        keys = [key for key, _ in rows]
-        if "codes" in keys:
-            if extra := [str(key) for key in keys if key not in ("codes", DEFAULT)]:
-                raise FileError(str(path), "stands beside 'codes'", key=extra[0], hint=f"only '{DEFAULT}' may")
-            inner = [row for key, value in rows if key == "codes" for row in _rows(str(path), "codes", value)]
-            rows = [*inner, *((key, value) for key, value in rows if key == DEFAULT)]
+        if any(key == "codes" for key, _ in rows):
+            rows = _unpacked(str(path), rows)
         return cls(str(path), rows, words)
 
     def ask(self, first: tuple[int, ...], directory: Path) -> Answers:
@@ -82,7 +86,7 @@ class TableManager:
 
 
 def pairs(path: Path) -> Pairs:
-    """Return the rows of the table in *path*, in order, and with those that stand there twice.
+    """Return the rows of the table in *path*, in order; a key may be listed twice.
 
     :raises FileError: it cannot be read, or holds no table.
     """
@@ -90,30 +94,47 @@ def pairs(path: Path) -> Pairs:
     return _rows(str(path), "", ENDINGS[path.suffix](str(path), text))
 
 
+def _unpacked(file: str, rows: Pairs) -> Pairs:
+    """Return the rows of the table called ``codes``, then the default beside it."""
+    codes, defaults = [], []
+    for key, value in rows:
+        if key == "codes":
+            codes += _rows(file, "codes", value)
+        elif key == DEFAULT:
+            defaults.append((key, value))
+        else:
+            hint = f"only '{DEFAULT}' may"
+            raise FileError(file, "stands beside 'codes'", key=str(key), hint=hint)
+    return [*codes, *defaults]
+
+
 def _rows(file: str, key: str, value: Any) -> Pairs:
     if isinstance(value, dict):
         return list(value.items())
     if not isinstance(value, _Table):
-        raise FileError(file, "holds no table of exit codes", key=key, hint='write a table such as {"0": "accept"}')
+        hint = 'write a table such as {"0": "accept"}'
+        raise FileError(file, "holds no table of exit codes", key=key, hint=hint)
     return value
 
 
 def read_words(path: Path, known: Iterable[Action]) -> dict[str, Action]:
-    """Return a Manager's own words for actions, from a file that maps each to one of the *known* actions.
+    """Return a Manager's own words for actions, from a file that maps each to a *known* action.
 
     :raises FileError: it cannot be read, or maps a word to something else.
     """
     if path.suffix not in ENDINGS:
-        raise FileError(str(path), "is no table file", hint=f"its name has to end in one of {', '.join(ENDINGS)}")
+        hint = f"its name has to end in one of {', '.join(ENDINGS)}"
+        raise FileError(str(path), "is not a table file", hint=hint)
     names = {action.name for action in known}
     words: dict[str, Action] = {}
     for word, value in pairs(path):
         answer = action_of(_plain(value), {})
         if answer.action is None or answer.action.name not in names:
             hint = f"known: {', '.join(sorted(names))}"
-            raise FileError(str(path), f"{answer.words!r} is no action of the contract", key=str(word), hint=hint)
+            cause = f"{answer.words!r} is no action of the contract"
+            raise FileError(str(path), cause, key=str(word), hint=hint)
         if str(word) in words:
-            raise FileError(str(path), "stands there twice", key=str(word), hint="which of the two is meant?")
+            raise FileError(str(path), _TWICE, key=str(word), hint=_WHICH)
         words[str(word)] = answer.action
     return words
 
@@ -123,18 +144,24 @@ def _answer(file: str, key: Any, value: Any, words: Mapping[str, Action], said: 
     answer = action_of(value, words)
     if answer.action is None:
         cause = answer.failed or "an empty text, which is no action"
-        raise FileError(file, cause if value is not None else "no action", key=str(key), hint='write a word such as "retry"')
+        if value is None:
+            cause = "no action"
+        raise FileError(file, cause, key=str(key), hint='write a word such as "retry"')
     name = value["action"] if isinstance(value, dict) else value
     said.update({name.strip(), name.split()[0]})
     return answer
 
 
 def _code(file: str, key: Any) -> int:
-    """Return the exit code that *key* writes; 065 is 65, so that nobody hides a second row behind a zero."""
+    """Return the exit code that *key* stands for.
+
+    065 is 65: otherwise a zero would hide that a code is listed twice.
+    """
     text = str(key) if not isinstance(key, bool) else ""
     if not re.fullmatch(r"-?[0-9]{1,9}", text) or int(text) not in CODES:
         hint = f"write 0 to 255, a negative number for a signal, or '{DEFAULT}'"
-        raise FileError(file, f"{one_line(str(key))!r} is no exit code", key=one_line(str(key)), hint=hint)
+        word = one_line(str(key))
+        raise FileError(file, f"{word!r} is no exit code", key=word, hint=hint)
     return int(text)
 
 
@@ -159,10 +186,10 @@ def _json(file: str, text: str) -> Any:
 
 
 def _yaml(file: str, text: str) -> Any:
-    import yaml  # noqa: PLC0415 - only for who writes YAML
+    import yaml  # noqa: PLC0415 - imported only when used
 
     try:
-        # Nodes, because the loader itself silently takes the last of two rows.
+        # The loader itself silently takes the last of two rows; its nodes hold both.
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         return _from_node(loader, node, [0], 0) if node is not None else None
@@ -172,14 +199,24 @@ def _yaml(file: str, text: str) -> Any:
 
 def _from_node(loader: Any, node: Any, seen: list[int], depth: int) -> Any:
     seen[0] += 1
-    if depth > 10 or seen[0] > _MOST_NODES:  # an alias may stand for its own parent, or for ever more aliases
+    # An alias may stand for its own parent, or for more and more aliases.
+    if depth > 10 or seen[0] > _MOST_NODES:
         raise ValueError("nested too deeply, or too large")
     if node.id == "mapping":
-        return _Table(tuple(_from_node(loader, part, seen, depth + 1) for part in row) for row in node.value)
+        table = _Table()
+        for row in node.value:
+            key, value = (_from_node(loader, part, seen, depth + 1) for part in row)
+            table.append((key, value))
+        return table
     if node.id == "sequence":
         return [_from_node(loader, item, seen, depth + 1) for item in node.value]
     return loader.construct_object(node)
 
 
 #: How table files are read, by the ending of their names.
-ENDINGS: dict[str, Callable[[str, str], Any]] = {".json": _json, ".toml": toml, ".yaml": _yaml, ".yml": _yaml}
+ENDINGS: dict[str, Callable[[str, str], Any]] = {
+    ".json": _json,
+    ".toml": toml,
+    ".yaml": _yaml,
+    ".yml": _yaml,
+}
