@@ -1,1 +1,1 @@
-"""Outcome against expectation."""
+"""Outcomes against expectations, leaks and known failures, and the tally of a run."""

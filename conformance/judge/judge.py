@@ -1,31 +1,50 @@
-"""Outcome against expectation: what a probe did, held against what the contract calls for."""
+"""Judge what a probe did against what the contract calls for."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from msgspec.structs import replace
 
 from conformance.judge.leaks import leaks
 from conformance.model.contract import Contract
-from conformance.model.outcome import Broke, Execution, Exited, Finding, Killed, Outcome, ScenarioResult, TimedOut, Unsupported
+from conformance.model.outcome import (
+    Broke,
+    Execution,
+    Exited,
+    Finding,
+    Killed,
+    Outcome,
+    ScenarioResult,
+    TimedOut,
+    Unsupported,
+)
 from conformance.model.scenario import Scenario
-from conformance.model.wording import against_control, answer, describe_ending, expectation, signal_name
+from conformance.model.wording import (
+    against_control,
+    answer,
+    describe_ending,
+    expectation,
+    signal_name,
+)
 
 __all__ = ["judge"]
 
-#: What runtimes print when a program falls over: Python, Node, Go, Rust, Java, Ruby.
+#: What runtimes print when a program crashes: Python, Node, Go, Rust, Java, Ruby.
 _TRACEBACK = re.compile(
-    # A probe may print anything: no part may take more than one pass over a line.
-    rb"^[ +|]*(?:Exception Group )?Traceback \(most recent call last\):|^ +File \"[^\"\n]*\", line \d+"
+    # A probe may print anything, so no part may take more than one pass over a line.
+    rb"^[ +|]*(?:Exception Group )?Traceback \(most recent call last\):"
+    rb"|^ +File \"[^\"\n]*\", line \d+"
     rb"|^[ \t]+at (?:[^\n(]*\()?(?:node:|file://|/)[^\n]*:\d+:\d+\)?$|^Node\.js v\d"
-    rb"|^panic: |^goroutine \d+ \[|^thread '[^\n]*'(?: \(\d+\))? panicked at |^Exception in thread \""
+    rb"|^panic: |^goroutine \d+ \[|^thread '[^\n]*'(?: \(\d+\))? panicked at "
+    rb"|^Exception in thread \""
     rb"|^[^\s:]+:\d+:in [`']",
     re.MULTILINE,
 )
-#: How much of a probe's output a report carries, in characters of each stream.
+#: How much of a probe's output a report carries, in characters for each stream.
 _EXCERPT = 2_000
 
 
@@ -38,8 +57,8 @@ def judge(
 ) -> ScenarioResult:
     """Return the result of *scenario* from one or more executions of the probe in its home.
 
-    *secrets* are the credential values in that home by name. A scenario that broke, or is unsupported, says nothing
-    about the probe, whatever other repetitions did.
+    *secrets* are the credential values in that home by name. If one execution broke or is
+    unsupported, so is the scenario, whatever the others did.
     """
     base = ScenarioResult(
         id=scenario.id,
@@ -51,26 +70,41 @@ def judge(
     )
     if unjudged := _unjudged(base, [execution.outcome for execution in executions]):
         return unjudged
-    found = [(execution, list(_findings(scenario, contract, execution, secrets))) for execution in executions]
-    findings = {finding: None for _, ones in found for finding in ones}  # each once, in order
-    if unsteady := _unsteady(executions):
-        findings[unsteady] = None
-    shown = next((pair for pair in found if pair[1]), found[0])[0].outcome
+    found = [list(_findings(scenario, contract, execution, secrets)) for execution in executions]
+    findings = [*chain.from_iterable(found), *_unsteady(executions)]
+    shown = _first_to_deviate(executions, found).outcome
     return replace(
         base,
         code=shown.code,
-        signal=shown.ending.signal if isinstance(shown.ending, Killed) else None,
+        signal=shown.signal,
         verdict=_verdict(contract, base.expected, shown.code),
         result="deviates" if findings else "conforms",
-        findings=tuple(findings),
+        findings=tuple(dict.fromkeys(findings)),  # each once, in order
         stdout=_excerpt(shown.stdout),
         stderr=_excerpt(shown.stderr),
-        outside=next((execution.outside for execution in executions if execution.outside), ()),
+        outside=_first_changes_outside(executions),
     )
 
 
+def _first_to_deviate(
+    executions: Sequence[Execution], found: Sequence[Sequence[Finding]]
+) -> Execution:
+    """Return the first execution with findings, else the first; *found* are those of each."""
+    for execution, findings in zip(executions, found, strict=True):
+        if findings:
+            return execution
+    return executions[0]
+
+
+def _first_changes_outside(executions: Iterable[Execution]) -> tuple[str, ...]:
+    for execution in executions:
+        if execution.outside:
+            return execution.outside
+    return ()
+
+
 def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResult | None:
-    """Return the result of a scenario that says nothing about the probe; None for one that does."""
+    """Return the result of a scenario that says nothing about the probe, else None."""
     endings = [outcome.ending for outcome in outcomes]
     for ending in endings:
         if isinstance(ending, Broke):
@@ -83,19 +117,22 @@ def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResu
 
 def _verdict(contract: Contract, expected: Sequence[str], code: int | None) -> str | None:
     """Return what *code* means; of verdicts that share it, the expected one."""
-    if code is None:
-        return None
-    meanings = contract.verdicts_of(code)
-    return next((verdict for verdict in expected if verdict in meanings), " or ".join(meanings) or None)
+    meanings = contract.verdicts_of(code) if code is not None else ()
+    for verdict in expected:
+        if verdict in meanings:
+            return verdict
+    return " or ".join(meanings) or None
 
 
-def _findings(scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]) -> Iterator[Finding]:
+def _findings(
+    scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]
+) -> Iterator[Finding]:
     yield from _answer_findings(scenario, contract, execution.outcome)
     yield from _side_effects(contract, execution, secrets)
 
 
 def _answer_findings(scenario: Scenario, contract: Contract, outcome: Outcome) -> Iterator[Finding]:
-    """Yield what is wrong with the way the probe ended."""
+    """Yield what is wrong with how the probe ended."""
     expected = scenario.expected(contract)
     wanted = f"expected {expectation(contract, expected)}"
     match outcome.ending:
@@ -117,38 +154,50 @@ def _answer_findings(scenario: Scenario, contract: Contract, outcome: Outcome) -
                 yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
 
 
-def _side_effects(contract: Contract, execution: Execution, secrets: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what the probe did beside answering."""
+def _side_effects(
+    contract: Contract, execution: Execution, secrets: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield what the probe did besides answering."""
     outcome = execution.outcome
-    # A probe that is out of time is interrupted by us, which Python shows as a traceback.
+    # The suite interrupts a probe that is out of time, which Python shows as a traceback.
     if not isinstance(outcome.ending, TimedOut) and _TRACEBACK.search(outcome.stderr):
-        yield Finding(kind="crashed", message="a traceback on stderr: the probe fell over, whatever its exit code")
-    if execution.changes and not contract.commands:  # a CLI may do with its own home as it likes
-        yield Finding(kind="changed-home", message=_some("the probe changed the HOME", execution.changes))
+        message = "a traceback on stderr: the probe fell over, whatever its exit code"
+        yield Finding(kind="crashed", message=message)
+    if execution.changes and not contract.commands:  # a CLI may change its own home
+        message = _some("the probe changed the HOME", execution.changes)
+        yield Finding(kind="changed-home", message=message)
     for stream, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
         for name, how in leaks(output, secrets):
-            yield Finding(kind="leaked-secret", message=f"the credential {name} stands on {stream}, {how}")
+            message = f"the credential {name} stands on {stream}, {how}"
+            yield Finding(kind="leaked-secret", message=message)
     if execution.outside and contract.outside_writes == "forbidden":
-        yield Finding(kind="changed-outside", message=_some("the probe changed files outside the HOME", execution.outside))
+        message = _some("the probe changed files outside the HOME", execution.outside)
+        yield Finding(kind="changed-outside", message=message)
     if outcome.left:
-        yield Finding(kind="left-process", message=_some("still running after the probe had ended", outcome.left))
+        message = _some("still running after the probe had ended", outcome.left)
+        yield Finding(kind="left-process", message=message)
 
 
-def _unsteady(executions: Sequence[Execution]) -> Finding | None:
+def _unsteady(executions: Sequence[Execution]) -> Iterator[Finding]:
+    """Yield a finding if the answers are not all the same."""
     answers: dict[str, Counter[str]] = {}
     for execution in executions:
         got = describe_ending(execution.outcome.ending)
         answers.setdefault(got, Counter())[execution.isolation] += 1
-    if len(answers) < 2:
-        return None
-    counts = ", ".join(f"{got} {_times(where)}" for got, where in answers.items())
-    return Finding(kind="unsteady", message=f"unequal answers in {len(executions)} runs: {counts}")
+    if len(answers) > 1:
+        counts = ", ".join(f"{got} {_times(where)}" for got, where in answers.items())
+        message = f"unequal answers in {len(executions)} runs: {counts}"
+        yield Finding(kind="unsteady", message=message)
 
 
 def _times(where: Counter[str]) -> str:
     if "" in where:
         return f"{where['']} times"
-    return " and ".join(f"{f'{times} times ' if times > 1 else ''}in {isolation} isolation" for isolation, times in where.items())
+    parts = []
+    for isolation, times in where.items():
+        often = f"{times} times " if times > 1 else ""
+        parts.append(f"{often}in {isolation} isolation")
+    return " and ".join(parts)
 
 
 def _some(what: str, items: Sequence[str], limit: int = 5) -> str:

@@ -1,4 +1,4 @@
-"""Known failures: what deviates today and is not to fail a build, each with its reason.
+"""Known failures: what deviates today and should not fail a build, each with its reason.
 
 A TOML file beside the probe::
 
@@ -6,8 +6,9 @@ A TOML file beside the probe::
     "claude/nested-session" = "issue 12: the probe still looks for one file name"
     "codex/fifo" = { reason = "issue 13", findings = ["timed-out"] }
 
-It is strict: an entry without a reason, one that names no scenario, and one whose scenario conforms by now all fail
-the run, so the list can only shrink. With ``findings``, any other kind of finding still counts.
+It is strict. An entry without a reason, one that names no scenario, and one whose scenario now
+conforms all fail the run, so the list can only shrink. With ``findings``, any other kind of finding
+still counts.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Reason = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 class KnownFailure(Struct, forbid_unknown_fields=True):
     """One scenario that fails today."""
 
-    reason: Annotated[Reason, Meta(description="Why it fails, and where that is to be fixed.")]
+    reason: Annotated[Reason, Meta(description="Why it fails, and where it will be fixed.")]
     findings: Annotated[
         list[FindingKind],
         Meta(description="The only kinds of findings that are expected; any other still counts."),
@@ -42,7 +43,7 @@ class KnownFailure(Struct, forbid_unknown_fields=True):
 
 
 class KnownFailuresFile(Struct, forbid_unknown_fields=True, rename="kebab"):
-    """What deviates today and is not to fail a build."""
+    """What deviates today and should not fail a build."""
 
     known_failures: Annotated[
         dict[str, Reason | KnownFailure],
@@ -51,7 +52,7 @@ class KnownFailuresFile(Struct, forbid_unknown_fields=True, rename="kebab"):
 
 
 class KnownFailures:
-    """The entries of one file; of none, when *entries* is empty."""
+    """The entries of one file; none where there is no file."""
 
     def __init__(self, entries: Mapping[str, KnownFailure], file: str = "") -> None:
         self.entries = entries
@@ -59,30 +60,36 @@ class KnownFailures:
 
     @classmethod
     def read(cls, file: str) -> KnownFailures:
-        """Return the entries in *file*; none for an empty name.
+        """Return the entries in *file*; none if its name is empty.
 
         :raises FileError: the file or an entry is wrong.
         """
         if not file:
             return cls({})
         shape = convert(read_toml(Path(file)), KnownFailuresFile, name=file)
-        return cls({id_: KnownFailure(e) if isinstance(e, str) else e for id_, e in shape.known_failures.items()}, file)
+        entries = {}
+        for id_, entry in shape.known_failures.items():
+            entries[id_] = KnownFailure(entry) if isinstance(entry, str) else entry
+        return cls(entries, file)
 
     def check(self, catalogue: Catalogue, contract: Contract) -> None:
-        """Refuse entries that name no scenario of *contract*: a slip in a name must not hide a failure.
+        """Refuse entries that name no scenario of *contract*: a typo must not hide a failure.
 
         :raises FileError: names the first such entry.
         """
         known = {scenario.id for scenario in catalogue.in_contract(contract)}
+        hint = "remove the entry, or fix its id; see probe-conformance list"
         for id_ in self.entries:
             if id_ not in known:
-                hint = "remove the entry, or mend its id; see probe-conformance list"
-                raise FileError(self.file, f"no scenario '{id_}' in contract '{contract.name}'", key="known-failures", hint=hint)
+                wrong = f"no scenario '{id_}' in contract '{contract.name}'"
+                raise FileError(self.file, wrong, key="known-failures", hint=hint)
 
     def covers(self, result: ScenarioResult) -> bool:
         """Return whether all findings of *result* are expected."""
         entry = self.entries.get(result.id)
-        return entry is not None and (not entry.findings or set(result.kinds()) <= set(entry.findings))
+        if entry is None:
+            return False
+        return not entry.findings or set(result.kinds()) <= set(entry.findings)
 
     def reason(self, id_: str) -> str:
         """Return why *id_* is expected to fail, or an empty string."""
@@ -92,19 +99,23 @@ class KnownFailures:
 def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -> None:
     """Write the failures among *results* to *file*, with the reasons that *known* already gives.
 
-    Entries of *known* whose scenarios were not judged stay as they are. The file is replaced in one step, so a failure
-    leaves the old one.
+    Entries of *known* whose scenarios were not judged stay as they are. The file is replaced in one
+    step, so a failure leaves the old one.
 
-    :raises CannotJudge: it cannot be written.
+    :raises CannotJudge: the file cannot be written.
     """
     entries = {id_: (entry.reason, entry.findings) for id_, entry in known.entries.items()}
     for result in results:
         if result.result in ("deviates", "known-failure"):
-            reason = known.reason(result.id) or "; ".join(finding.message for finding in result.findings)
-            entries[result.id] = (reason, sorted({finding.kind for finding in result.findings}))
+            messages = "; ".join(finding.message for finding in result.findings)
+            reason = known.reason(result.id) or messages
+            entries[result.id] = (reason, sorted(set(result.kinds())))
         elif result.result == "conforms":
             entries.pop(result.id, None)
-    lines = ["# Known failures, each with its reason: put yours in place of the finding.", "[known-failures]"]
+    lines = [
+        "# Known failures, each with its reason: replace the finding with yours.",
+        "[known-failures]",
+    ]
     for id_, (reason, kinds) in sorted(entries.items()):
         findings = f", findings = [{', '.join(map(_toml, kinds))}]" if kinds else ""
         lines.append(f"{_toml(id_)} = {{ reason = {_toml(reason)}{findings} }}")
@@ -112,6 +123,6 @@ def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -
 
 
 def _toml(text: str) -> str:
-    """Return *text* as a TOML string, which is a JSON string without surrogates and without a bare DEL."""
+    """Return *text* as a TOML string: a JSON string without surrogates and without a bare DEL."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -15,12 +15,12 @@ from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
-from conformance.model.wording import answer
+from conformance.model.wording import expectation
 
 __all__ = ["INTERRUPTED", "NOT_RUN", "RunReport"]
 
 INTERRUPTED = 130
-#: Why there is no result, where none came in.
+#: The reason of a result that never came in.
 NOT_RUN = "not run"
 
 
@@ -28,7 +28,12 @@ class RunReport:
     """The results of one run, as they come in."""
 
     def __init__(
-        self, contract: Contract, selected: Sequence[Scenario], probe: Mapping[str, Any], now: float, known: KnownFailures
+        self,
+        contract: Contract,
+        selected: Sequence[Scenario],
+        probe: Mapping[str, Any],
+        now: float,
+        known: KnownFailures,
     ) -> None:
         self.contract = contract
         self.selected = list(selected)
@@ -38,30 +43,34 @@ class RunReport:
         self.seconds = 0.0
         self.interrupted = False
         self.trouble: list[str] = []
-        """What went wrong with the run as a whole, a line each."""
+        """What went wrong with the run as a whole, one line each."""
         self.left_out: set[str] = set()
-        """Scenarios that were selected and are not judged."""
+        """Scenarios that were selected but not judged."""
         self.diagnosis = ""
-        """What all deviations have in common, where that is known."""
+        """What all deviations have in common, if that is known."""
         self._results: dict[str, ScenarioResult] = {}
 
     def add(self, result: ScenarioResult) -> None:
-        """Take a result. One that broke gives way to none, and to no other: a lost worker's item may be run again."""
+        """Record a result; a rerun, such as after a lost worker, replaces it."""
         self._results[result.id] = result
 
     def broke(self, id_: str, reason: str) -> None:
         """Note that the scenario *id_* could not be judged."""
-        self.add(msgspec.structs.replace(self._blank(next(s for s in self.selected if s.id == id_)), reason=reason))
+        scenario = next(scenario for scenario in self.selected if scenario.id == id_)
+        self.add(msgspec.structs.replace(self._blank(scenario), reason=reason))
 
     def results(self) -> list[ScenarioResult]:
-        """Return a result for every selected scenario, in order; one that was never reported broke."""
-        return [self._results.get(scenario.id) or self._blank(scenario) for scenario in self.selected]
+        """Return a result for every selected scenario, in order; one that never came in broke."""
+        found = self._results
+        return [found.get(scenario.id) or self._blank(scenario) for scenario in self.selected]
 
     def leave_out(self, reason: str) -> int:
-        """Take out of the selection what was not run for this *reason*; return how much that was."""
-        gone = self.left_out = {result.id for result in self._results.values() if result.reason == reason}
+        """Remove what did not run for this *reason* from the selection; return how many."""
+        results = self._results
+        gone = {id_ for id_, result in results.items() if result.reason == reason}
+        self.left_out = gone
         self.selected = [scenario for scenario in self.selected if scenario.id not in gone]
-        self._results = {id_: result for id_, result in self._results.items() if id_ not in gone}
+        self._results = {id_: result for id_, result in results.items() if id_ not in gone}
         return len(gone)
 
     def reported(self) -> list[ScenarioResult]:
@@ -84,27 +93,36 @@ class RunReport:
     def counts(self) -> dict[Result, int]:
         """Return how many scenarios have each result."""
         found = Counter(result.result for result in self.results())
-        kinds: tuple[Result, ...] = ("conforms", "deviates", "unsupported", "broke", "known-failure")
-        return {kind: found[kind] for kind in kinds}
+        return {kind: found[kind] for kind in get_args(Result)}
 
     def stale(self) -> list[str]:
-        """Return the known failures that conform by now."""
-        return [result.id for result in self.results() if result.result == "conforms" and result.id in self.known.entries]
+        """Return the known failures that now conform."""
+        conforming = [result.id for result in self.results() if result.result == "conforms"]
+        return [id_ for id_ in conforming if id_ in self.known.entries]
 
     def conformant(self) -> bool:
-        """Return whether every selected scenario conforms or is unsupported, and at least one conforms."""
+        """Return whether every selected scenario conforms or is unsupported, and one conforms."""
         counts = self.counts()
-        against = counts["deviates"] or counts["broke"] or counts["known-failure"] or self.left_out or self.trouble
-        return counts["conforms"] > 0 and not against
+        failures = counts["deviates"] + counts["broke"] + counts["known-failure"]
+        if failures or self.left_out or self.trouble:
+            return False
+        return counts["conforms"] > 0
 
     def exit_status(self) -> int:
-        """Return 130 interrupted, 3 something could not be judged, 1 something deviates or is known and conforms, else 0."""
+        """Return the exit status of the run.
+
+        130: interrupted. 3: something could not be judged, or nothing was. 1: something deviates, a
+        known failure conforms, or something was left out. 0: none of these.
+        """
         counts = self.counts()
+        judged = counts["conforms"] + counts["deviates"] + counts["known-failure"]
         if self.interrupted:
             return INTERRUPTED
-        if counts["broke"] or self.trouble or not counts["conforms"] + counts["deviates"] + counts["known-failure"]:
+        if counts["broke"] or self.trouble or not judged:
             return CannotJudge.exit_status
-        return 1 if counts["deviates"] or self.stale() or self.left_out else 0
+        if counts["deviates"] or self.stale() or self.left_out:
+            return 1
+        return 0
 
     def document(self) -> dict[str, Any]:
         """Return the report as built-in types."""
@@ -133,5 +151,6 @@ class RunReport:
 
     def control_words(self, result: ScenarioResult, scenarios: Mapping[str, Scenario]) -> str:
         """Return what the control of *result* expects."""
-        verdicts: Iterable[str] = scenarios[result.control].expected(self.contract) if result.control in scenarios else ()
-        return " or ".join(answer(self.contract, verdict) for verdict in verdicts) or "nothing here"
+        control = scenarios.get(result.control)
+        verdicts = control.expected(self.contract) if control is not None else ()
+        return expectation(self.contract, verdicts) or "nothing here"

@@ -93,6 +93,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return self.ending.code if isinstance(self.ending, Exited) else None
 
     @property
+    def signal(self) -> int | None:
+        """The signal that killed the probe; None if none did."""
+        return self.ending.signal if isinstance(self.ending, Killed) else None
+
+    @property
     def says_something(self) -> bool:
         """Whether the probe ran, so that it can be judged."""
         return not isinstance(self.ending, Broke | Unsupported)
@@ -152,6 +157,6 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     """Files that changed outside the HOME, if the driver looked there."""
     kept: str = ""
 
-    def kinds(self) -> Iterator[str]:
+    def kinds(self) -> Iterator[FindingKind]:
         """Yield the kinds of its findings."""
         return (finding.kind for finding in self.findings)

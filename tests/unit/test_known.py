@@ -128,7 +128,7 @@ def test_an_entry_that_matches_no_scenario_of_the_contract_is_refused(tmp_path: 
             known.check(catalogue, SLOT)
         assert str(caught.value) == (
             f"{tmp_path}/known.toml: known-failures: no scenario '{wrong}' in contract 'slot'; "
-            "remove the entry, or mend its id; see probe-conformance list"
+            "remove the entry, or fix its id; see probe-conformance list"
         )
 
 
