@@ -1,4 +1,4 @@
-"""What the suite knows of agents: the states of their CLIs, a file each, and what a good login of each is."""
+"""What the suite knows about agents: the states of their CLIs, one file each, and good logins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conformance.model.scenario import Entry
 
 __all__ = ["cli_state", "cli_states", "good_login"]
 
-#: Layers that are a good login, where they are not called AGENT-credentials.
+#: Layers with a good login, if they are not called AGENT-credentials.
 _GOOD_LOGINS = {"codex": "codex-auth"}
 
 
@@ -29,7 +29,7 @@ def cli_states() -> tuple[str, ...]:
 def cli_state(state: str, *, name: str = "") -> CliState:
     """Return the state called *state*.
 
-    :raises FileError: there is none; *name* is the file that asks for it.
+    :raises FileError: there is no such state; *name* is the file that asks for it.
     """
     if state not in cli_states():
         hint = f"allowed: {', '.join(cli_states())}"
@@ -55,15 +55,17 @@ def _directory() -> Path:
 
 
 def good_login(agent: str, *, name: str = "", root: Path | None = None) -> tuple[Entry, ...]:
-    """Return the entries of a good login of *agent*: from ``layers`` below *root*, else a bundled layer.
+    """Return the entries of a good login of *agent*.
 
-    :raises FileError: nobody has written one down; *name* is the file that asks for it.
+    They come from ``layers`` below *root*, else from a bundled layer.
+
+    :raises FileError: there is no such layer; *name* is the file that asks for it.
     """
     wanted = _GOOD_LOGINS.get(agent, f"{agent}-credentials")
     try:
         return layer(wanted, name=name, root=root)
     except FileError as e:
-        if e.key != "home.include":  # the layer is there, and wrong
+        if e.key != "home.include":  # the layer is there, but wrong
             raise
         hint = f"write it to {root}/layers/{wanted}.toml"
         raise FileError(name, f"no layer '{wanted}', a good login of {agent}", hint=hint) from None

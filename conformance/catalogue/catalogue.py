@@ -1,6 +1,6 @@
-"""The catalogue: every scenario below some directories, read strictly, with its contracts.
+"""The catalogue: every scenario below some directories, read strictly, and the contracts.
 
-What is wrong with a file is found here, before anything is built or run.
+Files are checked here, before anything is built or run.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from conformance.text import quote
 __all__ = ["Catalogue", "load_catalogue", "root_of", "select"]
 
 
+_WILDCARDS = {"*": ".*", "?": "."}
+
+
 class Catalogue:
-    """Scenarios by id, in the order of their ids, and the contracts they may speak of."""
+    """Scenarios by id, sorted, and the contracts that they may name."""
 
     def __init__(
         self,
@@ -71,13 +74,16 @@ class Catalogue:
 
 
 def load_catalogue(
-    directories: Iterable[Path] = (), *, contract: Contract | None = None, files: Iterable[Path] = ()
+    directories: Iterable[Path] = (),
+    *,
+    contract: Contract | None = None,
+    files: Iterable[Path] = (),
 ) -> Catalogue:
-    """Return the bundled catalogue together with the scenarios below *directories*, and single *files*.
+    """Return the bundled catalogue with the scenarios below *directories* and in *files*.
 
-    *contract* is one that is not bundled but may be spoken of.
+    Scenarios may also name *contract*, which is not bundled.
 
-    :raises ManyErrors: every file that is wrong, a line each.
+    :raises ManyErrors: names every file that is wrong, one line each.
     """
     known = contract_files.bundled()
     if contract is not None:
@@ -93,15 +99,16 @@ def load_catalogue(
         except ConformanceError as e:
             errors.append(e)
     catalogue = Catalogue(scenarios, known, by_file)
-    # A file that could not be read would make every scenario that names it as its control look wrong as well.
-    for scenario in catalogue.scenarios.values() if not errors else ():
-        errors.extend(_wrong_controls(scenario, catalogue))
+    # After a file that could not be read, every scenario with its control there would look wrong.
+    if not errors:
+        for scenario in catalogue.scenarios.values():
+            errors.extend(_wrong_controls(scenario, catalogue))
     if errors:
         raise ManyErrors(errors)
     return catalogue
 
 
-#: The bundled scenarios by file, once they have been read: nothing but their files decides what they come to.
+#: The bundled scenarios by file, once they have been read; they depend on nothing but their files.
 _BUNDLED: dict[Path, list[Scenario]] = {}
 
 
@@ -114,14 +121,17 @@ def _scenarios(path: Path, root: Path, known: Mapping[str, Contract]) -> list[Sc
 
 
 def _scenario_files(directories: Iterable[Path], files: Iterable[Path], errors: list[ConformanceError]) -> dict[Path, Path]:
-    """Return every scenario file with the directory its id counts from; each file once."""
+    """Return every scenario file, once, with the directory that its id counts from."""
     found = {path: scenarios_dir() for path in _below(scenarios_dir())}
     for directory in directories:
-        if not os.path.isdir(directory):  # unlike Path.is_dir it is not upset by names too long, or out of reach
-            errors.append(UsageError(f"{directory}: no such directory", hint="--scenarios takes a directory of scenario files"))
+        # Unlike Path.is_dir, this does not raise for a name that is too long or out of reach.
+        if not os.path.isdir(directory):
+            hint = "--scenarios takes a directory of scenario files"
+            errors.append(UsageError(f"{directory}: no such directory", hint=hint))
             continue
         root = directory.resolve()
-        found |= {path: root for path in _below(root) if path not in found}
+        for path in _below(root):
+            found.setdefault(path, root)
     for file in files:
         path = file.resolve()
         found.setdefault(path, root_of(path))
@@ -129,81 +139,115 @@ def _scenario_files(directories: Iterable[Path], files: Iterable[Path], errors: 
 
 
 def _below(root: Path) -> list[Path]:
-    """Return the scenario files below *root*; ``layers`` at its top holds parts of homes."""
-    return sorted(path for path in root.rglob("*.toml") if path.relative_to(root).parts[0] != "layers")
+    """Return the scenario files below *root*, without ``layers`` at its top."""
+    files = root.rglob("*.toml")
+    return sorted(path for path in files if path.relative_to(root).parts[0] != "layers")
 
 
 def root_of(path: Path) -> Path:
-    """Return what the id of the scenario in *path* counts from: the nearest directory called ``scenarios``, else its own."""
-    return next((parent for parent in path.parents if parent.name == "scenarios"), path.parent)
+    """Return the directory that the id of the scenario in *path* counts from.
+
+    That is the nearest one called ``scenarios``, else the directory of the file.
+    """
+    for parent in path.parents:
+        if parent.name == "scenarios":
+            return parent
+    return path.parent
 
 
 def _admit(scenario: Scenario, scenarios: dict[str, Scenario]) -> None:
     other = scenarios.setdefault(scenario.id, scenario)
     if other is scenario or Path(other.file).read_bytes() == Path(scenario.file).read_bytes():
-        return  # the same case twice, such as the catalogue in a checkout beside the installed one
-    raise FileError(scenario.file, f"its id '{scenario.id}' is taken by {other.file}", hint="ids are unique; rename one")
+        return  # the same case twice, such as in a checkout beside the installed package
+    wrong = f"its id '{scenario.id}' is taken by {other.file}"
+    raise FileError(scenario.file, wrong, hint="ids are unique; rename one")
 
 
 def _wrong_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileError]:
-    """Yield what is wrong with the controls of *scenario*: each must be there and tell some verdict from another."""
-    for name in scenario.expect if {"", *scenario.expect}.issuperset(scenario.control) else ():
-        if not scenario.control_for(catalogue.contracts[name]):
-            yield FileError(
-                scenario.file, f"no control under '{name}'", key=scenario.key("control"), hint="name one for each contract"
-            )
+    """Yield what is wrong with the controls of *scenario*.
+
+    Each must be in the catalogue, and call for another exit code under some contract.
+    """
+    yield from _missing_controls(scenario, catalogue)
     for contract, id_ in scenario.control.items():
         key = scenario.key(f"control.{contract}" if contract else "control")
-        names = [contract] if contract else list(scenario.expect)
         if contract and contract not in scenario.expect:
             yield FileError(scenario.file, f"it expects nothing under '{contract}'", key=key)
-        elif id_ not in catalogue.scenarios:
-            yield FileError(scenario.file, f"no scenario '{id_}'", key=key, hint=_closest(id_, catalogue.scenarios))
-        elif not any(_tells_apart(scenario, catalogue.scenarios[id_], catalogue.contracts[name]) for name in names):
-            yield FileError(
-                scenario.file, f"'{id_}' does not call for another exit code", key=key, hint="name the nearest scenario that does"
-            )
+            continue
+        control = catalogue.scenarios.get(id_)
+        if control is None:
+            hint = _closest(id_, catalogue.scenarios)
+            yield FileError(scenario.file, f"no scenario '{id_}'", key=key, hint=hint)
+            continue
+        names = [contract] if contract else scenario.expect
+        contracts = [catalogue.contracts[name] for name in names]
+        if not any(_tells_apart(scenario, control, one) for one in contracts):
+            wrong = f"'{id_}' does not call for another exit code"
+            hint = "name the nearest scenario that does"
+            yield FileError(scenario.file, wrong, key=key, hint=hint)
+
+
+def _missing_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileError]:
+    if not scenario.control.keys() <= {"", *scenario.expect}:
+        return  # one is under a wrong name, which is an error of its own
+    for name in scenario.expect:
+        if not scenario.control_for(catalogue.contracts[name]):
+            wrong = f"no control under '{name}'"
+            hint = "name one for each contract"
+            yield FileError(scenario.file, wrong, key=scenario.key("control"), hint=hint)
 
 
 def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> bool:
-    codes, others = ({contract.code(v) for v in s.expected(contract)} for s in (scenario, control))
-    return bool(others) and codes.isdisjoint(others)
+    others = control.codes(contract)
+    return bool(others) and others.isdisjoint(scenario.codes(contract))
 
 
 def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *, containers: bool = True) -> list[Scenario]:
-    """Return the scenarios of *contract* that *patterns* name: ids, globs with ``*`` and ``?``, or files already loaded.
+    """Return the scenarios of *contract* that *patterns* name.
 
-    Without *containers*, those that only a container can show are left out, unless an id or a file names one of them.
+    A pattern is an id, a glob with ``*`` and ``?``, or a file already loaded. Without *containers*,
+    scenarios that only a container can show are left out, unless an id or a file names them.
 
     :raises UsageError: a pattern names nothing, or nothing is left.
     """
     candidates = {scenario.id: scenario for scenario in catalogue.in_contract(contract)}
     if not candidates and not patterns:
-        raise UsageError(f"no scenario is part of contract '{contract.name}'", hint="see probe-conformance list")
+        wrong = f"no scenario is part of contract '{contract.name}'"
+        raise UsageError(wrong, hint="see probe-conformance list")
     chosen: set[str] = set()
     for pattern in patterns or ("*",):
         for named in _named(pattern, catalogue, candidates):
             found = _matching(named, catalogue, candidates, contract)
             if not containers and named not in candidates:
-                found = [id_ for id_ in found if candidates[id_].container is None]
-            if not found:
-                raise UsageError(f"only a container can show what '{pattern}' names", hint="name an image with --image")
+                found = _without_containers(found, candidates, pattern)
             chosen.update(found)
     return [scenario for id_, scenario in candidates.items() if id_ in chosen]
 
 
+def _without_containers(ids: Iterable[str], candidates: Mapping[str, Scenario], pattern: str) -> list[str]:
+    """Return those of *ids*, which *pattern* names, that do not need a container."""
+    found = [id_ for id_ in ids if candidates[id_].container is None]
+    if not found:
+        wrong = f"only a container can show what '{pattern}' names"
+        raise UsageError(wrong, hint="name an image with --image")
+    return found
+
+
 def _named(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario]) -> list[str]:
-    """Return the ids of the scenarios whose file *pattern* names; any other pattern as it is."""
-    here = catalogue.in_file(pattern) if pattern.endswith(".toml") else []
-    # Where only some of a family have a part in the contract, those are meant.
+    """Return the ids of the scenarios in the file that *pattern* names; any other pattern as is."""
+    if not pattern.endswith(".toml"):
+        return [pattern]
+    here = catalogue.in_file(pattern)
+    # If only some scenarios of a family are part of the contract, those are meant.
     return [id_ for id_ in here if id_ in candidates] or here[:1] or [pattern]
 
 
 def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract) -> list[str]:
     if pattern in catalogue.scenarios and pattern not in candidates:
-        raise UsageError(f"scenario '{pattern}' is not part of contract '{contract.name}'", hint="choose another with --contract")
-    # Only * and ? are special: ids hold no brackets, and fnmatch would read [..] as a set.
-    expression = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern)
+        wrong = f"scenario '{pattern}' is not part of contract '{contract.name}'"
+        raise UsageError(wrong, hint="choose another with --contract")
+    # Only * and ? are special: ids have no brackets, and fnmatch would read [..] as a set.
+    expression = "".join(_WILDCARDS.get(c, re.escape(c)) for c in pattern)
     found = [id_ for id_ in candidates if re.fullmatch(expression, id_)]
     if not found:
         group = _group(pattern, candidates)
@@ -213,11 +257,12 @@ def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scena
 
 
 def _group(name: str, known: Iterable[str]) -> str:
-    """Return the glob of all ids below *name*, quoted for a shell; nothing where there are none."""
+    """Return the glob of all ids below *name*, quoted for a shell, or an empty string."""
     prefix = f"{name.rstrip('/')}/"
     return quote(f"{prefix}*") if any(id_.startswith(prefix) for id_ in known) else ""
 
 
 def _closest(id_: str, known: Iterable[str]) -> str:
+    """Return a hint with the ids that look like *id_*."""
     close = difflib.get_close_matches(id_, list(known), n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else "see probe-conformance list"

@@ -1,4 +1,4 @@
-"""From the ``files`` table of a scenario or layer to entries; what is wrong with a path or a content is found here."""
+"""From the ``files`` table of a scenario or layer to entries, with paths and contents checked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import base64
 import binascii
 import math
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -20,21 +23,21 @@ __all__ = ["entries_of", "merge"]
 
 _CONTENTS = ("text", "json", "patch", "hex", "base64", "runs", "symlink", "type")
 _UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-#: Only for judging where a path or a link leads; no home is ever built with it.
+#: Only to check where a path or a link leads; no home is ever built with it.
 _ANYWHERE = Context(now=0, seed="", home="/home")
 
 
-#: In a patch, in place of a member that is to go; RFC 7396 writes null there, which is a value like any other here.
+#: In a patch, the value of a member to remove. RFC 7396 writes null, which is a plain value here.
 _ABSENT = "{absent}"
 
 
 class Patch(Entry, frozen=True, kw_only=True):
-    """A change to the json of an entry with the same path, in a layer below."""
+    """A change to the json of an entry with the same path in a layer below."""
 
     change: Any = None
     """What to change (RFC 7396)."""
     own: tuple[str, ...] = ()
-    """The attributes that it gives as well."""
+    """The attributes that it also gives."""
 
 
 def entries_of(files: Files, *, name: str) -> tuple[Entry, ...]:
@@ -46,27 +49,41 @@ def entries_of(files: Files, *, name: str) -> tuple[Entry, ...]:
 
 
 def merge(layers: list[tuple[Entry, ...]], *, name: str) -> tuple[Entry, ...]:
-    """Return the entries of several layers as one, later ones in place of earlier ones with the same path.
+    """Return the entries of several layers as one; a later entry replaces one with the same path.
 
-    :raises FileError: something would have to lie below an entry that is no directory, or a patch has nothing to change.
+    :raises FileError: an entry lies below one that is not a directory, or a patch has nothing to
+        change.
     """
     merged: dict[str, Entry] = {}
-    for entry in (entry for layer in layers for entry in layer):
-        if isinstance(entry, Patch):
-            below = merged.get(entry.path)
-            if below is None or not isinstance(below.content, Json):
-                raise FileError(name, "there is no json of an included layer to patch", key=f"home.files.{entry.path}")
-            own = {attribute: getattr(entry, attribute) for attribute in entry.own}
-            merged[entry.path] = replace(below, content=Json(_patched(below.content.value, entry.change)), **own)
-        else:
-            merged[entry.path] = entry
-    for path in merged:
+    for layer in layers:
+        for entry in layer:
+            if isinstance(entry, Patch):
+                merged[entry.path] = _apply(entry, merged.get(entry.path), name)
+            else:
+                merged[entry.path] = entry
+    _check_nesting(merged, name)
+    return tuple(merged.values())
+
+
+def _apply(patch: Patch, below: Entry | None, name: str) -> Entry:
+    """Return the entry *below*, of an included layer, with *patch* applied."""
+    if below is None or not isinstance(below.content, Json):
+        wrong = "there is no json of an included layer to patch"
+        raise FileError(name, wrong, key=f"home.files.{patch.path}")
+    content = Json(_patched(below.content.value, patch.change))
+    own = {attribute: getattr(patch, attribute) for attribute in patch.own}
+    return replace(below, content=content, **own)
+
+
+def _check_nesting(entries: Mapping[str, Entry], name: str) -> None:
+    """Make sure that only directories have entries below them."""
+    for path in entries:
         parts = path.split("/")
         for end in range(1, len(parts)):
-            above = merged.get("/".join(parts[:end]))
+            above = entries.get("/".join(parts[:end]))
             if above is not None and above.kind != "directory":
-                raise FileError(name, f"lies below '{above.path}', which is no directory", key=f"home.files.{path}")
-    return tuple(merged.values())
+                wrong = f"lies below '{above.path}', which is not a directory"
+                raise FileError(name, wrong, key=f"home.files.{path}")
 
 
 def _entry(path: str, table: str | EntryTable, name: str, key: str) -> Entry:
@@ -74,50 +91,70 @@ def _entry(path: str, table: str | EntryTable, name: str, key: str) -> Entry:
         table = EntryTable(text=table)
     if wrong := _wrong_path(path, table):
         raise FileError(name, wrong, key=key)
+    kind = _kind(table, name, key)
+    try:
+        return _patch(path, table) if kind == "patch" else _whole(path, kind, table)
+    except ValueError as e:
+        raise FileError(name, str(e), key=key) from None
+
+
+def _kind(table: EntryTable, name: str, key: str) -> str:
+    """Return the one key of *table* that says what the entry is."""
     given = [content for content in _CONTENTS if getattr(table, content) is not UNSET]
     if len(given) > 1:
         raise FileError(name, f"{' and '.join(given)} exclude each other", key=key, hint="keep one")
-    if not given and table.size is UNSET:
-        raise FileError(name, "has no content", key=key, hint=f"give one of {', '.join((*_CONTENTS, 'size'))}")
-    kind = given[0] if given else "size"
-    try:
-        attributes = _attributes(kind, table)
-        if kind == "patch":
-            return Patch(
-                path=path,
-                kind="file",
-                change=_json(table.patch, MAX_LEVELS, patch=True),
-                own=tuple(attributes),
-                **attributes,
-            )
-        entry = Entry(path=path, **attributes, **_content(kind, table))
-        if entry.kind == "symlink":
-            _check_target(entry)
-        if _length(entry) * entry.count > MAX_SIZE:
-            raise ValueError(f"holds over {MAX_SIZE} bytes")
-    except ValueError as e:
-        raise FileError(name, str(e), key=key) from None
+    if given:
+        return given[0]
+    if table.size is UNSET:
+        hint = f"give one of {', '.join((*_CONTENTS, 'size'))}"
+        raise FileError(name, "has no content", key=key, hint=hint)
+    return "size"
+
+
+def _patch(path: str, table: EntryTable) -> Patch:
+    attributes = _attributes("patch", table)
+    change = _json(table.patch, MAX_LEVELS, patch=True)
+    return Patch(path=path, kind="file", change=change, own=tuple(attributes), **attributes)
+
+
+def _whole(path: str, kind: str, table: EntryTable) -> Entry:
+    """Return an entry that is not a patch."""
+    entry = Entry(path=path, **_attributes(kind, table), **_content(kind, table))
+    if entry.kind == "symlink":
+        _check_target(entry)
+    if _length(entry) * entry.count > MAX_SIZE:
+        raise ValueError(f"holds over {MAX_SIZE} bytes")
     return entry
 
 
 def _wrong_path(path: str, table: EntryTable) -> str:
+    """Return what is wrong with *path*, or an empty string."""
     if wrong := check(path):
         return wrong
     if any(word in path for word in ("{home}", "{secret", "{now", "{null}")):
-        return "only {byte:..} and {n} may stand in a path"
+        return "only {byte:..} and {n} are allowed in a path"
     parts = path.split("/")
     if path.startswith("/") or ".." in parts:
         return "leaves the home: write a path below it"
-    if "" in parts or "." in parts:
-        return "is no plain path: no empty part, no '.', nothing at the end"
-    last = 1 if table.count is UNSET else int(table.count)
-    longest = [len(expand_bytes(part, _ANYWHERE, n=last)) for part in parts]
-    if "\0" in path or max(longest) > 255:
-        return "has a part that no file system takes: over 255 bytes, or a NUL"
-    if sum(longest) + len(parts) - 1 + (0 if table.depth is UNSET else 2 * int(table.depth)) > MAX_PATH:
-        return f"is longer than {MAX_PATH} bytes"
-    if (table.count is not UNSET) and "{n}" not in path:
+    if not {"", "."}.isdisjoint(parts):
+        return "is not a plain path: no empty part, no '.', nothing at the end"
+    if wrong := _too_much(parts, table):
+        return wrong
+    if table.count is not UNSET and "{n}" not in path:
         return "is repeated, so its path needs {n}"
+    return ""
+
+
+def _too_much(parts: list[str], table: EntryTable) -> str:
+    """Return which limit of file systems the *parts* of a path break, or an empty string."""
+    last = 1 if isinstance(table.count, UnsetType) else table.count
+    depth = 0 if isinstance(table.depth, UnsetType) else table.depth
+    longest = [len(expand_bytes(part, _ANYWHERE, n=last)) for part in parts]
+    if max(longest) > 255 or any("\0" in part for part in parts):
+        return "has a part that no file system takes: over 255 bytes, or a NUL"
+    slashes = len(parts) - 1
+    if sum(longest) + slashes + depth * len("d/") > MAX_PATH:
+        return f"is longer than {MAX_PATH} bytes"
     return ""
 
 
@@ -138,7 +175,8 @@ def _file_content(kind: str, table: EntryTable) -> Content | None:
         case "hex":
             return Bytes(_decoded(bytes.fromhex, str(table.hex), "hex"))
         case "base64":
-            return Bytes(_decoded(lambda text: base64.b64decode(text, validate=True), str(table.base64), "base64"))
+            decode = partial(base64.b64decode, validate=True)
+            return Bytes(_decoded(decode, str(table.base64), "base64"))
         case "runs" if not isinstance(table.runs, UnsetType):
             return Runs(tuple((_checked(text), times) for text, times in table.runs))
     return None
@@ -157,7 +195,7 @@ def _attributes(kind: str, table: EntryTable) -> dict[str, Any]:
         if kind == "symlink" or not re.fullmatch(r"0?[0-7]{3,4}", table.mode):
             raise ValueError("mode: write an octal text such as '0600', and none for a symlink")
         found["mode"] = int(table.mode, 8)
-    if not isinstance(table.size, type(UNSET)):
+    if not isinstance(table.size, UnsetType):
         if kind in ("symlink", "type"):
             raise ValueError("size: only a file has one")
         found["size"] = _size(table.size)
@@ -172,36 +210,49 @@ def _size(size: int | str) -> int:
 
 
 def _length(entry: Entry) -> int:
-    """Return the length of one file of *entry*, as far as it can be told before a run."""
-    padded = entry.size or 0
+    """Return the length of one file of *entry*, as far as it is known before a run."""
+    length = 0
     match entry.content:
         case Text(text):
-            return max(padded, len(text))
+            length = len(text)
         case Bytes(data):
-            return max(padded, len(data))
+            length = len(data)
         case Json(value):
-            return max(padded, len(str(value)))
+            length = len(str(value))
         case Runs(runs):
-            # A run of nothing counts as well, so that nobody has to write it a billion times.
-            return max(padded, sum(max(1, len(expand_bytes(text, _ANYWHERE))) * times for text, times in runs))
-    return padded
+            # An empty text counts as one byte, so that it cannot be repeated a billion times.
+            lengths = [(len(expand_bytes(text, _ANYWHERE)), times) for text, times in runs]
+            length = sum(max(1, each) * times for each, times in lengths)
+    return max(length, entry.size or 0)
 
 
 def _check_target(link: Entry) -> None:
-    """Make sure that *link* stays inside the home, wherever that is and whatever other links its target passes.
+    """Make sure that *link* stays inside the home, wherever that is.
 
-    :raises ValueError: it does not. A ``..`` may stand at the front only, where it goes up real directories.
+    :raises ValueError: it does not, or its target is too long.
     """
-    inside = link.target.removeprefix("{home}")
-    absolute = inside != link.target and inside[:1] in ("", "/")
-    text = inside if absolute else link.target
-    parts = [part for part in text.split("/") if part not in ("", ".")]
+    text = link.target.removeprefix("{home}")
+    absolute = text != link.target and text[:1] in ("", "/")
+    if not absolute:
+        text = link.target
     room = 0 if absolute else link.path.count("/") + link.depth
-    up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
-    if "\0" in text or "{home}" in text or up > room or ".." in parts[up:] or (text.startswith("/") and not absolute):
-        raise ValueError("symlink: the target leaves the home; write {home}/…, or a relative one with .. only at its start")
+    outside = text.startswith("/") and not absolute
+    if outside or "\0" in text or "{home}" in text or _climbs(text, room):
+        hint = "write {home}/…, or a relative one with .. only at its start"
+        raise ValueError(f"symlink: the target leaves the home; {hint}")
     if len(expand_bytes(text, _ANYWHERE, n=link.count)) > MAX_PATH:
         raise ValueError(f"symlink: the target is longer than {MAX_PATH} bytes")
+
+
+def _climbs(target: str, room: int) -> bool:
+    """Return whether *target* may go up by more than *room* directories.
+
+    At its start a ``..`` goes up a real directory; after a name it may go up from where another
+    link leads.
+    """
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    up = len(list(takewhile("..".__eq__, parts)))
+    return up > room or ".." in parts[up:]
 
 
 def _checked(text: str) -> str:
@@ -210,35 +261,43 @@ def _checked(text: str) -> str:
     return text
 
 
-def _decoded(decode: Any, text: str, name: str) -> bytes:
+def _decoded(decode: Callable[[str], bytes], text: str, name: str) -> bytes:
     try:
-        result: bytes = decode(text)
+        return decode(text)
     except (ValueError, binascii.Error) as e:
         raise ValueError(f"{name}: {str(e).lower()}") from None
-    return result
 
 
 def _json(value: Any, levels: int, *, patch: bool = False) -> Any:
-    """Return *value* when JSON can carry it; TOML has dates and non-finite numbers, which JSON has not."""
+    """Return *value* if JSON can hold it: TOML has dates and non-finite numbers, JSON does not."""
     if isinstance(value, dict | list) and not levels:
         raise ValueError(f"json: is nested deeper than {MAX_LEVELS} levels; write the file with runs")
     if isinstance(value, dict):
         return {key: _json(inner, levels - 1, patch=patch) for key, inner in value.items()}
     if isinstance(value, list):
         return [_json(inner, levels - 1) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("json: JSON has no infinite numbers and no NaN; write the file as text")
     if isinstance(value, str):
         return value if patch and value == _ABSENT else _checked(value)
+    return _json_number(value)
+
+
+def _json_number(value: Any) -> float:
+    """Return *value* if it is a number or truth value that JSON can hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("json: JSON has no infinite numbers and no NaN; write the file as text")
     if isinstance(value, int | float):
         return value
     raise ValueError("json: JSON has no dates; write a relative time such as {now+8h:rfc3339}")
 
 
 def _patched(value: Any, patch: Any) -> Any:
-    """Return *value* with *patch* applied, as RFC 7396 has it."""
+    """Return *value* with *patch* applied as RFC 7396 says."""
     if not isinstance(patch, dict):
         return patch
-    kept = value if isinstance(value, dict) else {}
-    changed = {key: _patched(kept.get(key), inner) for key, inner in patch.items() if inner != _ABSENT}
-    return {key: inner for key, inner in {**kept, **changed}.items() if patch.get(key) != _ABSENT}
+    result = dict(value) if isinstance(value, dict) else {}
+    for key, inner in patch.items():
+        if inner == _ABSENT:
+            result.pop(key, None)
+        else:
+            result[key] = _patched(result.get(key), inner)
+    return result

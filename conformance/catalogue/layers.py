@@ -1,4 +1,4 @@
-"""Layers: parts of a HOME that several scenarios share, a file each."""
+"""Layers: parts of a HOME that several scenarios share, one file each."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ __all__ = ["layer"]
 
 
 def layer(wanted: str, *, name: str = "", root: Path | None = None) -> tuple[Entry, ...]:
-    """Return the entries of the layer called *wanted*: from ``layers`` below *root*, else a bundled one.
+    """Return the entries of the layer called *wanted*.
 
-    :raises FileError: there is none; *name* is the file that asks for it.
+    It is a file in ``layers`` below *root*, else a bundled layer.
+
+    :raises FileError: there is no such layer; *name* is the file that asks for it.
     """
     own = root / "layers" if root else None
     if re.fullmatch(r"[a-z0-9-]+", wanted):
@@ -28,8 +30,11 @@ def layer(wanted: str, *, name: str = "", root: Path | None = None) -> tuple[Ent
             return _layer(path)
         if (found := _bundled_layers().get(wanted)) is not None:
             return found
-    known = sorted({*_bundled_layers(), *(path.stem for path in (own.glob("*.toml") if own else ()))})
-    raise FileError(name, f"no layer '{wanted}'", key="home.include", hint=f"known: {', '.join(known)}")
+    known = set(_bundled_layers())
+    if own is not None:
+        known.update(path.stem for path in own.glob("*.toml"))
+    hint = f"known: {', '.join(sorted(known))}"
+    raise FileError(name, f"no layer '{wanted}'", key="home.include", hint=hint)
 
 
 @cache
@@ -39,4 +44,5 @@ def _bundled_layers() -> dict[str, tuple[Entry, ...]]:
 
 
 def _layer(path: Path) -> tuple[Entry, ...]:
-    return entries_of(convert(read_toml(path), LayerFile, name=str(path)).files, name=str(path))
+    name = str(path)
+    return entries_of(convert(read_toml(path), LayerFile, name=name).files, name=name)

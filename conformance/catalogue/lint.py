@@ -1,6 +1,6 @@
-"""The catalogue held against its own rules: style, origins, controls, and that every rule of a contract has its cases.
+"""Check the catalogue against its own rules: style, origins, controls, a case for every rule.
 
-What makes a file unreadable is found when it is read; here stands what makes a catalogue good.
+Reading a file finds what makes it unusable; this module finds what makes a catalogue poor.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from conformance.model.wording import against_control, expectation
 
 __all__ = ["LONGEST_SUMMARY", "MOST_DIFFERENCES", "SCENARIOS_EACH", "Complaint", "lint"]
 
-#: Characters of a summary: one line in a terminal beside an id, or two.
+#: Characters of a summary: one or two lines in a terminal beside an id.
 LONGEST_SUMMARY = 150
-#: Lines of difference to a control; a failure is to be explained by what a person takes in at a glance.
+#: Lines of difference to a control: they should explain a failure at a glance.
 MOST_DIFFERENCES = 8
-#: Scenarios that expect each verdict of each contract for each agent: one or two can be passed by luck.
+#: Scenarios for each verdict of each contract and agent: one or two can be passed by luck.
 SCENARIOS_EACH = 3
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)+")
-#: Where it was met, and what was met there: a public issue, say, or the contract that a rule stands in.
+#: Where the case was found, such as a public issue or a contract, and what was found there.
 _ORIGIN = re.compile(r"[^:\s][^:]*: \S.*")
 
 
 class Complaint(Struct, frozen=True, order=True):
-    """One thing to be put right."""
+    """One thing to fix."""
 
     where: str
     """The id of a scenario, or a contract."""
@@ -46,8 +46,9 @@ class Complaint(Struct, frozen=True, order=True):
 def lint(catalogue: Catalogue) -> list[Complaint]:
     """Return what is wrong with *catalogue*, sorted."""
     scenarios = list(catalogue.scenarios.values())
-    found = [complaint for scenario in scenarios for complaint in _scenario(scenario, catalogue)]
-    found += _twins(scenarios)
+    found = list(_twins(scenarios))
+    for scenario in scenarios:
+        found += _scenario(scenario, catalogue)
     for contract in catalogue.contracts.values():
         found += _uncited(contract, scenarios)
         found += _verdicts(contract, catalogue)
@@ -57,13 +58,19 @@ def lint(catalogue: Catalogue) -> list[Complaint]:
 def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
     id_, summary = scenario.id, scenario.summary
     if not _NAME.fullmatch(id_):
-        yield Complaint(id_, "name", "write it as words with hyphens, below a directory: group/what-is-wrong")
+        message = "write it as words with hyphens, below a directory: group/what-is-wrong"
+        yield Complaint(id_, "name", message)
     if len(summary) > LONGEST_SUMMARY:
-        yield Complaint(id_, "summary", f"is {len(summary)} characters long; {LONGEST_SUMMARY} are enough")
-    if summary.endswith((".", "!", "…")) or (summary[:1].islower() and summary.split()[0].isalpha()):
-        yield Complaint(id_, "summary", "begins with a capital, and ends without a full stop")
+        message = f"is {len(summary)} characters long; {LONGEST_SUMMARY} are enough"
+        yield Complaint(id_, "summary", message)
+    lower_case_word = summary[:1].islower() and summary.split()[0].isalpha()
+    if lower_case_word or summary.endswith((".", "!", "…")):
+        message = "must begin with a capital and end without a full stop"
+        yield Complaint(id_, "summary", message)
     if not _ORIGIN.fullmatch(scenario.origin):
-        yield Complaint(id_, "origin", "say where and what: owner/repository#number, or a contract; a colon; what was met there")
+        where = "owner/repository#number or a contract"
+        message = f"say where and what: {where}, a colon, and what was found there"
+        yield Complaint(id_, "origin", message)
     for name in scenario.expect:
         contract = catalogue.contracts[name]
         yield from _control(scenario, contract, catalogue)
@@ -72,16 +79,18 @@ def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
 
 def _control(scenario: Scenario, contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:
     control = catalogue.scenarios.get(scenario.control_for(contract))
-    if control is None:  # reading the files makes sure that there is one
+    if control is None:  # reading the files has refused that
         return
-    ours, theirs = ({contract.code(verdict) for verdict in s.expected(contract)} for s in (scenario, control))
-    everything = {verdict.code for verdict in contract.verdicts}
-    if ours != everything and (not theirs or ours & theirs):  # where all is open, nothing can be told apart
-        yield Complaint(scenario.id, "control", f"'{control.id}' does not call for another exit code under '{contract.name}'")
-    if (count := len(against_control(scenario, control))) > MOST_DIFFERENCES:
-        yield Complaint(
-            scenario.id, "control", f"'{control.id}' differs in {count} things under '{contract.name}'; name a nearer one"
-        )
+    ours, theirs = scenario.codes(contract), control.codes(contract)
+    # A scenario that any code fits cannot differ from its control.
+    any_code_fits = ours == {verdict.code for verdict in contract.verdicts}
+    if not any_code_fits and (not theirs or ours & theirs):
+        message = f"'{control.id}' does not call for another exit code under '{contract.name}'"
+        yield Complaint(scenario.id, "control", message)
+    count = len(against_control(scenario, control))
+    if count > MOST_DIFFERENCES:
+        message = f"'{control.id}' differs in {count} things under '{contract.name}'"
+        yield Complaint(scenario.id, "control", f"{message}; name a nearer one")
 
 
 def _rules(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
@@ -94,42 +103,60 @@ def _rules(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
         if set(rule.expect) != expected:
             asks = expectation(contract, rule.expect) if rule.expect else "nothing of its own"
             wanted = expectation(contract, scenario.expected(contract))
-            yield Complaint(scenario.id, "rules", f"'{name}' of '{contract.name}' calls for {asks}, the scenario for {wanted}")
+            message = f"'{name}' of '{contract.name}' calls for {asks}, the scenario for {wanted}"
+            yield Complaint(scenario.id, "rules", message)
 
 
 def _twins(scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
-    seen: dict[bytes, str] = {}
-    for s in scenarios:
-        built = msgspec.msgpack.encode((s.agent, s.cli, sorted(s.env.items()), sorted(s.unset), s.container, sorted_entries(s)))
-        first = seen.setdefault(built, s.id)
-        if first != s.id:
-            yield Complaint(s.id, "twin", f"builds the same home with the same environment as '{first}'")
-    for summary, count in Counter(s.summary for s in scenarios).items():
-        if count > 1:
-            ids = [s.id for s in scenarios if s.summary == summary]
+    """Yield scenarios that build the same home as another, and summaries used twice."""
+    homes: dict[bytes, str] = {}
+    summaries: dict[str, list[str]] = {}
+    for scenario in scenarios:
+        first = homes.setdefault(_fingerprint(scenario), scenario.id)
+        if first != scenario.id:
+            message = f"builds the same home with the same environment as '{first}'"
+            yield Complaint(scenario.id, "twin", message)
+        summaries.setdefault(scenario.summary, []).append(scenario.id)
+    for ids in summaries.values():
+        if len(ids) > 1:
             yield Complaint(ids[-1], "summary", f"is also that of '{ids[0]}'")
 
 
+def _fingerprint(scenario: Scenario) -> bytes:
+    """Return bytes that are equal for scenarios that look the same to a probe."""
+    return msgspec.msgpack.encode(
+        (
+            scenario.agent,
+            scenario.cli,
+            sorted(scenario.env.items()),
+            sorted(scenario.unset),
+            scenario.container,
+            sorted_entries(scenario),
+        )
+    )
+
+
 def sorted_entries(scenario: Scenario) -> list[bytes]:
-    """Return the entries of a home in an order that says nothing of how they were written."""
+    """Return the entries of a home in an order that does not depend on how they were written."""
     return sorted(msgspec.msgpack.encode(entry, order="sorted") for entry in scenario.entries)
 
 
 def _uncited(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
     cited = {name for scenario in scenarios for name in scenario.cites(contract)}
     for name, rule in contract.rules.items():
-        # What a contract inherits is shown under the one that lays it down; what holds everywhere, in every scenario.
+        # A rule needs cases only under the contract that states it. Every scenario shows a rule
+        # without verdicts.
         if rule.contract == contract.name and rule.expect and name not in cited:
             yield Complaint(f"contract {contract.name}", "rules", f"no scenario is about '{name}'")
 
 
 def _verdicts(contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:
-    found = Counter((scenario.agent, scenario.expected(contract)) for scenario in catalogue.in_contract(contract))
+    scenarios = catalogue.in_contract(contract)
+    found = Counter((scenario.agent, scenario.expected(contract)) for scenario in scenarios)
     for agent in contract.agents:
         for verdict in contract.verdicts:
-            if (count := found[agent, (verdict.name,)]) < SCENARIOS_EACH:
-                yield Complaint(
-                    f"contract {contract.name}",
-                    "verdicts",
-                    f"{count} scenarios expect '{verdict.name}' of {agent}, fewer than {SCENARIOS_EACH}",
-                )
+            count = found[agent, (verdict.name,)]
+            if count < SCENARIOS_EACH:
+                few = f"{count} scenarios expect '{verdict.name}' of {agent}"
+                message = f"{few}, fewer than {SCENARIOS_EACH}"
+                yield Complaint(f"contract {contract.name}", "verdicts", message)

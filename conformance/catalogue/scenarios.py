@@ -1,10 +1,10 @@
-"""Scenario files to scenarios: one, or a family of them, each checked against the contracts it speaks of."""
+"""Read a scenario file: one scenario or a family, checked against the contracts it names."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,14 @@ from msgspec import UNSET, UnsetType
 from conformance.catalogue.agents import cli_state
 from conformance.catalogue.entries import entries_of, merge
 from conformance.catalogue.layers import layer
-from conformance.catalogue.schema import USER, VARIANT, ContainerTable, FamilyFile, ScenarioFile
+from conformance.catalogue.schema import (
+    USER,
+    VARIANT,
+    ContainerTable,
+    FamilyFile,
+    ScenarioFile,
+    listed,
+)
 from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError
 from conformance.model.agent import HEALTHY
@@ -26,30 +33,33 @@ __all__ = ["read_scenarios"]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: The highest number of a user or a group that container engines start anything as.
+#: The highest number of a user or group that container engines accept.
 _LAST_USER = 2**31 - 1
-#: Only for judging what a value comes out as; no probe is ever run with it.
+#: Only to check what a value becomes; no probe is ever run with it.
 _ANYWHERE = Context(now=0, seed="", home="/home")
 
 
 def read_scenarios(path: Path, root: Path, contracts: Mapping[str, Contract]) -> list[Scenario]:
-    """Return the scenario in *path*, or all of its family; ids count from *root*.
+    """Return the scenario in *path*, or all scenarios of its family; ids count from *root*.
 
-    :raises FileError: with the file and the key that is wrong.
+    :raises FileError: names the file and the key that is wrong.
     """
     name = str(path)
     id_ = path.relative_to(root).with_suffix("").as_posix()
     if not _ID.fullmatch(id_) or id_.endswith(".toml"):
-        raise FileError(name, f"'{id_}' is no id", hint="use lower-case letters, digits, '-' and '.' in file and directory names")
+        hint = "use lower-case letters, digits, '-' and '.' in file and directory names"
+        raise FileError(name, f"'{id_}' is not an id", hint=hint)
     if os.path.exists(path) and not os.path.isfile(path):  # opening a FIFO would wait for ever
-        raise FileError(name, "is no regular file")
+        raise FileError(name, "is not a regular file")
     raw = read_toml(path)
-    if "variants" not in raw:
-        return [_scenario(convert(raw, ScenarioFile, name=name), id_, name, root, contracts)]
-    for variant in raw["variants"] if isinstance(raw["variants"], dict) else ():
-        if not re.fullmatch(VARIANT, variant):
-            hint = "use lower-case letters, digits, '-' and '.'"
-            raise FileError(name, f"'{variant}' is no name of a variant", key="variants", hint=hint)
+    if "variants" in raw:
+        return _family(raw, id_, name, root, contracts)
+    return [_scenario(convert(raw, ScenarioFile, name=name), id_, name, root, contracts)]
+
+
+def _family(raw: dict[str, Any], id_: str, name: str, root: Path, contracts: Mapping[str, Contract]) -> list[Scenario]:
+    """Return the scenarios of the family in *raw*, read from the file called *name*."""
+    _check_variants(raw["variants"], name)
     convert(raw, FamilyFile, name=name)
     shared = {key: value for key, value in raw.items() if key != "variants"}
     found = []
@@ -65,24 +75,41 @@ def read_scenarios(path: Path, root: Path, contracts: Mapping[str, Contract]) ->
     return found
 
 
-def _merged(shared: Mapping[str, Any], own: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return a family's tables with those of a variant: tables are merged, all else takes the place of what was there.
+def _check_variants(variants: Any, name: str) -> None:
+    """Make sure that variants have good names; their tables are checked later."""
+    if not isinstance(variants, dict):
+        return
+    for variant in variants:
+        if not re.fullmatch(VARIANT, variant):
+            hint = "use lower-case letters, digits, '-' and '.'"
+            raise FileError(name, f"'{variant}' is not a variant name", key="variants", hint=hint)
 
-    What one file of the HOME holds is such an "all else".
+
+def _merged(shared: Mapping[str, Any], own: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the tables of a family merged with those of a variant.
+
+    Anything but a table replaces what was there; so does the table of one file of the HOME.
     """
     merged = dict(shared)
     for key, value in own.items():
         there = shared.get(key)
-        inside = isinstance(value, dict) and isinstance(there, dict) and path != ("home", "files")
-        merged[key] = _merged(there, value, (*path, key)) if inside else value  # type: ignore[arg-type]
+        both_tables = isinstance(value, dict) and isinstance(there, dict)
+        if both_tables and path != ("home", "files"):
+            merged[key] = _merged(shared[key], value, (*path, key))
+        else:
+            merged[key] = value
     return merged
 
 
 def _scenario(
-    shape: ScenarioFile, id_: str, name: str, root: Path, contracts: Mapping[str, Contract], variant: str = ""
+    shape: ScenarioFile,
+    id_: str,
+    name: str,
+    root: Path,
+    contracts: Mapping[str, Contract],
+    variant: str = "",
 ) -> Scenario:
     """Return what *shape*, read from the file called *name*, describes."""
-    expect = {c: (v,) if isinstance(v, str) else tuple(v) for c, v in shape.expect.items()}
     layers = [layer(wanted, name=name, root=root) for wanted in shape.home.include]
     entries = merge([*layers, entries_of(shape.home.files, name=name)], name=name)
     cli = cli_state(shape.cli.state, name=name)
@@ -93,14 +120,14 @@ def _scenario(
         origin=one_line(shape.origin),
         agent=shape.agent,
         control={"": shape.control} if isinstance(shape.control, str) else shape.control,
-        expect=expect,
+        expect={contract: listed(verdicts) for contract, verdicts in shape.expect.items()},
         entries=entries,
         cli=cli.name,
         waits=cli.waits or any(entry.kind == "fifo" for entry in entries),
         env=shape.env.set,
         unset=tuple(shape.env.unset),
         container=_container(shape.container, name),
-        rules={c: (r,) if isinstance(r, str) else tuple(r) for c, r in shape.rules.items()},
+        rules={contract: listed(rules) for contract, rules in shape.rules.items()},
         variant=variant,
     )
     _check_expectations(scenario, contracts)
@@ -113,9 +140,9 @@ def _container(table: ContainerTable | UnsetType, name: str) -> ContainerNeeds |
     if isinstance(table, UnsetType):
         return None
     user = "" if isinstance(table.user, UnsetType) else table.user
-    if table.user is not UNSET and not (re.fullmatch(USER, user) and max(map(int, user.split(":"))) <= _LAST_USER):
+    if table.user is not UNSET and not _is_user(user):
         hint = f"write it as '10001' or '10001:0'; numbers go up to {_LAST_USER}"
-        raise FileError(name, f"{user!r} is no numeric user", key="container.user", hint=hint)
+        raise FileError(name, f"{user!r} is not a numeric user", key="container.user", hint=hint)
     owner = None if isinstance(table.home_owner, UnsetType) else table.home_owner
     needs = ContainerNeeds(user=user, home_owner=owner, home_read_only=table.home_read_only)
     if needs == ContainerNeeds():
@@ -124,43 +151,62 @@ def _container(table: ContainerTable | UnsetType, name: str) -> ContainerNeeds |
     return needs
 
 
+def _is_user(user: str) -> bool:
+    if not re.fullmatch(USER, user):
+        return False
+    return max(int(number) for number in user.split(":")) <= _LAST_USER
+
+
 def _check_expectations(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
+    file = scenario.file
     for name, verdicts in scenario.expect.items():
+        key = f"expect.{name}"
         if name not in contracts:
-            hint = f"known: {', '.join(contracts)}; a contract of your own is named with --contract FILE"
-            raise FileError(scenario.file, f"no contract '{name}'", key=f"expect.{name}", hint=hint)
+            known = ", ".join(contracts)
+            hint = f"known: {known}; a contract of your own is named with --contract FILE"
+            raise FileError(file, f"no contract '{name}'", key=key, hint=hint)
         contract = contracts[name]
         if contract.commands and scenario.cli != HEALTHY:
-            raise FileError(scenario.file, f"'{name}' asks the CLI itself, which no stub can stand for", key="cli.state")
-        known = [v.name for v in contract.verdicts]
-        for verdict in verdicts:
-            if verdict not in known:
-                raise FileError(
-                    scenario.file, f"unknown verdict '{verdict}'", key=f"expect.{name}", hint=f"allowed: {', '.join(known)}"
-                )
-        if len(set(verdicts)) < len(verdicts):
-            raise FileError(scenario.file, "a verdict stands there twice", key=f"expect.{name}")
+            wrong = f"'{name}' asks the CLI itself, which no stub can stand for"
+            raise FileError(file, wrong, key="cli.state")
+        _check_verdicts(verdicts, contract, file, key)
         if scenario.agent not in contract.agents:
             hint = f"allowed under '{name}': {', '.join(contract.agents)}"
-            raise FileError(scenario.file, f"unknown agent '{scenario.agent}'", key="agent", hint=hint)
+            raise FileError(file, f"unknown agent '{scenario.agent}'", key="agent", hint=hint)
+
+
+def _check_verdicts(verdicts: Sequence[str], contract: Contract, file: str, key: str) -> None:
+    known = [verdict.name for verdict in contract.verdicts]
+    for verdict in verdicts:
+        if verdict not in known:
+            hint = f"allowed: {', '.join(known)}"
+            raise FileError(file, f"unknown verdict '{verdict}'", key=key, hint=hint)
+    if len(set(verdicts)) < len(verdicts):
+        raise FileError(file, "a verdict is listed twice", key=key)
 
 
 def _check_rules(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
     for name, rules in scenario.rules.items():
+        key = f"rules.{name}"
         if name not in scenario.expect:
-            raise FileError(scenario.file, f"it expects nothing under '{name}'", key=f"rules.{name}")
+            raise FileError(scenario.file, f"it expects nothing under '{name}'", key=key)
+        known = contracts[name].rules
         for rule in rules:
-            if rule not in contracts[name].rules:
-                hint = f"known: {', '.join(contracts[name].rules)}" if contracts[name].rules else "the contract names none"
-                raise FileError(scenario.file, f"no rule '{rule}'", key=f"rules.{name}", hint=hint)
+            if rule not in known:
+                hint = f"known: {', '.join(known)}" if known else "the contract names none"
+                raise FileError(scenario.file, f"no rule '{rule}'", key=key, hint=hint)
 
 
 def _check_environment(scenario: Scenario) -> None:
+    file = scenario.file
     for name in (*scenario.env, *scenario.unset):
         if not _VARIABLE.fullmatch(name):
-            raise FileError(scenario.file, f"'{name}' is no name of a variable", key="env")
+            raise FileError(file, f"'{name}' is not a variable name", key="env")
     for name, value in scenario.env.items():
         if name in scenario.unset:
-            raise FileError(scenario.file, f"'{name}' is both set and unset", key="env")
-        if wrong := check(value) or ("a NUL cannot be handed to a program" if "\0" in expand(value, _ANYWHERE) else ""):
-            raise FileError(scenario.file, wrong, key=f"env.set.{name}")
+            raise FileError(file, f"'{name}' is both set and unset", key="env")
+        wrong = check(value)
+        if not wrong and "\0" in expand(value, _ANYWHERE):
+            wrong = "a NUL cannot be handed to a program"
+        if wrong:
+            raise FileError(file, wrong, key=f"env.set.{name}")

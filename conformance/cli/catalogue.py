@@ -143,7 +143,7 @@ def schema_command(kind: str) -> None:
 
 def _schema(kind: str) -> dict[str, Any]:
     # Imported here because list has no time for it.
-    from conformance.catalogue import schema  # noqa: PLC0415
+    from conformance.catalogue import json_schema as schema  # noqa: PLC0415
     from conformance.catalogue.agents import cli_states  # noqa: PLC0415
     from conformance.judge.known_failures import KnownFailuresFile  # noqa: PLC0415
     from conformance.strength.bank import BankFile  # noqa: PLC0415

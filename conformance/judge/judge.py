@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -69,15 +70,9 @@ def judge(
     )
     if unjudged := _unjudged(base, [execution.outcome for execution in executions]):
         return unjudged
-    findings: list[Finding] = []
-    first_to_deviate: Outcome | None = None
-    for execution in executions:
-        found = list(_findings(scenario, contract, execution, secrets))
-        if found and first_to_deviate is None:
-            first_to_deviate = execution.outcome
-        findings += found
-    findings += _unsteady(executions)
-    shown = first_to_deviate or executions[0].outcome
+    found = [list(_findings(scenario, contract, execution, secrets)) for execution in executions]
+    findings = [*chain.from_iterable(found), *_unsteady(executions)]
+    shown = _first_to_deviate(executions, found).outcome
     return replace(
         base,
         code=shown.code,
@@ -89,6 +84,14 @@ def judge(
         stderr=_excerpt(shown.stderr),
         outside=_first_changes_outside(executions),
     )
+
+
+def _first_to_deviate(executions: Sequence[Execution], found: Sequence[Sequence[Finding]]) -> Execution:
+    """Return the first execution with findings, else the first; *found* are those of each."""
+    for execution, findings in zip(executions, found, strict=True):
+        if findings:
+            return execution
+    return executions[0]
 
 
 def _first_changes_outside(executions: Iterable[Execution]) -> tuple[str, ...]:

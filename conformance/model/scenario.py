@@ -121,6 +121,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
                 return self.expect[name]
         return ()
 
+    def codes(self, contract: Contract) -> set[int]:
+        """Return the exit codes that conform under *contract*."""
+        return {contract.code(verdict) for verdict in self.expected(contract)}
+
     def key(self, name: str) -> str:
         """Return the full key in its file, for messages, of its own key *name*."""
         return f"variants.{self.variant}.{name}" if self.variant else name

@@ -135,17 +135,17 @@ BAD = {
     ),
     "container-of-nothing": bad(container("home_read_only = false"), "container", "asks for nothing"),
     "user-int": bad(container("user = 10001"), "container.user", "expected string, got int"),
-    "user-empty": bad(container('user = ""'), "container.user", "'' is no numeric user; write it as '10001' or '10001:0'"),
-    "user-by-name": bad(container('user = "agent"'), "container.user", "'agent' is no numeric user", "up to 2147483647"),
-    "user-without-group": bad(container('user = "10001:"'), "container.user", "'10001:' is no numeric user"),
-    "user-without-uid": bad(container('user = ":0"'), "container.user", "':0' is no numeric user"),
-    "user-of-three": bad(container('user = "1:2:3"'), "container.user", "'1:2:3' is no numeric user"),
-    "user-negative": bad(container('user = "-1"'), "container.user", "'-1' is no numeric user"),
-    "user-octal": bad(container('user = "010001"'), "container.user", "'010001' is no numeric user"),
-    "user-beyond-engines": bad(container('user = "2147483648"'), "container.user", "'2147483648' is no numeric user"),
-    "group-beyond-engines": bad(container('user = "0:4294967295"'), "container.user", "'0:4294967295' is no numeric user"),
-    "user-and-line-break": bad(container('user = "0\\n"'), "container.user", "is no numeric user"),
-    "user-in-other-digits": bad(container('user = "\u0663"'), "container.user", "is no numeric user"),
+    "user-empty": bad(container('user = ""'), "container.user", "'' is not a numeric user; write it as '10001' or '10001:0'"),
+    "user-by-name": bad(container('user = "agent"'), "container.user", "'agent' is not a numeric user", "up to 2147483647"),
+    "user-without-group": bad(container('user = "10001:"'), "container.user", "'10001:' is not a numeric user"),
+    "user-without-uid": bad(container('user = ":0"'), "container.user", "':0' is not a numeric user"),
+    "user-of-three": bad(container('user = "1:2:3"'), "container.user", "'1:2:3' is not a numeric user"),
+    "user-negative": bad(container('user = "-1"'), "container.user", "'-1' is not a numeric user"),
+    "user-octal": bad(container('user = "010001"'), "container.user", "'010001' is not a numeric user"),
+    "user-beyond-engines": bad(container('user = "2147483648"'), "container.user", "'2147483648' is not a numeric user"),
+    "group-beyond-engines": bad(container('user = "0:4294967295"'), "container.user", "'0:4294967295' is not a numeric user"),
+    "user-and-line-break": bad(container('user = "0\\n"'), "container.user", "is not a numeric user"),
+    "user-in-other-digits": bad(container('user = "\u0663"'), "container.user", "is not a numeric user"),
     "home-owner-text": bad(container('home_owner = "0"'), "container.home_owner", "expected int, got string"),
     "home-owner-negative": bad(container("home_owner = -1"), "container.home_owner", "expected int >= 0"),
     "home-owner-nobody": bad(container("home_owner = 4294967295"), "container.home_owner", "expected int <= 4294967294"),
@@ -159,7 +159,7 @@ BAD = {
     "unknown-verdict-in-list": bad(instead('"ready"', '["ready", "fine"]'), "expect.slot", "unknown verdict 'fine'", VERDICTS),
     "verdict-in-capitals": bad(instead('"ready"', '"Ready"'), "expect.slot", "unknown verdict 'Ready'", VERDICTS),
     "verdict-is-a-code": bad(instead('"ready"', '"0"'), "expect.slot", "unknown verdict '0'", VERDICTS),
-    "verdict-twice": bad(instead('"ready"', '["ready", "ready"]'), "expect.slot", "a verdict stands there twice"),
+    "verdict-twice": bad(instead('"ready"', '["ready", "ready"]'), "expect.slot", "a verdict is listed twice"),
     "unknown-contract": bad(
         instead("slot =", "slots ="),
         "expect.slots",
@@ -173,10 +173,10 @@ BAD = {
         "unknown agent 'codex'; allowed under 'preflight': claude",
     ),
     # environment
-    "env-no-name": bad(GOOD + '[env.set]\n"A B" = ""\n', "env", "'A B' is no name of a variable"),
-    "env-empty-name": bad(GOOD + '[env.set]\n"" = ""\n', "env", "'' is no name of a variable"),
-    "env-name-with-line-break": bad(GOOD + '[env.set]\n"A\\n" = ""\n', "env", "is no name of a variable"),
-    "env-name-with-digit": bad(GOOD + '[env]\nunset = ["1A"]\n', "env", "'1A' is no name of a variable"),
+    "env-no-name": bad(GOOD + '[env.set]\n"A B" = ""\n', "env", "'A B' is not a variable name"),
+    "env-empty-name": bad(GOOD + '[env.set]\n"" = ""\n', "env", "'' is not a variable name"),
+    "env-name-with-line-break": bad(GOOD + '[env.set]\n"A\\n" = ""\n', "env", "is not a variable name"),
+    "env-name-with-digit": bad(GOOD + '[env]\nunset = ["1A"]\n', "env", "'1A' is not a variable name"),
     "env-set-and-unset": bad(GOOD + '[env]\nunset = ["A"]\nset = { A = "" }\n', "env", "'A' is both set and unset"),
     "env-nul": bad(GOOD + '[env.set]\nA = "\\u0000"\n', "env.set.A", "a NUL cannot be handed to a program"),
     "env-nul-byte": bad(GOOD + '[env.set]\nA = "{byte:00}"\n', "env.set.A", "unknown placeholder {byte:00}"),
@@ -202,23 +202,23 @@ BAD = {
     "path-dots-as-bytes": at("{byte:2e}{byte:2e}/x", '""', "unknown placeholder {byte:2e}"),
     "path-slash-as-byte": at("..{byte:2f}x", '""', "unknown placeholder {byte:2f}"),
     "path-nul-as-byte": at("x{byte:00}", '""', "unknown placeholder {byte:00}"),
-    "path-of-home": at("{home}/x", '""', "only {byte:..} and {n} may stand in a path"),
-    "path-of-secret": at("{secret:x}", '""', "only {byte:..} and {n} may stand in a path"),
-    "path-of-time": at("{now:s}", '""', "only {byte:..} and {n} may stand in a path"),
-    "path-of-null": at("{null}", '""', "only {byte:..} and {n} may stand in a path"),
-    "path-empty": at("", '""', "is no plain path"),
-    "path-dot": at(".", '{ type = "directory" }', "is no plain path"),
-    "path-dot-inside": at("a/./b", '""', "is no plain path"),
-    "path-empty-part": at("a//b", '""', "is no plain path"),
-    "path-slash-at-the-end": at("a/", '{ type = "directory" }', "is no plain path"),
+    "path-of-home": at("{home}/x", '""', "only {byte:..} and {n} are allowed in a path"),
+    "path-of-secret": at("{secret:x}", '""', "only {byte:..} and {n} are allowed in a path"),
+    "path-of-time": at("{now:s}", '""', "only {byte:..} and {n} are allowed in a path"),
+    "path-of-null": at("{null}", '""', "only {byte:..} and {n} are allowed in a path"),
+    "path-empty": at("", '""', "is not a plain path"),
+    "path-dot": at(".", '{ type = "directory" }', "is not a plain path"),
+    "path-dot-inside": at("a/./b", '""', "is not a plain path"),
+    "path-empty-part": at("a//b", '""', "is not a plain path"),
+    "path-slash-at-the-end": at("a/", '{ type = "directory" }', "is not a plain path"),
     "path-unknown-placeholder": at("{user}", '""', "unknown placeholder {user}"),
-    "path-below-file": bad(with_file('a = ""\n"a/b" = ""'), "home.files.a/b", "lies below 'a', which is no directory"),
+    "path-below-file": bad(with_file('a = ""\n"a/b" = ""'), "home.files.a/b", "lies below 'a', which is not a directory"),
     "path-far-below-fifo": bad(with_file('"a/b/c" = ""\na = { type = "fifo" }'), "home.files.a/b/c", "lies below 'a'"),
     "path-below-link": bad(with_file('a = { symlink = "b" }\n"a/c" = ""'), "home.files.a/c", "lies below 'a'"),
     "path-below-file-of-layer": bad(
         GOOD + '[home]\ninclude = ["claude-baseline"]\n[home.files]\n".claude/CLAUDE.md/x" = ""\n',
         "home.files..claude/CLAUDE.md/x",
-        "lies below '.claude/CLAUDE.md', which is no directory",
+        "lies below '.claude/CLAUDE.md', which is not a directory",
     ),
     # links
     "link-up": at("a", '{ symlink = "../x" }', LEAVES),
@@ -462,14 +462,14 @@ def test_a_file_name_that_makes_no_id_is_refused(name: str, tmp_path: Path) -> N
     """Also one that ends in .toml twice: on the command line its id would be taken for a file."""
     (tmp_path / f"{name}.toml").write_text(GOOD)
     [line] = load_lines(tmp_path)
-    assert "is no id; use lower-case letters, digits, '-' and '.' in file and directory names" in line
+    assert "is not an id; use lower-case letters, digits, '-' and '.' in file and directory names" in line
     assert line.isprintable()
 
 
 def test_a_directory_name_that_makes_no_id_is_refused(tmp_path: Path) -> None:
     write(tmp_path, {"good": bad(GOOD, "")}, "My Cases")
     [line] = load_lines(tmp_path)
-    assert "'My Cases/good' is no id" in line
+    assert "'My Cases/good' is not an id" in line
 
 
 def test_a_file_that_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
@@ -479,8 +479,8 @@ def test_a_file_that_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) 
     (tmp_path / "loop.toml").symlink_to("loop.toml")
     assert load_lines(tmp_path) == [
         f"{tmp_path}/dangling.toml: cannot be read: No such file or directory",
-        f"{tmp_path}/directory.toml: is no regular file",
-        f"{tmp_path}/fifo.toml: is no regular file",
+        f"{tmp_path}/directory.toml: is not a regular file",
+        f"{tmp_path}/fifo.toml: is not a regular file",
         f"{tmp_path}/loop.toml: cannot be read: Too many levels of symbolic links",
     ]
 

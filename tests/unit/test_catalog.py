@@ -603,7 +603,7 @@ def test_an_entry_below_a_file_of_a_layer_is_refused_and_one_in_its_directory_is
     write(tmp_path, layers__own=LAYER)
     assert set(paths(tmp_path, with_layers("own", files='"b/c" = ""'))) == {".claude/a", "b", "b/c"}
     [line] = lines(write(tmp_path, case=with_layers("own", files='".claude/a/c" = ""')))
-    assert line == f"{tmp_path}/case.toml: home.files..claude/a/c: lies below '.claude/a', which is no directory"
+    assert line == f"{tmp_path}/case.toml: home.files..claude/a/c: lies below '.claude/a', which is not a directory"
 
 
 def test_layers_that_do_not_go_together_are_refused(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ BAD = {
     "verdicts-empty": (OWN.partition("[verdicts")[0] + "[verdicts]\n", "verdicts: all verdicts share one exit code"),
     "verdicts-share-a-code": (
         OWN.replace("code = 3", "code = 0"),
-        "verdicts: all verdicts share one exit code; a contract needs two answers at least",
+        "verdicts: all verdicts share one exit code; a contract needs at least two answers",
     ),
     "verdict-code-text": (OWN.replace("code = 3", 'code = "3"'), "verdicts.bad.code: expected int, got string"),
     "verdict-code-bool": (OWN.replace("code = 3", "code = true"), "verdicts.bad.code: expected int, got bool"),

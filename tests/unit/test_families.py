@@ -101,7 +101,7 @@ def test_a_family_can_become_a_directory_and_ids_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[variants.plain]", "[variants.Plain]", "variants: 'Plain' is no name of a variant; use lower-case"),
+        ("[variants.plain]", "[variants.Plain]", "variants: 'Plain' is not a variant name; use lower-case"),
         ('summary = "As the family is"', "", "variants.plain.summary: missing"),
         (
             'summary = "As the family is"',

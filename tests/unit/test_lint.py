@@ -40,8 +40,8 @@ def test_the_bundled_catalogue_gives_no_cause_for_complaint(bundled: Catalogue) 
     [
         ({"id": "claude/nested_session"}, "claude/nested_session: name: write it as words with hyphens"),
         ({"id": "nested-session"}, "nested-session: name: "),
-        ({"summary": "A login counts."}, f"{GOOD}: summary: begins with a capital, and ends without a full stop"),
-        ({"summary": "a login counts"}, f"{GOOD}: summary: begins with a capital, and ends without a full stop"),
+        ({"summary": "A login counts."}, f"{GOOD}: summary: must begin with a capital and end without a full stop"),
+        ({"summary": "a login counts"}, f"{GOOD}: summary: must begin with a capital and end without a full stop"),
         ({"summary": "A" * (LONGEST_SUMMARY + 1)}, f"{GOOD}: summary: is {LONGEST_SUMMARY + 1} characters long"),
         ({"summary": "An .claude of nothing but baseline files"}, ""),
         ({"origin": "somebody said so"}, f"{GOOD}: origin: say where and what"),
@@ -136,5 +136,5 @@ def test_the_command_prints_a_line_for_each_complaint(tmp_path: Path) -> None:
     assert (clean.exit_code, clean.output.count("\n")) == (0, 1)
     assert (dirty.exit_code, dirty.output.splitlines()[0]) == (
         1,
-        "own/case: summary: begins with a capital, and ends without a full stop",
+        "own/case: summary: must begin with a capital and end without a full stop",
     )

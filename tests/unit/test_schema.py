@@ -21,7 +21,8 @@ from conformance.bundled import contracts_dir, fixtures_dir, scenarios_dir
 from conformance.catalogue import contracts
 from conformance.catalogue.agents import cli_states
 from conformance.catalogue.catalogue import load_catalogue
-from conformance.catalogue.schema import FamilyFile, ScenarioFile, json_schema
+from conformance.catalogue.json_schema import json_schema
+from conformance.catalogue.schema import FamilyFile, ScenarioFile
 from conformance.cli import cli, main
 from conformance.errors import ConformanceError
 from conformance.judge.known_failures import KnownFailures, write
