@@ -1,4 +1,4 @@
-"""What many deviations of an image have in common: often it is not its probe that answers."""
+"""What many deviations of an image have in common: often something else answers for its probe."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from conformance.model.scenario import Scenario
 __all__ = ["diagnose"]
 
 _BEFORE = "the image ends before its probe can answer, and its stderr says why"
+#: What the exit codes of shells and engines say about a program that does not start.
+_NOT_STARTED = {126: "not executable", 127: "not there"}
 
 
 def diagnose(
@@ -19,25 +21,38 @@ def diagnose(
     scenarios: Sequence[Scenario],
     without_mode: Callable[[Scenario], int | None],
 ) -> str:
-    """Return why an image gives one and the same answer to everything, or an empty string where it does not.
+    """Return why an image gives the same answer to everything; an empty string if it does not.
 
-    *without_mode* runs a scenario with an ``AGENT_MODE`` that no entrypoint knows, and returns its exit code.
+    *without_mode* runs a scenario with an ``AGENT_MODE`` that no entrypoint knows, and returns its
+    exit code.
     """
-    judged = [result for result in results if result.result in ("conforms", "deviates", "known-failure")]
+    judged = _judged(results)
     if len(judged) > 1 and all("timed-out" in result.kinds() for result in judged):
-        return "no scenario was answered in time: the image does not end by itself in AGENT_MODE=smoke-test"
-    if len({result.expected for result in judged}) < 2:
-        return ""
-    codes = {result.code for result in judged}
-    if len(codes) != 1 or (code := codes.pop()) is None:
+        mode = "AGENT_MODE=smoke-test"
+        return f"no scenario was answered in time: the image does not end by itself in {mode}"
+    code = _common_code(judged)
+    if code is None:
         return ""
     every = f"every scenario got exit code {code}"
-    if code in (126, 127):
-        what = "not there" if code == 127 else "not executable"
-        return f"{every}: the entrypoint wants to start a program that is {what}; is the probe in the image?"
+    if code in _NOT_STARTED:
+        program = f"a program that is {_NOT_STARTED[code]}"
+        return f"{every}: the entrypoint wants to start {program}; is the probe in the image?"
     if not contract.verdicts_of(code):
         return f"{every}: {_BEFORE}; a variable it insists on is given with --env"
-    asked = next(scenario for scenario in scenarios if scenario.id == judged[0].id)
+    asked = {scenario.id: scenario for scenario in scenarios}[judged[0].id]
     if without_mode(asked) == code:
-        return f"{every}, also with an AGENT_MODE that does not exist: the entrypoint ignores AGENT_MODE"
+        mode = "an AGENT_MODE that does not exist"
+        return f"{every}, also with {mode}: the entrypoint ignores AGENT_MODE"
     return f"{every}: the probe does not look at the HOME"
+
+
+def _judged(results: Sequence[ScenarioResult]) -> list[ScenarioResult]:
+    """Return the *results* that say something about the probe."""
+    return [r for r in results if r.result in ("conforms", "deviates", "known-failure")]
+
+
+def _common_code(judged: Sequence[ScenarioResult]) -> int | None:
+    """Return the one exit code of all *judged* results, if different ones were expected."""
+    codes = {result.code for result in judged}
+    expected = {result.expected for result in judged}
+    return codes.pop() if len(codes) == 1 and len(expected) > 1 else None

@@ -34,15 +34,16 @@ def write_text(text: str, file: str) -> None:
             sys.stdout.flush()
         except OSError as e:
             silence(sys.stdout)
-            raise CannotJudge(f"the report cannot be written to standard output: {e.strerror}") from None
+            cause = f"the report cannot be written to standard output: {e.strerror}"
+            raise CannotJudge(cause) from None
         return
     replace_text(Path(file), text)
 
 
 def write_all(writes: Iterable[Callable[[], None]]) -> None:
-    """Call each of *writes*: a report that cannot be written takes no other with it.
+    """Call each of *writes*, even if one of them fails.
 
-    :raises CannotJudge: at least one cannot be written; names them all.
+    :raises CannotJudge: at least one report cannot be written; the error names them all.
     """
     failures = []
     for write in writes:

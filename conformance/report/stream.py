@@ -1,4 +1,4 @@
-"""Standard output and error, whose reader may have gone, as in ``probe-conformance run | head``."""
+"""Standard output and error, whose reader may be gone, as in ``probe-conformance run | head``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ __all__ = ["Stream", "silence"]
 
 
 class Stream:
-    """A text stream that turns silent where it cannot be written: a run goes on, for its reports and its exit status."""
+    """A text stream that turns silent when it cannot be written.
+
+    The run goes on, for its reports and its exit status.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -18,7 +21,7 @@ class Stream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write *text*, if anybody listens."""
+        """Write *text*, if anybody reads it."""
         try:
             return self._stream.write(text)
         except OSError:
@@ -26,7 +29,7 @@ class Stream:
             return len(text)
 
     def flush(self) -> None:
-        """Pass on what was written, if anybody listens."""
+        """Pass on what was written, if anybody reads it."""
         try:
             self._stream.flush()
         except OSError:
@@ -34,7 +37,7 @@ class Stream:
 
 
 def silence(stream: TextIO) -> None:
-    """Let *stream* lead nowhere, so that what it still holds does not fail at the end of the process either."""
+    """Redirect *stream* to nowhere, so that flushing its rest at exit does not fail either."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""What a run says to people: progress while it lasts, then what deviated, why, and how to see it again."""
+"""What a run shows to people: its progress, then what deviated, why, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,24 @@ from conformance.text import join, one_line, printable
 
 __all__ = ["Terminal"]
 
-_STYLES = {"conforms": "green", "deviates": "bold red", "broke": "bold magenta", "unsupported": "yellow", "known-failure": "cyan"}
-#: How many lines of a probe's output stand below a deviation.
+_STYLES = {
+    "conforms": "green",
+    "deviates": "bold red",
+    "broke": "bold magenta",
+    "unsupported": "yellow",
+    "known-failure": "cyan",
+}
+#: How many lines of a probe's output are shown below a deviation.
 _OUTPUT_LINES = 8
-#: From more findings than this on, the most frequent are counted below. More scenarios than this
-#: that broke for one reason have one line.
+#: With more findings than this, the most frequent are counted below. If more scenarios than this
+#: broke for the same reason, they share a line.
 _MANY = 5
-#: What reasons quote, such as paths.
+#: Quoted parts of reasons, such as paths.
 _QUOTED = re.compile(r"'[^']*'")
 
 
 class Terminal(View):
-    """The view of a run that judges a probe: at the end, what deviated, why, and how to see it again."""
+    """The view of a run that judges a probe: at the end, what deviated, why, how to repeat it."""
 
     def __init__(
         self,
@@ -36,7 +42,7 @@ class Terminal(View):
         repro: Sequence[str],
         files: Mapping[str, str] | None = None,
     ) -> None:
-        """*files* are those outside of the catalogue: as they were typed, by their real paths."""
+        """*files* are those outside the catalogue: as they were typed, by their real paths."""
         super().__init__(stream, report)
         self._files = dict(files or {})
         self._scenarios = scenarios
@@ -52,7 +58,8 @@ class Terminal(View):
                 self._show(result)
         self._show_alike(alike)
         for id_ in self._report.stale():
-            self._line(f"CONFORMS {id_}, a known failure: take it out of {self._report.known.file}", "bold red")
+            way_out = f"take it out of {self._report.known.file}"
+            self._line(f"CONFORMS {id_}, a known failure: {way_out}", "bold red")
         for line in self._report.trouble:
             self._line(f"TROUBLE {one_line(line)}", "bold magenta")
         self._patterns()
@@ -68,14 +75,14 @@ class Terminal(View):
         self._line()
 
     def _alike(self) -> dict[str, list[str]]:
-        """Return the ids of scenarios that broke for one and the same reason, where they are many.
+        """Return the ids of scenarios that broke for the same reason, if they are many.
 
-        What an interrupt kept from running is told in one line, however few scenarios that are.
+        Scenarios that an interrupt kept from running share a line, however few they are.
         """
         found: dict[str, list[str]] = {}
         for result in self._report.results():
             if result.result == "broke":
-                # On a full disk, each scenario names a file of its own.
+                # On a full disk, each scenario names another file.
                 found.setdefault(_QUOTED.sub("'…'", result.reason), []).append(result.id)
 
         def one_line_will_do(reason: str) -> bool:
@@ -104,18 +111,12 @@ class Terminal(View):
             return
         if result.findings and result.id in self._scenarios:
             yield "rule", self._scenarios[result.id].summary
-            yield (
-                "control",
-                f"{result.control} expects {self._report.control_words(result, self._scenarios)}; against it, this one has",
-            )
+            expected = self._report.control_words(result, self._scenarios)
+            yield "control", f"{result.control} expects {expected}; against it, this one has"
             for line in result.difference[:10]:
                 yield "", f"  {printable(line)}"
-        for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
-            lines = [line for line in text.splitlines() if line.strip()]
-            for line in lines[:_OUTPUT_LINES]:
-                yield name, line
-            if len(lines) > _OUTPUT_LINES:
-                yield name, f"… {len(lines) - _OUTPUT_LINES} more lines"
+        yield from _output("stdout", result.stdout)
+        yield from _output("stderr", result.stderr)
         for line in result.outside[:10]:
             yield "outside the HOME", printable(line)
         if result.kept:
@@ -124,7 +125,7 @@ class Terminal(View):
         yield "repeat it with", join([*self._repro[:2], *named, *self._repro[2:]])
 
     def _needed(self, id_: str) -> list[str]:
-        """Return the files that hold *id_* and, outside of the catalogue, all its controls."""
+        """Return the files outside the catalogue that hold *id_* and all its controls."""
         known = self._scenarios
         found: dict[str, str] = {}
         todo = [known[id_].file] if id_ in known else []
@@ -132,30 +133,54 @@ class Terminal(View):
             file = todo.pop()
             if file in self._files and file not in found:
                 found[file] = self._files[file]
-                here = [scenario for scenario in known.values() if scenario.file == file]
-                controls = {control for scenario in here for control in scenario.control.values()}
-                todo += [known[control].file for control in sorted(controls) if control in known]
+                controls = sorted(self._controls_in(file) & known.keys())
+                todo += [known[control].file for control in controls]
         return list(found.values())
 
+    def _controls_in(self, file: str) -> set[str]:
+        """Return the ids of the controls of all scenarios in *file*."""
+        controls: set[str] = set()
+        for scenario in self._scenarios.values():
+            if scenario.file == file:
+                controls.update(scenario.control.values())
+        return controls
+
     def _patterns(self) -> None:
-        """Say what many deviations have in common: often they are one defect."""
-        findings = [f"{finding.kind}: {finding.message}" for result in self._report.results() for finding in result.findings]
-        if len(findings) > _MANY:
-            for line, count in Counter(findings).most_common(_MANY):
+        """Show what many deviations have in common: often they are one defect."""
+        findings: Counter[str] = Counter()
+        for result in self._report.results():
+            findings.update(f"{finding.kind}: {finding.message}" for finding in result.findings)
+        if findings.total() > _MANY:
+            for line, count in findings.most_common(_MANY):
                 self._line(f"{count:>4} times {one_line(line)}")
             self._line()
 
     def _verdict(self) -> None:
         report = self._report
-        words = [_count(kind, count) for kind, count in report.counts().items() if count or kind == "conforms"]
-        line = f"{', '.join(words)} in {report.seconds:.1f} s"
+        counts = [
+            _count(kind, count)
+            for kind, count in report.counts().items()
+            if count or kind == "conforms"
+        ]
+        line = f"{', '.join(counts)} in {report.seconds:.1f} s"
         status = report.exit_status()
         if report.interrupted:
             self._line(f"{line}: INTERRUPTED", "bold yellow")
         elif status == 0:
-            self._line(f"{line}: CONFORMANT" if report.conformant() else f"{line}: no new failure", "bold green")
+            verdict = "CONFORMANT" if report.conformant() else "no new failure"
+            self._line(f"{line}: {verdict}", "bold green")
         else:
-            self._line(f"{line}: {'NOT CONFORMANT' if status == 1 else 'NOT JUDGED'}", "bold red")
+            verdict = "NOT CONFORMANT" if status == 1 else "NOT JUDGED"
+            self._line(f"{line}: {verdict}", "bold red")
+
+
+def _output(name: str, text: str) -> Iterator[tuple[str, str]]:
+    """Yield the first lines of *text*, each below the heading *name*."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in lines[:_OUTPUT_LINES]:
+        yield name, line
+    if len(lines) > _OUTPUT_LINES:
+        yield name, f"… {len(lines) - _OUTPUT_LINES} more lines"
 
 
 def _count(kind: Result, count: int) -> str:

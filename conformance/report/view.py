@@ -1,4 +1,4 @@
-"""What a run shows while it lasts: what is judged by what, and how far it has come."""
+"""What a run shows while it lasts: what is judged by what, and how far it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["View", "some"]
 
 
 class View:
-    """Writes to *stream*: with colours and a moving bar where that is a terminal, plain lines elsewhere."""
+    """Writes to *stream*: colours and a moving bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, stream: TextIO, report: RunReport) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
@@ -29,8 +29,11 @@ class View:
     def start(self, workers: int) -> None:
         """Say what is judged by what, and show the bar."""
         report = self._report
-        words = some(len(report.selected), "scenario") + (f", {some(workers, 'worker')}" if workers else "")
-        self._line(f"probe-conformance {__version__}, contract {report.contract.name} {report.contract.version}: {words}")
+        contract = f"contract {report.contract.name} {report.contract.version}"
+        count = some(len(report.selected), "scenario")
+        if workers:
+            count += f", {some(workers, 'worker')}"
+        self._line(f"probe-conformance {__version__}, {contract}: {count}")
         for line in probe_lines(report.probe):
             self._line(line)
         self._line()
@@ -43,16 +46,16 @@ class View:
         self._bar.step(self._report.done(), f"{bad} deviate" if bad else "")
 
     def interrupt(self) -> None:
-        """Say that the interrupt was seen: until everything has ended, seconds can go by."""
+        """Say that the interrupt was seen, because ending everything can take seconds."""
         self._bar.stop()
         self._line("interrupted: ending what runs", "bold yellow")
         self._line()
 
     def finish(self) -> None:
-        """End the bar; what a run has come to is for others to add."""
+        """End the bar; subclasses add the result of the run."""
         self._bar.stop()
 
 
 def some(count: int, noun: str) -> str:
-    """Return so many of a thing, in words."""
+    """Return *count* and *noun*, in the plural if need be."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

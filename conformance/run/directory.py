@@ -1,8 +1,9 @@
-"""The directory of one run: the only place the suite writes to, removed at the end, or by the next run.
+"""The directory of one run: the only place that the suite writes to.
 
-It lies in the user's cache directory and not under the system's temporary directory, because codex warns when its
-home is there. Each run holds a lock on a file beside its directory for as long as it lives; a directory whose lock is
-free belongs to a run that was killed.
+It is removed at the end, or by the next run. It is in the user's cache directory and not in the
+system's temporary directory, because codex warns if its home is there. Each run holds a lock on a
+file beside its directory as long as it lives. A directory whose lock is free belongs to a run that
+was killed.
 """
 
 from __future__ import annotations
@@ -20,20 +21,21 @@ from conformance.home import remove
 
 __all__ = ["RunDirectory", "cache_dir", "keep_directory", "sweep_directories"]
 
-#: What a run calls its directory and the lock beside it; anything else in the same place is somebody else's.
+#: The names of a run's directory and of the lock beside it; other files there are not ours.
 _NAME = re.compile(r"run-[0-9a-f]{12}(\.lock)?")
 
 
 def cache_dir() -> Path:
-    """Return the suite's cache directory, made if need be.
+    """Return the suite's cache directory; make it if need be.
 
-    ``$XDG_CACHE_HOME/probe-conformance``, by default below ``~/.cache`` (XDG base directory specification); where that
-    cannot be written, a directory of the user's own in ``/var/tmp``.
+    It is ``$XDG_CACHE_HOME/probe-conformance``, by default below ``~/.cache`` (XDG base directory
+    specification). If that cannot be written, it is the user's own directory in ``/var/tmp``.
 
     :raises CannotJudge: neither can be written.
     """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    for place in (Path(home) / "probe-conformance", Path(f"/var/tmp/probe-conformance-{os.getuid()}")):
+    fallback = Path(f"/var/tmp/probe-conformance-{os.getuid()}")
+    for place in (Path(home) / "probe-conformance", fallback):
         if not place.is_absolute():
             continue
         with suppress(OSError):
@@ -44,9 +46,9 @@ def cache_dir() -> Path:
 
 
 def keep_directory(directory: str, base: Path) -> Path:
-    """Return *directory*, which counts from *base*, when homes can be kept there; it is made if need be.
+    """Return *directory*, relative to *base*, if homes can be kept there; make it if need be.
 
-    :raises UsageError: it holds something, or cannot be made.
+    :raises UsageError: it is not empty, or cannot be made.
     """
     path = base / directory
     try:
@@ -71,17 +73,19 @@ class RunDirectory:
             while True:
                 self.path = parent / f"run-{secrets.token_hex(6)}"
                 self._lock_file = self.path.with_suffix(".lock")
-                self._lock = os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+                self._lock = os.open(self._lock_file, flags, 0o600)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
                 if os.fstat(self._lock).st_nlink:
                     break
-                os.close(self._lock)  # another run's sweep was faster, and took the file away
+                os.close(self._lock)  # another run's sweep was faster, and removed the file
             self.path.mkdir(mode=0o700)
         except OSError as e:
-            raise CannotJudge(f"cannot write to {parent}: {e.strerror}", hint="make room, or set XDG_CACHE_HOME") from None
+            cause = f"cannot write to {parent}: {e.strerror}"
+            raise CannotJudge(cause, hint="make room, or set XDG_CACHE_HOME") from None
 
     def close(self) -> None:
-        """Remove the directory, and wait a little for a process that is just about to end and still writes to it."""
+        """Remove the directory; wait a little for an ending process that still writes there."""
         if self._lock < 0:
             return
         for _ in range(20):
@@ -96,15 +100,16 @@ class RunDirectory:
 
 
 def sweep_directories() -> list[str]:
-    """Remove what runs that are dead have left in the cache directory; return a name for each thing removed."""
+    """Remove what dead runs have left in the cache directory; return a name for each thing."""
     parent = cache_dir() / "runs"
     return [f"directory {parent / name}" for name in sweep(parent)]
 
 
 def sweep(parent: Path) -> list[str]:
-    """Remove what runs that are dead have left in *parent*; return their names."""
+    """Remove what dead runs have left in *parent*; return their names."""
     swept = []
-    for path in {entry.with_suffix("") for entry in parent.glob("run-*") if _NAME.fullmatch(entry.name)}:
+    entries = [entry for entry in parent.glob("run-*") if _NAME.fullmatch(entry.name)]
+    for path in {entry.with_suffix("") for entry in entries}:
         lock_file = path.with_suffix(".lock")
         try:
             lock = os.open(lock_file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -116,7 +121,7 @@ def sweep(parent: Path) -> list[str]:
             lock_file.unlink(missing_ok=True)
             swept.append(path.name)
         except OSError:
-            pass  # it is alive, or something of it cannot be removed: the next run tries again
+            pass  # it is alive, or cannot be removed completely: the next run tries again
         finally:
             os.close(lock)
     return swept

@@ -1,10 +1,11 @@
-"""Start the scenarios that take long before all others, so that they wait beside them and beside each other.
+"""Start slow scenarios before all others, so that they wait in parallel.
 
-A CLI that hangs costs a right probe its ten seconds, and pytest runs one item after the other. So the executions of
-such scenarios are started in threads as soon as the selection is known, and their items, which come last, only
-collect what was seen. Under xdist the threads run in the controller, which has little else to do; the workers reach
-it over a socket in the run's directory. Every worker asks for the start, and the first one gets it, so any
-distribution of the items will do, and a lost worker loses nothing.
+A CLI that hangs costs a right probe its ten seconds, and pytest runs one item after the other. So
+the executions of such scenarios start in threads as soon as the selection is known. Their items
+come last and only collect what was seen. Under xdist the threads run in the controller, which has
+little else to do, and the workers reach it over a socket in the run's directory. Every worker asks
+for the start, and the first request counts. So any distribution of the items works, and a lost
+worker loses nothing.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class _Wait(Struct, tag=True):
     id: str
 
 
-# msgspec builds what it knows of a type when it first reads one, and two threads that do so at the same time end the process.
-# Requests are read in threads, so it is done here, where there is one.
+# msgspec builds what it knows of a type when it first reads one. If two threads do that at the same
+# time, the process ends. Requests are read in threads, so the decoder is made here, by one thread.
 _REQUEST: Decoder[_Start | _Wait] = Decoder(_Start | _Wait)
 _SEEN = Decoder(list[Execution])
 
 
 class HeadStart:
-    """Executions under way, by the id of their scenario."""
+    """Executions that are running, by the id of their scenario."""
 
     def __init__(self, observe: Callable[[Scenario, int], Execution], concurrent: int) -> None:
         self._observe = observe
@@ -57,23 +58,26 @@ class HeadStart:
         with self._lock:
             for scenario in scenarios:
                 if scenario.id not in self._futures:
-                    self._futures[scenario.id] = [self._pool.submit(self._observe, scenario, n) for n in range(repeat)]
+                    self._futures[scenario.id] = [
+                        self._pool.submit(self._observe, scenario, number)
+                        for number in range(repeat)
+                    ]
 
     def wait(self, id_: str) -> list[Execution]:
-        """Return what was seen of a scenario that was started, when all its executions are over."""
+        """Wait for all executions of a scenario that was started; return what was seen."""
         return [future.result() for future in self._futures[id_]]
 
     def cancel(self) -> None:
-        """Start nothing more; closing the driver then ends what runs."""
+        """Start nothing more; closing the driver then ends what still runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def join(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until nothing runs any more."""
         self._pool.shutdown(wait=True)
 
 
 class HeadStartServer:
-    """Lets workers use the early starts of this process, over a socket at *path*."""
+    """Lets workers use the head starts of this process, over a socket at *path*."""
 
     def __init__(self, starts: HeadStart, path: Path) -> None:
         class Handler(socketserver.BaseRequestHandler):
@@ -85,7 +89,7 @@ class HeadStartServer:
                 else:
                     try:
                         seen = starts.wait(request.id)
-                    except Exception as e:  # only its words can travel
+                    except Exception as e:  # only its message can be sent
                         seen = [not_run(Broke(f"{type(e).__name__}: {e}"))]
                     _send(self.request, seen)
 
@@ -94,19 +98,21 @@ class HeadStartServer:
             block_on_close = False
 
             def handle_error(self, *_: Any) -> None:
-                """Say nothing: the worker that asked has gone, or sees its connection close."""
+                """Ignore the error: the worker is gone, or sees its connection close."""
 
         self._server = _at(path, lambda name: Server(name, Handler))
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        polling = {"poll_interval": 0.1}
+        serve = self._server.serve_forever
+        threading.Thread(target=serve, kwargs=polling, daemon=True).start()
 
     def close(self) -> None:
-        """Answer nobody any more."""
+        """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class HeadStartClient:
-    """The early starts of the controller, seen from a worker."""
+    """The head starts of the controller, for a worker."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -116,7 +122,7 @@ class HeadStartClient:
         self._ask(_Start(scenarios, repeat))
 
     def wait(self, id_: str) -> list[Execution]:
-        """See :meth:`HeadStart.wait`; a controller that is gone is an execution that broke."""
+        """See :meth:`HeadStart.wait`; without a controller, the execution broke."""
         try:
             return _SEEN.decode(self._ask(_Wait(id_)))
         except (OSError, EOFError, msgspec.DecodeError):
@@ -136,7 +142,7 @@ class HeadStartClient:
 
 
 def _at(path: Path, use: Callable[[str], Any]) -> Any:
-    """Call *use* with a name of *path* that fits into a socket address, which holds about 100 bytes."""
+    """Call *use* with a name of *path* that fits into a socket address of about 100 bytes."""
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return use(f"/proc/self/fd/{directory}/{path.name}")
@@ -154,5 +160,5 @@ def _receive(connection: socket.socket) -> bytes:
         header = file.read(8)
         data = file.read(int.from_bytes(header, "big"))
     if len(header) < 8 or len(data) < int.from_bytes(header, "big"):
-        raise EOFError("the other side has gone")
+        raise EOFError("the other side is gone")
     return data

@@ -23,7 +23,7 @@ __all__ = ["Broke", "Deviation", "ScenarioFile", "ScenarioItem", "item_name"]
 
 
 class Broke(Exception):
-    """The suite or its surroundings failed; pytest shows it as an error, not as a failure."""
+    """The suite or its surroundings failed; pytest shows an error, not a failure."""
 
 
 class Deviation(Exception):
@@ -31,25 +31,30 @@ class Deviation(Exception):
 
 
 class ScenarioFile(pytest.File):
-    """A scenario file: an item for each scenario in it that has a part in the contract."""
+    """A scenario file: an item for each scenario in it that is part of the contract."""
 
     def __init__(self, *, scenarios_of: Session, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._session = scenarios_of
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yield the items; those of a family are named as pytest names the cases of a parametrized test."""
+        """Yield the items; a family is named like the cases of a parametrized test."""
         try:
             scenarios = self._session.scenarios(self.path)
         except ConformanceError as e:
             raise self.CollectError("\n".join(e.lines())) from None
         for scenario in scenarios:
             name = item_name(self._session.run.contract, scenario)
-            yield ScenarioItem.from_parent(self, name=name, scenario=scenario, runs_in=self._session)
+            yield ScenarioItem.from_parent(
+                self,
+                name=name,
+                scenario=scenario,
+                runs_in=self._session,
+            )
 
 
 def item_name(contract: Contract, scenario: Scenario) -> str:
-    """Return what the item of *scenario* is called within its file."""
+    """Return the name of the item of *scenario* within its file."""
     return f"{contract.name}[{scenario.variant}]" if scenario.variant else contract.name
 
 
@@ -64,14 +69,20 @@ class ScenarioItem(pytest.Item):
         self._result: ScenarioResult | None = None
 
     def setup(self) -> None:
-        """Build the home and run the probe; what goes wrong here is not the probe's fault."""
+        """Build the home and run the probe; a failure here is not the probe's fault."""
         result = self._session.result_of(self.scenario)
         self._result = result
         self.conformance_result = msgspec.to_builtins(result)
-        self.user_properties += [("conformance.scenario", result.id), ("conformance.contract", self._session.run.contract.name)]
-        self.user_properties += [("conformance.result", result.result), ("conformance.control", result.control)]
-        self.user_properties += [("conformance.expected", " ".join(result.expected)), ("conformance.code", result.code)]
-        self.user_properties += [(f"conformance.finding.{finding.kind}", finding.message) for finding in result.findings]
+        self.user_properties += [
+            ("conformance.scenario", result.id),
+            ("conformance.contract", self._session.run.contract.name),
+            ("conformance.result", result.result),
+            ("conformance.control", result.control),
+            ("conformance.expected", " ".join(result.expected)),
+            ("conformance.code", result.code),
+        ]
+        for finding in result.findings:
+            self.user_properties.append((f"conformance.finding.{finding.kind}", finding.message))
         if result.result == "broke":
             raise Broke(result.reason)
 
@@ -103,7 +114,8 @@ class ScenarioItem(pytest.Item):
             outcome, longrepr = "skipped", (str(self.path), 0, str(e))
             extra = {"wasxfail": str(e)} if isinstance(e, pytest.xfail.Exception) else {}
         except Exception:
-            outcome, longrepr = "failed", str(self.repr_failure(pytest.ExceptionInfo.from_current()))
+            outcome = "failed"
+            longrepr = str(self.repr_failure(pytest.ExceptionInfo.from_current()))
         stop = time.time()
         return pytest.TestReport(
             nodeid=self.nodeid,
@@ -121,25 +133,31 @@ class ScenarioItem(pytest.Item):
         )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return what people need; a traceback only where the fault is ours."""
+        """Return what people need; a traceback only if the fault is ours."""
         if isinstance(excinfo.value, Broke | Deviation):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Return where the scenario stands, and its id."""
+        """Return the file of the scenario, and its id."""
         return self.path, None, self.scenario.id
 
 
-def _explain(result: ScenarioResult, contract: Contract, scenarios: dict[str, Scenario]) -> Iterator[str]:
-    """Yield, line by line, what deviated and what tells the scenario from its control."""
+def _explain(
+    result: ScenarioResult, contract: Contract, scenarios: dict[str, Scenario]
+) -> Iterator[str]:
+    """Yield, line by line, what deviated and how the scenario differs from its control."""
     for finding in result.findings:
         yield f"{finding.kind}: {finding.message}"
     if result.control in scenarios:
-        verdicts = " or ".join(answer(contract, verdict) for verdict in scenarios[result.control].expected(contract))
-        yield f"control: {result.control} expects {verdicts or 'nothing here'}; this home, against that one:"
-        yield from (f"    {line}" for line in result.difference)
+        expected = scenarios[result.control].expected(contract)
+        answers = " or ".join(answer(contract, verdict) for verdict in expected) or "nothing here"
+        yield f"control: {result.control} expects {answers}; this home, against that one:"
+        for line in result.difference:
+            yield f"    {line}"
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
-        yield from (f"{name}: {line}" for line in text.splitlines()[:20] if line.strip())
+        for line in text.splitlines()[:20]:
+            if line.strip():
+                yield f"{name}: {line}"
     if result.kept:
         yield f"home: {result.kept}/home"

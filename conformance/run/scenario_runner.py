@@ -1,4 +1,4 @@
-"""The one place that runs a scenario: observe the probe in its home, judge what was seen, keep or remove the home."""
+"""The one place that runs a scenario: observe the probe, judge it, keep or remove the home."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ __all__ = ["ScenarioRunner"]
 class ScenarioRunner:
     """Runs scenarios with one driver under one contract. Safe to use from several threads.
 
-    Homes of scenarios that deviate move to *keep*, where that is given; all others are removed, unless they are to be
-    left where they were built (*leave*).
+    Homes of scenarios that deviate move to *keep*, if that is given. All others are removed, unless
+    *leave* says to leave them where they were built.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class ScenarioRunner:
         return self.judge(scenario, self.observe(scenario))
 
     def observe(self, scenario: Scenario) -> list[Execution]:
-        """Execute the probe in *scenario* as often as is asked for."""
+        """Execute the probe in *scenario* as often as the run repeats it."""
         return [self.execute(scenario, number) for number in range(self.repeat)]
 
     def execute(self, scenario: Scenario, number: int = 0) -> Execution:
-        """Execute the probe once in the home of *scenario*; *number* counts the executions, from 0."""
+        """Execute the probe once in the home of *scenario*; *number* counts executions from 0."""
         return self.driver.execute(scenario, self.contract, self.context, number)
 
     def judge(self, scenario: Scenario, executions: Sequence[Execution]) -> ScenarioResult:
@@ -71,37 +71,53 @@ class ScenarioRunner:
         result = judge(scenario, self.contract, executions, secrets, control)
         if self._leave:
             return self._known(replace(result, kept=executions[0].kept))
-        telling = None
-        if result.result == "deviates":
-            # The first home in which the probe deviated tells most.
-            deviating = (e for e in executions if judge(scenario, self.contract, [e], secrets).findings)
-            telling = next(deviating, executions[0])
-        kept = ""
-        for execution in executions:
-            if execution.kept:
-                kept = self._dispose(scenario, Path(execution.kept), keep=execution is telling) or kept
-        if telling is not None and self._keep is not None and not kept:
+        if result.result != "deviates":
+            self._dispose(scenario, executions, None)
+            return result
+        kept = self._dispose(scenario, executions, self._telling(scenario, executions, secrets))
+        if not kept and self._keep is not None:
             kept = self._build_again(scenario)
         return self._known(replace(result, kept=kept))
 
+    def _telling(
+        self, scenario: Scenario, executions: Sequence[Execution], secrets: dict[str, str]
+    ) -> Execution:
+        """Return the execution whose home tells most: the first that deviates by itself."""
+        for execution in executions:
+            if judge(scenario, self.contract, [execution], secrets).findings:
+                return execution
+        return executions[0]
+
     def _known(self, result: ScenarioResult) -> ScenarioResult:
-        """Return *result* as a known failure, where it is one."""
+        """Return *result*, as a known failure if it is one."""
         if result.result != "deviates" or not self._known_failures.covers(result):
             return result
-        return replace(result, result="known-failure", reason=self._known_failures.reason(result.id))
+        reason = self._known_failures.reason(result.id)
+        return replace(result, result="known-failure", reason=reason)
 
-    def _dispose(self, scenario: Scenario, place: Path, *, keep: bool) -> str:
-        """Move the homes in *place* to where the user wants them, or remove them; return where they are then."""
-        if not keep or self._keep is None:
-            remove(place)
-            return ""
-        target = self._keep / scenario.id
-        target.parent.mkdir(parents=True, exist_ok=True)
-        place.rename(target)  # the run's directory lies on the same file system for this reason
-        return str(target)
+    def _dispose(
+        self, scenario: Scenario, executions: Sequence[Execution], telling: Execution | None
+    ) -> str:
+        """Move the homes of the *telling* execution to where the user wants them; remove the rest.
+
+        Return where the homes are then; empty if none is kept.
+        """
+        kept = ""
+        for execution in executions:
+            if not execution.kept:
+                continue
+            if execution is not telling or self._keep is None:
+                remove(Path(execution.kept))
+                continue
+            target = self._keep / scenario.id
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # The run's directory is on the same file system for this reason.
+            Path(execution.kept).rename(target)
+            kept = str(target)
+        return kept
 
     def _build_again(self, scenario: Scenario) -> str:
-        """Build on disk the home that a container had; return where, or nothing where that is not possible."""
+        """Build the home of a container on disk; return where, or nothing if that fails."""
         assert self._keep is not None
         target = self._keep / scenario.id
         context = replace(self.context, scenario=scenario.id, home=str(target / "home"))
@@ -112,8 +128,12 @@ class ScenarioRunner:
         return str(target)
 
     def secrets(self, scenario: Scenario) -> dict[str, str]:
-        """Return the credential values in the homes of *scenario*, by the names that reports give them."""
+        """Return the credential values in the homes of *scenario*, by their names in reports."""
         context = replace(self.context, scenario=scenario.id)
         text = msgspec.json.encode((scenario.entries, scenario.env)).decode()
         labels = {"", "refresh", "jwt", *re.findall(r"\{secret:([a-z0-9-]+)\}", text)}
-        return {f"{{secret:{label}}}" if label else "{secret}": context.secret(label) for label in labels}
+        found = {}
+        for label in labels:
+            name = f"{{secret:{label}}}" if label else "{secret}"
+            found[name] = context.secret(label)
+        return found

@@ -122,7 +122,7 @@ WRONG = [
     (["run", "--contract", "bad.toml"], "bad.toml: "),
     (["run", "--scenarios", "no-such"], "no-such: no such directory"),
     (["run", "--scenarios", "plain"], "plain: no such directory"),
-    (["run", "-n", "many"], "--workers 'many' is no number of workers"),
+    (["run", "-n", "many"], "--workers 'many' is not a number of workers"),
     (["run", "-n", "-1"], "--workers '-1'"),
     (["run", "-n", "1000"], "--workers '1000'"),
     (["run", "--repeat", "0"], "'--repeat'"),

@@ -134,7 +134,7 @@ def test_a_probe_that_never_answers_is_not_asked_again_and_again(tmp_path: Path)
         (["--bank", "nowhere"], "no bank of wrong probes in nowhere; it takes a TOML file with a table [wrong]"),
         (["--contract", "gate"], "no wrong probes of contract 'gate'; there are some of "),
         (["claude/nothing"], "no scenario 'claude/nothing' in contract '"),
-        (["-n", "x"], "--workers 'x' is no number of workers; give 0 to 256, or auto"),
+        (["-n", "x"], "--workers 'x' is not a number of workers; give 0 to 256, or auto"),
         (["--json", "nowhere/x.json"], "no directory "),
     ],
 )
