@@ -161,7 +161,7 @@ WRONG = [
     ),
     (["home", "claude/nested-session", "full"], "full is not empty"),
     (["home", "claude/nested-session", "plain"], "plain is not a directory"),
-    (["repro"], "Missing argument 'ID|FILE'"),
+    (["repro"], "Missing argument 'ID'"),
     (["repro", "no-such"], "no scenario 'no-such'"),
     (["repro", "claude/*"], "give the id of one, such as claude/"),
     (["repro", "claude/nested-session", "codex/api-key"], "'codex/api-key' is no scenario file"),
