@@ -39,28 +39,73 @@ _PER_PROCESSOR = 4
 
 
 @click.command("compare")
-@click.option("--probe", "probes", metavar="[CONTRACT=]CMD", multiple=True, help="A local command; repeatable.")
-@click.option("--image", "images", metavar="[CONTRACT=]REF", multiple=True, help="A container image; repeatable.")
-@click.option("--python", "pythons", metavar="[CONTRACT=]MODULE:NAME", multiple=True, help="A Python callable; repeatable.")
 @click.option(
-    "--reference", "references", metavar="CONTRACT", multiple=True, help="A contract's own probe: its reference, or the CLI."
+    "--probe",
+    "probes",
+    metavar="[CONTRACT=]CMD",
+    multiple=True,
+    help="A local command; repeatable.",
 )
-@click.option("--contract", metavar="NAME|FILE", default="slot", show_default=True, help="The contract of probes that name none.")
+@click.option(
+    "--image",
+    "images",
+    metavar="[CONTRACT=]REF",
+    multiple=True,
+    help="A container image; repeatable.",
+)
+@click.option(
+    "--python",
+    "pythons",
+    metavar="[CONTRACT=]MODULE:NAME",
+    multiple=True,
+    help="A Python callable; repeatable.",
+)
+@click.option(
+    "--reference",
+    "references",
+    metavar="CONTRACT",
+    multiple=True,
+    help="A contract's own probe: its reference, or the CLI.",
+)
+@click.option(
+    "--contract",
+    metavar="NAME|FILE",
+    default="slot",
+    show_default=True,
+    help="The contract of probes that name none.",
+)
 @scenarios_option
-@click.option("--env", metavar="KEY=VALUE", multiple=True, help="A variable for every probe; repeatable.")
-@click.option("--pass-env", metavar="KEY", multiple=True, help="A variable of yours for every probe; repeatable.")
+@click.option(
+    "--env",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A variable for every probe; repeatable.",
+)
+@click.option(
+    "--pass-env",
+    metavar="KEY",
+    multiple=True,
+    help="A variable of yours for every probe; repeatable.",
+)
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
 @workers_option
-@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write a JSON report; '-' is standard output.",
+)
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def compare_command(ctx: click.Context, /, **options: object) -> None:
     """Run several probes in the homes of the same scenarios, and show where they disagree.
 
-    Each probe is judged by its own contract; a contract that a probe does not name is that of --contract. Answers
-    agree when one verdict can be what all of them mean. Only scenarios that are part of every contract are run.
+    Each probe is judged by its own contract; a contract that a probe does not name is that of
+    --contract. Answers agree when one verdict can be what all of them mean. Only scenarios that are
+    part of every contract are run.
 
-    Exit status: 0 all agree, 1 they disagree, 2 the request is wrong, 3 something could not be judged, 130 interrupted.
+    Exit status: 0 all agree, 1 they disagree, 2 the request is wrong, 3 something could not be
+    judged, 130 interrupted.
     """
     ctx.exit(_compare(msgspec.convert(options, _Options)))
 
@@ -180,7 +225,7 @@ def _parted(text: str, default: str) -> tuple[str, str]:
 
 
 def _chosen(subjects: Sequence[Subject]) -> list[Scenario]:
-    """Return the scenarios to run: of those selected for the first probe, the ones that all contracts know.
+    """Return the scenarios to run: those of the first probe's selection that all contracts know.
 
     What only a container can show is left out where the first probe is an image and another is not.
     """

@@ -26,12 +26,33 @@ _WIDTH = 130
 
 
 @click.command("contract")
-@click.option("--from-manager", "manager", metavar="M", help="Draft a contract from a Manager: a table, object or command.")
+@click.option(
+    "--from-manager",
+    "manager",
+    metavar="M",
+    help="Draft a contract from a Manager: a table, object or command.",
+)
 @actions_option
 @contract_option
-@click.option("--name", metavar="NAME", default="drafted", show_default=True, help="The name of the drafted contract.")
-@click.option("-o", "--output", metavar="FILE", help="Write the draft to FILE instead of standard output.")
-@click.option("--diff", metavar="A B", nargs=2, help="Show two contracts side by side; exit status 1 where they differ.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    default="drafted",
+    show_default=True,
+    help="The name of the drafted contract.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write the draft to FILE instead of standard output.",
+)
+@click.option(
+    "--diff",
+    metavar="A B",
+    nargs=2,
+    help="Show two contracts side by side; exit status 1 where they differ.",
+)
 @click.pass_context
 def contract_command(
     ctx: click.Context,
@@ -50,26 +71,32 @@ def contract_command(
     that extends, and says the rest itself.
     """
     if (manager is None) == (diff is None):
-        raise UsageError("nothing to do" if manager is None else "two things to do", hint="give --from-manager or --diff")
+        cause = "nothing to do" if manager is None else "two things to do"
+        raise UsageError(cause, hint="give --from-manager or --diff")
     if diff is not None:
         ctx.exit(_show_differences(*diff))
     assert manager is not None
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in contracts.bundled():
-        raise UsageError(
-            f"'{name}' cannot be its name", hint="use lower-case letters, digits and '-'; no bundled contract's name"
-        )
     if output is not None and os.path.lexists(output):
-        raise UsageError(f"{output} is there already", hint="name a new file")
-    base, known = contracts.load(contract), contracts.bundled()
-    parent = next((known[ancestor] for ancestor in base.lineage if ancestor in known), None)
-    _, answers = ask(manager, actions, base)
-    if lost := answers.lost():
-        raise CannotJudge(f"the Manager cannot be asked: {lost}")
-    text = draft(base, answers, name, f"the Manager {manager}", parent)
+        raise UsageError(f"{output} already exists", hint="name a new file")
+    text = _draft(manager, actions, contract, name)
     if output is None:
         click.echo(text, nl=False)
     else:
         replace_text(Path(output), text)
+
+
+def _draft(manager: str, actions: Path | None, contract: str, name: str) -> str:
+    """Return the text of a contract with the codes of the *manager*."""
+    known = contracts.bundled()
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in known:
+        hint = "use lower-case letters, digits and '-'; no bundled contract's name"
+        raise UsageError(f"'{name}' cannot be its name", hint=hint)
+    base = contracts.load(contract)
+    parent = next((known[ancestor] for ancestor in base.lineage if ancestor in known), None)
+    _, answers = ask(manager, actions, base)
+    if lost := answers.lost():
+        raise CannotJudge(f"the Manager cannot be asked: {lost}")
+    return draft(base, answers, name, f"the Manager {manager}", parent)
 
 
 def _show_differences(one: str, other: str) -> int:
@@ -84,7 +111,8 @@ def _show_differences(one: str, other: str) -> int:
     for what, here, there in differences(a, b):
         differ += here != there
         cells = ("≠" if here != there else "", what, here or "–", there or "–")
-        table.add_row(*(Text(printable(cell)) for cell in cells), style="bold" if here != there else "")
+        style = "bold" if here != there else ""
+        table.add_row(*(Text(printable(cell)) for cell in cells), style=style)
     console.print(table)
     console.print(f"{differ} differ" if differ else "the same", style="bold")
     return 1 if differ else 0

@@ -1,4 +1,4 @@
-"""The command lockstep: probe, Manager and contract held against each other."""
+"""The command lockstep: do probe, Manager and contract agree?"""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ __all__ = ["ask", "lockstep_command"]
 @probe_options
 @image_options
 @workers_option
-@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write a JSON report; '-' is standard output.",
+)
 @click.argument("patterns", metavar="[ID|GLOB|FILE]...", nargs=-1)
 @click.pass_context
 def lockstep_command(
@@ -47,10 +52,12 @@ def lockstep_command(
 ) -> None:
     """Check that probe, Manager and contract agree on every exit code.
 
-    The Manager is asked what it does with each code there is; then every scenario's probe is run, and its real exit
-    code is given to the Manager. Where they disagree, the contract tells which side moved.
+    The Manager is asked what it does with each code there is; then every scenario's probe is run,
+    and its real exit code is given to the Manager. Where they disagree, the contract tells which
+    side moved.
 
-    Exit status: 0 in lockstep, 1 not, 2 the request is wrong, 3 something could not be judged, 130 interrupted.
+    Exit status: 0 in lockstep, 1 not, 2 the request is wrong, 3 something could not be judged,
+    130 interrupted.
     """
     check_outputs({"json_file": json_file})
     subject = check(run_request(patterns=patterns, **options))
@@ -79,7 +86,8 @@ def ask(manager: str, actions: Path | None, contract: Contract) -> tuple[dict[st
     :raises ConformanceError: it is not there, or cannot be asked.
     """
     cwd = Path.cwd()
-    known = [verdict.asks for verdict in contract.verdicts] + [Action(name) for name in contract.otherwise]
+    known = [verdict.asks for verdict in contract.verdicts]
+    known += [Action(name) for name in contract.otherwise]
     words = read_words(cwd / actions, known) if actions is not None else {}
     opened = open_manager(manager, words, cwd)
     directory = RunDirectory()

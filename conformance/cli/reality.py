@@ -31,29 +31,52 @@ __all__ = ["reality_command"]
 
 @click.command("reality")
 @click.option(
-    "--cli-version", "versions", metavar="CLI=VERSION", multiple=True, help="Another release than the pinned one; repeatable."
+    "--cli-version",
+    "versions",
+    metavar="CLI=VERSION",
+    multiple=True,
+    help="Another release than the pinned one; repeatable.",
 )
 @workers_option
-@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write a JSON report; '-' is standard output.",
+)
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def reality_command(
-    ctx: click.Context, /, versions: tuple[str, ...], workers: str, json_file: str | None, patterns: tuple[str, ...]
+    ctx: click.Context,
+    /,
+    versions: tuple[str, ...],
+    workers: str,
+    json_file: str | None,
+    patterns: tuple[str, ...],
 ) -> None:
     """Ask the released CLIs what they say of the homes that the catalogue builds.
 
-    The pinned packages are downloaded with npm into the cache, once, and run without a network. What they say is held
-    against the contract cli-status, which has on record what they said before, and shown beside what the other
-    contracts demand.
+    The pinned packages are downloaded with npm into the cache, once, and run without a network.
+    What they say is compared with the contract cli-status, which has on record what they said
+    before, and shown beside what the other contracts demand.
 
-    Exit status: 0 all is as on record, 1 a CLI changed its mind, 2 the request is wrong, 3 something could not be
-    judged, 130 interrupted.
+    Exit status: 0 all is as on record, 1 a CLI changed its mind, 2 the request is wrong,
+    3 something could not be judged, 130 interrupted.
     """
     check_outputs({"json_file": json_file})
+    ctx.exit(_reality(versions, workers, json_file, patterns))
+
+
+def _reality(
+    versions: tuple[str, ...],
+    workers: str,
+    json_file: str | None,
+    patterns: tuple[str, ...],
+) -> int:
     wanted = dict(_release(text) for text in versions)
     stream = cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout))
     with ExitStack() as stack:
-        # Apart from the run's own directory, because the run is opened once the programs are there.
+        # The programs need a directory before the run, which brings its own, can be opened.
         directory = RunDirectory()
         stack.callback(directory.close)
         place, releases = _installed(wanted, directory.path, stream)
@@ -74,7 +97,7 @@ def reality_command(
     report.show(stream)
     if json_file:
         write_json(report.document(), json_file)
-    ctx.exit(tally.exit_status())
+    return tally.exit_status()
 
 
 def _release(text: str) -> tuple[str, str]:
@@ -85,7 +108,11 @@ def _release(text: str) -> tuple[str, str]:
     return cli, release
 
 
-def _installed(wanted: Mapping[str, str], directory: Path, stream: TextIO) -> tuple[Path, dict[str, str]]:
+def _installed(
+    wanted: Mapping[str, str],
+    directory: Path,
+    stream: TextIO,
+) -> tuple[Path, dict[str, str]]:
     """Return a directory with the programs of the CLIs, and the release of each."""
     archives = cache_dir() / "clis"
     archives.mkdir(mode=0o700, exist_ok=True)
@@ -94,7 +121,8 @@ def _installed(wanted: Mapping[str, str], directory: Path, stream: TextIO) -> tu
     releases = {}
     for cli, package in packages(machine()).items():
         chosen = other_version(package, wanted[cli]) if cli in wanted else package
-        stream.write(f"{cli} {chosen.release}: {chosen.name}{'' if chosen.integrity else ', whose digest nobody has pinned'}\n")
+        doubt = "" if chosen.integrity else ", whose digest nobody has pinned"
+        stream.write(f"{cli} {chosen.release}: {chosen.name}{doubt}\n")
         program = unpack(pinned(chosen, archives), chosen, directory / f"{cli}-{chosen.release}")
         (programs / cli).symlink_to(program)
         releases[cli] = chosen.release

@@ -34,25 +34,49 @@ _PER_PROCESSOR = 4
 
 @click.command("strength")
 @click.option(
-    "--bank", metavar="DIR", type=click.Path(path_type=Path), help="Wrong probes of your own, in place of the bundled ones."
+    "--bank",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Wrong probes of your own, in place of the bundled ones.",
 )
-@click.option("--contract", "only", metavar="NAME", multiple=True, help="Only the wrong probes of this contract; repeatable.")
-@click.option("--full", is_flag=True, help="Run every wrong probe in every scenario, also after it is caught.")
+@click.option(
+    "--contract",
+    "only",
+    metavar="NAME",
+    multiple=True,
+    help="Only the wrong probes of this contract; repeatable.",
+)
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Run every wrong probe in every scenario, also after it is caught.",
+)
 @scenarios_option
 @click.option(
-    "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
+    "-n",
+    "--workers",
+    metavar="N|auto",
+    default="auto",
+    show_default=True,
+    help="Parallel workers; 0 runs all in one process.",
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write a JSON report; '-' is standard output.",
+)
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def strength_command(ctx: click.Context, /, **options: Any) -> None:
     """Run wrong probes, and see that the scenarios catch them.
 
-    Each wrong probe is a right one with a single vice. It is caught when a scenario about that vice does not conform;
-    then it is not run any further, unless with --full. Without ID or GLOB every scenario of its contract is tried.
+    Each wrong probe is a right one with a single vice. It is caught when a scenario about that vice
+    does not conform; then it is not run any further, unless with --full. Without ID or GLOB every
+    scenario of its contract is tried.
 
-    Exit status: 0 all are caught, 1 a vice survives or is caught by accident only, 2 the request is wrong, 3 something
-    could not be judged, 130 interrupted.
+    Exit status: 0 all are caught, 1 a vice survives or is caught by accident only, 2 the request is
+    wrong, 3 something could not be judged, 130 interrupted.
     """
     ctx.exit(_strength(**options))
 
@@ -72,10 +96,14 @@ def _strength(
     banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
     todo = tasks(banks, catalogue, patterns, full=full)
     judged = {found.contract.name: found.contract for found in banks}
-    # What a constant answer passes is of interest under every contract, also where there are no wrong probes.
-    others = [contract for name, contract in catalogue.contracts.items() if name not in judged and bank is None and not only]
-    tally = StrengthTally(catalogue, [*judged.values(), *others], total=len(todo), full=full)
-    view = StrengthView(cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout)), tally)
+    shown = list(judged.values())
+    if bank is None and not only:
+        # What a constant answer passes says something where there are no wrong probes, too.
+        known = catalogue.contracts.items()
+        shown += [contract for name, contract in known if name not in judged]
+    tally = StrengthTally(catalogue, shown, total=len(todo), full=full)
+    stream = cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout))
+    view = StrengthView(stream, tally)
     directory = RunDirectory()
     context = TrialContext(
         scenarios=list(catalogue.scenarios.values()),
@@ -98,14 +126,22 @@ def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[B
     banks = read_banks(directory, catalogue)
     names = [found.contract.name for found in banks]
     if unknown := [name for name in only if name not in names]:
-        raise UsageError(f"no wrong probes of contract '{unknown[0]}'", hint=f"there are some of {', '.join(names)}")
+        raise UsageError(
+            f"no wrong probes of contract '{unknown[0]}'",
+            hint=f"there are some of {', '.join(names)}",
+        )
     return [found for found in banks if not only or found.contract.name in only]
 
 
 def _try(
-    context: TrialContext, todo: Sequence[Task], banks: Sequence[Bank], workers: int, tally: StrengthTally, view: StrengthView
+    context: TrialContext,
+    todo: Sequence[Task],
+    banks: Sequence[Bank],
+    workers: int,
+    tally: StrengthTally,
+    view: StrengthView,
 ) -> None:
-    """Try all wrong probes, then the right ones in what has caught any."""
+    """Try all wrong probes, then the right ones in the scenarios that have caught any."""
     started = time.monotonic()
     view.start(workers)
     try:

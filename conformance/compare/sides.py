@@ -33,7 +33,7 @@ def common(scenarios: Sequence[Scenario], contracts: Sequence[Contract]) -> list
 
 
 def run_all(scenarios: Sequence[Scenario], sides: Sequence[Side], workers: int) -> Iterator[Row]:
-    """Yield a row for every scenario as it is complete; those in which there is only waiting begin first."""
+    """Yield a row for every scenario as it is complete; those that take long begin first."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
         pending = {}
         for scenario in sorted(scenarios, key=lambda scenario: not scenario.takes_long):

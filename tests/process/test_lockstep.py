@@ -520,7 +520,7 @@ def test_two_contracts_side_by_side(tmp_path: Path) -> None:
         ([], "nothing to do; give --from-manager or --diff"),
         (["--from-manager", "x", "--diff", "slot", "slot"], "two things to do"),
         (["--from-manager", "true", "--name", "slot"], "'slot' cannot be its name"),
-        (["--from-manager", "true", "-o", "here"], "here is there already; name a new file"),
+        (["--from-manager", "true", "-o", "here"], "here already exists; name a new file"),
         (["--from-manager", "true"], "the Manager cannot be asked: it has no action for any code: it printed nothing"),
         (["--diff", "slot", "nothing"], "no contract 'nothing'"),
     ],
