@@ -44,7 +44,9 @@ def _find(contract: str, directories: tuple[Path, ...], name: str) -> tuple[Scen
 @scenarios_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
-def list_command(contract: str, directories: tuple[Path, ...], as_json: bool, patterns: tuple[str, ...]) -> None:
+def list_command(
+    contract: str, directories: tuple[Path, ...], as_json: bool, patterns: tuple[str, ...]
+) -> None:
     """List the scenarios of a contract: id, what conforms, summary."""
     catalogue, chosen = _load(contract, directories)
     scenarios = select(catalogue, patterns, chosen)
@@ -54,7 +56,8 @@ def list_command(contract: str, directories: tuple[Path, ...], as_json: bool, pa
     ids = max(len(scenario.id) for scenario in scenarios)
     verdicts = max(len("|".join(scenario.expected(chosen))) for scenario in scenarios)
     for scenario in scenarios:
-        click.echo(f"{scenario.id:<{ids}}  {'|'.join(scenario.expected(chosen)):<{verdicts}}  {scenario.summary}")
+        expected = "|".join(scenario.expected(chosen))
+        click.echo(f"{scenario.id:<{ids}}  {expected:<{verdicts}}  {scenario.summary}")
 
 
 def _row(scenario: Scenario, contract: Contract) -> dict[str, Any]:
@@ -78,15 +81,7 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
     """Show one scenario: home, environment, expectations, origin, control."""
     scenario, catalogue, chosen = _find(contract, directories, name)
     click.echo(f"{scenario.id}\n  {scenario.summary}\n")
-    rows = [("origin", scenario.origin), ("agent", scenario.agent), ("cli", scenario.cli)]
-    for expecting in scenario.expect:
-        known = catalogue.contracts[expecting]
-        rows.append((f"expect {expecting}", _expectation(catalogue, expecting, scenario)))
-        rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
-    rows += [("set", f"{variable}={value!r}") for variable, value in scenario.env.items()]
-    rows += [("unset", variable) for variable in scenario.unset]
-    rows += [("container", words) for words in describe_needs(scenario.container).values()]
-    rows.append(("file", scenario.file))
+    rows = _facts(catalogue, scenario)
     width = max(len(title) for title, _ in rows)
     for title, value in rows:
         click.echo(f"  {title:<{width}}  {value}")
@@ -96,9 +91,24 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
     if not scenario.entries:
         click.echo("    (empty)")
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
-    click.echo(f"\n  control {control.id} expects {_expectation(catalogue, chosen.name, control) or 'nothing here'}; against it:")
+    expected = _expectation(catalogue, chosen.name, control) or "nothing here"
+    click.echo(f"\n  control {control.id} expects {expected}; against it:")
     for line in against_control(scenario, control):
         click.echo(f"    {printable(line)}")
+
+
+def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
+    """Return what there is to say about *scenario*, each with its heading."""
+    rows = [("origin", scenario.origin), ("agent", scenario.agent), ("cli", scenario.cli)]
+    for name in scenario.expect:
+        known = catalogue.contracts[name]
+        rows.append((f"expect {name}", _expectation(catalogue, name, scenario)))
+        rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
+    rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
+    rows += [("unset", name) for name in scenario.unset]
+    rows += [("container", need) for need in describe_needs(scenario.container).values()]
+    rows.append(("file", scenario.file))
+    return rows
 
 
 def _expectation(catalogue: Catalogue, contract: str, scenario: Scenario) -> str:
@@ -114,16 +124,19 @@ def _expectation(catalogue: Catalogue, contract: str, scenario: Scenario) -> str
 def home_command(contract: str, directories: tuple[Path, ...], name: str, directory: Path) -> None:
     """Build the fake HOME of a scenario in DIR, and print how to use it.
 
-    DIR must not exist, or be empty. The agent's CLI in the scenario's condition comes to stand in DIR.cli beside it.
+    DIR must be empty or not exist. The agent's CLI is put in DIR.cli beside it, in the state that
+    the scenario asks for.
     """
-    from conformance.drivers.local.driver import by_hand, is_shut, standalone  # noqa: PLC0415 - costs time that list has not
+    # Imported here so that list stays fast.
+    from conformance.drivers.local.driver import by_hand, is_shut, standalone  # noqa: PLC0415
 
     scenario, _, chosen = _find(contract, directories, name)
     context = Context(now=time.time(), seed=secrets.token_hex(8))
     env = standalone(scenario, chosen, directory.absolute(), context)
-    words = join(by_hand(env, shut=is_shut(scenario, context)))
-    click.echo(f"built {directory}; run a probe in it with\n\n  {words} PROBE\n")
-    click.echo(f"expected: {expectation(chosen, scenario.expected(chosen)) or f'nothing under {chosen.name}'}")
+    command = join(by_hand(env, shut=is_shut(scenario, context)))
+    click.echo(f"built {directory}; run a probe in it with\n\n  {command} PROBE\n")
+    expected = expectation(chosen, scenario.expected(chosen)) or f"nothing under {chosen.name}"
+    click.echo(f"expected: {expected}")
 
 
 @click.command("schema")
@@ -142,7 +155,7 @@ def schema_command(kind: str) -> None:
 
 
 def _schema(kind: str) -> dict[str, Any]:
-    # Imported here because list has no time for it.
+    # Imported here so that list stays fast.
     from conformance.catalogue import json_schema as schema  # noqa: PLC0415
     from conformance.catalogue.agents import cli_states  # noqa: PLC0415
     from conformance.judge.known_failures import KnownFailuresFile  # noqa: PLC0415

@@ -17,10 +17,22 @@ def image_command() -> None:
 
 
 @image_command.command("build")
-@click.option("--base", metavar="REF", help="The image to build on; it needs python3 and sh.  [default: python:3.13-slim]")
-@click.option("--debian", is_flag=True, help="Build on Debian packages instead: takes no registry, but root and debootstrap.")
+@click.option(
+    "--base",
+    metavar="REF",
+    help="The image to build on; it needs python3 and sh.  [default: python:3.13-slim]",
+)
+@click.option(
+    "--debian",
+    is_flag=True,
+    help="Build on Debian packages instead: needs root and debootstrap, but no registry.",
+)
 @click.option("--suite", metavar="NAME", help="With --debian, the release.  [default: bookworm]")
-@click.option("--mirror", metavar="URL", help="With --debian, where packages come from.  [default: http://deb.debian.org/debian]")
+@click.option(
+    "--mirror",
+    metavar="URL",
+    help="With --debian, where packages come from.  [default: http://deb.debian.org/debian]",
+)
 @click.option(
     "--flavour",
     type=click.Choice(["stubs", "real-clis"]),
@@ -28,11 +40,14 @@ def image_command() -> None:
     show_default=True,
     help="The agents' CLIs in it: stubs that know their version, or the released ones from npm.",
 )
-@click.option("--tag", metavar="REF", help="What to call it.  [default: probe-conformance/reference:VERSION]")
+@click.option(
+    "--tag", metavar="REF", help="What to call it.  [default: probe-conformance/reference:VERSION]"
+)
 def build_command(**options: Any) -> None:
     """Build the reference image, and print its tag.
 
-    Its entrypoint does what AGENT_MODE says; with smoke-test it runs the reference probe, as the user 10001.
+    Its entrypoint does what AGENT_MODE says; with smoke-test it runs the reference probe, as the
+    user 10001.
     """
     # Imported here, so that help does not wait for the SDK.
     from conformance.drivers.container.client import connect  # noqa: PLC0415
@@ -42,14 +57,18 @@ def build_command(**options: Any) -> None:
         raise UsageError("--base and --debian exclude each other", hint="give one of them")
     debian = {key: options[key] for key in ("suite", "mirror") if options[key] is not None}
     if debian and not options["debian"]:
-        raise UsageError(f"--{next(iter(debian))} says nothing without --debian", hint="add --debian")
+        cause = f"--{next(iter(debian))} has no effect without --debian"
+        raise UsageError(cause, hint="add --debian")
 
     def out(line: str) -> None:
         click.echo(line, err=True)
 
     client = connect()
     try:
-        base = images.debian_base(client, out=out, **debian) if options["debian"] else options["base"] or images.DEFAULT_BASE
-        click.echo(images.build(client, flavour=options["flavour"], base=base, tag=options["tag"] or "", out=out))
+        base = options["base"] or images.DEFAULT_BASE
+        if options["debian"]:
+            base = images.debian_base(client, out=out, **debian)
+        flavour, tag = options["flavour"], options["tag"] or ""
+        click.echo(images.build(client, flavour=flavour, base=base, tag=tag, out=out))
     finally:
         client.close()

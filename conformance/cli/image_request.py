@@ -1,4 +1,4 @@
-"""From the options about an image to a checked request, and back to the words of a command."""
+"""From the options about an image to a checked request, and back to a command."""
 
 from __future__ import annotations
 
@@ -10,72 +10,98 @@ from typing import Any
 from conformance.drivers.container.request import Confinement, ImageRequest, check_reference
 from conformance.errors import UsageError
 
-__all__ = ["IMAGE_OPTIONS", "image_request", "image_words"]
+__all__ = ["IMAGE_OPTIONS", "image_argv", "image_request"]
 
-#: The options that only say something about an image, as their parameters are called.
-IMAGE_OPTIONS = ("isolation", "entrypoint", "command", "user", "network", "cap_add", "memory", "read_only")
+#: The parameters of the options that are only about an image.
+IMAGE_OPTIONS = (
+    "isolation",
+    "entrypoint",
+    "command",
+    "user",
+    "network",
+    "cap_add",
+    "memory",
+    "read_only",
+)
 
 
 def image_request(image: str | None, options: Mapping[str, Any]) -> ImageRequest | None:
-    """Return what is asked of *image*, or None where the probe is not an image.
+    """Return what is asked of *image*, or None if the probe is not an image.
 
-    :raises UsageError: one of the *options* is wrong, or is about an image where there is none.
+    :raises UsageError: one of the *options* is wrong, or is about an image and there is none.
     """
-    given = [name for name in IMAGE_OPTIONS if options.get(name) not in (None, ())]
     if image is None:
-        if given:
-            raise UsageError(f"{_option(given[0], options)} is about an image", hint="name one with --image")
+        for name in IMAGE_OPTIONS:
+            if options.get(name) not in (None, ()):
+                cause = f"{_option(name, options)} is about an image"
+                raise UsageError(cause, hint="name one with --image")
         return None
     check_reference(image)
-    if options["network"] == "":
-        raise UsageError("--network is empty", hint="name a network of the engine, or leave it out for none")
-    defaults = Confinement()
-    memory = defaults.memory if options["memory"] is None else options["memory"]
-    if not re.fullmatch(r"[1-9][0-9]*[bkmgBKMG]?", memory):
-        raise UsageError(f"--memory '{memory}' is no size", hint="write it like 512m or 2g")
-    for capability in options["cap_add"]:
-        if not re.fullmatch(r"(CAP_)?[A-Z_]+", capability):
-            raise UsageError(f"--cap-add '{capability}' is no capability", hint="write it like NET_RAW")
-    if options["user"] is not None and not re.fullmatch(r"[^\s:]+(:[^\s:]+)?", options["user"]):
-        raise UsageError(f"--user '{options['user']}' is no user", hint="write it like 10001, 10001:0 or agent")
+    confinement = _confinement(options)
+    user = options["user"]
+    if user is not None and not re.fullmatch(r"[^\s:]+(:[^\s:]+)?", user):
+        cause = f"--user '{user}' is not a user"
+        raise UsageError(cause, hint="write it like 10001, 10001:0 or agent")
     return ImageRequest(
         reference=image,
         isolation=options["isolation"] or "fresh",
-        entrypoint=_words("entrypoint", options),
-        command=_words("command", options),
-        user=options["user"] or "",
-        confinement=Confinement(
-            network=options["network"] or defaults.network,
-            cap_add=tuple(options["cap_add"]),
-            memory=memory,
-            writable=None if options["read_only"] is None else not options["read_only"],
-        ),
+        entrypoint=_argv("entrypoint", options),
+        command=_argv("command", options),
+        user=user or "",
+        confinement=confinement,
     )
 
 
-def _words(name: str, options: Mapping[str, Any]) -> tuple[str, ...] | None:
+def _confinement(options: Mapping[str, Any]) -> Confinement:
+    """Return what the container may do.
+
+    :raises UsageError: one of the *options* about that is wrong.
+    """
+    if options["network"] == "":
+        hint = "name a network of the engine, or leave it out for none"
+        raise UsageError("--network is empty", hint=hint)
+    defaults = Confinement()
+    memory = defaults.memory if options["memory"] is None else options["memory"]
+    if not re.fullmatch(r"[1-9][0-9]*[bkmgBKMG]?", memory):
+        raise UsageError(f"--memory '{memory}' is not a size", hint="write it like 512m or 2g")
+    for capability in options["cap_add"]:
+        if not re.fullmatch(r"(CAP_)?[A-Z_]+", capability):
+            cause = f"--cap-add '{capability}' is not a capability"
+            raise UsageError(cause, hint="write it like NET_RAW")
+    return Confinement(
+        network=options["network"] or defaults.network,
+        cap_add=tuple(options["cap_add"]),
+        memory=memory,
+        writable=None if options["read_only"] is None else not options["read_only"],
+    )
+
+
+def _argv(name: str, options: Mapping[str, Any]) -> tuple[str, ...] | None:
     if options[name] is None:
         return None
     try:
-        words = tuple(shlex.split(options[name]))
+        argv = tuple(shlex.split(options[name]))
     except ValueError as e:
-        raise UsageError(f"--{name} cannot be split: {str(e).lower()}", hint="quote it like in a shell") from None
-    if name == "entrypoint" and not (words and words[0]):
+        cause = f"--{name} cannot be split: {str(e).lower()}"
+        raise UsageError(cause, hint="quote it like in a shell") from None
+    if name == "entrypoint" and not (argv and argv[0]):
         raise UsageError("--entrypoint is empty", hint="name a program in the image")
-    return words
+    return argv
 
 
-def image_words(options: Mapping[str, Any]) -> list[str]:
-    """Return the words that ask for the same image in the same way."""
+def image_argv(options: Mapping[str, Any]) -> list[str]:
+    """Return the arguments that ask for the same image in the same way."""
     if options.get("image") is None:
         return []
-    words = ["--image", options["image"]]
+    argv = ["--image", options["image"]]
     for name in ("isolation", "entrypoint", "command", "user", "network", "memory"):
         if options[name] is not None:
-            words += [f"--{name}", options[name]]
+            argv += [f"--{name}", options[name]]
     for capability in options["cap_add"]:
-        words += ["--cap-add", capability]
-    return words + ([_option("read_only", options)] if options["read_only"] is not None else [])
+        argv += ["--cap-add", capability]
+    if options["read_only"] is not None:
+        argv.append(_option("read_only", options))
+    return argv
 
 
 def _option(name: str, options: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The command lint: the catalogue held against its own rules."""
+"""The command lint: check the catalogue against its own rules."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ __all__ = ["lint_command"]
 
 
 @click.command("lint")
-@click.option("--contract", metavar="FILE", help="A contract of your own, which scenarios may name.")
+@click.option(
+    "--contract", metavar="FILE", help="A contract of your own, which scenarios may name."
+)
 @scenarios_option
 @click.pass_context
-def lint_command(ctx: click.Context, /, contract: str | None, directories: tuple[Path, ...]) -> None:
-    """Check the catalogue itself: names, summaries, origins, controls, and that every rule has its scenarios.
+def lint_command(
+    ctx: click.Context, /, contract: str | None, directories: tuple[Path, ...]
+) -> None:
+    """Check the catalogue itself: names, summaries, origins, controls, and that every rule has its
+    scenarios.
 
     Exit status: 0 nothing to complain about, 1 a line for each complaint, 2 a file cannot be read.
     """
@@ -28,7 +33,11 @@ def lint_command(ctx: click.Context, /, contract: str | None, directories: tuple
     complaints = lint(catalogue)
     for complaint in complaints:
         click.echo(str(complaint))
-    rules = sum(1 for c in catalogue.contracts.values() for rule in c.rules.values() if rule.contract == c.name)
-    words = f"{len(catalogue.scenarios)} scenarios, {len(catalogue.contracts)} contracts, {rules} rules"
-    click.echo(f"{words}: {len(complaints) or 'no'} complaint{'' if len(complaints) == 1 else 's'}")
+    rules = 0
+    for known in catalogue.contracts.values():
+        rules += sum(rule.contract == known.name for rule in known.rules.values())
+    contracts_read = len(catalogue.contracts)
+    checked = f"{len(catalogue.scenarios)} scenarios, {contracts_read} contracts, {rules} rules"
+    noun = "complaint" if len(complaints) == 1 else "complaints"
+    click.echo(f"{checked}: {len(complaints) or 'no'} {noun}")
     ctx.exit(1 if complaints else 0)

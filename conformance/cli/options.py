@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["actions_option", "contract_option", "image_options", "manager_option", "probe_options", "scenarios_option"]
+__all__ = [
+    "actions_option",
+    "contract_option",
+    "image_options",
+    "manager_option",
+    "probe_options",
+    "scenarios_option",
+]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 contract_option = click.option(
     "--contract",
@@ -29,7 +38,8 @@ manager_option = click.option(
     "--manager",
     metavar="M",
     required=True,
-    help="The Manager: a table file (JSON, TOML, YAML), a Python object 'module:NAME', or a command.",
+    help="The Manager: a table file (JSON, TOML, YAML), a Python object 'module:NAME', "
+    "or a command.",
 )
 actions_option = click.option(
     "--actions",
@@ -39,62 +49,101 @@ actions_option = click.option(
 )
 
 
+_PROBE_OPTIONS = (
+    click.option(
+        "--probe",
+        metavar="CMD",
+        help="A local command, split like a shell would; "
+        "by default the contract's reference probe.",
+    ),
+    click.option(
+        "--image",
+        metavar="REF",
+        help="A container image whose entrypoint answers as the probe.",
+    ),
+    click.option(
+        "--python",
+        metavar="MODULE:NAME",
+        help="A Python callable that returns the exit code, called in a process of its own.",
+    ),
+    contract_option,
+    scenarios_option,
+    click.option(
+        "--env",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="A variable for every probe; repeatable.",
+    ),
+    click.option(
+        "--pass-env",
+        metavar="KEY",
+        multiple=True,
+        help="A variable of yours for every probe; repeatable.",
+    ),
+    click.option(
+        "--repeat",
+        metavar="N",
+        type=click.IntRange(1),
+        default=1,
+        help="Run each scenario N times; unequal answers are a finding.",
+    ),
+)
+
+_IMAGE_OPTIONS = (
+    click.option(
+        "--isolation",
+        type=click.Choice(["fresh", "shared", "both"]),
+        help="A container for each scenario (fresh, the default), one for each worker (shared), "
+        "or both, compared.",
+    ),
+    click.option(
+        "--entrypoint",
+        metavar="CMD",
+        help="Run this in the image instead of its entrypoint and command.",
+    ),
+    click.option(
+        "--command",
+        metavar="CMD",
+        help="Hand this to the image's entrypoint instead of its command.",
+    ),
+    click.option(
+        "--user",
+        metavar="USER[:GROUP]",
+        help="Run the image as this user instead of its own.",
+    ),
+    click.option(
+        "--network",
+        metavar="NAME",
+        help="Join this network of the engine; by default there is none.",
+    ),
+    click.option(
+        "--cap-add",
+        metavar="CAP",
+        multiple=True,
+        help="Keep this capability, and drop all others; repeatable.",
+    ),
+    click.option("--memory", metavar="SIZE", help="Limit of memory, such as 512m; by default 1g."),
+    click.option(
+        "--read-only/--writable",
+        "read_only",
+        default=None,
+        help="Whether the root file system may be written to; "
+        "by default only in a container of its own.",
+    ),
+)
+
+
 def probe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which probe to run, and how."""
-    for option in reversed(
-        (
-            click.option(
-                "--probe",
-                metavar="CMD",
-                help="A local command, split like a shell would; by default the contract's reference probe.",
-            ),
-            click.option("--image", metavar="REF", help="A container image whose entrypoint answers as the probe."),
-            click.option(
-                "--python",
-                metavar="MODULE:NAME",
-                help="A Python callable that returns the exit code, called in a process of its own.",
-            ),
-            contract_option,
-            scenarios_option,
-            click.option("--env", metavar="KEY=VALUE", multiple=True, help="A variable for every probe; repeatable."),
-            click.option("--pass-env", metavar="KEY", multiple=True, help="A variable of yours for every probe; repeatable."),
-            click.option(
-                "--repeat",
-                metavar="N",
-                type=click.IntRange(1),
-                default=1,
-                help="Run each scenario N times; unequal answers are a finding.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+    return _with(_PROBE_OPTIONS, command)
 
 
 def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how the containers of an image are run."""
-    for option in reversed(
-        (
-            click.option(
-                "--isolation",
-                type=click.Choice(["fresh", "shared", "both"]),
-                help="A container for each scenario (fresh, the default), one for each worker (shared), or both, compared.",
-            ),
-            click.option("--entrypoint", metavar="CMD", help="Run this in the image instead of its entrypoint and command."),
-            click.option("--command", metavar="CMD", help="Hand this to the image's entrypoint instead of its command."),
-            click.option("--user", metavar="USER[:GROUP]", help="Run the image as this user instead of its own."),
-            click.option("--network", metavar="NAME", help="Join this network of the engine; by default there is none."),
-            click.option(
-                "--cap-add", metavar="CAP", multiple=True, help="Keep this capability, and drop all others; repeatable."
-            ),
-            click.option("--memory", metavar="SIZE", help="Limit of memory, such as 512m; by default 1g."),
-            click.option(
-                "--read-only/--writable",
-                "read_only",
-                default=None,
-                help="Whether the root file system may be written to; by default only in a container of its own.",
-            ),
-        )
-    ):
+    """Add the options that say how to run the containers of an image."""
+    return _with(_IMAGE_OPTIONS, command)
+
+
+def _with(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):  # as decorators do: the last one is applied first
         command = option(command)
     return command

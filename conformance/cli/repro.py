@@ -42,15 +42,16 @@ def repro_command(ctx: click.Context, /, id_: str, files: tuple[str, ...], keep:
 
     A scenario outside of the catalogue takes the FILE that it is in, and those of its controls.
     """
-    if other := next((file for file in files if not file.endswith(".toml")), ""):
-        hint = "give one id, then the files it needs"
-        raise UsageError(f"'{other}' is no scenario file", hint=hint)
+    for file in files:
+        if not file.endswith(".toml"):
+            hint = "give one id, then the files it needs"
+            raise UsageError(f"'{file}' is not a scenario file", hint=hint)
     subject = check(replace(run_request(patterns=[id_], files=files, **options), stage=True))
     if len(subject.selected) > 1:
         ids = [scenario.id for scenario in subject.selected]
         raise UsageError(f"'{id_}' names {len(ids)} scenarios", hint=_one_of(id_, ids))
     scenario = subject.selected[0]
-    # Homes, stubs and all stay in the directory, so that the printed command works as long as it is there.
+    # Homes and stubs stay in the directory, so the printed command works as long as it exists.
     place = keep_directory(str(keep or _new_directory(scenario.id)), Path.cwd())
     with open_run(subject, into=place) as run:
         executions = run.runner.observe(scenario)
@@ -82,12 +83,12 @@ def _by_hand(run: Run, scenario: Scenario, executions: Sequence[Execution], plac
 
 
 def _one_of(name: str, ids: Sequence[str]) -> str:
-    words = [ids[0], name] if name.endswith(".toml") else [ids[0]]
-    return f"give the id of one, such as {join(words)}"
+    argv = [ids[0], name] if name.endswith(".toml") else [ids[0]]
+    return f"give the id of one, such as {join(argv)}"
 
 
 def _home_on_disk(scenario: Scenario, context: Context, place: Path) -> str:
-    """Build the home here as well, to be looked at: the one in the engine's volume cannot be."""
+    """Build the home on disk as well, because nobody can look into the engine's volume."""
     try:
         build(plan(scenario.entries, context), place / "home")
     except CannotJudge as e:
@@ -96,9 +97,11 @@ def _home_on_disk(scenario: Scenario, context: Context, place: Path) -> str:
 
 
 def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
-    """Yield the lines that say what was expected, what came, and what tells the scenario from its control."""
+    """Yield lines: what was expected, what came, and how the scenario differs from its control."""
     yield f"expected: {expectation(contract, result.expected)}"
-    got = f"{result.verdict or 'outside the contract'} ({result.code})" if result.code is not None else "no exit code"
+    got = "no exit code"
+    if result.code is not None:
+        got = f"{result.verdict or 'outside the contract'} ({result.code})"
     yield f"got: {got} after {result.seconds:.2f} s: {result.result}"
     yield from (f"  {finding.kind}: {printable(finding.message)}" for finding in result.findings)
     yield from (f"  outside the HOME: {printable(line)}" for line in result.outside)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from conformance.bundled import scenarios_dir
-from conformance.cli.image_request import image_words
+from conformance.cli.image_request import image_argv
 from conformance.cli.options import image_options, probe_options
 from conformance.cli.request import run_request
 from conformance.errors import CannotJudge, UsageError
@@ -21,10 +21,15 @@ from conformance.report.document import write_all, write_json, write_text
 from conformance.run.assembly import check, open_run
 from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
 
-__all__ = ["check_outputs", "repro_words", "run_command", "workers_option"]
+__all__ = ["check_outputs", "repro_argv", "run_command", "workers_option"]
 
 workers_option = click.option(
-    "-n", "--workers", metavar="N|auto", default="auto", show_default=True, help="Parallel workers; 0 runs all in one process."
+    "-n",
+    "--workers",
+    metavar="N|auto",
+    default="auto",
+    show_default=True,
+    help="Parallel workers; 0 runs all in one process.",
 )
 
 
@@ -32,17 +37,35 @@ workers_option = click.option(
 @probe_options
 @image_options
 @workers_option
-@click.option("--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output.")
-@click.option("--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output.")
-@click.option("--known-failures", metavar="FILE", help="Failures that are expected, each with its reason.")
-@click.option("--write-known-failures", metavar="FILE", help="Write what deviates now as a file of known failures.")
-@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep the homes of scenarios that deviate in DIR.")
-@click.argument("arguments", metavar="[ID|GLOB|FILE]... [-- PYTEST-ARGS]", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output."
+)
+@click.option(
+    "--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output."
+)
+@click.option(
+    "--known-failures", metavar="FILE", help="Failures that are expected, each with its reason."
+)
+@click.option(
+    "--write-known-failures",
+    metavar="FILE",
+    help="Write what deviates now as a file of known failures.",
+)
+@click.option(
+    "--keep",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep the homes of scenarios that deviate in DIR.",
+)
+@click.argument(
+    "arguments", metavar="[ID|GLOB|FILE]... [-- PYTEST-ARGS]", nargs=-1, type=click.UNPROCESSED
+)
 @click.pass_context
 def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
     """Run scenarios against a probe, and judge its answers.
 
-    Without ID, GLOB ('claude/*') or FILE every scenario of the contract runs. What follows '--' goes to pytest.
+    Without ID, GLOB ('claude/*') or FILE every scenario of the contract runs. What follows '--'
+    goes to pytest.
     """
     patterns, pytest_args = _split(ctx, arguments)
     check_outputs(options)
@@ -51,11 +74,12 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     with sigterm_interrupts(), open_run(subject) as run:
         pytest_run = PytestRun(
             run,
-            repro=repro_words(options),
+            repro=repro_argv(options),
             files=_outside(patterns),
             to_stderr="-" in _reports(options),
         )
-        status = pytest_run.execute(workers, junit=bool(options["junit_file"]), pytest_args=pytest_args)
+        junit = bool(options["junit_file"])
+        status = pytest_run.execute(workers, junit=junit, pytest_args=pytest_args)
     write_all(_writes(pytest_run, subject.known_failures, options))
     ctx.exit(status)
 
@@ -70,19 +94,23 @@ def _outside(patterns: list[str]) -> dict[str, str]:
 
 
 def _reports(options: Mapping[str, Any]) -> list[str]:
-    """Return the files that a report for machines is to be written to."""
-    return [file for name in ("json_file", "junit_file") if (file := options.get(name))]
+    """Return the files that reports for machines are written to."""
+    files = [options.get("json_file"), options.get("junit_file")]
+    return [file for file in files if file]
 
 
-def _writes(pytest_run: PytestRun, known_failures: KnownFailures, options: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
-    """Yield what writes each file that is asked for."""
+def _writes(
+    pytest_run: PytestRun, known_failures: KnownFailures, options: Mapping[str, Any]
+) -> Iterator[Callable[[], None]]:
+    """Yield a function that writes each file that is asked for."""
     report = pytest_run.report
     if options["json_file"]:
         yield partial(write_json, report.document(), options["json_file"])
     if options["junit_file"]:
         yield partial(_write_junit, pytest_run.junit, options["junit_file"])
     if options["write_known_failures"] and not report.interrupted:
-        yield partial(write, Path(options["write_known_failures"]), report.results(), known_failures)
+        file = Path(options["write_known_failures"])
+        yield partial(write, file, report.results(), known_failures)
 
 
 def _write_junit(text: str, file: str) -> None:
@@ -92,7 +120,10 @@ def _write_junit(text: str, file: str) -> None:
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Tell ids from what is meant for pytest; click has taken the '--' out, so it is looked up in what was typed."""
+    """Split ids from the arguments for pytest.
+
+    click removes the '--', so it is looked up in what was typed.
+    """
     typed: list[str] = ctx.obj if isinstance(ctx.obj, list) else sys.argv
     if "--" not in typed:
         return list(arguments), []
@@ -100,36 +131,49 @@ def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], l
     return list(arguments[: len(arguments) - count]), list(arguments[len(arguments) - count :])
 
 
-def repro_words(options: dict[str, Any]) -> list[str]:
+def repro_argv(options: dict[str, Any]) -> list[str]:
     """Return the command that repeats one scenario, without its id, which comes third."""
-    words = ["probe-conformance", "repro"]
+    argv = ["probe-conformance", "repro"]
     if options["probe"] is not None:
-        words += ["--probe", options["probe"]]
+        argv += ["--probe", options["probe"]]
     if options["python"] is not None:
-        words += ["--python", options["python"]]
-    words += image_words(options)
+        argv += ["--python", options["python"]]
+    argv += image_argv(options)
     if options["contract"] != "slot":
-        words += ["--contract", options["contract"]]
-    for name, option in (("directories", "--scenarios"), ("env", "--env"), ("pass_env", "--pass-env")):
+        argv += ["--contract", options["contract"]]
+    repeatable = {"directories": "--scenarios", "env": "--env", "pass_env": "--pass-env"}
+    for name, option in repeatable.items():
         for value in options[name]:
-            words += [option, str(value)]
+            argv += [option, str(value)]
     if options["repeat"] > 1:
-        words += ["--repeat", str(options["repeat"])]
-    return words
+        argv += ["--repeat", str(options["repeat"])]
+    return argv
 
 
 def check_outputs(options: dict[str, Any]) -> None:
     """Refuse, before anything runs, files that cannot be written or that would be lost."""
-    for name in ("json_file", "junit_file", "write_known_failures"):
-        file = options.get(name)
-        if file and file != "-" and not os.path.isdir(parent := Path(file).absolute().parent):
-            raise UsageError(f"no directory {parent} for {file}", hint="make it first")
-        if file and os.path.isdir(file):
-            raise UsageError(f"{file} is a directory", hint="name a file")
-    if len({os.path.abspath(file) for file in _reports(options)}) < len(_reports(options)):
+    new = options.get("write_known_failures")
+    for file in (options.get("json_file"), options.get("junit_file"), new):
+        if file:
+            _check_writable(file)
+    reports = _reports(options)
+    if len({os.path.abspath(file) for file in reports}) < len(reports):
         where = "standard output" if options["json_file"] == "-" else options["json_file"]
         cause = f"--json and --junit both write to {where}"
         raise UsageError(cause, hint="name another file for one")
-    new, old = options.get("write_known_failures"), options.get("known_failures")
-    if new and Path(new).exists() and not (old and Path(old).exists() and Path(old).samefile(new)):
-        raise UsageError(f"{new} is there already", hint=f"give --known-failures {new} as well to update it and keep its reasons")
+    if new and Path(new).exists() and not _same_file(options.get("known_failures"), new):
+        hint = f"give --known-failures {new} as well to update it and keep its reasons"
+        raise UsageError(f"{new} is there already", hint=hint)
+
+
+def _check_writable(file: str) -> None:
+    parent = Path(file).absolute().parent
+    if file != "-" and not parent.is_dir():
+        raise UsageError(f"no directory {parent} for {file}", hint="make it first")
+    if os.path.isdir(file):
+        raise UsageError(f"{file} is a directory", hint="name a file")
+
+
+def _same_file(old: str | None, new: str) -> bool:
+    """Return whether *old* is given, exists, and is the file *new*."""
+    return old is not None and Path(old).exists() and Path(old).samefile(new)

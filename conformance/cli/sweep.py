@@ -12,12 +12,20 @@ __all__ = ["sweep_command"]
 
 
 @click.command("sweep")
-@click.option("--kept", is_flag=True, help="Also remove volumes and images that repro has left for a case to be run by hand.")
+@click.option(
+    "--kept",
+    is_flag=True,
+    help="Also remove volumes and images that repro has left for a case to be run by hand.",
+)
 def sweep_command(*, kept: bool) -> None:
-    """Remove what runs that were killed have left: their directories, and containers, volumes and images on the engine.
+    """Remove what runs that were killed have left: their directories, and containers, volumes and
+    images on the engine.
 
-    Every run does this when it starts. What belongs to a run that is alive, or to anybody else, is left alone.
+    Every run does this when it starts. What belongs to a run that is alive, or to anybody else, is
+    left alone.
     """
-    for found in (sweep_directories, lambda: sweep(connect(), kept=kept)):
-        for name in found():
-            click.echo(f"removed {name}")
+    # Directories first: they go even if no engine answers.
+    for name in sweep_directories():
+        click.echo(f"removed {name}")
+    for name in sweep(connect(), kept=kept):
+        click.echo(f"removed {name}")

@@ -164,7 +164,7 @@ WRONG = [
     (["repro"], "Missing argument 'ID'"),
     (["repro", "no-such"], "no scenario 'no-such'"),
     (["repro", "claude/*"], "give the id of one, such as claude/"),
-    (["repro", "claude/nested-session", "codex/api-key"], "'codex/api-key' is no scenario file"),
+    (["repro", "claude/nested-session", "codex/api-key"], "'codex/api-key' is not a scenario file"),
     (["repro", "claude/nested-session", "no-such.toml"], "no file no-such.toml"),
     (["repro", "claude/nested-session", "--probe", "no-such-program"], "no probe 'no-such-program'"),
     (["repro", "claude/nested-session", "--keep", "full"], "full is not empty"),

@@ -344,7 +344,7 @@ def test_debootstrap_is_quoted_with_its_error(said: str, tmp_path: Path, monkeyp
     [
         ([], 3, "probe-conformance: no container engine at unix:///nonexistent; "),
         (["--base", "x", "--debian"], 2, "probe-conformance: --base and --debian exclude each other; "),
-        (["--mirror", "http://x"], 2, "probe-conformance: --mirror says nothing without --debian; "),
+        (["--mirror", "http://x"], 2, "probe-conformance: --mirror has no effect without --debian; "),
         (["--flavour", "x"], 2, "probe-conformance: Invalid value for '--flavour'"),
     ],
 )

@@ -11,9 +11,9 @@ import click
 import pytest
 
 from conformance.cli import main
-from conformance.cli.image_request import IMAGE_OPTIONS, image_request, image_words
+from conformance.cli.image_request import IMAGE_OPTIONS, image_argv, image_request
 from conformance.cli.options import image_options
-from conformance.cli.run import repro_words
+from conformance.cli.run import repro_argv
 from conformance.drivers.container.request import Confinement, ImageRequest, check_reference
 from conformance.errors import UsageError
 
@@ -188,19 +188,19 @@ def test_so_does_what_is_said_of_its_root_file_system(read_only: bool, option: s
 
 
 WRONG = [
-    ("memory", "", "--memory '' is no size; write it like 512m or 2g"),
-    ("memory", "lots", "--memory 'lots' is no size; write it like 512m or 2g"),
-    ("memory", "0", "--memory '0' is no size; write it like 512m or 2g"),
-    ("memory", "-1", "--memory '-1' is no size; write it like 512m or 2g"),
-    ("memory", "1.5g", "--memory '1.5g' is no size; write it like 512m or 2g"),
-    ("memory", "1gb", "--memory '1gb' is no size; write it like 512m or 2g"),
-    ("memory", "1 g", "--memory '1 g' is no size; write it like 512m or 2g"),
-    ("cap_add", ("net raw",), "--cap-add 'net raw' is no capability; write it like NET_RAW"),
-    ("cap_add", ("NET_RAW", ""), "--cap-add '' is no capability; write it like NET_RAW"),
-    ("user", "", "--user '' is no user; write it like 10001, 10001:0 or agent"),
-    ("user", "a b", "--user 'a b' is no user; write it like 10001, 10001:0 or agent"),
-    ("user", ":0", "--user ':0' is no user; write it like 10001, 10001:0 or agent"),
-    ("user", "1:2:3", "--user '1:2:3' is no user; write it like 10001, 10001:0 or agent"),
+    ("memory", "", "--memory '' is not a size; write it like 512m or 2g"),
+    ("memory", "lots", "--memory 'lots' is not a size; write it like 512m or 2g"),
+    ("memory", "0", "--memory '0' is not a size; write it like 512m or 2g"),
+    ("memory", "-1", "--memory '-1' is not a size; write it like 512m or 2g"),
+    ("memory", "1.5g", "--memory '1.5g' is not a size; write it like 512m or 2g"),
+    ("memory", "1gb", "--memory '1gb' is not a size; write it like 512m or 2g"),
+    ("memory", "1 g", "--memory '1 g' is not a size; write it like 512m or 2g"),
+    ("cap_add", ("net raw",), "--cap-add 'net raw' is not a capability; write it like NET_RAW"),
+    ("cap_add", ("NET_RAW", ""), "--cap-add '' is not a capability; write it like NET_RAW"),
+    ("user", "", "--user '' is not a user; write it like 10001, 10001:0 or agent"),
+    ("user", "a b", "--user 'a b' is not a user; write it like 10001, 10001:0 or agent"),
+    ("user", ":0", "--user ':0' is not a user; write it like 10001, 10001:0 or agent"),
+    ("user", "1:2:3", "--user '1:2:3' is not a user; write it like 10001, 10001:0 or agent"),
     ("entrypoint", "", "--entrypoint is empty; name a program in the image"),
     ("entrypoint", "''", "--entrypoint is empty; name a program in the image"),
     ("entrypoint", "sh -c 'x", "--entrypoint cannot be split: no closing quotation; quote it like in a shell"),
@@ -231,10 +231,10 @@ def test_the_words_of_a_request_ask_for_the_same_again(given: dict[str, Any]) ->
         asked.append(options)
 
     asked: list[dict[str, Any]] = []
-    words = image_words({"image": "agent:1", **given})
+    words = image_argv({"image": "agent:1", **given})
     command(words, standalone_mode=False)
     assert asked == [{"image": "agent:1", **given}]
-    assert image_words({"image": None, **given}) == []
+    assert image_argv({"image": None, **given}) == []
 
 
 def test_the_command_that_repeats_a_scenario_names_the_image() -> None:
@@ -249,7 +249,7 @@ def test_the_command_that_repeats_a_scenario_names_the_image() -> None:
         "repeat": 1,
     }
     words = ["probe-conformance", "repro", "--image", "agent", "--user", "0", "--env", "A=b c"]
-    assert repro_words({**options, **NOTHING, "user": "0"}) == words
+    assert repro_argv({**options, **NOTHING, "user": "0"}) == words
 
 
 # Through the command line
@@ -272,8 +272,8 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, list[str
         (["--image", "a", "--probe", "true"], "--probe and --image name two probes; give one of them"),
         (["--user", "0"], "--user is about an image; name one with --image"),
         (["--writable"], "--writable is about an image; name one with --image"),
-        (["--image", "a", "--memory", "much"], "--memory 'much' is no size; write it like 512m or 2g"),
-        (["--image", "a", "--cap-add", "-x"], "--cap-add '-x' is no capability; write it like NET_RAW"),
+        (["--image", "a", "--memory", "much"], "--memory 'much' is not a size; write it like 512m or 2g"),
+        (["--image", "a", "--cap-add", "-x"], "--cap-add '-x' is not a capability; write it like NET_RAW"),
         (["--image", "a", "--env", "HOME=/x"], "HOME is set by the contract 'slot'; leave it out of --env and --pass-env"),
     ],
 )
