@@ -25,9 +25,16 @@ __all__ = ["Catalogue", "load_catalogue", "root_of", "select"]
 class Catalogue:
     """Scenarios by id, in the order of their ids, and the contracts they may speak of."""
 
-    def __init__(self, scenarios: Mapping[str, Scenario], contracts: Mapping[str, Contract]) -> None:
+    def __init__(
+        self,
+        scenarios: Mapping[str, Scenario],
+        contracts: Mapping[str, Contract],
+        files: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Take the ids in *files* by real path, where these are more than those of *scenarios*."""
         self.scenarios = dict(sorted(scenarios.items()))
         self.contracts = contracts
+        self._files = files or {}
 
     def get(self, id_: str) -> Scenario:
         """Return the scenario called *id_*.
@@ -40,6 +47,23 @@ class Catalogue:
             group = _group(id_, self.scenarios)
             hint = f"see probe-conformance list {group}" if group else _closest(id_, self.scenarios)
             raise UsageError(f"no scenario '{id_}'", hint=hint) from None
+
+    def in_file(self, name: str) -> list[str]:
+        """Return the ids of the scenarios in the file called *name*, which may be a copy."""
+        path = os.path.realpath(name)
+        there = [id_ for id_, scenario in self.scenarios.items() if scenario.file == path]
+        return there or sorted(self._files.get(path, ()))
+
+    def one(self, name: str) -> Scenario:
+        """Return the scenario called *name*, or the one in the file of that name.
+
+        :raises UsageError: there is none, or the file has several.
+        """
+        ids = self.in_file(name) if name.endswith(".toml") else []
+        if len(ids) > 1:
+            hint = f"give the id of one, such as {ids[0]}"
+            raise UsageError(f"'{name}' names {len(ids)} scenarios", hint=hint)
+        return self.get(ids[0] if ids else name)
 
     def in_contract(self, contract: Contract) -> list[Scenario]:
         """Return the scenarios that are part of *contract*."""
@@ -60,13 +84,15 @@ def load_catalogue(
         known[contract.name] = contract
     errors: list[ConformanceError] = []
     scenarios: dict[str, Scenario] = {}
+    by_file: dict[str, list[str]] = {}
     for path, root in _scenario_files(directories, files, errors).items():
         try:
             for scenario in _scenarios(path, root, known):
                 _admit(scenario, scenarios)
+                by_file.setdefault(str(path), []).append(scenario.id)
         except ConformanceError as e:
             errors.append(e)
-    catalogue = Catalogue(scenarios, known)
+    catalogue = Catalogue(scenarios, known, by_file)
     # A file that could not be read would make every scenario that names it as its control look wrong as well.
     for scenario in catalogue.scenarios.values() if not errors else ():
         errors.extend(_wrong_controls(scenario, catalogue))
@@ -168,8 +194,7 @@ def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *,
 
 def _named(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario]) -> list[str]:
     """Return the ids of the scenarios whose file *pattern* names; any other pattern as it is."""
-    path = os.path.realpath(pattern) if pattern.endswith(".toml") else ""
-    here = [scenario.id for scenario in catalogue.scenarios.values() if path and scenario.file == path]
+    here = catalogue.in_file(pattern) if pattern.endswith(".toml") else []
     # Where only some of a family have a part in the contract, those are meant.
     return [id_ for id_ in here if id_ in candidates] or here[:1] or [pattern]
 

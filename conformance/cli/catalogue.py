@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,20 @@ from conformance.text import join, printable
 
 __all__ = ["home_command", "list_command", "schema_command", "show_command"]
 
-scenario_argument = click.argument("id_", metavar="ID")
+scenario_argument = click.argument("name", metavar="ID|FILE")
 
 
-def _load(contract: str, directories: tuple[Path, ...]) -> tuple[Catalogue, Contract]:
+def _load(contract: str, directories: tuple[Path, ...], files: Iterable[Path] = ()) -> tuple[Catalogue, Contract]:
     chosen = contracts.load(contract)
-    return load_catalogue(directories, contract=chosen), chosen
+    return load_catalogue(directories, contract=chosen, files=files), chosen
+
+
+def _find(contract: str, directories: tuple[Path, ...], name: str) -> tuple[Scenario, Catalogue, Contract]:
+    """Return the scenario called *name*, or the one in that file, with what it was found in."""
+    from conformance.run.request import scenario_files  # noqa: PLC0415 - list has no time for it
+
+    catalogue, chosen = _load(contract, directories, scenario_files([name], Path.cwd()))
+    return catalogue.one(name), catalogue, chosen
 
 
 @click.command("list")
@@ -66,23 +74,22 @@ def _row(scenario: Scenario, contract: Contract) -> dict[str, Any]:
 @contract_option
 @scenarios_option
 @scenario_argument
-def show_command(contract: str, directories: tuple[Path, ...], id_: str) -> None:
+def show_command(contract: str, directories: tuple[Path, ...], name: str) -> None:
     """Show one scenario: home, environment, expectations, origin, control."""
-    catalogue, chosen = _load(contract, directories)
-    scenario = catalogue.get(id_)
+    scenario, catalogue, chosen = _find(contract, directories, name)
     click.echo(f"{scenario.id}\n  {scenario.summary}\n")
     rows = [("origin", scenario.origin), ("agent", scenario.agent), ("cli", scenario.cli)]
-    for name in scenario.expect:
-        known = catalogue.contracts[name]
-        rows.append((f"expect {name}", _expectation(catalogue, name, scenario)))
+    for expecting in scenario.expect:
+        known = catalogue.contracts[expecting]
+        rows.append((f"expect {expecting}", _expectation(catalogue, expecting, scenario)))
         rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
-    rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
-    rows += [("unset", name) for name in scenario.unset]
+    rows += [("set", f"{variable}={value!r}") for variable, value in scenario.env.items()]
+    rows += [("unset", variable) for variable in scenario.unset]
     rows += [("container", words) for words in describe_needs(scenario.container).values()]
     rows.append(("file", scenario.file))
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        click.echo(f"  {name:<{width}}  {value}")
+    width = max(len(title) for title, _ in rows)
+    for title, value in rows:
+        click.echo(f"  {title:<{width}}  {value}")
     click.echo("\n  home")
     for entry in sorted(scenario.entries, key=lambda entry: entry.path):
         click.echo(f"    {printable(entry.path)}: {describe_entry(entry)}")
@@ -104,15 +111,14 @@ def _expectation(catalogue: Catalogue, contract: str, scenario: Scenario) -> str
 @scenarios_option
 @scenario_argument
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-def home_command(contract: str, directories: tuple[Path, ...], id_: str, directory: Path) -> None:
+def home_command(contract: str, directories: tuple[Path, ...], name: str, directory: Path) -> None:
     """Build the fake HOME of a scenario in DIR, and print how to use it.
 
     DIR must not exist, or be empty. The agent's CLI in the scenario's condition comes to stand in DIR.cli beside it.
     """
     from conformance.drivers.local.driver import by_hand, is_shut, standalone  # noqa: PLC0415 - costs time that list has not
 
-    catalogue, chosen = _load(contract, directories)
-    scenario = catalogue.get(id_)
+    scenario, _, chosen = _find(contract, directories, name)
     context = Context(now=time.time(), seed=secrets.token_hex(8))
     env = standalone(scenario, chosen, directory.absolute(), context)
     words = join(by_hand(env, shut=is_shut(scenario, context)))

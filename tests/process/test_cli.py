@@ -24,7 +24,7 @@ from factories import written
 from support_cli import environment
 
 import conformance
-from conformance.bundled import data_root, fixtures_dir
+from conformance.bundled import data_root, fixtures_dir, scenarios_dir
 
 TIMEOUT = 300
 WORKERS = ["0", "2"]
@@ -150,7 +150,7 @@ WRONG = [
     (["run", "--write-known-failures", "no-such/known.toml"], "no directory"),
     (["list", "no-such"], "no scenario 'no-such'"),
     (["list", "--contract", "no-such"], "no contract 'no-such'"),
-    (["show"], "Missing argument 'ID'"),
+    (["show"], "Missing argument 'ID|FILE'"),
     (["show", "claude/nested-sesion"], "did you mean claude/nested-session"),
     (["show", "claude/nested-session", "codex/api-key"], "unexpected extra argument"),
     (["home", "claude/nested-session"], "Missing argument 'DIR'"),
@@ -583,6 +583,32 @@ def test_ids_globs_and_files_select_each_scenario_once(tmp_path: Path) -> None:
         "conforms",
     )
     assert found["exit_status"] == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "FILE", "-n", "0"],
+        ["show", "FILE"],
+        ["home", "FILE", "home"],
+        ["repro", "FILE", "--keep", "kept"],
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("group", ["claude", "mine"])
+def test_commands_take_a_file_of_a_checkout_or_of_ones_own(tmp_path: Path, command: list[str], group: str) -> None:
+    """A checkout has a copy of what is bundled where the suite is installed elsewhere."""
+    text = (scenarios_dir() / "claude" / "nested-session.toml").read_text()
+    file = written(tmp_path / "scenarios" / group / "nested-session.toml", text)
+
+    words = [str(file.relative_to(tmp_path)) if word == "FILE" else word for word in command]
+    done = suite(tmp_path, *words)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    if command[0] in ("show", "repro"):
+        assert done.stdout.startswith(f"{group}/nested-session")
+    if command[0] == "run":
+        assert "1 conform" in done.stdout
 
 
 @pytest.mark.parametrize("workers", WORKERS)

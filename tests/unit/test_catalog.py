@@ -370,6 +370,36 @@ def test_a_file_selects_its_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert selected(found, f"{scenarios_dir()}/cli/hangs.toml") == ["cli/hangs"]
 
 
+def copied(directory: Path, *ids: str) -> list[str]:
+    """Copy files of the bundled catalogue, as a checkout has them; return the paths."""
+    copies = [directory / "scenarios" / f"{id_}.toml" for id_ in ids]
+    for id_, copy in zip(ids, copies, strict=True):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((scenarios_dir() / f"{id_}.toml").read_bytes())
+    return list(map(str, copies))
+
+
+def test_a_copy_of_a_bundled_file_selects_what_that_has(tmp_path: Path) -> None:
+    one, family = copied(tmp_path, "claude/nested-session", "codex/long")
+    found = load_catalogue([tmp_path / "scenarios"], files=[Path(one)])
+    variants = [id_ for id_ in found.scenarios if id_.startswith("codex/long/")]
+    assert len(variants) > 1
+    assert selected(found, one) == ["claude/nested-session"]
+    assert selected(found, family) == variants
+    assert found.one(one) is found.get("claude/nested-session")
+    assert found.one(one).file == f"{scenarios_dir()}/claude/nested-session.toml"
+    assert refusal(UsageError, found.one, family) == (
+        f"'{family}' names {len(variants)} scenarios; give the id of one, such as {variants[0]}"
+    )
+
+
+def test_a_changed_copy_of_a_bundled_file_is_no_copy(tmp_path: Path) -> None:
+    [file] = copied(tmp_path, "claude/nested-session")
+    Path(file).write_bytes(Path(file).read_bytes() + b"# changed\n")
+    line = refusal(ManyErrors, load_catalogue, files=[Path(file)])
+    assert line.startswith(f"{file}: its id 'claude/nested-session' is taken by")
+
+
 @pytest.mark.parametrize("name", ["nothing.toml", "loop.toml", f"{'x' * 300}.toml"])
 def test_a_file_that_is_not_loaded_selects_nothing(name: str, bundled: Catalogue, tmp_path: Path) -> None:
     (tmp_path / "loop.toml").symlink_to("loop.toml")
