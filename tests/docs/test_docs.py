@@ -108,7 +108,7 @@ CONSOLES = [
 def test_commands_print_what_the_pages_show(command: str, output: str, tmp_path: Path) -> None:
     (tmp_path / "checks/scenarios/acme").mkdir(parents=True)
     (tmp_path / "checks/scenarios/acme/vault-file.toml").write_text(SCENARIO)
-    (tmp_path / "smoke_test.py").write_text(blocks(ROOT / "README.md", "python")[0])
+    (tmp_path / "smoke_probe.py").write_text(blocks(ROOT / "README.md", "python")[0])
     words = shlex.split(command)
     assert words[0] == "probe-conformance"
     done = suite(tmp_path, *words[1:], merged=True, timeout=120)
@@ -203,6 +203,15 @@ def test_every_page_with_a_session_is_run() -> None:
         "for-reviewers.md",
         "strength.md",
     }
+
+
+def test_no_page_gives_a_probe_the_name_of_a_test_module() -> None:
+    """pytest would import such a probe, and so run it."""
+    probes = [
+        found for page in PAGES for found in re.findall(r"--(?:conformance-)?probe\W+(?:python3 )?(\S+?\.py)\b", page.read_text())
+    ]
+    assert "smoke_probe.py" in map(os.path.basename, probes)
+    assert [name for name in probes if re.search(r"(^|/)test_|_test\.py$", name)] == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:
