@@ -1,6 +1,6 @@
 """What the suite costs, side by side with the least anybody could pay for the same work.
 
-    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e]
+    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f]
 
 Prints figures and ratios and asserts nothing: they depend on the machine. Compared commands take turns, so that a
 slow minute hits all of them; what counts is the ratio of their medians.
@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
+from importlib.metadata import version
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -43,11 +45,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--executions", type=int, default=1000)
-    parser.add_argument("which", nargs="*", default=["a", "b", "c", "d", "e"])
+    parser.add_argument("which", nargs="*", default=["a", "b", "c", "d", "e", "f"])
     options = parser.parse_args()
     catalogue = load_catalogue()
     ordinary = [s for s in catalogue.in_contract(CONTRACT) if not s.waits and s.id not in HEAVY]
-    for name, bench in (("a", throughput), ("b", homes), ("c", listing), ("d", whole_catalogue), ("e", lockstep)):
+    for name, bench in (
+        ("a", throughput),
+        ("b", homes),
+        ("c", listing),
+        ("d", whole_catalogue),
+        ("e", lockstep),
+        ("f", bystanders),
+    ):
         if name in options.which:
             bench(catalogue, ordinary, options.rounds, options.executions)
 
@@ -134,6 +143,41 @@ def lockstep(_: Catalogue, ordinary: list[Scenario], rounds: int, __: int) -> No
     show("(e) the scenarios that do not wait", measure(commands, rounds), base="run")
 
 
+def bystanders(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+    """(f) What pytest costs in an empty project, in environments with and without the package.
+
+    Environments are made anew, by pip, because what lies in them counts as well: pytest looks
+    through all distributions, and through the files of those that have plug-ins.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        package = str(Path(__file__).parents[2])
+        with_it, without_it = "with the package", "with its dependencies only"
+        alone = "pytest alone"
+        wanted = {with_it: package, without_it: package, alone: f"pytest=={version('pytest')}"}
+        pythons = {}
+        for n, (name, requirement) in enumerate(wanted.items()):
+            subprocess.run([sys.executable, "-m", "venv", f"{directory}/{n}"], check=True)
+            pythons[name] = [f"{directory}/{n}/bin/python", "-I", "-m"]
+            pip(pythons[name], "install", requirement)
+        pip(pythons[without_it], "uninstall", "--yes", "probe-conformance")
+        empty = Path(directory, "empty")
+        empty.mkdir()
+        # It says with 5 that it has found no tests.
+        commands = {name: [*python, "pytest", str(empty)] for name, python in pythons.items()}
+        figures = measure(commands, max(rounds, 30), cwd=empty, accepted=(5,))
+    show("(f) pytest in an empty project", figures, alone)
+    for name in (without_it, alone):
+        # The difference within each round: what slows the machine down for a while hits both.
+        pairs = zip(figures[with_it], figures[name], strict=True)
+        difference = statistics.median(1000 * (more - less) for more, less in pairs)
+        print(f"    {with_it}, against {name}: {difference:+.0f} ms")
+
+
+def pip(python: list[str], *arguments: str) -> None:
+    """Run pip in one of the environments."""
+    subprocess.run([*python, "pip", "--quiet", *arguments], check=True)
+
+
 class Floor:
     """The probe started by hand in homes that stand already: what no suite can be faster than."""
 
@@ -174,15 +218,21 @@ class Floor:
         self.driver.close()
 
 
-def measure(commands: dict[str, list[str]], rounds: int) -> dict[str, list[float]]:
+def measure(
+    commands: dict[str, list[str]],
+    rounds: int,
+    *,
+    cwd: Path | None = None,
+    accepted: Collection[int] = (0, 123),
+) -> dict[str, list[float]]:
     """Return the wall times of each command, in seconds; they take turns."""
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, argv in commands.items():
             started = time.perf_counter()
-            done = subprocess.run(argv, capture_output=True, check=False)
+            done = subprocess.run(argv, cwd=cwd, capture_output=True, check=False)
             times[name].append(time.perf_counter() - started)
-            if done.returncode not in (0, 123):
+            if done.returncode not in accepted:
                 sys.exit(f"{name} ended with {done.returncode}: {(done.stderr or done.stdout).decode()[-800:]}")
     return times
 
