@@ -124,7 +124,7 @@ def _hidden() -> str:
 
 
 def _with_our_options(message: str) -> str:
-    """Return *message*, which speaks of options of the command line, with those of pytest instead."""
+    """Return *message* with options of pytest in place of those of the command line."""
     return re.sub(
         r"(?<!\S)--([a-z-]+)",
         lambda found: ours if (ours := f"--conformance-{found[1]}") in _OPTIONS else found[0],
@@ -209,7 +209,7 @@ def _package(request: pytest.FixtureRequest) -> Iterator[None]:
 def fake_home(
     request: pytest.FixtureRequest,
 ) -> Generator[Callable[[str], FakeHome], None, None]:
-    """Build fake homes: ``fake_home("claude/nested-session")`` returns one: ``path`` and ``env``."""
+    """Build fake homes: ``fake_home("claude/nested-session")`` has a ``path`` and an ``env``."""
     with _package(request):
         from conformance.run.fixtures import FakeHomes  # noqa: PLC0415
 

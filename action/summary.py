@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-#: A page of GitHub's takes 1 MiB: that is far more than so many rows of such cells, in rows and characters.
+#: A page of GitHub's takes 1 MiB, far more than so many rows of such cells come to.
 _ROWS = 100
 _CELL = 300
 
@@ -21,7 +21,9 @@ def cell(text: str) -> str:
     """Return *text* so that none of it is taken for Markdown or HTML: probes have a say in it."""
     line = " ".join(text.split())
     line = line if len(line) <= _CELL else f"{line[: _CELL - 1]}…"
-    return re.sub(r"[^\w\s.,;/()+…-]|_|^[-+.]", lambda match: "".join(f"&#{ord(c)};" for c in match[0]), line)
+    return re.sub(
+        r"[^\w\s.,;/()+…-]|_|^[-+.]", lambda match: "".join(f"&#{ord(c)};" for c in match[0]), line
+    )
 
 
 def table(head: Sequence[str], rows: Sequence[Iterable[str]]) -> list[str]:
@@ -35,7 +37,9 @@ def deviation(row: dict[str, Any]) -> tuple[str, str, str, str]:
     """Return scenario, expectation, answer and findings of a row of the report."""
     findings = [finding["kind"] for finding in row["findings"]]
     if row["code"] is None:
-        got = next((kind for kind in findings if kind in ("timed-out", "killed-by-signal")), "no answer")
+        got = next(
+            (kind for kind in findings if kind in ("timed-out", "killed-by-signal")), "no answer"
+        )
     else:
         got = f"{row['verdict']} ({row['code']})" if row["verdict"] else f"exit code {row['code']}"
     codes = ", ".join(map(str, row["expected_codes"]))
@@ -56,13 +60,31 @@ def summary(report: dict[str, Any], image: str) -> list[str]:
     lines = [f"## {cell(image)}: {verdict(report)}", ""]
     counts = report["counts"]
     lines += table([kind.replace("-", " ") for kind in counts], [map(str, counts.values())])
-    lines += [f"Contract {cell(contract['name'])} {cell(contract['version'])}, {report['seconds']:.1f} s.", ""]
-    for heading, result in (("Deviates", "deviates"), ("Not judged", "broke"), ("Unsupported", "unsupported")):
+    lines += [
+        f"Contract {cell(contract['name'])} {cell(contract['version'])}, "
+        f"{report['seconds']:.1f} s.",
+        "",
+    ]
+    for heading, result in (
+        ("Deviates", "deviates"),
+        ("Not judged", "broke"),
+        ("Unsupported", "unsupported"),
+    ):
         rows = [row for row in report["scenarios"] if row["result"] == result]
         if rows and result == "deviates":
-            lines += [f"### {heading}", "", *table(("scenario", "expected", "got", "findings"), [deviation(row) for row in rows])]
+            lines += [
+                f"### {heading}",
+                "",
+                *table(
+                    ("scenario", "expected", "got", "findings"), [deviation(row) for row in rows]
+                ),
+            ]
         elif rows:
-            lines += [f"### {heading}", "", *table(("scenario", "reason"), [(row["id"], row["reason"]) for row in rows])]
+            lines += [
+                f"### {heading}",
+                "",
+                *table(("scenario", "reason"), [(row["id"], row["reason"]) for row in rows]),
+            ]
     for id_ in report["stale_known_failures"]:
         lines.append(f"- {cell(id_)} is a known failure, and conforms: take it off the list")
     lines += [f"- {cell(line)}" for line in (*report["trouble"], report["diagnosis"]) if line]

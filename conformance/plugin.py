@@ -47,8 +47,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Give the report of a scenario its result, as built-in types, which is all that workers can send."""
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give the report of a scenario its result, in the built-in types that workers can send."""
     report = yield
     result = getattr(item, "conformance_result", None)
     if result is not None and (report.when == "call" or not report.passed):

@@ -18,7 +18,9 @@ def printable(text: str) -> str:
 
     Control characters, line breaks and lone surrogates become Python escapes.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
 
 
 def quote(word: str) -> str:

@@ -50,7 +50,9 @@ def reference_image(engine: docker.DockerClient, tmp_path_factory: pytest.TempPa
     with (tmp_path_factory.getbasetemp().parent / "reference-image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            return images.build(engine, base=images.debian_base(engine) if own else images.DEFAULT_BASE)
+            return images.build(
+                engine, base=images.debian_base(engine) if own else images.DEFAULT_BASE
+            )
         except CannotJudge as e:
             _do_without(str(e))
 

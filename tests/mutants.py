@@ -37,7 +37,11 @@ from conformance.text import one_line
 
 #: The share that has to be killed of the mutants that can be told from the original, in percent.
 ENOUGH = 95
-PROBES = {"slot": ["slot.py"], "slot-strict": ["slot_strict.py", "slot.py"], "preflight": ["preflight.py"]}
+PROBES = {
+    "slot": ["slot.py"],
+    "slot-strict": ["slot_strict.py", "slot.py"],
+    "preflight": ["preflight.py"],
+}
 WORKERS = 3 * (os.cpu_count() or 1)
 
 
@@ -47,7 +51,9 @@ def mutants(source: str) -> Iterator[str]:
     for name in sorted(cosmic_ray.plugins.operator_names()):
         try:
             mutation = cosmic_ray.plugins.get_operator(name)()
-        except TypeError:  # it takes an argument: which variable it is to put something else in the place of
+        except (
+            TypeError
+        ):  # it takes an argument: which variable it is to put something else in the place of
             continue
         number = 0
         while (mutant := mutate_code(source, mutation, number)) is not None:
@@ -85,16 +91,31 @@ class Folded(ast.NodeTransformer):
     """Puts its value in the place of what the system's constants come to: flags can be joined in more than one way."""
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        module = {"os": os, "signal": signal}.get(node.value.id) if isinstance(node.value, ast.Name) else None
+        module = (
+            {"os": os, "signal": signal}.get(node.value.id)
+            if isinstance(node.value, ast.Name)
+            else None
+        )
         value = getattr(module, node.attr, None)
-        return ast.Constant(int(value)) if isinstance(value, int) and node.attr.isupper() else self.generic_visit(node)
+        return (
+            ast.Constant(int(value))
+            if isinstance(value, int) and node.attr.isupper()
+            else self.generic_visit(node)
+        )
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         folded = self.generic_visit(node)
         assert isinstance(folded, ast.BinOp)
         join = JOINS.get(type(folded.op))
-        left, right = (side.value if isinstance(side, ast.Constant) else None for side in (folded.left, folded.right))
-        return ast.Constant(join(left, right)) if join and isinstance(left, int) and isinstance(right, int) else folded
+        left, right = (
+            side.value if isinstance(side, ast.Constant) else None
+            for side in (folded.left, folded.right)
+        )
+        return (
+            ast.Constant(join(left, right))
+            if join and isinstance(left, int) and isinstance(right, int)
+            else folded
+        )
 
 
 def change(source: str, mutant: str) -> tuple[int, str, str]:
@@ -136,7 +157,9 @@ finally:
 """
 
 
-def reach(program: Path, scenarios: list[Scenario], contract: Contract, ground: TrialContext) -> dict[int, set[str]]:
+def reach(
+    program: Path, scenarios: list[Scenario], contract: Contract, ground: TrialContext
+) -> dict[int, set[str]]:
     """Return the scenarios in which each line of *program* is run."""
     directory = Path(ground.directory)
     tracer = directory / "tracer.py"
@@ -158,7 +181,9 @@ def reach(program: Path, scenarios: list[Scenario], contract: Contract, ground: 
     return reached
 
 
-def tasks(contract: Contract, files: list[str], catalogue: Catalogue, ground: TrialContext) -> list[Task]:
+def tasks(
+    contract: Contract, files: list[str], catalogue: Catalogue, ground: TrialContext
+) -> list[Task]:
     """Return a task for each mutant of the reference probe of *contract*, which is the first of *files*."""
     texts = {name: (fixtures_dir() / "probes" / name).read_text(encoding="utf-8") for name in files}
     program = files[0]
@@ -203,7 +228,9 @@ def reasons() -> dict[str, Reason]:
 
 def survivors(ground: TrialContext, todo: list[Task]) -> Iterator[tuple[str, str]]:
     """Yield each mutant that nothing kills: as people read it, and by what its reason is found."""
-    for vice in sorted(trial.probe.vice for trial in run_trials(ground, todo, WORKERS) if not trial.catches):
+    for vice in sorted(
+        trial.probe.vice for trial in run_trials(ground, todo, WORKERS) if not trial.catches
+    ):
         yield vice, re.sub(r":\d+: ", ": ", vice, count=1)
 
 

@@ -36,7 +36,9 @@ def as_plain_user(place: Path, work: Callable[[], object]) -> None:
         os.chown(place, NOBODY, NOBODY)
     reader, writer = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of any fork beside threads
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # newer Pythons warn of any fork beside threads
         pid = os.fork()
     if pid == 0:
         said = ""

@@ -52,14 +52,21 @@ def suite(
     out, out_there = os.pipe()
     err, err_there = (None, out_there) if merged else os.pipe()
     request = os.memfd_create("request")
-    os.write(request, json.dumps([program, arguments, os.fspath(directory), dict(env or environment())]).encode())
+    os.write(
+        request,
+        json.dumps([program, arguments, os.fspath(directory), dict(env or environment())]).encode(),
+    )
     nothing = os.open(os.devnull, os.O_RDONLY)
     server = _server()
     socket.send_fds(server, [b"-"], [nothing, out_there, err_there, request])
     for descriptor in {nothing, out_there, err_there, request}:
         os.close(descriptor)
     with ThreadPoolExecutor(2) as pool:
-        texts = [pool.submit(_read, descriptor, errors) for descriptor in (out, err) if descriptor is not None]
+        texts = [
+            pool.submit(_read, descriptor, errors)
+            for descriptor in (out, err)
+            if descriptor is not None
+        ]
         code = _end(server, timeout, arguments)
         stdout, stderr = (*(text.result() for text in texts), "")[:2]
     return subprocess.CompletedProcess(arguments, code, stdout, stderr)
@@ -89,7 +96,9 @@ def _server() -> socket.socket:
     """Return the connection to the process that forks, which ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     words = [sys.executable, __file__, str(theirs.fileno())]
-    process = subprocess.Popen(words, cwd="/", env=_VARIABLES, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+    process = subprocess.Popen(
+        words, cwd="/", env=_VARIABLES, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+    )
     theirs.close()
 
     def end() -> None:

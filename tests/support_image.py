@@ -21,7 +21,14 @@ from support_cli import suite
 from conformance import bundled
 
 #: Scenarios that call for each of the four answers, of both agents, and for a CLI that is broken.
-FEW = ("claude/nested-session", "claude/baseline-only", "agent/unmapped", "codex/empty", "cli/exit-1", "cli/healthy")
+FEW = (
+    "claude/nested-session",
+    "claude/baseline-only",
+    "agent/unmapped",
+    "codex/empty",
+    "cli/exit-1",
+    "cli/healthy",
+)
 PROBE = "/opt/conformance/slot.py"
 #: The reference probe under another name, for scripts that do something else before.
 REFERENCE = "/opt/conformance/reference.py"
@@ -72,7 +79,12 @@ class Images:
             self._client.api.remove_container(container, v=True, force=True)
 
     def of(
-        self, files: Mapping[str, bytes], *, links: Mapping[str, str] | None = None, processor: str = "", **config: Any
+        self,
+        files: Mapping[str, bytes],
+        *,
+        links: Mapping[str, str] | None = None,
+        processor: str = "",
+        **config: Any,
     ) -> str:
         """Return an image of nothing but *files* (executable, root's) and *links*, for the engine's *processor* or another."""
         layer = _archive(files, links or {})
@@ -80,11 +92,18 @@ class Images:
             "architecture": processor or self._client.version()["Arch"],
             "os": "linux",
             "config": {key.capitalize(): value for key, value in config.items()},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+            "rootfs": {
+                "type": "layers",
+                "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"],
+            },
         }
         name = f"conformance-test-{secrets.token_hex(4)}:1"
         manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
-        parts = {"config.json": json.dumps(shape).encode(), "manifest.json": json.dumps(manifest).encode(), "layer.tar": layer}
+        parts = {
+            "config.json": json.dumps(shape).encode(),
+            "manifest.json": json.dumps(manifest).encode(),
+            "layer.tar": layer,
+        }
         self._client.images.load(_archive(parts))
         return self._known(name)
 
@@ -118,19 +137,40 @@ def _archive(files: Mapping[str, bytes], links: Mapping[str, str] | None = None)
 
 def busybox() -> bytes:
     """Return this machine's static busybox, which runs in an image that has nothing else; without one, skip or fail."""
-    data = next((path.read_bytes() for path in map(Path, ("/bin/busybox", "/usr/bin/busybox")) if path.exists()), b"")
+    data = next(
+        (
+            path.read_bytes()
+            for path in map(Path, ("/bin/busybox", "/usr/bin/busybox"))
+            if path.exists()
+        ),
+        b"",
+    )
     if data and b"/ld-" not in data[:4096]:  # where a program says who loads it
         return data
-    reason = "there is no static busybox on this machine: the package is often called busybox-static"
+    reason = (
+        "there is no static busybox on this machine: the package is often called busybox-static"
+    )
     if os.environ.get("CONFORMANCE_REQUIRE_DOCKER") == "1":
         pytest.fail(f"CONFORMANCE_REQUIRE_DOCKER=1, but {reason}")
     pytest.skip(reason)
 
 
-def run(image: str, *arguments: str, cwd: Path, timeout: float = 200) -> tuple[int, dict[str, Any], str]:
+def run(
+    image: str, *arguments: str, cwd: Path, timeout: float = 200
+) -> tuple[int, dict[str, Any], str]:
     """Run ``probe-conformance run``; return its exit status, its JSON report, and all it has printed."""
     report = cwd / f"{secrets.token_hex(4)}.json"
-    done = suite(cwd, "run", "--image", image, "--json", os.fspath(report), *arguments, merged=True, timeout=timeout)
+    done = suite(
+        cwd,
+        "run",
+        "--image",
+        image,
+        "--json",
+        os.fspath(report),
+        *arguments,
+        merged=True,
+        timeout=timeout,
+    )
     assert "Traceback" not in done.stdout, done.stdout
     return done.returncode, json.loads(report.read_text()) if report.exists() else {}, done.stdout
 
@@ -138,7 +178,11 @@ def run(image: str, *arguments: str, cwd: Path, timeout: float = 200) -> tuple[i
 def rows(report: Mapping[str, Any]) -> dict[str, tuple[str, int | None, tuple[str, ...]]]:
     """Return, for each scenario of a *report*, result, exit code and kinds of findings."""
     return {
-        row["id"]: (row["result"], row["code"], tuple(finding["kind"] for finding in row["findings"]))
+        row["id"]: (
+            row["result"],
+            row["code"],
+            tuple(finding["kind"] for finding in row["findings"]),
+        )
         for row in report["scenarios"]
     }
 
@@ -156,7 +200,9 @@ def script(text: str) -> dict[str, bytes]:
 
 def contract(cwd: Path, text: str) -> str:
     """Write a contract that extends `slot`; return its file's name."""
-    (cwd / "own.toml").write_text(f'name = "own"\nversion = "1"\nsummary = "As slot"\nextends = "slot"\n{text}')
+    (cwd / "own.toml").write_text(
+        f'name = "own"\nversion = "1"\nsummary = "As slot"\nextends = "slot"\n{text}'
+    )
     return "own.toml"
 
 
@@ -173,9 +219,18 @@ def messages(report: Mapping[str, Any], id_: str = ONE) -> dict[str, str]:
 
 def diagnosis(printed: str) -> str:
     """Return what deviations have in common, as *printed*; empty for nothing."""
-    return next((line.removeprefix("DIAGNOSIS ") for line in printed.splitlines() if line.startswith("DIAGNOSIS ")), "")
+    return next(
+        (
+            line.removeprefix("DIAGNOSIS ")
+            for line in printed.splitlines()
+            if line.startswith("DIAGNOSIS ")
+        ),
+        "",
+    )
 
 
 def notes(printed: str) -> list[str]:
     """Return the notes at the top of what was *printed*."""
-    return [line.removeprefix("note: ") for line in printed.splitlines() if line.startswith("note: ")]
+    return [
+        line.removeprefix("note: ") for line in printed.splitlines() if line.startswith("note: ")
+    ]

@@ -120,7 +120,9 @@ def _scenarios(path: Path, root: Path, known: Mapping[str, Contract]) -> list[Sc
     return _BUNDLED[path]
 
 
-def _scenario_files(directories: Iterable[Path], files: Iterable[Path], errors: list[ConformanceError]) -> dict[Path, Path]:
+def _scenario_files(
+    directories: Iterable[Path], files: Iterable[Path], errors: list[ConformanceError]
+) -> dict[Path, Path]:
     """Return every scenario file, once, with the directory that its id counts from."""
     found = {path: scenarios_dir() for path in _below(scenarios_dir())}
     for directory in directories:
@@ -202,7 +204,9 @@ def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> b
     return bool(others) and others.isdisjoint(scenario.codes(contract))
 
 
-def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *, containers: bool = True) -> list[Scenario]:
+def select(
+    catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *, containers: bool = True
+) -> list[Scenario]:
     """Return the scenarios of *contract* that *patterns* name.
 
     A pattern is an id, a glob with ``*`` and ``?``, or a file already loaded. Without *containers*,
@@ -224,7 +228,9 @@ def select(catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *,
     return [scenario for id_, scenario in candidates.items() if id_ in chosen]
 
 
-def _without_containers(ids: Iterable[str], candidates: Mapping[str, Scenario], pattern: str) -> list[str]:
+def _without_containers(
+    ids: Iterable[str], candidates: Mapping[str, Scenario], pattern: str
+) -> list[str]:
     """Return those of *ids*, which *pattern* names, that do not need a container."""
     found = [id_ for id_ in ids if candidates[id_].container is None]
     if not found:
@@ -242,7 +248,9 @@ def _named(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario
     return [id_ for id_ in here if id_ in candidates] or here[:1] or [pattern]
 
 
-def _matching(pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract) -> list[str]:
+def _matching(
+    pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract
+) -> list[str]:
     if pattern in catalogue.scenarios and pattern not in candidates:
         wrong = f"scenario '{pattern}' is not part of contract '{contract.name}'"
         raise UsageError(wrong, hint="choose another with --contract")

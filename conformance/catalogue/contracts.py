@@ -95,7 +95,9 @@ def _parent(shape: ContractFile, known: Mapping[str, Contract], file: str) -> Co
         if getattr(shape, key) is UNSET:
             hint = "only a contract that extends another may leave it out"
             raise FileError(file, "missing", key=key, hint=hint)
-    return Contract(name="", version="", summary="", agents=(), verdicts=(), inputs=Inputs(home="HOME"))
+    return Contract(
+        name="", version="", summary="", agents=(), verdicts=(), inputs=Inputs(home="HOME")
+    )
 
 
 def _given(shape: ContractFile) -> dict[str, Any]:

@@ -271,7 +271,9 @@ def _decoded(decode: Callable[[str], bytes], text: str, name: str) -> bytes:
 def _json(value: Any, levels: int, *, patch: bool = False) -> Any:
     """Return *value* if JSON can hold it: TOML has dates and non-finite numbers, JSON does not."""
     if isinstance(value, dict | list) and not levels:
-        raise ValueError(f"json: is nested deeper than {MAX_LEVELS} levels; write the file with runs")
+        raise ValueError(
+            f"json: is nested deeper than {MAX_LEVELS} levels; write the file with runs"
+        )
     if isinstance(value, dict):
         return {key: _json(inner, levels - 1, patch=patch) for key, inner in value.items()}
     if isinstance(value, list):

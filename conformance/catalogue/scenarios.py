@@ -57,7 +57,9 @@ def read_scenarios(path: Path, root: Path, contracts: Mapping[str, Contract]) ->
     return [_scenario(convert(raw, ScenarioFile, name=name), id_, name, root, contracts)]
 
 
-def _family(raw: dict[str, Any], id_: str, name: str, root: Path, contracts: Mapping[str, Contract]) -> list[Scenario]:
+def _family(
+    raw: dict[str, Any], id_: str, name: str, root: Path, contracts: Mapping[str, Contract]
+) -> list[Scenario]:
     """Return the scenarios of the family in *raw*, read from the file called *name*."""
     _check_variants(raw["variants"], name)
     convert(raw, FamilyFile, name=name)
@@ -85,7 +87,9 @@ def _check_variants(variants: Any, name: str) -> None:
             raise FileError(name, f"'{variant}' is not a variant name", key="variants", hint=hint)
 
 
-def _merged(shared: Mapping[str, Any], own: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
+def _merged(
+    shared: Mapping[str, Any], own: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return the tables of a family merged with those of a variant.
 
     Anything but a table replaces what was there; so does the table of one file of the HOME.

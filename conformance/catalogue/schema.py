@@ -51,7 +51,9 @@ Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One entry of the HOME: text, json, patch, hex, base64, runs, symlink or type; or size."""
 
-    text: Annotated[str | UnsetType, Meta(description="A file with this text; placeholders are replaced.")] = UNSET
+    text: Annotated[
+        str | UnsetType, Meta(description="A file with this text; placeholders are replaced.")
+    ] = UNSET
     json: Annotated[
         Any,
         Meta(description="A file with this value as JSON; its strings may use placeholders."),
@@ -60,15 +62,21 @@ class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults
         dict[str, Any] | UnsetType,
         Meta(description="Changes to the json of a layer (RFC 7396); '{absent}' removes a member."),
     ] = UNSET
-    hex: Annotated[str | UnsetType, Meta(description="A file with these bytes, as hexadecimal digits.")] = UNSET
-    base64: Annotated[str | UnsetType, Meta(description="A file with these bytes, as base64.")] = UNSET
+    hex: Annotated[
+        str | UnsetType, Meta(description="A file with these bytes, as hexadecimal digits.")
+    ] = UNSET
+    base64: Annotated[str | UnsetType, Meta(description="A file with these bytes, as base64.")] = (
+        UNSET
+    )
     runs: Annotated[
         list[tuple[str, Annotated[int, Meta(ge=0)]]] | UnsetType,
         Meta(description="A file of repeated texts, such as [['[', 100000], [']', 100000]]."),
     ] = UNSET
     symlink: Annotated[
         Text | UnsetType,
-        Meta(description="A link to this target: relative, or below {home}; it may dangle or loop."),
+        Meta(
+            description="A link to this target: relative, or below {home}; it may dangle or loop."
+        ),
     ] = UNSET
     type: Annotated[
         Literal["directory", "fifo", "socket"] | UnsetType,
@@ -80,13 +88,17 @@ class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults
     ] = UNSET
     mode: Annotated[
         str | UnsetType,
-        Meta(description="Permission bits in octal; by default '0600', and '0700' for directories."),
+        Meta(
+            description="Permission bits in octal; by default '0600', and '0700' for directories."
+        ),
     ] = UNSET
     owner: Annotated[
         Annotated[int, Meta(ge=0, le=2**32 - 2)] | UnsetType,
         Meta(description="Numeric owner; building it needs root."),
     ] = UNSET
-    mtime: Annotated[str | UnsetType, Meta(description="Time of the last change, such as '{now-30d}'.")] = UNSET
+    mtime: Annotated[
+        str | UnsetType, Meta(description="Time of the last change, such as '{now-30d}'.")
+    ] = UNSET
     count: Annotated[
         Annotated[int, Meta(ge=1, le=MAX_COUNT)] | UnsetType,
         Meta(description="How often to repeat the entry; {n} in its path counts from 1."),
@@ -107,7 +119,9 @@ class HomeTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
         list[str],
         Meta(description="Layers from fixtures/layers, applied in order; entries here win."),
     ] = []
-    files: Annotated[Files, Meta(description="Path below the HOME to its content: a text, or a table.")] = {}
+    files: Annotated[
+        Files, Meta(description="Path below the HOME to its content: a text, or a table.")
+    ] = {}
 
 
 class CliTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -119,7 +133,9 @@ class CliTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class EnvTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Changes to the environment that the contract gives the probe."""
 
-    set: Annotated[dict[str, str], Meta(description="Variables to set; placeholders are replaced.")] = {}
+    set: Annotated[
+        dict[str, str], Meta(description="Variables to set; placeholders are replaced.")
+    ] = {}
     unset: Annotated[list[str], Meta(description="Variables to remove.")] = []
 
 
@@ -137,12 +153,16 @@ class ContainerTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
         Annotated[int, Meta(ge=0, le=2**32 - 2)] | UnsetType,
         Meta(description="Numeric owner of the HOME and its entries; by default the image's user."),
     ] = UNSET
-    home_read_only: Annotated[bool, Meta(description="Whether the HOME is a read-only mount.")] = False
+    home_read_only: Annotated[bool, Meta(description="Whether the HOME is a read-only mount.")] = (
+        False
+    )
 
 
 Control = Annotated[
     Text | dict[str, Text],
-    Meta(description="Id of the nearest scenario with another verdict, or a table of contract to id."),
+    Meta(
+        description="Id of the nearest scenario with another verdict, or a table of contract to id."
+    ),
 ]
 Expect = Annotated[
     dict[str, Text | Annotated[list[Text], Meta(min_length=1)]],
@@ -153,10 +173,14 @@ Expect = Annotated[
 ]
 Rules = Annotated[
     dict[str, Text | Annotated[list[Text], Meta(min_length=1)]],
-    Meta(description="Contract to the short name of the rule the case is about, or a list of them."),
+    Meta(
+        description="Contract to the short name of the rule the case is about, or a list of them."
+    ),
 ]
 Summary = Annotated[Sentence, Meta(description="The rule this case is about, in one sentence.")]
-Origin = Annotated[Sentence, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")]
+Origin = Annotated[
+    Sentence, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")
+]
 Agent = Annotated[Text, Meta(description="The coding agent whose slot it is: claude or codex.")]
 Container = Annotated[
     ContainerTable | UnsetType,
@@ -210,7 +234,9 @@ class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a HOME that scenarios share. Its name is that of the file, without .toml."""
 
     summary: Annotated[Text, Meta(description="What this part of a HOME is, in one sentence.")]
-    files: Annotated[Files, Meta(description="Path below the HOME to its content: a text, or a table.")]
+    files: Annotated[
+        Files, Meta(description="Path below the HOME to its content: a text, or a table.")
+    ]
 
 
 class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -221,7 +247,9 @@ class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
         Files,
         Meta(description="The stub: 'cli' stands for the program, other paths lie beside it."),
     ]
-    waits: Annotated[bool, Meta(description="Whether a right probe may spend its run waiting.")] = False
+    waits: Annotated[bool, Meta(description="Whether a right probe may spend its run waiting.")] = (
+        False
+    )
     alone: Annotated[bool, Meta(description="Whether no other agent's CLI lies beside it.")] = False
 
 
@@ -231,7 +259,9 @@ class VerdictTable(Struct, forbid_unknown_fields=True):
     code: Annotated[int, Meta(ge=0, le=255, description="The exit code that says it.")]
     meaning: Annotated[Text, Meta(description="What is true when the probe says it.")]
     action: Annotated[Word, Meta(description="What the Manager does then, in one word.")]
-    labels: Annotated[list[Word], Meta(description="The labels that the Manager adds to its action.")] = []
+    labels: Annotated[
+        list[Word], Meta(description="The labels that the Manager adds to its action.")
+    ] = []
 
 
 class InputsTable(Struct, forbid_unknown_fields=True):
@@ -263,7 +293,9 @@ class InputsTable(Struct, forbid_unknown_fields=True):
 class LimitsTable(Struct, forbid_unknown_fields=True):
     """What a probe may use up. The stub of a CLI that hangs does so for longer than any limit."""
 
-    seconds: Annotated[float, Meta(gt=0, le=100, description="The time in which the probe must answer.")] = 15.0
+    seconds: Annotated[
+        float, Meta(gt=0, le=100, description="The time in which the probe must answer.")
+    ] = 15.0
 
 
 class RuleTable(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -289,7 +321,9 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     ]
     version: Annotated[Text, Meta(description="The version, as reports show it.")]
     summary: Annotated[Text, Meta(description="What it is for, in one sentence.")]
-    extends: Annotated[str, Meta(description="The bundled contract that provides what is left out here.")] = ""
+    extends: Annotated[
+        str, Meta(description="The bundled contract that provides what is left out here.")
+    ] = ""
     agents: Annotated[
         Annotated[list[Text], Meta(min_length=1)] | UnsetType,
         Meta(description="The coding agents it covers; their scenarios are part of it."),
@@ -316,7 +350,9 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
         Literal["shown", "forbidden"] | UnsetType,
         Meta(description="Whether changes outside the HOME are only shown or are a finding."),
     ] = UNSET
-    reference: Annotated[str, Meta(description="The bundled probe that runs if no other is named.")] = ""
+    reference: Annotated[
+        str, Meta(description="The bundled probe that runs if no other is named.")
+    ] = ""
     commands: Annotated[
         dict[Text, Annotated[list[Text], Meta(min_length=1)]] | UnsetType,
         Meta(description="Agent to the command that is the probe, if its CLI is the probe."),

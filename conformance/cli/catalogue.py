@@ -26,12 +26,16 @@ __all__ = ["home_command", "list_command", "schema_command", "show_command"]
 scenario_argument = click.argument("name", metavar="ID|FILE")
 
 
-def _load(contract: str, directories: tuple[Path, ...], files: Iterable[Path] = ()) -> tuple[Catalogue, Contract]:
+def _load(
+    contract: str, directories: tuple[Path, ...], files: Iterable[Path] = ()
+) -> tuple[Catalogue, Contract]:
     chosen = contracts.load(contract)
     return load_catalogue(directories, contract=chosen, files=files), chosen
 
 
-def _find(contract: str, directories: tuple[Path, ...], name: str) -> tuple[Scenario, Catalogue, Contract]:
+def _find(
+    contract: str, directories: tuple[Path, ...], name: str
+) -> tuple[Scenario, Catalogue, Contract]:
     """Return the scenario called *name*, or the one in that file, with what it was found in."""
     from conformance.run.request import scenario_files  # noqa: PLC0415 - list has no time for it
 

@@ -37,7 +37,9 @@ __all__ = ["repro_command"]
 @click.argument("id_", metavar="ID")
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.pass_context
-def repro_command(ctx: click.Context, /, id_: str, files: tuple[str, ...], keep: Path | None, **options: Any) -> None:
+def repro_command(
+    ctx: click.Context, /, id_: str, files: tuple[str, ...], keep: Path | None, **options: Any
+) -> None:
     """Run one scenario with everything shown, and keep its home.
 
     A scenario outside of the catalogue takes the FILE that it is in, and those of its controls.
@@ -63,7 +65,9 @@ def repro_command(ctx: click.Context, /, id_: str, files: tuple[str, ...], keep:
     ctx.exit({"conforms": 0, "deviates": 1}.get(result.result, CannotJudge.exit_status))
 
 
-def _by_hand(run: Run, scenario: Scenario, executions: Sequence[Execution], place: Path) -> Iterator[str]:
+def _by_hand(
+    run: Run, scenario: Scenario, executions: Sequence[Execution], place: Path
+) -> Iterator[str]:
     """Yield what to say about the home that is kept, and about starting the probe in it by hand."""
     if run.request.image is None:
         if executions[0].kept:

@@ -15,7 +15,9 @@ __all__ = ["Driver", "Unavailable"]
 class Driver(Protocol):
     """Runs a probe in the home of a scenario. Safe to call from several threads."""
 
-    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
+    def execute(
+        self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
+    ) -> Execution:
         """Build the home, run the probe in it once, and return what was seen.
 
         *number* counts the repetitions, from 0.
@@ -37,7 +39,9 @@ class Unavailable:
     def __init__(self, why: str) -> None:
         self._why = why
 
-    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
+    def execute(
+        self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
+    ) -> Execution:
         """See :class:`Driver`."""
         return not_run(Broke(self._why))
 

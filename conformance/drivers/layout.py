@@ -66,7 +66,9 @@ def known_clis(contract: Contract) -> tuple[str, ...]:
     return tuple(sorted({*AGENT_CLIS, *contract.agents}))
 
 
-def lay_out(scenario: Scenario, contract: Contract, context: Context, around: Surroundings) -> Layout:
+def lay_out(
+    scenario: Scenario, contract: Contract, context: Context, around: Surroundings
+) -> Layout:
     """Return the layout of *scenario* under *contract* in these surroundings.
 
     :raises CannotJudge: its entries do not make a home.
@@ -76,7 +78,9 @@ def lay_out(scenario: Scenario, contract: Contract, context: Context, around: Su
     home = plan(scenario.entries, context)
     if around.seed:
         hidden = () if scenario.cli == HEALTHY else known_clis(contract)
-        home = sorted([*_seed(around.seed, home, hidden), *home], key=lambda node: node.path.split(b"/"))
+        home = sorted(
+            [*_seed(around.seed, home, hidden), *home], key=lambda node: node.path.split(b"/")
+        )
     opposite: list[Node] = []
     if contract.inputs.opposite_home:
         opposite = plan(opposite_home(scenario, contract), replace(context, home=around.opposite))

@@ -39,7 +39,9 @@ class Stubs(Struct, frozen=True, kw_only=True):
         return plan(entries, Context(now=0, seed=""))
 
 
-def stubs_for(scenario: Scenario, contract: Contract, own_clis: Iterable[str] | None = None) -> Stubs:
+def stubs_for(
+    scenario: Scenario, contract: Contract, own_clis: Iterable[str] | None = None
+) -> Stubs:
     """Return the stubs of *scenario*.
 
     *own_clis* are the CLIs of an image. A healthy agent is the image's own or none there, and stubs

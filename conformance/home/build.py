@@ -42,7 +42,9 @@ def check_target(target: Path) -> None:
             raise UsageError(f"{target} is your own home", hint=hint)
     try:
         if target.is_symlink() or (target.exists() and not target.is_dir()):
-            raise UsageError(f"{target} is not a directory", hint="name one that does not exist yet")
+            raise UsageError(
+                f"{target} is not a directory", hint="name one that does not exist yet"
+            )
         if target.is_dir() and os.listdir(target):
             raise UsageError(f"{target} is not empty", hint=hint)
     except OSError as e:

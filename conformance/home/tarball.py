@@ -46,7 +46,9 @@ class _Reader(io.RawIOBase):
         return part
 
 
-def write_tar(nodes: Iterable[Node], stream: BinaryIO, *, uid: int = 0, gid: int = 0, now: float = 0.0) -> None:
+def write_tar(
+    nodes: Iterable[Node], stream: BinaryIO, *, uid: int = 0, gid: int = 0, now: float = 0.0
+) -> None:
     """Write *nodes* to *stream* as an uncompressed archive in GNU's format.
 
     The format keeps any name as its bytes, whatever its length, and any time; unlike pax, small

@@ -111,7 +111,9 @@ def build(
     return tag
 
 
-def _build_reference(client: docker.DockerClient, base: str, out: Callable[[str], None], tag: str = "") -> str:
+def _build_reference(
+    client: docker.DockerClient, base: str, out: Callable[[str], None], tag: str = ""
+) -> str:
     """Build the reference image with stubs; return its id."""
     fixtures = fixtures_dir()
     files = {name: fixtures / name for name in REFERENCE}
@@ -210,7 +212,9 @@ def _at_work(client: docker.DockerClient) -> Iterator[None]:
 def _import(client: docker.DockerClient, archive: Path, tag: str) -> None:
     repository, name = parse_repository_tag(tag)
     changes = [f"LABEL {LABEL}=base"]
-    said = client.api.import_image(os.fspath(archive), repository, name, changes=changes, stream_src=True)
+    said = client.api.import_image(
+        os.fspath(archive), repository, name, changes=changes, stream_src=True
+    )
     if not _exists(client, tag):
         raise CannotJudge(f"the engine does not take the base image: {one_line(str(said))}")
 

@@ -86,7 +86,9 @@ def judge(
     )
 
 
-def _first_to_deviate(executions: Sequence[Execution], found: Sequence[Sequence[Finding]]) -> Execution:
+def _first_to_deviate(
+    executions: Sequence[Execution], found: Sequence[Sequence[Finding]]
+) -> Execution:
     """Return the first execution with findings, else the first; *found* are those of each."""
     for execution, findings in zip(executions, found, strict=True):
         if findings:
@@ -122,7 +124,9 @@ def _verdict(contract: Contract, expected: Sequence[str], code: int | None) -> s
     return " or ".join(meanings) or None
 
 
-def _findings(scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]) -> Iterator[Finding]:
+def _findings(
+    scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]
+) -> Iterator[Finding]:
     yield from _answer_findings(scenario, contract, execution.outcome)
     yield from _side_effects(contract, execution, secrets)
 
@@ -150,7 +154,9 @@ def _answer_findings(scenario: Scenario, contract: Contract, outcome: Outcome) -
                 yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
 
 
-def _side_effects(contract: Contract, execution: Execution, secrets: Mapping[str, str]) -> Iterator[Finding]:
+def _side_effects(
+    contract: Contract, execution: Execution, secrets: Mapping[str, str]
+) -> Iterator[Finding]:
     """Yield what the probe did besides answering."""
     outcome = execution.outcome
     # The suite interrupts a probe that is out of time, which Python shows as a traceback.

@@ -35,7 +35,10 @@ _NOW = re.compile(r"(?:([+-])([0-9]{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?"
 #: The farthest a time may be from now, in seconds: a thousand years, which RFC 3339 can write.
 _FAR = 1000 * 365 * 86400
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_KNOWN = "{now}, {now+8h}, {now-30m:s}, {now+1h:rfc3339}, {now+1h:jwt}, {secret}, {secret:name}, {home}, {byte:ff}, {n}, {null}"
+_KNOWN = (
+    "{now}, {now+8h}, {now-30m:s}, {now+1h:rfc3339}, {now+1h:jwt}, "
+    "{secret}, {secret:name}, {home}, {byte:ff}, {n}, {null}"
+)
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -138,5 +141,7 @@ def _now(argument: str, context: Context) -> Any:
 def _jwt(exp: int, secret: str) -> str:
     """Return an unsigned JSON Web Token (RFC 7519) that ends in the canary *secret*."""
     parts = [{"alg": "none", "typ": "JWT"}, {"exp": exp, "sub": "conformance"}]
-    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    encoded = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts
+    ]
     return ".".join([*encoded, secret])

@@ -86,7 +86,8 @@ def _content(entry: Entry) -> str:
         case Bytes(data):
             return f"bytes {_short(data.hex())}"
         case Runs(runs):
-            return "text " + " ".join(f"{_short(json.dumps(text))}×{times}" for text, times in runs)
+            words = [f"{_short(json.dumps(text))}×{times}" for text, times in runs]
+            return f"text {' '.join(words)}"
 
 
 def _short(text: str, limit: int = 100) -> str:

@@ -1,4 +1,4 @@
-"""From a request to what it stands for: contract, catalogue, selection, driver and runner, and their end."""
+"""From a request to what it stands for: contract, catalogue, selection, driver and runner."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
 from conformance.drivers import Driver, Unavailable
 from conformance.drivers.container.request import ImageFacts, ImageRequest, check_reference
 from conformance.drivers.environment import check_extra
-from conformance.drivers.local.command import SYSTEM_PATH, own_command, parse_callable, parse_command
+from conformance.drivers.local.command import (
+    SYSTEM_PATH,
+    own_command,
+    parse_callable,
+    parse_command,
+)
 from conformance.drivers.local.driver import LocalDriver
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "Shared", "Subject", "check", "join_run", "open_run"]
 
-#: The process that has opened the run, in names of directories and labels; workers have names of their own.
+#: What directories and labels call the process that opened the run; workers have their own names.
 _MAIN = "main"
 _CATALOGUE = "catalogue"
 
@@ -114,14 +119,16 @@ class Shared(Struct, frozen=True, kw_only=True):
     facts: ImageFacts | None
 
 
-#: What lies in the run's directory for the workers: scenarios, the ids of those that are selected, and contracts.
+#: What lies in the run's directory for workers: scenarios, the ids of the selected ones, contracts.
 _Published = tuple[list[Scenario], list[str], dict[str, Contract]]
 
 
 class Run:
     """A request that has been opened, in one process."""
 
-    def __init__(self, subject: Subject, shared: Shared, driver: Driver, *, leave: bool = False) -> None:
+    def __init__(
+        self, subject: Subject, shared: Shared, driver: Driver, *, leave: bool = False
+    ) -> None:
         self.request = subject.request
         self.contract = subject.contract
         self.catalogue = subject.catalogue
@@ -150,7 +157,7 @@ class Run:
         return 64 if self.request.image is None else 8
 
     def publish_catalogue(self) -> None:
-        """Write the catalogue for the workers; parsing it again would cost more than the rest of their start."""
+        """Write the catalogue for the workers: parsing it again would cost most of their start."""
         scenarios = list(self.catalogue.scenarios.values())
         ids = [scenario.id for scenario in self.selected]
         data = msgspec.msgpack.encode((scenarios, ids, self.catalogue.contracts))
@@ -158,7 +165,9 @@ class Run:
 
     def share(self) -> str:
         """Return a text from which a worker can join this run, once the catalogue is published."""
-        return json.dumps(msgspec.to_builtins(self._shared))  # it also takes paths that are not UTF-8
+        return json.dumps(
+            msgspec.to_builtins(self._shared)
+        )  # it also takes paths that are not UTF-8
 
     def scenarios(self, path: Path) -> list[Scenario]:
         """Return the selected scenarios in the file *path*."""
@@ -172,7 +181,7 @@ class Run:
         return found
 
     def code_without_mode(self, scenario: Scenario) -> int | None:
-        """Return the exit code of the image in *scenario* when it is asked for a mode that does not exist."""
+        """Return the exit code of the image in *scenario* when asked for an unknown mode."""
         driver = self._container_driver.without_mode()
         try:
             return driver.execute(scenario, self.contract, self.context).outcome.code
@@ -180,12 +189,13 @@ class Run:
             driver.close()
 
     def stage(self, scenario: Scenario) -> ContainerSpec:
-        """Lay out the home of *scenario* in volumes that stay; return the container to be run over them by hand."""
+        """Place the home of *scenario* in volumes that stay; return a container to run by hand."""
         return self._container_driver.stage(scenario, self.contract, self.context)
 
     @property
     def _container_driver(self) -> ContainerDriver:
-        from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415 - brings the engine's SDK
+        # Imported here, because it brings the engine's SDK.
+        from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415
 
         assert isinstance(self.driver, ContainerDriver), "only an image can be asked for that"
         return self.driver
@@ -199,7 +209,7 @@ class Run:
 def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iterator[Run]:
     """Open *request*, and clean up at the end.
 
-    Homes are built in *into* and stay there, where it is given; else in the run's directory, which goes with the run.
+    With *into*, homes are built there and stay; else in the run's directory, which is removed.
 
     :raises ConformanceError: the request is wrong, or there is no place to write to.
     :raises CannotJudge: the engine, or the image, is not there.
@@ -215,7 +225,9 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
         context = Context(now=time.time(), seed=secrets.token_hex(8))
         image = None
         if request.image is not None:
-            image = stack.enter_context(_prepared_image(subject, request.image, directory.path, context))
+            image = stack.enter_context(
+                _prepared_image(subject, request.image, directory.path, context)
+            )
         shared = Shared(
             request=request,
             argv=subject.argv,
@@ -254,7 +266,8 @@ def _workers_driver(shared: Shared, worker: str) -> Driver:
     directory, request = Path(shared.directory), shared.request
     if request.image is None or shared.facts is None:
         return _local_driver(shared, directory / worker)
-    from conformance.drivers.container.prepare import join_image  # noqa: PLC0415 - brings the engine's SDK
+    # Imported here, because it brings the engine's SDK.
+    from conformance.drivers.container.prepare import join_image  # noqa: PLC0415
 
     try:
         image = join_image(request.image, shared.facts, directory, worker)
@@ -267,16 +280,29 @@ def _local_driver(shared: Shared, directory: Path, *, keep: bool = False) -> Loc
     request = shared.request
     directory.mkdir(mode=0o700, exist_ok=True)
     keep = keep or bool(request.keep)
-    return LocalDriver(shared.argv, directory, cwd=Path(request.cwd), extra=request.variables, keep=keep)
+    return LocalDriver(
+        shared.argv, directory, cwd=Path(request.cwd), extra=request.variables, keep=keep
+    )
 
 
 @contextmanager
-def _prepared_image(subject: Subject, wanted: ImageRequest, directory: Path, context: Context) -> Iterator[PreparedImage]:
-    """Prepare the image of a run, and remove at the end what any of its processes has left on the engine."""
-    from conformance.drivers.container.prepare import prepare_image  # noqa: PLC0415 - brings the engine's SDK
+def _prepared_image(
+    subject: Subject, wanted: ImageRequest, directory: Path, context: Context
+) -> Iterator[PreparedImage]:
+    """Prepare the image of a run; at the end, remove what its processes left on the engine."""
+    # Imported here, because it brings the engine's SDK.
+    from conformance.drivers.container.prepare import prepare_image  # noqa: PLC0415
 
     request = subject.request
-    image = prepare_image(wanted, directory, subject.selected, subject.contract, context, request.variables, keep=request.stage)
+    image = prepare_image(
+        wanted,
+        directory,
+        subject.selected,
+        subject.contract,
+        context,
+        request.variables,
+        keep=request.stage,
+    )
     try:
         yield image
     finally:

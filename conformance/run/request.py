@@ -1,4 +1,4 @@
-"""What is asked of a run, as one value: what the user typed, with files and directories made absolute.
+"""What is asked of a run, as one value: what the user typed.
 
 The command line and the pytest plugin fill it; :func:`conformance.run.assembly.open_run` checks it
 and makes what it stands for.
@@ -42,7 +42,7 @@ class PythonCallable(Struct, frozen=True, tag="callable"):
 
 
 class OwnProbe(Struct, frozen=True, tag="own"):
-    """What comes with the contract: its reference probe, or the agents' CLIs where these are asked."""
+    """The contract's own: its reference probe, or the agents' CLIs where these are asked."""
 
 
 #: The probe of a run. Which one it is decides the driver.
@@ -60,7 +60,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     directories: tuple[str, ...] = ()
     """Directories of scenarios beside the bundled ones."""
     patterns: tuple[str, ...] | None = ()
-    """Ids, globs and files of the scenarios to run. Empty for all; None for what pytest collects."""
+    """Ids, globs and files of scenarios. Empty for all; None for what pytest collects."""
     files: tuple[str, ...] = ()
     """More scenario files, whose scenarios ids and controls may name."""
     variables: dict[str, str] = field(default_factory=dict)
@@ -99,7 +99,7 @@ def scenario_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]
     files = []
     for pattern in patterns:
         if pattern.endswith(".toml"):
-            # Unlike Path.is_file, os.path.isfile does not raise for names that are too long or out of reach.
+            # Unlike Path.is_file, it does not raise for names that are too long or out of reach.
             if not os.path.isfile(directory / pattern):
                 hint = "name a scenario file, or an id without .toml"
                 raise UsageError(f"no file {pattern}", hint=hint)
@@ -108,7 +108,7 @@ def scenario_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]
 
 
 def variables(pairs: Iterable[str], names: Iterable[str]) -> dict[str, str]:
-    """Return the variables of ``KEY=VALUE`` *pairs* and, from our own environment, those called *names*.
+    """Return the variables in ``KEY=VALUE`` *pairs*, and those called *names* here.
 
     :raises UsageError: a pair has no ``=``, or a name is not set.
     """

@@ -1,4 +1,4 @@
-"""One pytest process in which scenarios are run: the only one, the controller, or a worker of xdist."""
+"""One pytest process that runs scenarios: the only one, the controller, or a worker of xdist."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Share the run with a worker of xdist, which can then use the head start of this process."""
+        """Share the run with a worker of xdist, which then uses the head start of this process."""
         if self._server is None and isinstance(self._head_start, HeadStart):
             self.run.publish_catalogue()
             self._server = HeadStartServer(self._head_start, self._socket)
@@ -90,7 +90,9 @@ class Session:
         """Return the collector of a scenario file, or None for any other TOML file."""
         path = path.resolve()
         roots = [scenarios_dir(), *map(Path, self.run.request.directories)]
-        named = path in {Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in parent.config.args}
+        named = path in {
+            Path(os.path.abspath(str(arg).split("::", 1)[0])) for arg in parent.config.args
+        }
         inside = any(root in path.parents for root in roots)
         if not (named or inside or any(above.name == "scenarios" for above in path.parents)):
             return None
@@ -138,8 +140,8 @@ class Session:
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Report a scenario once, where ``probe-conformance run`` asks for that.
 
-        Setup, call and teardown each send their report from worker to controller, which costs as much as a fast probe.
-        Scenarios have no fixtures, so there is nothing to set up or to tear down but themselves.
+        Setup, call and teardown each send a report from worker to controller, which costs as much
+        as a fast probe. Scenarios have no fixtures, so there is nothing else to set up or tear down.
         """
         if not self._brief or not isinstance(item, ScenarioItem):
             return None
@@ -177,7 +179,9 @@ def _request(config: pytest.Config) -> RunRequest:
         contract=config.getoption("--conformance-contract"),
         directories=_directories(config, cwd),
         patterns=None,
-        variables=variables(config.getoption("--conformance-env"), config.getoption("--conformance-pass-env")),
+        variables=variables(
+            config.getoption("--conformance-env"), config.getoption("--conformance-pass-env")
+        ),
         repeat=repeat,
         keep=config.getoption("--conformance-keep") or "",
         known_failures=str(cwd / known_failures) if known_failures else "",
@@ -197,8 +201,10 @@ def _probe(config: pytest.Config) -> ProbeSpec:
 
 
 def _directories(config: pytest.Config, cwd: Path) -> tuple[str, ...]:
-    """Return the directories of scenarios that are asked for: by option, and those that the arguments lie in."""
-    found = [(cwd / directory).resolve() for directory in config.getoption("--conformance-scenarios")]
+    """Return the directories of scenarios: those of the option, and those around the arguments."""
+    found = [
+        (cwd / directory).resolve() for directory in config.getoption("--conformance-scenarios")
+    ]
     for argument in config.args:
         path = (cwd / argument.split("::", 1)[0]).resolve()
         found += [above for above in (path, *path.parents) if above.name == "scenarios"][:1]

@@ -38,7 +38,12 @@ REFERENCE = check(RunRequest(cwd=os.getcwd())).argv
 SUITE = [sys.executable, "-m", "conformance"]
 CONTRACT = contracts.load("slot")
 #: Homes that take long to build or to read would measure the disk.
-HEAVY = {"claude/ten-thousand-directories", "claude/artifact-huge", "codex/large", "codex/deep-nesting"}
+HEAVY = {
+    "claude/ten-thousand-directories",
+    "claude/artifact-huge",
+    "codex/large",
+    "codex/deep-nesting",
+}
 
 
 def main() -> None:
@@ -67,7 +72,9 @@ def local(catalogue: Catalogue) -> list[Scenario]:
     return [s for s in catalogue.in_contract(CONTRACT) if s.container is None]
 
 
-def copy_files(catalogue: Catalogue, ordinary: list[Scenario], executions: int, directory: Path) -> list[Scenario]:
+def copy_files(
+    catalogue: Catalogue, ordinary: list[Scenario], executions: int, directory: Path
+) -> list[Scenario]:
     """Copy files of *ordinary* scenarios to *directory* until they hold so many *executions*.
 
     Return what they hold, a scenario for each execution: a file can hold a family.
@@ -87,7 +94,9 @@ def copy_files(catalogue: Catalogue, ordinary: list[Scenario], executions: int, 
     return chosen
 
 
-def throughput(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+def throughput(
+    catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int
+) -> None:
     """(a) So many scenario executions at two workers, against the same probe started by xargs in homes that stand."""
     directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
     try:
@@ -97,13 +106,31 @@ def throughput(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, exec
         executions = len(chosen)  # a family is not cut in two
         with Floor(directory, chosen) as floor:
             commands = {
-                "suite, one item each": [*SUITE, "run", "-n", "2", "bench/*", "--scenarios", str(scenarios.parent)],
-                "suite, --repeat 10": [*SUITE, "run", "-n", "2", "--repeat", "10", *(s.id for s in ordinary[: executions // 10])],
+                "suite, one item each": [
+                    *SUITE,
+                    "run",
+                    "-n",
+                    "2",
+                    "bench/*",
+                    "--scenarios",
+                    str(scenarios.parent),
+                ],
+                "suite, --repeat 10": [
+                    *SUITE,
+                    "run",
+                    "-n",
+                    "2",
+                    "--repeat",
+                    "10",
+                    *(s.id for s in ordinary[: executions // 10]),
+                ],
                 "xargs -P2, homes already built": floor.command,
                 "pytest + subprocess.run -n 2, homes already built": floor.plain_pytest(),
             }
             show(
-                f"(a) {executions} executions of the reference probe", measure(commands, rounds), "xargs -P2, homes already built"
+                f"(a) {executions} executions of the reference probe",
+                measure(commands, rounds),
+                "xargs -P2, homes already built",
             )
     finally:
         remove(directory)
@@ -114,7 +141,9 @@ def homes(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, execution
     run = RunDirectory()
     try:
         context = Context(now=time.time(), seed="bench", home=str(run.path / "home"))
-        plans = [plan(scenario.entries, replace(context, scenario=scenario.id)) for scenario in ordinary]
+        plans = [
+            plan(scenario.entries, replace(context, scenario=scenario.id)) for scenario in ordinary
+        ]
         for what, keep in (("built", True), ("built and removed", False)):
             rates = []
             for n in range(rounds):
@@ -131,25 +160,36 @@ def homes(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, execution
 
 def listing(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
     """(c) The command list as a whole process, beside a Python that does nothing."""
-    commands = {"probe-conformance list": [*SUITE, "list"], "python -c pass": [sys.executable, "-c", "pass"]}
+    commands = {
+        "probe-conformance list": [*SUITE, "list"],
+        "python -c pass": [sys.executable, "-c", "pass"],
+    }
     figures = measure(commands, max(rounds, 7))
     show(f"(c) list, {len(catalogue.scenarios)} scenarios", figures, "python -c pass")
 
 
-def whole_catalogue(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+def whole_catalogue(
+    catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int
+) -> None:
     """(d) The whole slot catalogue at two workers, against the floor of those scenarios that do not wait."""
     directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
     try:
         busy = [s for s in local(catalogue) if not s.waits]
         with Floor(directory, busy) as floor:
             figures = measure(
-                {"suite, all": [*SUITE, "run", "-n", "2"], "xargs -P2, all that do not wait": floor.command}, rounds
+                {
+                    "suite, all": [*SUITE, "run", "-n", "2"],
+                    "xargs -P2, all that do not wait": floor.command,
+                },
+                rounds,
             )
         show("(d) the slot catalogue", figures, "suite, all")
         suite, least = (statistics.median(times) for times in figures.values())
         waiting = len(local(catalogue)) - len(busy)
         bound = max(12.0, 1.25 * least)
-        print(f"    {waiting} can only wait; bound max(12 s, 1.25 x floor) = {bound:.1f} s, suite {suite / bound:.2f} of it")
+        print(
+            f"    {waiting} can only wait; bound max(12 s, 1.25 x floor) = {bound:.1f} s, suite {suite / bound:.2f} of it"
+        )
     finally:
         remove(directory)
 
@@ -169,7 +209,9 @@ def lockstep(_: Catalogue, ordinary: list[Scenario], rounds: int, __: int) -> No
     show("(e) the scenarios that do not wait", measure(commands, rounds), base="run")
 
 
-def bystanders(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+def bystanders(
+    catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int
+) -> None:
     """(f) What pytest costs in an empty project, in environments with and without the package.
 
     Environments are made anew, by pip, because what lies in them counts as well: pytest looks
@@ -222,7 +264,18 @@ class Floor:
         words = directory / "words"
         words.write_text("\0".join(word for call in self.calls for word in call))
         # Answers do not matter here, but xargs passes them on as 123.
-        self.command = ["xargs", "-0", "-a", str(words), "-P", "2", "-n", str(len(self.calls[0])), "env", "-i"]
+        self.command = [
+            "xargs",
+            "-0",
+            "-a",
+            str(words),
+            "-P",
+            "2",
+            "-n",
+            str(len(self.calls[0])),
+            "env",
+            "-i",
+        ]
 
     def plain_pytest(self) -> list[str]:
         """Return the command that does the same with a test function for each home."""
@@ -235,7 +288,19 @@ class Floor:
             "    done = subprocess.run(['env', '-i', *call], capture_output=True, stdin=subprocess.DEVNULL, timeout=60)\n"
             "    assert done.returncode in (0, 64, 65, 66)\n"
         )
-        return [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(self.directory), "-n", "2", str(test)]
+        return [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-c",
+            os.devnull,
+            "--rootdir",
+            str(self.directory),
+            "-n",
+            "2",
+            str(test),
+        ]
 
     def __enter__(self) -> Floor:
         return self
@@ -259,7 +324,9 @@ def measure(
             done = subprocess.run(argv, cwd=cwd, capture_output=True, check=False)
             times[name].append(time.perf_counter() - started)
             if done.returncode not in accepted:
-                sys.exit(f"{name} ended with {done.returncode}: {(done.stderr or done.stdout).decode()[-800:]}")
+                sys.exit(
+                    f"{name} ended with {done.returncode}: {(done.stderr or done.stdout).decode()[-800:]}"
+                )
     return times
 
 
@@ -269,7 +336,9 @@ def show(title: str, figures: dict[str, list[float]], base: str) -> None:
     least = statistics.median(figures[base])
     for name, times in figures.items():
         median = statistics.median(times)
-        print(f"    {name:<52} {median:7.3f} s  ({min(times):.3f} to {max(times):.3f})  ratio {median / least:.2f}")
+        print(
+            f"    {name:<52} {median:7.3f} s  ({min(times):.3f} to {max(times):.3f})  ratio {median / least:.2f}"
+        )
 
 
 if __name__ == "__main__":

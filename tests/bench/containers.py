@@ -36,7 +36,18 @@ from conformance.model.scenario import Scenario
 CONTRACT = contracts.load("slot")
 UID = 10001
 MORE = 5
-FLAGS = ["--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "1g", "--pids-limit", "512"]
+FLAGS = [
+    "--network",
+    "none",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+    "--memory",
+    "1g",
+    "--pids-limit",
+    "512",
+]
 
 
 def main() -> None:
@@ -46,10 +57,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     ordinary = [
-        s for s in load_catalogue().in_contract(CONTRACT) if not (s.takes_long or s.container or s.unset) and s.cli == "healthy"
+        s
+        for s in load_catalogue().in_contract(CONTRACT)
+        if not (s.takes_long or s.container or s.unset) and s.cli == "healthy"
     ]
-    heavy = {"claude/artifact-huge", "codex/large", "claude/socket-only", "codex/socket", "expiry/socket"}
-    chosen = [s for s in ordinary if s.id not in heavy and len(s.expected(CONTRACT)) == 1]  # the others compare one code
+    heavy = {
+        "claude/artifact-huge",
+        "codex/large",
+        "claude/socket-only",
+        "codex/socket",
+        "expiry/socket",
+    }
+    chosen = [
+        s for s in ordinary if s.id not in heavy and len(s.expected(CONTRACT)) == 1
+    ]  # the others compare one code
     chosen = chosen[:: len(chosen) // 40][:40]
     with Ways(options.image, chosen) as ways:
         results: dict[str, list[float]] = {}
@@ -68,7 +89,9 @@ def show(results: dict[str, list[float]], count: int) -> None:
         if name.endswith(f" x{MORE}"):
             base = name.removesuffix(f" x{MORE}")
             each[base] = (seconds - once[base]) / (MORE - 1) / count
-            print(f"  {base}: whole command {once[base]:.2f} s, of which once per run {once[base] - each[base] * count:.2f} s")
+            print(
+                f"  {base}: whole command {once[base]:.2f} s, of which once per run {once[base] - each[base] * count:.2f} s"
+            )
         elif f"{name} x{MORE}" not in once:
             each[name] = seconds / count
     floor = each["(a) docker run each, two at a time"]
@@ -92,7 +115,9 @@ class Ways:
         self.tests.mkdir()
         nodes: list[Node] = []
         for n, scenario in enumerate(self.chosen):
-            context = Context(now=time.time(), seed="bench", scenario=scenario.id, home=f"/homes/{n}")
+            context = Context(
+                now=time.time(), seed="bench", scenario=scenario.id, home=f"/homes/{n}"
+            )
             wanted = plan(scenario.entries, context)
             mine = [replace(node, owner=UID) for node in wanted]
             build(mine, self.place / str(n))
@@ -101,9 +126,26 @@ class Ways:
             nodes += [replace(node, path=f"homes/{n}/".encode() + node.path) for node in mine]
         stream = io.BytesIO()
         write_tar(nodes, stream, uid=UID, gid=UID)
-        started = ["docker", "run", "-d", "--init", *FLAGS, "--entrypoint", "sleep", self.image, "100000"]
-        self.container = subprocess.run(started, check=True, capture_output=True, text=True).stdout.strip()
-        subprocess.run(["docker", "cp", "-", f"{self.container}:/"], input=stream.getvalue(), check=True, capture_output=True)
+        started = [
+            "docker",
+            "run",
+            "-d",
+            "--init",
+            *FLAGS,
+            "--entrypoint",
+            "sleep",
+            self.image,
+            "100000",
+        ]
+        self.container = subprocess.run(
+            started, check=True, capture_output=True, text=True
+        ).stdout.strip()
+        subprocess.run(
+            ["docker", "cp", "-", f"{self.container}:/"],
+            input=stream.getvalue(),
+            check=True,
+            capture_output=True,
+        )
         self._write_bats()
         self._write_testinfra()
         return self
@@ -118,27 +160,65 @@ class Ways:
         for isolation in ("shared", "fresh"):
             for repeat in (1, MORE):
                 name = f"{isolation}, two workers" + (f" x{MORE}" if repeat > 1 else "")
-                ways[name] = lambda isolation=isolation, repeat=repeat: self._suite(isolation, repeat)  # type: ignore[misc]
+                ways[name] = lambda isolation=isolation, repeat=repeat: self._suite(
+                    isolation, repeat
+                )  # type: ignore[misc]
         ways["(a) docker run each, two at a time"] = self._docker_run
         if shutil.which("bats"):
-            ways["(b) bats, docker run each"] = lambda: timed(["bats", str(self.tests / "probe.bats")])
+            ways["(b) bats, docker run each"] = lambda: timed(
+                ["bats", str(self.tests / "probe.bats")]
+            )
         if importlib.util.find_spec("testinfra"):
-            pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
-            command = [*pytest, f"--hosts=docker://{self.container}", str(self.tests / "test_probe.py")]
+            pytest = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-c",
+                os.devnull,
+            ]
+            command = [
+                *pytest,
+                f"--hosts=docker://{self.container}",
+                str(self.tests / "test_probe.py"),
+            ]
             ways["(c) pytest-testinfra, one container"] = lambda: timed(command)
         ways["shell loop in one container, two at a time"] = self._loop
         return ways
 
     def _suite(self, isolation: str, repeat: int) -> float:
-        command = [sys.executable, "-m", "conformance", "run", "--image", self.image, "--isolation", isolation, "-n", "2"]
-        return timed([*command, "--repeat", str(repeat), *(scenario.id for scenario in self.chosen)])
+        command = [
+            sys.executable,
+            "-m",
+            "conformance",
+            "run",
+            "--image",
+            self.image,
+            "--isolation",
+            isolation,
+            "-n",
+            "2",
+        ]
+        return timed(
+            [*command, "--repeat", str(repeat), *(scenario.id for scenario in self.chosen)]
+        )
 
     def _code(self, scenario: Scenario) -> int:
         return CONTRACT.code(scenario.expected(CONTRACT)[0])
 
     def _run(self, n: int) -> list[str]:
         mount = ["--user", str(UID), "--volume", f"{self.place / str(n)}:/home/agent"]
-        return ["docker", "run", "--rm", *FLAGS, *mount, *self._variables(n, "/home/agent"), self.image]
+        return [
+            "docker",
+            "run",
+            "--rm",
+            *FLAGS,
+            *mount,
+            *self._variables(n, "/home/agent"),
+            self.image,
+        ]
 
     def _variables(self, n: int, home: str) -> list[str]:
         agent = self.chosen[n].env.get("WOVED_TASK_AGENT", self.chosen[n].agent)
@@ -146,7 +226,10 @@ class Ways:
         return [word for name, value in pairs.items() for word in ("--env", f"{name}={value}")]
 
     def _docker_run(self) -> float:
-        lines = "\n".join(f"{shlex.join(self._run(n))} </dev/null >/dev/null 2>&1 || true" for n in range(len(self.chosen)))
+        lines = "\n".join(
+            f"{shlex.join(self._run(n))} </dev/null >/dev/null 2>&1 || true"
+            for n in range(len(self.chosen))
+        )
         return timed(["xargs", "-P2", "-d", "\\n", "-n1", "sh", "-c"], text=f"{lines}\n")
 
     def _loop(self) -> float:
@@ -157,7 +240,9 @@ class Ways:
             lines = []
             for n in range(half, len(self.chosen), 2):
                 pairs = [word for word in self._variables(n, f"/homes/{n}") if word != "--env"]
-                lines.append(f"env {shlex.join(pairs)} /opt/conformance/entrypoint.sh </dev/null >/dev/null 2>&1")
+                lines.append(
+                    f"env {shlex.join(pairs)} /opt/conformance/entrypoint.sh </dev/null >/dev/null 2>&1"
+                )
             command = ["docker", "exec", "-i", "--user", str(UID), self.container, "sh"]
             process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
             assert process.stdin is not None
@@ -180,7 +265,13 @@ class Ways:
         rows = []
         for n, scenario in enumerate(self.chosen):
             pairs = [word for word in self._variables(n, f"/homes/{n}") if word != "--env"]
-            rows.append((scenario.id, f"env {shlex.join(pairs)} /opt/conformance/entrypoint.sh", self._code(scenario)))
+            rows.append(
+                (
+                    scenario.id,
+                    f"env {shlex.join(pairs)} /opt/conformance/entrypoint.sh",
+                    self._code(scenario),
+                )
+            )
         text = f"import pytest\n\n@pytest.mark.parametrize(('name', 'command', 'code'), {rows!r})\n"
         (self.tests / "test_probe.py").write_text(
             f"{text}def test_probe(host, name, command, code):\n    assert host.run(command).rc == code\n"

@@ -26,7 +26,10 @@ from conformance.cli import COMMANDS, cli
 from conformance.drivers import Driver
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 SCENARIO = """\
 summary = "A login that the vault writes counts"
 origin = "the vault's own way of handing out credentials"
@@ -48,7 +51,9 @@ def generated(page: Path, text: str) -> None:
     """Hold *page* against the generated *text*, or write it where the caller asks for that."""
     if os.environ.get("UPDATE_DOCS"):
         page.write_text(text, encoding="utf-8")
-    assert page.read_text(encoding="utf-8") == text, f"write it anew: UPDATE_DOCS=1 pytest {Path(__file__).relative_to(ROOT)}"
+    assert page.read_text(encoding="utf-8") == text, (
+        f"write it anew: UPDATE_DOCS=1 pytest {Path(__file__).relative_to(ROOT)}"
+    )
 
 
 def commands(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
@@ -66,9 +71,13 @@ def help_page() -> str:
     """Return the page of all help texts."""
     parts = ["# Commands\n\nThe texts of `--help`.\n"]
     for words in commands(cli):
-        shown = CliRunner().invoke(cli, [*words, "--help"], prog_name="probe-conformance", terminal_width=100)
+        shown = CliRunner().invoke(
+            cli, [*words, "--help"], prog_name="probe-conformance", terminal_width=100
+        )
         assert shown.exit_code == 0
-        parts.append(f"## {' '.join(['probe-conformance', *words])}\n\n```text\n{shown.output.rstrip()}\n```\n")
+        parts.append(
+            f"## {' '.join(['probe-conformance', *words])}\n\n```text\n{shown.output.rstrip()}\n```\n"
+        )
     return "\n".join(parts)
 
 
@@ -91,7 +100,12 @@ def test_readme_help_and_page_have_every_command_in_the_same_order() -> None:
         module = importlib.import_module(f"conformance.cli.{info.name}")
         found = [each for each in vars(module).values() if isinstance(each, click.Command)]
         # What lies below a group is not typed alone.
-        below = [each for group in found if isinstance(group, click.Group) for each in group.commands.values()]
+        below = [
+            each
+            for group in found
+            if isinstance(group, click.Group)
+            for each in group.commands.values()
+        ]
         defined |= {str(each.name): each for each in found if each not in below}
     words = [typed for name in COMMANDS for typed in ends(defined[name], name)]
     readme = (ROOT / "README.md").read_text()
@@ -127,7 +141,10 @@ def steps(block: str) -> Iterator[tuple[str, str]]:
 
 def matches(shown: str, printed: str) -> bool:
     """Return whether a page shows what was *printed*: … stands for a part of a line, and alone on a line for any lines."""
-    lines = ["(?:.*\n)*?" if line == "…" else f"{re.escape(line).replace('…', '.*')}\n" for line in shown.strip().split("\n")]
+    lines = [
+        "(?:.*\n)*?" if line == "…" else f"{re.escape(line).replace('…', '.*')}\n"
+        for line in shown.strip().split("\n")
+    ]
     return re.fullmatch("".join(lines), f"{printed.strip()}\n") is not None
 
 
@@ -185,7 +202,9 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
             text = text.replace(name, stand_in)
         return text
 
-    for name, content in re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+    for name, content in re.findall(
+        r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
+    ):
         file = directory / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
@@ -193,11 +212,17 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m conformance "$@"\n')
     program.chmod(0o755)
-    todo = [(real(command), real(output)) for block in blocks(page, "console-session") for command, output in steps(block)]
+    todo = [
+        (real(command), real(output))
+        for block in blocks(page, "console-session")
+        for command, output in steps(block)
+    ]
     assert todo
     mark = "-- the next command --"
     # The mark does not come between a command and the $? of the next one.
-    script = "".join(f"{command}\nstatus=$?; echo '{mark}'; (exit $status)\n" for command, _ in todo)
+    script = "".join(
+        f"{command}\nstatus=$?; echo '{mark}'; (exit $status)\n" for command, _ in todo
+    )
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=directory,
@@ -235,9 +260,13 @@ def test_the_examples_for_contributors_are_what_happens(tmp_path: Path) -> None:
 
 
 def test_contributors_are_told_of_every_room() -> None:
-    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| room | holds |")[2].partition("\n\n")[0]
+    table = (
+        (ROOT / "CONTRIBUTING.md").read_text().partition("| room | holds |")[2].partition("\n\n")[0]
+    )
     package = ROOT / "conformance"
-    rooms = {file.parent.name for file in package.glob("*/__init__.py")} | {file.stem for file in package.glob("[a-z]*.py")}
+    rooms = {file.parent.name for file in package.glob("*/__init__.py")} | {
+        file.stem for file in package.glob("[a-z]*.py")
+    }
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == rooms
 
 
@@ -248,10 +277,18 @@ def test_contributors_are_told_of_every_method_of_a_driver() -> None:
 
 
 @pytest.mark.slow
-def test_the_page_of_pipelines_is_what_happens(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
-    wrong = b"#!/usr/bin/env python3\n" + blocks(ROOT / "docs" / "for-reviewers.md", "python")[0].encode()
+def test_the_page_of_pipelines_is_what_happens(
+    engine: docker.DockerClient, reference_image: str, tmp_path: Path
+) -> None:
+    wrong = (
+        b"#!/usr/bin/env python3\n"
+        + blocks(ROOT / "docs" / "for-reviewers.md", "python")[0].encode()
+    )
     with Images(engine, reference_image) as images:
-        names = {"slot-image:ci": reference_image, "slot-image:next": images.like_reference({PROBE: wrong})}
+        names = {
+            "slot-image:ci": reference_image,
+            "slot-image:next": images.like_reference({PROBE: wrong}),
+        }
         session(ROOT / "docs" / "for-pipelines.md", tmp_path, names)
 
 
@@ -268,17 +305,27 @@ def test_every_page_with_a_session_is_run() -> None:
 def test_no_page_gives_a_probe_the_name_of_a_test_module() -> None:
     """pytest would import such a probe, and so run it."""
     probes = [
-        found for page in PAGES for found in re.findall(r"--(?:conformance-)?probe\W+(?:python3 )?(\S+?\.py)\b", page.read_text())
+        found
+        for page in PAGES
+        for found in re.findall(
+            r"--(?:conformance-)?probe\W+(?:python3 )?(\S+?\.py)\b", page.read_text()
+        )
     ]
     assert "smoke_probe.py" in map(os.path.basename, probes)
     assert [name for name in probes if re.search(r"(^|/)test_|_test\.py$", name)] == []
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    links = [(page, target) for page in PAGES for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())]
+    links = [
+        (page, target)
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+    ]
     inside = [(page, target) for page, target in links if not target.startswith("https://")]
     assert inside
-    assert [f"{page.name}: {target}" for page, target in inside if not (page.parent / target).exists()] == []
+    assert [
+        f"{page.name}: {target}" for page, target in inside if not (page.parent / target).exists()
+    ] == []
 
 
 def test_exit_codes_on_the_contracts_page_are_those_of_the_contract() -> None:

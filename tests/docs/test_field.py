@@ -30,7 +30,9 @@ def named(text: str) -> list[str]:
 
 def meant(text: str, catalogue: Catalogue) -> set[str]:
     """Return the ids that are meant by those and the globs in *text*."""
-    return {id_ for id_ in catalogue.scenarios for pattern in named(text) if fnmatchcase(id_, pattern)}
+    return {
+        id_ for id_ in catalogue.scenarios for pattern in named(text) if fnmatchcase(id_, pattern)
+    }
 
 
 def tables(heading: str) -> Iterator[str]:
@@ -47,11 +49,19 @@ def usable(scenario: Scenario, contract: str) -> bool | None:
 
 def test_every_id_and_glob_names_a_scenario(bundled: Catalogue) -> None:
     assert named(PAGE)
-    assert [pattern for pattern in named(PAGE) if not any(fnmatchcase(id_, pattern) for id_ in bundled.scenarios)] == []
+    assert [
+        pattern
+        for pattern in named(PAGE)
+        if not any(fnmatchcase(id_, pattern) for id_ in bundled.scenarios)
+    ] == []
 
 
 def test_every_scenario_of_the_field_is_named(bundled: Catalogue) -> None:
-    of_the_field = {id_ for id_ in bundled.scenarios if id_.startswith(tuple(f"{name}/" for name in OF_THE_FIELD))}
+    of_the_field = {
+        id_
+        for id_ in bundled.scenarios
+        if id_.startswith(tuple(f"{name}/" for name in OF_THE_FIELD))
+    }
     assert sorted(of_the_field - meant(PAGE, bundled)) == []
 
 
@@ -60,7 +70,9 @@ def test_the_table_of_what_the_cli_sees_otherwise_is_complete(bundled: Catalogue
     found = {
         id_
         for id_, scenario in bundled.scenarios.items()
-        if None not in (verdicts := {usable(scenario, "slot-strict"), usable(scenario, "cli-status")}) and len(verdicts) == 2
+        if None
+        not in (verdicts := {usable(scenario, "slot-strict"), usable(scenario, "cli-status")})
+        and len(verdicts) == 2
     }
     assert meant(parting, bundled) == found
 
@@ -83,7 +95,8 @@ def test_exit_codes_in_the_tables_are_those_that_scenarios_expect(bundled: Catal
         f"{id_}: not {exit_}"
         for exit_, cell in rows
         for id_ in sorted(meant(cell, bundled))
-        if (expected := bundled.scenarios[id_].expected(status)) and {str(status.code(v)) for v in expected} != {exit_}
+        if (expected := bundled.scenarios[id_].expected(status))
+        and {str(status.code(v)) for v in expected} != {exit_}
     ]
     assert rows
     assert wrong == []

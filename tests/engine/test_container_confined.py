@@ -81,7 +81,11 @@ STUBS_FIRST = "/.probe-conformance/cli:"
 
 def seen(images: Images, cwd: Path, *arguments: str) -> dict[str, Any]:
     """Return what a probe sees of its surroundings, in an image whose entrypoint runs its command."""
-    image = images.like_reference({"/inspect": INSPECT, "/runs": b'#!/bin/sh\nexec "$@"\n'}, entrypoint=["/runs"], cmd=["false"])
+    image = images.like_reference(
+        {"/inspect": INSPECT, "/runs": b'#!/bin/sh\nexec "$@"\n'},
+        entrypoint=["/runs"],
+        cmd=["false"],
+    )
     status, report, printed = judged(image, cwd, ONE, *arguments)
     assert status == 0, printed
     found: dict[str, Any] = json.loads(row(report)["stdout"])
@@ -91,12 +95,22 @@ def seen(images: Images, cwd: Path, *arguments: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("isolation", "root", "words", "arguments"),
     [
-        ("fresh", "rw", ("--entrypoint", "/inspect"), []),  # as for engines, the image's command goes with its entrypoint
+        (
+            "fresh",
+            "rw",
+            ("--entrypoint", "/inspect"),
+            [],
+        ),  # as for engines, the image's command goes with its entrypoint
         ("shared", "ro", ("--command", "/inspect a 'b c'"), ["a", "b c"]),
     ],
 )
 def test_a_container_is_confined(
-    images: Images, isolation: str, root: str, words: tuple[str, ...], arguments: list[str], tmp_path: Path
+    images: Images,
+    isolation: str,
+    root: str,
+    words: tuple[str, ...],
+    arguments: list[str],
+    tmp_path: Path,
 ) -> None:
     """Entrypoint and command may be other ones than the image's own."""
     found = seen(images, tmp_path, "--isolation", isolation, *words)
@@ -112,7 +126,11 @@ def test_a_container_is_confined(
     ("isolation", "words", "changed"),
     [
         # A plain user has no capability in effect, whatever is kept.
-        ("fresh", ("--user", "12345:0", "--read-only"), {"user": [12345, 0], "home": "/.probe-conformance-home"}),
+        (
+            "fresh",
+            ("--user", "12345:0", "--read-only"),
+            {"user": [12345, 0], "home": "/.probe-conformance-home"},
+        ),
         ("shared", ("--user", "0"), {"user": [0, 0], "home": "/root", "effective": NET_RAW}),
     ],
     ids=["fresh", "shared"],
@@ -120,7 +138,14 @@ def test_a_container_is_confined(
 def test_options_loosen_what_they_name_and_nothing_else(
     images: Images, isolation: str, words: tuple[str, ...], changed: dict[str, Any], tmp_path: Path
 ) -> None:
-    asked = ("--entrypoint", "/inspect x", "--command", "y '' '$HOME'", "--env", "PATH=/usr/local/bin:/usr/bin:/bin")
+    asked = (
+        "--entrypoint",
+        "/inspect x",
+        "--command",
+        "y '' '$HOME'",
+        "--env",
+        "PATH=/usr/local/bin:/usr/bin:/bin",
+    )
 
     found = seen(images, tmp_path, "--isolation", isolation, *asked, *LOOSENED, *words)
 
@@ -128,5 +153,9 @@ def test_options_loosen_what_they_name_and_nothing_else(
     assert {name: found[name] for name in expected} == expected
     # Some engines hand /run out to everybody, others leave it root's as the image has it.
     scratch = {"/tmp", "/var/tmp"}
-    assert scratch <= set(found["writable"]) <= scratch | ({"/run", "/dev/shm", "/etc"} if "0" in words else {"/run", "/dev/shm"})
+    assert (
+        scratch
+        <= set(found["writable"])
+        <= scratch | ({"/run", "/dev/shm", "/etc"} if "0" in words else {"/run", "/dev/shm"})
+    )
     assert found["path"] == f"{STUBS_FIRST}/usr/local/bin:/usr/bin:/bin"

@@ -35,12 +35,27 @@ INTERRUPTIBLE = [
 
 
 def text(command: list[str], cwd: Path, **options: object) -> tuple[int, str]:
-    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     return done.returncode, done.stdout
 
 
 #: Where modes and owners matter, and so whether a probe is root.
-OF_USERS = ("claude/*able*", "claude/dot-claude-*", "codex/*able*", "claude/*mode*", "container/*", "*/owner/*")
+OF_USERS = (
+    "claude/*able*",
+    "claude/dot-claude-*",
+    "codex/*able*",
+    "claude/*mode*",
+    "container/*",
+    "*/owner/*",
+)
 
 #: CLIs that are broken, each in its own way.
 BROKEN = ("cli/exit*", "cli/hang*", "cli/no*")
@@ -56,11 +71,15 @@ def test_the_reference_image_conforms_alike_in_both_isolations(
     """
     slot = contracts.load("slot")
     several = [
-        one.id for one in load_catalogue().in_contract(slot) if len({slot.code(verdict) for verdict in one.expected(slot)}) > 1
+        one.id
+        for one in load_catalogue().in_contract(slot)
+        if len({slot.code(verdict) for verdict in one.expected(slot)}) > 1
     ]
     words = ("agent/*", *BROKEN, "codex/e*", *OF_USERS, *several)
 
-    status, report, printed = run(reference_image, *words, "--isolation", "both", "-n", "4", cwd=tmp_path, timeout=500)
+    status, report, printed = run(
+        reference_image, *words, "--isolation", "both", "-n", "4", cwd=tmp_path, timeout=500
+    )
 
     found = rows(report)
     assert {id_: row for id_, row in found.items() if row[0] != "conforms"} == {}, printed
@@ -72,7 +91,9 @@ def test_the_reference_image_conforms_alike_in_both_isolations(
     says_what_was_run(engine, reference_image, report, printed)
 
 
-def says_what_was_run(engine: docker.DockerClient, image: str, report: dict[str, Any], printed: str) -> None:
+def says_what_was_run(
+    engine: docker.DockerClient, image: str, report: dict[str, Any], printed: str
+) -> None:
     """Fail unless image and engine stand in the report, and in what was *printed*."""
     found = engine.api.inspect_image(image)  # type: ignore[no-untyped-call]
     probe = report["probe"]
@@ -84,8 +105,12 @@ def says_what_was_run(engine: docker.DockerClient, image: str, report: dict[str,
     assert f"({probe['digest']}) on {probe['engine']}" in printed
 
 
-def test_the_reference_image_conforms_as_root_in_shared_containers(reference_image: str, tmp_path: Path) -> None:
-    status, report, printed = run(reference_image, "--isolation", "shared", "--user", "0", *OF_USERS, cwd=tmp_path)
+def test_the_reference_image_conforms_as_root_in_shared_containers(
+    reference_image: str, tmp_path: Path
+) -> None:
+    status, report, printed = run(
+        reference_image, "--isolation", "shared", "--user", "0", *OF_USERS, cwd=tmp_path
+    )
 
     assert {id_: row for id_, row in rows(report).items() if row[0] != "conforms"} == {}, printed
     assert status == 0
@@ -93,7 +118,14 @@ def test_the_reference_image_conforms_as_root_in_shared_containers(reference_ima
 
 
 def test_the_gate_of_s2_runs_in_the_image_too(reference_image: str, tmp_path: Path) -> None:
-    arguments = ("--contract", "preflight", "--command", "/opt/conformance/preflight.py", "--isolation", "shared")
+    arguments = (
+        "--contract",
+        "preflight",
+        "--command",
+        "/opt/conformance/preflight.py",
+        "--isolation",
+        "shared",
+    )
 
     status, report, printed = run(reference_image, *arguments, "preflight/*", cwd=tmp_path)
 
@@ -103,7 +135,17 @@ def test_the_gate_of_s2_runs_in_the_image_too(reference_image: str, tmp_path: Pa
 
 def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None:
     where = next(Path(__file__).parents[2].glob("scenarios/claude/nested-session.toml"))
-    words = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-c", os.devnull]
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+    ]
     loaded = [] if _installed() else ["-p", "pytest_probe_conformance"]
 
     options = ["--conformance-image", reference_image, "--conformance-isolation", "shared"]
@@ -122,13 +164,21 @@ def _installed() -> bool:
 def ours(client: docker.DockerClient, cwd: Path) -> list[str]:
     """Return what runs with the cache directory of this test have left on the engine."""
     cache = os.environ["XDG_CACHE_HOME"]
-    found = [(one["Id"], one["Labels"]) for one in client.api.containers(all=True, filters={"label": RUN})]
-    found += [(one["Name"], one["Labels"]) for one in client.api.volumes(filters={"label": RUN}).get("Volumes") or []]
+    found = [
+        (one["Id"], one["Labels"])
+        for one in client.api.containers(all=True, filters={"label": RUN})
+    ]
+    found += [
+        (one["Name"], one["Labels"])
+        for one in client.api.volumes(filters={"label": RUN}).get("Volumes") or []
+    ]
     found += [(one["Id"], one["Labels"]) for one in client.api.images(filters={"label": RUN})]
     return [id_ for id_, labels in found if labels[LOCK].startswith(cache)]
 
 
-def started(image: str, cwd: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def started(
+    image: str, cwd: Path, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start a run that takes long."""
     return subprocess.Popen(
         [*INTERRUPTIBLE, "run", "--image", image, "-n", "2", "--json", "report.json", *arguments],
@@ -181,11 +231,19 @@ def test_sweep_removes_what_is_dead_and_ours_and_nothing_else(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:
     api = engine.api
-    dead = {RUN: "run-dead", LOCK: str(tmp_path / "gone.lock"), HOST: host(), MADE: f"{time.time():.0f}"}
+    dead = {
+        RUN: "run-dead",
+        LOCK: str(tmp_path / "gone.lock"),
+        HOST: host(),
+        MADE: f"{time.time():.0f}",
+    }
     elsewhere = {**dead, HOST: "another"}
     with started(reference_image, tmp_path, "cli/hangs", "cli/slow") as alive:
         until_it_works(engine, tmp_path, things=5)
-        made = [api.create_container(reference_image, labels=labels)["Id"] for labels in (dead, elsewhere, {"some": "body's"})]
+        made = [
+            api.create_container(reference_image, labels=labels)["Id"]
+            for labels in (dead, elsewhere, {"some": "body's"})
+        ]
         volume = api.create_volume(labels=dead)["Name"]
         try:
             swept = suite(tmp_path, "sweep", merged=True)
@@ -204,19 +262,21 @@ def test_sweep_removes_what_is_dead_and_ours_and_nothing_else(
     assert alive.returncode == 0, said  # nothing of it was taken away
 
 
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    """Hand on what comes, until the end of it."""
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
 @contextmanager
 def way_to_the_engine(place: Path) -> Iterator[tuple[Path, threading.Event]]:
     """Yield a socket that leads to the engine, and an event that breaks every connection and lets nobody in any more."""
     real = (os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock").removeprefix("unix://")
     path, cut = place / "engine.sock", threading.Event()
     pairs: list[socket.socket] = []
-
-    def pump(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(1 << 16):
-                target.sendall(data)
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
 
     def serve(server: socket.socket) -> None:
         with suppress(OSError):
@@ -226,7 +286,7 @@ def way_to_the_engine(place: Path) -> Iterator[tuple[Path, threading.Event]]:
                 far.connect(real)
                 pairs.extend((near, far))
                 for ends in ((near, far), (far, near)):
-                    threading.Thread(target=pump, args=ends, daemon=True).start()
+                    threading.Thread(target=_pump, args=ends, daemon=True).start()
 
     def watch(server: socket.socket) -> None:
         cut.wait()
@@ -241,7 +301,9 @@ def way_to_the_engine(place: Path) -> Iterator[tuple[Path, threading.Event]]:
     server = socket.socket(socket.AF_UNIX)
     server.bind(os.fspath(path))
     server.listen(64)
-    threads = [threading.Thread(target=work, args=(server,), daemon=True) for work in (serve, watch)]
+    threads = [
+        threading.Thread(target=work, args=(server,), daemon=True) for work in (serve, watch)
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -276,7 +338,9 @@ def test_an_engine_that_goes_away_ends_the_run(
     assert ours(engine, tmp_path) == []
 
 
-def test_the_line_that_repro_prints_repeats_the_case(engine: docker.DockerClient, reference_image: str, tmp_path: Path) -> None:
+def test_the_line_that_repro_prints_repeats_the_case(
+    engine: docker.DockerClient, reference_image: str, tmp_path: Path
+) -> None:
     """As often as one likes; what it needs stays until the user says otherwise.
 
     One case is plain, one hides the image's own CLI, and one is started by a shell.
@@ -286,7 +350,10 @@ def test_the_line_that_repro_prints_repeats_the_case(engine: docker.DockerClient
         line = re.search(r"^  (docker run .*)$", done.stdout, re.MULTILINE)
         assert line is not None, done.stdout
         command = ["sh", "-c", line[1]]
-        codes = [subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode for _ in range(2)]
+        codes = [
+            subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+            for _ in range(2)
+        ]
         assert done.returncode == 0
         assert codes == [int(done.stdout.split("\ngot: ")[1].split("(")[1].split(")")[0])] * 2
 

@@ -56,7 +56,9 @@ VICES = {
     "leaves": "sh -c 'sleep 60; :' &",
     "leaves-noise": f"sh -c '{NOISE}; :' &",
     "writes-outside": "echo x >/var/tmp/seen; rm /etc/old",
-    "fills-in": ('cd "$HOME/.claude"; rm -f CLAUDE.md; echo ours >CLAUDE.md; echo "{}" >settings.json'),
+    "fills-in": (
+        'cd "$HOME/.claude"; rm -f CLAUDE.md; echo ours >CLAUDE.md; echo "{}" >settings.json'
+    ),
     "writes": 'echo x >"$HOME/probe.log"; echo x >"$HOME/.claude/mine"',
     "tells": 'cat "$HOME"/.claude/.credentials/* >&2',
 }
@@ -93,7 +95,10 @@ def family(directory: Path) -> str:
     """Write a scenario for each vice; return the directory to read them from."""
     place = directory / "more" / "image"
     place.mkdir(parents=True)
-    variants = [f'[variants.{name}]\nsummary = "The vice {name}"\nenv.set.VICE = "{name}"\n' for name in VICES]
+    variants = [
+        f'[variants.{name}]\nsummary = "The vice {name}"\nenv.set.VICE = "{name}"\n'
+        for name in VICES
+    ]
     (place / "vice.toml").write_text(FAMILY + "".join(variants))
     return "more"
 
@@ -114,7 +119,9 @@ def isolation(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def vices(engine: docker.DockerClient, reference_image: str, isolation: str, once: Once, tmp_path: Path) -> Vices:
+def vices(
+    engine: docker.DockerClient, reference_image: str, isolation: str, once: Once, tmp_path: Path
+) -> Vices:
     """Return what is found in this isolation: one run for all tests and workers.
 
     With the stubs on a PATH of the user's, a variable that the entrypoint insists on, and little memory.
@@ -124,9 +131,23 @@ def vices(engine: docker.DockerClient, reference_image: str, isolation: str, onc
         choice = "".join(f"{name}) {text} ;;\n" for name, text in VICES.items())
         probe = script(f'case "$VICE" in\n{choice}esac\n{ASK}')
         insists = b'#!/bin/sh\n[ "$REGION" ] || exit 1\nexec /opt/conformance/entrypoint.sh "$@"\n'
-        files = {"/insists": insists, "/no-interpreter": b"#!/no/python3\n", "/etc/old": b"", **probe}
+        files = {
+            "/insists": insists,
+            "/no-interpreter": b"#!/no/python3\n",
+            "/etc/old": b"",
+            **probe,
+        }
         own = contract(tmp_path, KNOWS_137 if isolation == "fresh" else "limits.seconds = 5\n")
-        words: tuple[str, ...] = ("--scenarios", family(tmp_path), "--contract", own, "--isolation", isolation, "--memory", "64m")
+        words: tuple[str, ...] = (
+            "--scenarios",
+            family(tmp_path),
+            "--contract",
+            own,
+            "--isolation",
+            isolation,
+            "--memory",
+            "64m",
+        )
         words += ("--env", "REGION=eu-west-1", "--env", "PATH=/usr/local/bin:/usr/bin:/bin")
         # What only root may change outside the HOME is to be changed in fresh containers.
         words += ("--user", "0" if isolation == "fresh" else "10001")
@@ -152,7 +173,9 @@ def test_each_vice_is_told_apart(vices: Vices, isolation: str) -> None:
         "image/vice/no-interpreter": ("deviates", 127, ("outside-contract",)),
         "image/vice/insists": ("deviates", 1, ("outside-contract",)),
         "image/vice/killed": killed,
-        "image/vice/exits-137": ("deviates", 137, ("wrong-verdict",)) if fresh else killed,  # what the contract knows
+        "image/vice/exits-137": ("deviates", 137, ("wrong-verdict",))
+        if fresh
+        else killed,  # what the contract knows
         "image/vice/needs-memory": killed,
         "image/vice/sleeps": ("deviates", None, ("timed-out",)),
         "image/vice/leaves": left,
@@ -181,8 +204,13 @@ def test_each_finding_says_what_the_probe_did(vices: Vices, isolation: str) -> N
     )
     assert said["tells"] == "the credential {secret} stands on stderr, plain"
     if isolation == "fresh":
-        assert said["needs-memory"] == "expected ready (0), got killed by SIGKILL: out of memory, the limit is 64m"
-        assert said["writes-outside"] == ("the probe changed files outside the HOME: removed /etc/old; added /var/tmp/seen")
+        assert (
+            said["needs-memory"]
+            == "expected ready (0), got killed by SIGKILL: out of memory, the limit is 64m"
+        )
+        assert said["writes-outside"] == (
+            "the probe changed files outside the HOME: removed /etc/old; added /var/tmp/seen"
+        )
     else:
         left = "still running after the probe had ended: sh -c"
         assert said["leaves"].startswith(f"{left} sleep 60; :")
@@ -229,7 +257,9 @@ def test_a_probe_that_does_not_look_at_the_home(images: Images, tmp_path: Path) 
     status, report, printed = judged(image, tmp_path, *TWO, "--keep", "kept")
 
     assert status == 1, printed
-    assert diagnosis(printed) == "every scenario got exit code 0: the probe does not look at the HOME"
+    assert (
+        diagnosis(printed) == "every scenario got exit code 0: the probe does not look at the HOME"
+    )
     kept = {row["id"]: row["kept"] for row in report["scenarios"] if row["kept"]}
     assert kept == {"codex/empty": f"{tmp_path}/kept/codex/empty"}
     assert (tmp_path / "kept/codex/empty/home/.codex/auth.json").is_file()
@@ -238,19 +268,32 @@ def test_a_probe_that_does_not_look_at_the_home(images: Images, tmp_path: Path) 
 
 
 def test_an_entrypoint_that_does_not_exist(images: Images, tmp_path: Path) -> None:
-    status, report, printed = judged(images.like_reference(entrypoint=["/opt/entrypoint"]), tmp_path, ONE)
+    status, report, printed = judged(
+        images.like_reference(entrypoint=["/opt/entrypoint"]), tmp_path, ONE
+    )
 
     assert status == 3, printed
     assert rows(report) == {ONE: ("broke", None, ())}
-    assert row(report)["reason"].startswith('the container does not start: exec: "/opt/entrypoint": ')
+    assert row(report)["reason"].startswith(
+        'the container does not start: exec: "/opt/entrypoint": '
+    )
     assert row(report)["reason"].endswith("no such file or directory")
 
 
 def test_an_image_that_sleeps_for_ever_is_given_up_soon(images: Images, tmp_path: Path) -> None:
     """That is told also where all it was asked is known to fail: what was left out is no pass."""
     image = images.like_reference(entrypoint=["sleep", "infinity"])
-    words = ("--contract", contract(tmp_path, "limits.seconds = 1\n"), "claude/artifact-name-*", ONE)
-    asked = ("claude/artifact-name-not-utf8", "claude/artifact-name-with-blanks", "claude/artifact-name-with-leading-dash")
+    words = (
+        "--contract",
+        contract(tmp_path, "limits.seconds = 1\n"),
+        "claude/artifact-name-*",
+        ONE,
+    )
+    asked = (
+        "claude/artifact-name-not-utf8",
+        "claude/artifact-name-with-blanks",
+        "claude/artifact-name-with-leading-dash",
+    )
     lines = [f'"{id_}" = {{ reason = "it sleeps", findings = ["timed-out"] }}\n' for id_ in asked]
     (tmp_path / "known.toml").write_text("[known-failures]\n" + "".join(lines))
 
@@ -264,26 +307,37 @@ def test_an_image_that_sleeps_for_ever_is_given_up_soon(images: Images, tmp_path
 
 def test_an_image_that_answers_once_is_not_given_up(images: Images, tmp_path: Path) -> None:
     """It hangs in every scenario of codex: those are four, and none of them is left out."""
-    image = images.like_reference(script(f'[ "$WOVED_TASK_AGENT" = claude ] || exec sleep 60\n{ASK}'))
+    image = images.like_reference(
+        script(f'[ "$WOVED_TASK_AGENT" = claude ] || exec sleep 60\n{ASK}')
+    )
     own = contract(tmp_path, "limits.seconds = 1\n")
 
-    status, report, printed = judged(image, tmp_path, "--contract", own, ONE, "codex/json-empty-*", "codex/json-n*")
+    status, report, printed = judged(
+        image, tmp_path, "--contract", own, ONE, "codex/json-empty-*", "codex/json-n*"
+    )
 
     assert status == 1, printed
     assert len(rows(report)) == 5
-    assert {id_: one for id_, one in rows(report).items() if one != ("deviates", None, ("timed-out",))} == {ONE: RIGHT[ONE]}
+    assert {
+        id_: one for id_, one in rows(report).items() if one != ("deviates", None, ("timed-out",))
+    } == {ONE: RIGHT[ONE]}
 
 
 def test_an_image_that_needs_a_writable_root(images: Images, tmp_path: Path) -> None:
     """Asked for shared containers, it falls back, and says so once; asked for both, it deviates."""
-    image = images.like_reference({"/srv/state/.keep": b"", **script(f"echo x >/srv/state/seen || exit 1\n{ASK}")}, user="0")
+    image = images.like_reference(
+        {"/srv/state/.keep": b"", **script(f"echo x >/srv/state/seen || exit 1\n{ASK}")}, user="0"
+    )
 
     shared = judged(image, tmp_path, *TWO, "--isolation", "shared")
     both = judged(image, tmp_path, *TWO, "--isolation", "both")
 
     assert (shared[0], rows(shared[1])) == (0, {id_: RIGHT[id_] for id_ in TWO}), shared[2]
     assert len(notes(shared[2])) == 1
-    assert "because the image answers claude/nested-session with exit code 1 on a read-only root" in notes(shared[2])[0]
+    assert (
+        "because the image answers claude/nested-session with exit code 1 on a read-only root"
+        in notes(shared[2])[0]
+    )
     assert notes(shared[2])[0].endswith(" otherwise: each scenario has a container of its own")
     assert shared[1]["probe"]["isolation"] == "fresh"
     assert both[0] == 1, both[2]

@@ -20,10 +20,17 @@ def test_a_build_on_a_real_engine(engine: docker.DockerClient, reference_image: 
     made_there = images.build(engine, base=reference_image, tag=tag)
     try:
         image = engine.images.get(tag).attrs["Config"]
-        assert (made_there, image["User"], image["Cmd"] or [], image["Labels"][images.LABEL]) == (tag, "10001", [], "stubs")
+        assert (made_there, image["User"], image["Cmd"] or [], image["Labels"][images.LABEL]) == (
+            tag,
+            "10001",
+            [],
+            "stubs",
+        )
         for agent, mode, code in (("claude", "smoke-test", 65), ("", "", 1)):
             env = {"AGENT_MODE": mode, "WOVED_TASK_AGENT": agent}
-            container = engine.containers.run(tag, environment=env, network_mode="none", cap_drop=["ALL"], detach=True)
+            container = engine.containers.run(
+                tag, environment=env, network_mode="none", cap_drop=["ALL"], detach=True
+            )
             try:
                 assert container.wait()["StatusCode"] == code
             finally:
@@ -32,14 +39,18 @@ def test_a_build_on_a_real_engine(engine: docker.DockerClient, reference_image: 
         engine.images.remove(tag, force=True)
 
 
-def test_a_base_without_a_shell_is_told_in_one_line(engine: docker.DockerClient, tmp_path: Path) -> None:
+def test_a_base_without_a_shell_is_told_in_one_line(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
     with tarfile.open(tmp_path / "empty.tar", "w"):
         pass
     tag = f"probe-conformance/test:{uuid.uuid4().hex}"
     name, _, version = tag.partition(":")
     engine.api.import_image(os.fspath(tmp_path / "empty.tar"), name, version)
     try:
-        with pytest.raises(CannotJudge, match=r"^the build on .* failed: .*/bin/sh.*; the base needs python3") as caught:
+        with pytest.raises(
+            CannotJudge, match=r"^the build on .* failed: .*/bin/sh.*; the base needs python3"
+        ) as caught:
             images.build(engine, base=tag, tag=f"{tag}-built")
         assert "\n" not in str(caught.value)
     finally:

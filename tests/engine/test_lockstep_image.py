@@ -13,7 +13,12 @@ from support_image import PROBE, Images
 from conformance.bundled import fixtures_dir
 
 MANAGERS = fixtures_dir() / "managers"
-FEW = ["claude/baseline-only", "claude/nested-session", "agent/unmapped", "claude/unreadable-directory"]
+FEW = [
+    "claude/baseline-only",
+    "claude/nested-session",
+    "agent/unmapped",
+    "claude/unreadable-directory",
+]
 BOTH = ("creds-missing", "creds-invalid")
 
 
@@ -26,16 +31,32 @@ def test_an_image_and_a_manager_are_in_lockstep_or_the_probe_that_was_renumbered
     assert probe != source
 
     def lockstep(image: str) -> dict[str, Any]:
-        words = ["--image", image, "--isolation", "shared", "--manager", str(MANAGERS / "slot.toml"), "--json", "report.json"]
+        words = [
+            "--image",
+            image,
+            "--isolation",
+            "shared",
+            "--manager",
+            str(MANAGERS / "slot.toml"),
+            "--json",
+            "report.json",
+        ]
         done = suite(tmp_path, "lockstep", *FEW, *words)
         document: dict[str, Any] = json.loads((tmp_path / "report.json").read_text())
         assert document["exit_status"] == done.returncode, done.stdout
         return document
 
     with Images(engine, reference_image) as images:
-        right, renumbered = lockstep(reference_image), lockstep(images.like_reference({PROBE: probe}))
+        right, renumbered = (
+            lockstep(reference_image),
+            lockstep(images.like_reference({PROBE: probe})),
+        )
 
-    assert (right["exit_status"], right["in_lockstep"], right["probe"]["kind"]) == (0, True, "image")
+    assert (right["exit_status"], right["in_lockstep"], right["probe"]["kind"]) == (
+        0,
+        True,
+        "image",
+    )
     assert {row["verdict"]: row["observed"] for row in right["table"]} == {
         "ready": {"0": 1},
         "cli-broken": {"64": 1},
@@ -43,4 +64,6 @@ def test_an_image_and_a_manager_are_in_lockstep_or_the_probe_that_was_renumbered
         "creds-invalid": {"66": 1},
     }
     assert renumbered["exit_status"] == 1
-    assert {move["verdict"]: move["side"] for move in renumbered["moves"]} == dict.fromkeys(BOTH, "probe")
+    assert {move["verdict"]: move["side"] for move in renumbered["moves"]} == dict.fromkeys(
+        BOTH, "probe"
+    )

@@ -9,7 +9,9 @@ from pathlib import Path
 __all__ = ["slot"]
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the reference
-_spec = importlib.util.spec_from_file_location("slot", Path(__file__).parents[2] / "fixtures" / "probes" / "slot.py")
+_spec = importlib.util.spec_from_file_location(
+    "slot", Path(__file__).parents[2] / "fixtures" / "probes" / "slot.py"
+)
 assert _spec is not None
 assert _spec.loader is not None
 slot = importlib.util.module_from_spec(_spec)

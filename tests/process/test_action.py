@@ -45,7 +45,9 @@ def row(**values: Any) -> dict[str, Any]:
         "expected_codes": [0],
         "code": 65,
         "verdict": "creds-missing",
-        "findings": [{"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}],
+        "findings": [
+            {"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}
+        ],
     } | values
 
 
@@ -70,8 +72,14 @@ class Job:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.calls = directory / "calls"
-        self.inputs = {name: str(spec.get("default", "")) for name, spec in ACTION["inputs"].items()}
-        for name in ("temp/probe-conformance/bin/probe-conformance", "temp/probe-conformance/bin/python", "bin/python"):
+        self.inputs = {
+            name: str(spec.get("default", "")) for name, spec in ACTION["inputs"].items()
+        }
+        for name in (
+            "temp/probe-conformance/bin/probe-conformance",
+            "temp/probe-conformance/bin/python",
+            "bin/python",
+        ):
             program = directory / name
             program.parent.mkdir(parents=True, exist_ok=True)
             program.write_text(STAND_IN)
@@ -82,9 +90,19 @@ class Job:
         """Run the script of *step* with its environment filled in."""
         values = {f"inputs.{name}": value for name, value in self.inputs.items()}
         values["runner.temp"] = str(self.directory / "temp")
-        env = {name: re.sub(r"\$\{\{ (.+?) \}\}", lambda m: values[m[1]], text) for name, text in step["env"].items()}
-        files = {name: str(self.directory / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-        around = {"PATH": os.environ["PATH"], "CALLS": str(self.calls), "GITHUB_ACTION_PATH": str(ROOT), **files}
+        env = {
+            name: re.sub(r"\$\{\{ (.+?) \}\}", lambda m: values[m[1]], text)
+            for name, text in step["env"].items()
+        }
+        files = {
+            name: str(self.directory / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
+        }
+        around = {
+            "PATH": os.environ["PATH"],
+            "CALLS": str(self.calls),
+            "GITHUB_ACTION_PATH": str(ROOT),
+            **files,
+        }
         script = self.directory / "script.sh"
         script.write_text(step["run"])
         return subprocess.run(
@@ -99,7 +117,11 @@ class Job:
 
     def called(self) -> list[list[str]]:
         """Return the words of every call of a stand-in."""
-        return [json.loads(line) for line in self.calls.read_text().splitlines()] if self.calls.exists() else []
+        return (
+            [json.loads(line) for line in self.calls.read_text().splitlines()]
+            if self.calls.exists()
+            else []
+        )
 
     def output(self) -> str:
         return (self.directory / "GITHUB_OUTPUT").read_text()
@@ -130,7 +152,12 @@ def test_every_input_is_handed_on() -> None:
 
 
 def test_every_variable_that_is_handed_on_is_used() -> None:
-    assert [f"{step['name']}: {name}" for step in SCRIPTS for name in step["env"] if f"${name}" not in step["run"]] == []
+    assert [
+        f"{step['name']}: {name}"
+        for step in SCRIPTS
+        for name in step["env"]
+        if f"${name}" not in step["run"]
+    ] == []
 
 
 def test_summary_and_upload_come_whatever_the_run_ended_with() -> None:
@@ -140,7 +167,9 @@ def test_summary_and_upload_come_whatever_the_run_ended_with() -> None:
 def test_other_actions_are_pinned_to_a_commit() -> None:
     uses = re.findall(r"uses: (.*)", (ROOT / "action.yml").read_text())
     assert uses
-    assert [use for use in uses if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v[\d.]+", use)] == []
+    assert [
+        use for use in uses if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v[\d.]+", use)
+    ] == []
 
 
 def test_every_input_has_a_description_and_all_but_the_image_a_default() -> None:
@@ -166,7 +195,13 @@ def test_installation_that_fails_fails_the_step(job: Job) -> None:
 
 def test_runs_with_the_defaults(job: Job) -> None:
     assert job.step(RUN).returncode == 0
-    words = ["run", "--image=slot-image:ci", "--contract=slot", "--isolation=fresh", "--json=probe-conformance.json"]
+    words = [
+        "run",
+        "--image=slot-image:ci",
+        "--contract=slot",
+        "--isolation=fresh",
+        "--json=probe-conformance.json",
+    ]
     assert job.called() == [words]
 
 
@@ -177,16 +212,28 @@ def test_lines_of_scenarios_and_args_are_words(job: Job) -> None:
         "known-failures": "k.toml",
     }
     job.step(RUN)
-    words = ["--known-failures=k.toml", "claude/*", "codex/tokens", "--env=NOTE=two words", "--", "--maxfail=1"]
+    words = [
+        "--known-failures=k.toml",
+        "claude/*",
+        "codex/tokens",
+        "--env=NOTE=two words",
+        "--",
+        "--maxfail=1",
+    ]
     assert job.called()[0][5:] == words
 
 
-@pytest.mark.parametrize("name", ["image", "contract", "isolation", "scenarios", "known-failures", "args", "report", "python"])
+@pytest.mark.parametrize(
+    "name",
+    ["image", "contract", "isolation", "scenarios", "known-failures", "args", "report", "python"],
+)
 def test_no_input_is_more_than_text(job: Job, name: str) -> None:
     job.inputs[name] = NASTY
     job.step(RUN)
     if name != "python":
-        assert [word for word in job.called()[0] if word.partition("=")[2] == NASTY or word == NASTY] != []
+        assert [
+            word for word in job.called()[0] if word.partition("=")[2] == NASTY or word == NASTY
+        ] != []
     job.step(SUMMARY)
     if name != "python":
         job.inputs["python"] = str(job.directory / "bin/python")
@@ -200,7 +247,9 @@ def test_status_of_the_run_is_that_of_the_step(job: Job, status: int) -> None:
     assert job.output() == f"exit-status={status}\n"
 
 
-@pytest.mark.parametrize(("name", "value"), [("scenarios", "claude/*\n--probe=x"), ("report", "-"), ("report", "")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("scenarios", "claude/*\n--probe=x"), ("report", "-"), ("report", "")]
+)
 def test_refuses_what_would_be_taken_for_something_else(job: Job, name: str, value: str) -> None:
     job.inputs[name] = value
     done = job.step(RUN)
@@ -212,14 +261,24 @@ def test_refuses_what_would_be_taken_for_something_else(job: Job, name: str, val
 
 def test_summary_counts_and_shows_what_deviates(job: Job) -> None:
     counts = COUNTS | {"deviates": 1, "broke": 1}
-    rows = (row(), row(id="claude/two", result="conforms"), row(id="claude/three", result="broke", reason="the engine was lost"))
+    rows = (
+        row(),
+        row(id="claude/two", result="conforms"),
+        row(id="claude/three", result="broke", reason="the engine was lost"),
+    )
     text = json.dumps(report(*rows, counts=counts, exit_status=1, conformant=False))
     assert job.step(RUN, STAND_IN_STATUS="1", STAND_IN_REPORT=text).returncode == 1
     assert job.step(SUMMARY).returncode == 0
     page = job.page()
     assert page.startswith("## slot-image:ci: not conformant\n")
-    assert "| conforms | deviates | unsupported | broke | known failure |\n|---|---|---|---|---|\n| 2 | 1 | 0 | 1 | 0 |\n" in page
-    assert "| claude/one | ready (0) | creds-missing (65) | wrong-verdict: expected ready (0), got creds-missing (65) |\n" in page
+    assert (
+        "| conforms | deviates | unsupported | broke | known failure |\n|---|---|---|---|---|\n| 2 | 1 | 0 | 1 | 0 |\n"
+        in page
+    )
+    assert (
+        "| claude/one | ready (0) | creds-missing (65) | wrong-verdict: expected ready (0), got creds-missing (65) |\n"
+        in page
+    )
     assert "| claude/three | the engine was lost |\n" in page
     assert "claude/two" not in page
 
@@ -228,8 +287,18 @@ def test_summary_counts_and_shows_what_deviates(job: Job) -> None:
     ("values", "got"),
     [
         ({"code": 7, "verdict": None}, "exit code 7"),
-        ({"code": None, "verdict": None, "findings": [{"kind": "timed-out", "message": "late"}]}, "timed-out"),
-        ({"code": None, "verdict": None, "findings": [{"kind": "killed-by-signal", "message": "SIGKILL"}]}, "killed-by-signal"),
+        (
+            {"code": None, "verdict": None, "findings": [{"kind": "timed-out", "message": "late"}]},
+            "timed-out",
+        ),
+        (
+            {
+                "code": None,
+                "verdict": None,
+                "findings": [{"kind": "killed-by-signal", "message": "SIGKILL"}],
+            },
+            "killed-by-signal",
+        ),
     ],
 )
 def test_summary_says_how_a_probe_ended(job: Job, values: dict[str, Any], got: str) -> None:
@@ -242,7 +311,11 @@ def test_summary_shows_what_is_true_of_the_run_as_a_whole(job: Job) -> None:
     job.step(
         RUN,
         STAND_IN_REPORT=json.dumps(
-            report(stale_known_failures=["claude/old"], trouble=["a worker was lost"], diagnosis="the probe sleeps")
+            report(
+                stale_known_failures=["claude/old"],
+                trouble=["a worker was lost"],
+                diagnosis="the probe sleeps",
+            )
         ),
     )
     job.step(SUMMARY)
@@ -254,9 +327,16 @@ def test_summary_shows_what_is_true_of_the_run_as_a_whole(job: Job) -> None:
 
 @pytest.mark.parametrize(
     ("status", "conformant", "words"),
-    [(0, True, "conformant"), (0, False, "no new failure"), (3, False, "not judged"), (130, False, "interrupted")],
+    [
+        (0, True, "conformant"),
+        (0, False, "no new failure"),
+        (3, False, "not judged"),
+        (130, False, "interrupted"),
+    ],
 )
-def test_summary_says_what_the_status_stands_for(job: Job, status: int, conformant: bool, words: str) -> None:
+def test_summary_says_what_the_status_stands_for(
+    job: Job, status: int, conformant: bool, words: str
+) -> None:
     job.step(RUN, STAND_IN_REPORT=json.dumps(report(exit_status=status, conformant=conformant)))
     job.step(SUMMARY)
     assert job.page().splitlines()[0] == f"## slot-image:ci: {words}"
@@ -264,16 +344,31 @@ def test_summary_says_what_the_status_stands_for(job: Job, status: int, conforma
 
 def test_nothing_that_a_probe_says_is_taken_for_markdown(job: Job) -> None:
     said = "<img src=x> | **bold** [link](https://example.org) `code`\n# head &amp; ![x](y)"
-    job.step(RUN, STAND_IN_REPORT=json.dumps(report(row(findings=[{"kind": "left-process", "message": said}]))))
+    job.step(
+        RUN,
+        STAND_IN_REPORT=json.dumps(
+            report(row(findings=[{"kind": "left-process", "message": said}]))
+        ),
+    )
     job.step(SUMMARY)
-    raw = next(line for line in (job.directory / "GITHUB_STEP_SUMMARY").read_text().splitlines() if "claude" in line)
+    raw = next(
+        line
+        for line in (job.directory / "GITHUB_STEP_SUMMARY").read_text().splitlines()
+        if "claude" in line
+    )
     assert set("<>[]`*!") & set(raw) == set()
     assert raw.count("|") == 5
-    assert "<img src=x> | **bold** [link](https://example.org) `code` # head &amp; ![x](y)" in job.page()
+    assert (
+        "<img src=x> | **bold** [link](https://example.org) `code` # head &amp; ![x](y)"
+        in job.page()
+    )
 
 
 def test_long_reports_make_short_pages(job: Job) -> None:
-    rows = [row(id=f"claude/n{n}", findings=[{"kind": "changed-home", "message": "<" * 5000}]) for n in range(500)]
+    rows = [
+        row(id=f"claude/n{n}", findings=[{"kind": "changed-home", "message": "<" * 5000}])
+        for n in range(500)
+    ]
     (job.directory / "probe-conformance.json").write_text(json.dumps(report(*rows)))
     job.step(SUMMARY)
     assert "… and 400 more" in job.page()
@@ -288,8 +383,18 @@ def test_without_a_report_the_summary_says_so(job: Job) -> None:
 
 def test_summary_reads_what_the_suite_writes(job: Job) -> None:
     """With the suite itself in place of the stand-in, and a local probe."""
-    command = [sys.executable, "-m", "conformance", "run", "claude/nested-session", "claude/baseline-only"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [
+        sys.executable,
+        "-m",
+        "conformance",
+        "run",
+        "claude/nested-session",
+        "claude/baseline-only",
+    ]
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
     done = subprocess.run(
         [*command, "--probe", "true", "--json", str(job.directory / "probe-conformance.json")],
         cwd=job.directory,
@@ -306,11 +411,19 @@ def test_summary_reads_what_the_suite_writes(job: Job) -> None:
 def workflows() -> list[dict[str, Any]]:
     """Return the pipelines that the page shows."""
     page = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
-    return [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
+    return [
+        yaml.safe_load(block)
+        for block in re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    ]
 
 
 def test_pipelines_of_the_page_give_the_action_what_it_takes() -> None:
-    steps = [step for pipeline in workflows() for job in pipeline.get("jobs", {}).values() for step in job["steps"]]
+    steps = [
+        step
+        for pipeline in workflows()
+        for job in pipeline.get("jobs", {}).values()
+        for step in job["steps"]
+    ]
     ours = [step for step in steps if step.get("uses", "").startswith("OWNER/probe-conformance@")]
     assert len(ours) == 1
     assert set(ours[0]["with"]) <= set(ACTION["inputs"])
@@ -320,9 +433,14 @@ def test_pipelines_of_the_page_give_the_action_what_it_takes() -> None:
 def test_page_names_every_input_with_its_default() -> None:
     page = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
     rows = {
-        name: default.strip("`") for name, default in re.findall(r"^\| `([\w-]+)` \|[^|]*\| ([^|]+?) \|$", page, re.MULTILINE)
+        name: default.strip("`")
+        for name, default in re.findall(
+            r"^\| `([\w-]+)` \|[^|]*\| ([^|]+?) \|$", page, re.MULTILINE
+        )
     }
-    named = {name: str(spec["default"]) for name, spec in ACTION["inputs"].items() if spec.get("default")}
+    named = {
+        name: str(spec["default"]) for name, spec in ACTION["inputs"].items() if spec.get("default")
+    }
     assert {name: rows.get(name) for name in named} == named
 
 
@@ -330,4 +448,6 @@ def test_pipelines_of_the_page_pin_what_they_use() -> None:
     page = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
     uses = re.findall(r"uses: (?!OWNER/)(.*)", page)
     assert uses
-    assert [use for use in uses if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v[\d.]+", use)] == []
+    assert [
+        use for use in uses if not re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v[\d.]+", use)
+    ] == []

@@ -49,7 +49,9 @@ number = 3
 """
 
 
-def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
+def run(
+    directory: Path, *arguments: str
+) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
     """Run scenarios against a callable of the module above; return how that ended, and the rows of the report."""
     (directory / "probes.py").write_text(MODULE)
     done = suite(directory, "run", *arguments, "--json", "report.json")
@@ -67,7 +69,9 @@ def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[s
         ("true", 1, ["outside-contract", "crashed"]),
     ],
 )
-def test_the_return_value_is_the_exit_code(tmp_path: Path, name: str, code: int, kinds: list[str]) -> None:
+def test_the_return_value_is_the_exit_code(
+    tmp_path: Path, name: str, code: int, kinds: list[str]
+) -> None:
     done, [row] = run(tmp_path, "claude/credentials-file", "--python", f"probes:{name}")
 
     assert (row["code"], [finding["kind"] for finding in row["findings"]]) == (code, kinds)
@@ -75,7 +79,9 @@ def test_the_return_value_is_the_exit_code(tmp_path: Path, name: str, code: int,
 
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
-def test_every_scenario_calls_it_in_a_process_and_a_home_of_its_own(tmp_path: Path, workers: str) -> None:
+def test_every_scenario_calls_it_in_a_process_and_a_home_of_its_own(
+    tmp_path: Path, workers: str
+) -> None:
     ids = ["claude/credentials-file", "claude/no-dot-claude"]
 
     done, rows = run(tmp_path, *ids, "--python", "probes:by_home", "-n", workers)
@@ -87,7 +93,10 @@ def test_every_scenario_calls_it_in_a_process_and_a_home_of_its_own(tmp_path: Pa
 def test_repro_is_printed_with_it(tmp_path: Path) -> None:
     done, _ = run(tmp_path, "claude/no-dot-claude", "--python", "probes:ready")
 
-    assert "  repeat it with   probe-conformance repro claude/no-dot-claude --python probes:ready\n" in done.stdout
+    assert (
+        "  repeat it with   probe-conformance repro claude/no-dot-claude --python probes:ready\n"
+        in done.stdout
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +108,10 @@ def test_repro_is_printed_with_it(tmp_path: Path) -> None:
         ("probes:none", "module 'probes' has no 'none'; "),
         ("probes:number", "'probes:number' cannot be called; "),
         ("no.such:ready", "no module 'no.such'; "),
-        ("broken:ready", "module 'broken' cannot be imported: ModuleNotFoundError: No module named 'no_such_module'; "),
+        (
+            "broken:ready",
+            "module 'broken' cannot be imported: ModuleNotFoundError: No module named 'no_such_module'; ",
+        ),
     ],
 )
 def test_a_missing_callable_is_reported_in_one_line(tmp_path: Path, wanted: str, said: str) -> None:
@@ -116,7 +128,10 @@ def test_a_missing_callable_is_reported_in_one_line(tmp_path: Path, wanted: str,
     [
         (["--probe", "true"], "--probe and --python name two probes; give one of them"),
         (["--image", "x"], "--image and --python name two probes; give one of them"),
-        (["--image", "x", "--probe", "true"], "--probe and --image and --python name three probes; give one of them"),
+        (
+            ["--image", "x", "--probe", "true"],
+            "--probe and --image and --python name three probes; give one of them",
+        ),
     ],
 )
 def test_it_is_the_only_probe(tmp_path: Path, options: list[str], said: str) -> None:
@@ -134,7 +149,10 @@ def test_pytest_takes_it_as_well(tmp_path: Path) -> None:
     )
     words = ["-c", os.devnull, "--rootdir", ".", "scenarios", "-v"]
 
-    found = [run_pytest(tmp_path, *words, "--conformance-python", f"probes:{name}") for name in ("ready", "exits", "none")]
+    found = [
+        run_pytest(tmp_path, *words, "--conformance-python", f"probes:{name}")
+        for name in ("ready", "exits", "none")
+    ]
 
     assert [done.returncode for done in found] == [0, 1, 4]
     assert "scenarios/case.toml::slot PASSED" in found[0].stdout

@@ -40,7 +40,9 @@ VICES = {
 }
 
 
-def run(directory: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+def run(
+    directory: Path, *arguments: str
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run scenarios; return how that ended, and the JSON report."""
     done = suite(directory, "run", "-n", "2", "--json", "report.json", *arguments, timeout=TIMEOUT)
     return done, json.loads((directory / "report.json").read_text())
@@ -50,7 +52,11 @@ def conforms_fully(directory: Path, *arguments: str) -> dict[str, Any]:
     """Make sure that a probe conforms in the whole catalogue, as far as this system can hold it; return the report."""
     done, report = run(directory, *arguments)
 
-    failed = {row["id"]: row["findings"] or row["reason"] for row in report["scenarios"] if row["result"] != "conforms"}
+    failed = {
+        row["id"]: row["findings"] or row["reason"]
+        for row in report["scenarios"]
+        if row["result"] != "conforms"
+    }
     unsupported = {row["id"] for row in report["scenarios"] if row["result"] == "unsupported"}
     assert {id_: words for id_, words in failed.items() if id_ not in unsupported} == {}
     assert (done.returncode, report["conformant"]) == (0, True)
@@ -61,12 +67,20 @@ def conforms_fully(directory: Path, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("contract", ["slot", "slot-strict", "preflight"])
-def test_the_reference_probe_conforms_in_a_sample_of_the_catalogue(tmp_path: Path, contract: str) -> None:
+def test_the_reference_probe_conforms_in_a_sample_of_the_catalogue(
+    tmp_path: Path, contract: str
+) -> None:
     """What one runs while working; all scenarios take too long for that."""
     catalogue = bundled_catalogue()
-    chosen = [one for one in catalogue.in_contract(catalogue.contracts[contract]) if one.container is None and not one.takes_long]
+    chosen = [
+        one
+        for one in catalogue.in_contract(catalogue.contracts[contract])
+        if one.container is None and not one.takes_long
+    ]
 
-    done, report = run(tmp_path, "-n", "0", "--contract", contract, *[one.id for one in chosen[::20]])
+    done, report = run(
+        tmp_path, "-n", "0", "--contract", contract, *[one.id for one in chosen[::20]]
+    )
 
     assert {row["result"] for row in report["scenarios"]} <= {"conforms", "unsupported"}
     assert (done.returncode, report["conformant"]) == (0, True)
@@ -79,7 +93,9 @@ def test_the_reference_probe_conforms_in_every_scenario(tmp_path: Path, contract
 
 
 @pytest.mark.slow
-def test_the_reference_of_slot_does_and_fails_slot_strict_in_exactly_the_scenarios_about_the_difference(tmp_path: Path) -> None:
+def test_the_reference_of_slot_does_and_fails_slot_strict_in_exactly_the_scenarios_about_the_difference(
+    tmp_path: Path,
+) -> None:
     """What it answers is asked once, and held against both contracts: they differ in nothing else."""
     catalogue = load_catalogue()
     slot, strict = catalogue.contracts["slot"], catalogue.contracts["slot-strict"]
@@ -90,9 +106,15 @@ def test_the_reference_of_slot_does_and_fails_slot_strict_in_exactly_the_scenari
 
     answers = {row["id"]: row["code"] for row in report["scenarios"] if row["result"] == "conforms"}
     judged = [one for one in catalogue.in_contract(strict) if one.id in answers]
-    failed = {one.id for one in judged if answers[one.id] not in {strict.code(verdict) for verdict in one.expected(strict)}}
+    failed = {
+        one.id
+        for one in judged
+        if answers[one.id] not in {strict.code(verdict) for verdict in one.expected(strict)}
+    }
     about = {one.id for one in judged if not {*one.expected(slot)} & {*one.expected(strict)}}
-    either = {one.id for one in judged if len(one.expected(slot)) > 1}  # it may answer as slot-strict does, or not
+    either = {
+        one.id for one in judged if len(one.expected(slot)) > 1
+    }  # it may answer as slot-strict does, or not
     assert failed - either == about - either
     assert len(about) > 100
 
@@ -115,21 +137,33 @@ def test_a_right_probe_in_javascript_conforms(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("contract", "code", "patterns"),
-    [("slot", 0, ["claude/*only", "cli/exit*"]), ("slot", 1, ["agent/e*"]), ("preflight", 1, ["preflight/s*"])],
+    [
+        ("slot", 0, ["claude/*only", "cli/exit*"]),
+        ("slot", 1, ["agent/e*"]),
+        ("preflight", 1, ["preflight/s*"]),
+    ],
 )
 @pytest.mark.slow
 def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(
     tmp_path: Path, contract: str, code: int, patterns: list[str]
 ) -> None:
-    catalogue = json.loads(suite(tmp_path, "list", "--json", "--contract", contract, *patterns).stdout)
+    catalogue = json.loads(
+        suite(tmp_path, "list", "--json", "--contract", contract, *patterns).stdout
+    )
     listed = [row for row in catalogue if not row["container"]]
 
-    done, report = run(tmp_path, "-n", "0", "--contract", contract, "--probe", f"sh -c 'exit {code}'", *patterns)
+    done, report = run(
+        tmp_path, "-n", "0", "--contract", contract, "--probe", f"sh -c 'exit {code}'", *patterns
+    )
 
     judged = {row["id"]: row for row in report["scenarios"] if row["result"] != "unsupported"}
     kind = "outside-contract" if (contract, code) == ("slot", 1) else "wrong-verdict"
-    expected = {row["id"]: [] if code in row["codes"] else [kind] for row in listed if row["id"] in judged}
-    assert {id_: [finding["kind"] for finding in row["findings"]] for id_, row in judged.items()} == expected
+    expected = {
+        row["id"]: [] if code in row["codes"] else [kind] for row in listed if row["id"] in judged
+    }
+    assert {
+        id_: [finding["kind"] for finding in row["findings"]] for id_, row in judged.items()
+    } == expected
     assert {row["result"] for row in judged.values() if row["findings"]} == {"deviates"}
     assert (done.returncode, report["conformant"]) == (1, False)
     assert report["scenarios"][0].keys() >= {"id", "result"}
@@ -138,9 +172,19 @@ def test_a_probe_that_always_answers_the_same_fails_wherever_else_is_expected(
 
 @pytest.mark.parametrize(
     ("contract", "code"),
-    [("slot", 0), ("slot", 1), ("slot", 64), ("slot", 65), ("slot", 66), ("preflight", 0), ("preflight", 1)],
+    [
+        ("slot", 0),
+        ("slot", 1),
+        ("slot", 64),
+        ("slot", 65),
+        ("slot", 66),
+        ("preflight", 0),
+        ("preflight", 1),
+    ],
 )
-def test_the_same_answer_everywhere_is_judged_wrong_wherever_else_is_expected(contract: str, code: int) -> None:
+def test_the_same_answer_everywhere_is_judged_wrong_wherever_else_is_expected(
+    contract: str, code: int
+) -> None:
     """With other codes a run differs in nothing but what is judged."""
     judged_by = contracts.load(contract)
     scenarios = load_catalogue().in_contract(judged_by)
@@ -150,12 +194,16 @@ def test_the_same_answer_everywhere_is_judged_wrong_wherever_else_is_expected(co
     kind = "outside-contract" if (contract, code) == ("slot", 1) else "wrong-verdict"
     codes = [{judged_by.code(verdict) for verdict in one.expected(judged_by)} for one in scenarios]
     expected = [("conforms", []) if code in right else ("deviates", [kind]) for right in codes]
-    assert [(result.result, [finding.kind for finding in result.findings]) for result in results] == expected
+    assert [
+        (result.result, [finding.kind for finding in result.findings]) for result in results
+    ] == expected
     assert len({result for result, _ in expected}) == (1 if kind == "outside-contract" else 2)
 
 
 def test_every_wrong_probe_here_is_named_with_its_findings() -> None:
-    assert sorted(VICES) == sorted(file.stem for file in PROBES.glob("*.py") if file.stem != "_reference")
+    assert sorted(VICES) == sorted(
+        file.stem for file in PROBES.glob("*.py") if file.stem != "_reference"
+    )
 
 
 def command(vice: str) -> str:
@@ -169,10 +217,19 @@ def test_a_wrong_probe_is_caught_by_name_and_leaves_no_process(tmp_path: Path, v
     (tmp_path / "quick.toml").write_text(
         'name = "quick"\nversion = "1"\nsummary = "slot, but quick"\nextends = "slot"\n[limits]\nseconds = 1\n'
     )
-    words = ["--contract", "quick.toml", "--probe", command(vice), "--env", f"COUNTER_FILE={tmp_path}/counter"]
+    words = [
+        "--contract",
+        "quick.toml",
+        "--probe",
+        command(vice),
+        "--env",
+        f"COUNTER_FILE={tmp_path}/counter",
+    ]
 
     # In one process, since the two scenarios of an unsteady probe share their counter.
-    done, report = run(tmp_path, "-n", "0", *PAIR, *words, "--repeat", "2" if vice == "unsteady" else "1")
+    done, report = run(
+        tmp_path, "-n", "0", *PAIR, *words, "--repeat", "2" if vice == "unsteady" else "1"
+    )
 
     found = {finding["kind"] for row in report["scenarios"] for finding in row["findings"]}
     assert (done.returncode, found) == (1, VICES[vice])
@@ -192,11 +249,19 @@ def processes_that_mention(words: str) -> Iterator[int]:
             continue  # it is somebody else's, or has ended
 
 
-LOGINS = ["claude/*only", "claude/*session", "claude/credentials*", "claude/legacy*", "claude/no-dot-claude"]
+LOGINS = [
+    "claude/*only",
+    "claude/*session",
+    "claude/credentials*",
+    "claude/legacy*",
+    "claude/no-dot-claude",
+]
 
 
 @pytest.mark.slow
-def test_the_first_probe_of_codex_shell_is_caught_and_its_defect_can_be_seen_again(tmp_path: Path) -> None:
+def test_the_first_probe_of_codex_shell_is_caught_and_its_defect_can_be_seen_again(
+    tmp_path: Path,
+) -> None:
     """It looked for ``credentials.json``, and so failed healthy slots."""
     done, report = run(tmp_path, "-n", "0", *LOGINS, "--probe", command("first_codex_shell"))
 
@@ -204,17 +269,31 @@ def test_the_first_probe_of_codex_shell_is_caught_and_its_defect_can_be_seen_aga
     deviating = {id_ for id_, row in rows.items() if row["result"] == "deviates"}
     assert done.returncode == 1
     assert {"claude/nested-session", "claude/credentials-file"} <= deviating
-    assert deviating.isdisjoint({"claude/legacy-credentials-json", "claude/baseline-only", "claude/no-dot-claude"})
-    assert all("ready" in rows[id_]["expected"] and rows[id_]["verdict"] == "creds-missing" for id_ in deviating)
+    assert deviating.isdisjoint(
+        {"claude/legacy-credentials-json", "claude/baseline-only", "claude/no-dot-claude"}
+    )
+    assert all(
+        "ready" in rows[id_]["expected"] and rows[id_]["verdict"] == "creds-missing"
+        for id_ in deviating
+    )
     assert rows["claude/nested-session"]["control"] == "claude/baseline-only"
-    assert "  control          claude/baseline-only expects creds-missing (65); against it, this one has\n" in done.stdout
+    assert (
+        "  control          claude/baseline-only expects creds-missing (65); against it, this one has\n"
+        in done.stdout
+    )
     line = f"  repeat it with   probe-conformance repro claude/nested-session --probe {shlex.quote(command('first_codex_shell'))}"
     assert line in done.stdout.splitlines()
 
-    again = suite(tmp_path, "repro", "claude/nested-session", "--probe", command("first_codex_shell"))
+    again = suite(
+        tmp_path, "repro", "claude/nested-session", "--probe", command("first_codex_shell")
+    )
 
     assert again.returncode == 1
     assert "wrong-verdict: expected ready (0), got creds-missing (65)" in again.stdout
     assert "control: claude/baseline-only; against it, this one has" in again.stdout
-    home = next(Path(line.removeprefix("home: ")) for line in again.stdout.splitlines() if line.startswith("home: "))
+    home = next(
+        Path(line.removeprefix("home: "))
+        for line in again.stdout.splitlines()
+        if line.startswith("home: ")
+    )
     assert (home / ".claude" / ".credentials" / "session.json").is_file()

@@ -28,7 +28,10 @@ from conformance.bundled import data_root, fixtures_dir, scenarios_dir
 
 TIMEOUT = 300
 WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
-REFERENCE = {name: [sys.executable, "-I", str(fixtures_dir() / "probes" / f"{name}.py")] for name in ("slot", "preflight")}
+REFERENCE = {
+    name: [sys.executable, "-I", str(fixtures_dir() / "probes" / f"{name}.py")]
+    for name in ("slot", "preflight")
+}
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 MISSING = "sh -c 'exit 65'"
 SCENARIO = """
@@ -104,7 +107,10 @@ WRONG = [
     (["run", "--probe", "sh -c 'exit"], "--probe cannot be split"),
     (["run", "--probe", "./no-such-probe"], "no probe './no-such-probe'"),
     (["run", "--probe", "no-such-program"], "no probe 'no-such-program'"),
-    (["run", "--probe", "./plain"], "the probe './plain' is not executable; chmod +x it, or name its interpreter"),
+    (
+        ["run", "--probe", "./plain"],
+        "the probe './plain' is not executable; chmod +x it, or name its interpreter",
+    ),
     (["run", "--probe", "./full"], "the probe './full' is not executable"),
     (["run", "claude/nested-sesion"], "did you mean claude/nested-session"),
     (["run", "claude"], "no scenario 'claude' in contract 'slot'; did you mean 'claude/*'?"),
@@ -118,7 +124,10 @@ WRONG = [
     (["run", "no-such.toml"], "no file no-such.toml"),
     (["run", "bad.toml"], "bad.toml: sumary: unknown key"),
     (["run", "--contract", "preflight", "agent/env-empty"], "not part of contract 'preflight'"),
-    (["run", "--contract", "no-such"], "no contract 'no-such'; bundled: cli-status, preflight, slot, slot-strict"),
+    (
+        ["run", "--contract", "no-such"],
+        "no contract 'no-such'; bundled: cli-status, preflight, slot, slot-strict",
+    ),
     (["run", "--contract", "bad.toml"], "bad.toml: "),
     (["run", "--scenarios", "no-such"], "no-such: no such directory"),
     (["run", "--scenarios", "plain"], "plain: no such directory"),
@@ -131,7 +140,10 @@ WRONG = [
     (["run", "--env", "=value"], "'=value' is no KEY=VALUE"),
     (["run", "--env", "HOME=/"], "HOME is set by the contract 'slot'"),
     (["run", "--env", "WOVED_TASK_AGENT=claude"], "WOVED_TASK_AGENT is set by the contract 'slot'"),
-    (["run", "--contract", "preflight", "--env", "AGENT_HOME=/"], "AGENT_HOME is set by the contract 'preflight'"),
+    (
+        ["run", "--contract", "preflight", "--env", "AGENT_HOME=/"],
+        "AGENT_HOME is set by the contract 'preflight'",
+    ),
     (["run", "--pass-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set here"),
     (["run", "--pass-env", "HOME"], "HOME is set by the contract 'slot'"),
     (["run", "--json", "no-such/report.json"], "no directory"),
@@ -139,7 +151,10 @@ WRONG = [
     (["run", "--junit", "no-such/report.xml"], "no directory"),
     (["run", "--junit", "full"], "full is a directory"),
     (["run", "--json", "-", "--junit", "-"], "--json and --junit both write to standard output"),
-    (["run", "--json", "./report", "--junit", "report"], "--json and --junit both write to ./report"),
+    (
+        ["run", "--json", "./report", "--junit", "report"],
+        "--json and --junit both write to ./report",
+    ),
     (["run", "--keep", "full"], "full is not empty"),
     (["run", "--keep", "plain"], "homes cannot be kept in plain"),
     (["run", "--known-failures", "no-such"], "no-such: cannot be read"),
@@ -166,15 +181,22 @@ WRONG = [
     (["repro", "claude/*"], "give the id of one, such as claude/"),
     (["repro", "claude/nested-session", "codex/api-key"], "'codex/api-key' is not a scenario file"),
     (["repro", "claude/nested-session", "no-such.toml"], "no file no-such.toml"),
-    (["repro", "claude/nested-session", "--probe", "no-such-program"], "no probe 'no-such-program'"),
+    (
+        ["repro", "claude/nested-session", "--probe", "no-such-program"],
+        "no probe 'no-such-program'",
+    ),
     (["repro", "claude/nested-session", "--keep", "full"], "full is not empty"),
     (["schema", "more"], "'more' is not one of 'scenario', 'layer', "),
     (["schema", "bank", "more"], "unexpected extra argument"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG])
-def test_a_wrong_request_is_one_line_with_status_2_and_leaves_nothing(tmp_path: Path, arguments: list[str], words: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "words"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG]
+)
+def test_a_wrong_request_is_one_line_with_status_2_and_leaves_nothing(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
     written(tmp_path / "full" / "file", "")
     written(tmp_path / "plain", "")
     written(tmp_path / "bad.toml", 'sumary = "a slip"\n')
@@ -197,22 +219,31 @@ def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
     assert done.stderr.startswith("Usage: probe-conformance [OPTIONS] COMMAND")
 
 
-@pytest.mark.parametrize("argument", [["--no-such-option"], ["-k", "("], ["-m", "("], ["-p", "no_such_plugin"]])
+@pytest.mark.parametrize(
+    "argument", [["--no-such-option"], ["-k", "("], ["-m", "("], ["-p", "no_such_plugin"]]
+)
 def test_arguments_that_pytest_rejects_give_status_2(tmp_path: Path, argument: list[str]) -> None:
     done = suite(tmp_path, "run", *PAIR, "-n", "0", "--", *argument)
 
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("probe-conformance: pytest does not take what follows '--'")
+    assert done.stderr.splitlines()[-1].startswith(
+        "probe-conformance: pytest does not take what follows '--'"
+    )
     assert "Traceback" not in done.stdout + done.stderr
     assert "INTERNALERROR" not in done.stdout + done.stderr
     assert list((cache() / "runs").iterdir()) == []
 
 
 def test_status_2_when_pytests_arguments_leave_nothing_to_run(tmp_path: Path) -> None:
-    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--json", "report.json", "--", "-k", "nothing_like_this")
+    done = suite(
+        tmp_path, "run", *PAIR, "-n", "0", "--json", "report.json", "--", "-k", "nothing_like_this"
+    )
 
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == "probe-conformance: no scenario is left to run; loosen what follows '--'"
+    assert (
+        done.stderr.splitlines()[-1]
+        == "probe-conformance: no scenario is left to run; loosen what follows '--'"
+    )
 
 
 # What a run writes
@@ -222,17 +253,33 @@ def test_status_2_when_pytests_arguments_leave_nothing_to_run(tmp_path: Path) ->
 def every_result(tmp_path: Path) -> tuple[list[str], dict[str, str]]:
     """Arguments and variables of a run in which scenarios come to each result there is; its probe prints unprintable things."""
     own = tmp_path / "own" / "mine"
-    written(own / "conforms.toml", SCENARIO.replace('"ready"', '"creds-missing"').replace("baseline-only", "nested-session"))
+    written(
+        own / "conforms.toml",
+        SCENARIO.replace('"ready"', '"creds-missing"').replace("baseline-only", "nested-session"),
+    )
     written(own / "deviates.toml", SCENARIO)
     written(own / "known.toml", SCENARIO)
-    written(own / "broke.toml", SCENARIO + '"file-{n}" = { text = "many", count = 2 }\n"file-2" = "one"\n')
-    written(own / "unsupported.toml", SCENARIO + f'"{"/".join(["d" * 200] * 14)}/file" = "deep down"\n')
+    written(
+        own / "broke.toml",
+        SCENARIO + '"file-{n}" = { text = "many", count = 2 }\n"file-2" = "one"\n',
+    )
+    written(
+        own / "unsupported.toml", SCENARIO + f'"{"/".join(["d" * 200] * 14)}/file" = "deep down"\n'
+    )
     written(tmp_path / "known.toml", '[known-failures]\n"mine/known" = "issue 12"\n')
     probe = "printf '\\033[31mred\\033[0m \\000 \\001\\002\\a\\b\\013\\037 \\303\\050 \\357\\277\\277 end'"
     written(tmp_path / "probe.sh", f"#!/bin/sh\n{probe}\n{probe} >&2\nexit 65\n", 0o755)
     far_down = tmp_path.joinpath(*["c" * 250] * 6)
     far_down.mkdir(parents=True)
-    words = ["--scenarios", "own", "mine/*", "--known-failures", "known.toml", "--probe", "./probe.sh"]
+    words = [
+        "--scenarios",
+        "own",
+        "mine/*",
+        "--known-failures",
+        "known.toml",
+        "--probe",
+        "./probe.sh",
+    ]
     return words, {"XDG_CACHE_HOME": str(far_down)}
 
 
@@ -245,7 +292,9 @@ EVERY_RESULT = {
 }
 
 
-def test_the_json_report_says_everything_about_a_run(tmp_path: Path, every_result: tuple[list[str], dict[str, str]]) -> None:
+def test_the_json_report_says_everything_about_a_run(
+    tmp_path: Path, every_result: tuple[list[str], dict[str, str]]
+) -> None:
     arguments, variables = every_result
 
     found = report(tmp_path, *arguments, "-n", "0", **variables)
@@ -253,11 +302,16 @@ def test_the_json_report_says_everything_about_a_run(tmp_path: Path, every_resul
     assert found["schema_version"] == 1
     assert found["suite"] == {"name": "probe-conformance", "version": conformance.__version__}
     assert found["contract"] == {"name": "slot", "version": "1"}
-    assert (found["probe"]["kind"], found["probe"]["command"]) == ("command", [str(tmp_path / "probe.sh")])
+    assert (found["probe"]["kind"], found["probe"]["command"]) == (
+        "command",
+        [str(tmp_path / "probe.sh")],
+    )
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", found["started"])
     assert isinstance(found["now"], float)
     assert (found["conformant"], found["interrupted"], found["exit_status"]) == (False, False, 3)
-    assert found["counts"] == dict.fromkeys(("conforms", "deviates", "unsupported", "broke", "known-failure"), 1)
+    assert found["counts"] == dict.fromkeys(
+        ("conforms", "deviates", "unsupported", "broke", "known-failure"), 1
+    )
     assert results(found) == EVERY_RESULT
     for row in found["scenarios"]:
         assert row.keys() >= {
@@ -265,17 +319,25 @@ def test_the_json_report_says_everything_about_a_run(tmp_path: Path, every_resul
         }  # fmt: skip
 
 
-def test_workers_change_nothing_that_a_run_says_or_leaves(tmp_path: Path, every_result: tuple[list[str], dict[str, str]]) -> None:
+def test_workers_change_nothing_that_a_run_says_or_leaves(
+    tmp_path: Path, every_result: tuple[list[str], dict[str, str]]
+) -> None:
     """Everything that travels to a worker and back is in this run, so other tests do without one."""
     arguments, variables = every_result
-    written(tmp_path / "known.toml", '[known-failures]\n"mine/known" = "a"\n"mine/conforms" = "b"\n')
+    written(
+        tmp_path / "known.toml", '[known-failures]\n"mine/known" = "a"\n"mine/conforms" = "b"\n'
+    )
     text = SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["login"]\n'
     written(
         tmp_path / "own" / "mine" / "layer.toml",
         text.replace('"ready"', '"creds-missing"').replace("baseline-only", "nested-session"),
     )
-    written(tmp_path / "own" / "layers" / "login.toml", 'summary = "x"\n[files]\n"a" = "{secret}"\n')
-    logs = f'#!/bin/sh\necho "$GIVEN $PASSED" >> "$LOG"\nexec {shlex.quote(str(tmp_path))}/probe.sh\n'
+    written(
+        tmp_path / "own" / "layers" / "login.toml", 'summary = "x"\n[files]\n"a" = "{secret}"\n'
+    )
+    logs = (
+        f'#!/bin/sh\necho "$GIVEN $PASSED" >> "$LOG"\nexec {shlex.quote(str(tmp_path))}/probe.sh\n'
+    )
     written(tmp_path / "logs.sh", logs, 0o755)
     arguments[arguments.index("./probe.sh")] = "./logs.sh"
 
@@ -285,10 +347,14 @@ def test_workers_change_nothing_that_a_run_says_or_leaves(tmp_path: Path, every_
         more = ["--env", f"LOG={there}/log", "--env", "GIVEN=1"]
         more += ["--pass-env", "PASSED", "--repeat", "2", "--keep", str(there / "kept")]
         files = ["--json", str(there / "report.json"), "--junit", str(there / "junit.xml")]
-        done = suite(tmp_path, "run", *arguments, *more, *files, "-n", workers, PASSED="2", **variables)
+        done = suite(
+            tmp_path, "run", *arguments, *more, *files, "-n", workers, PASSED="2", **variables
+        )
         assert done.returncode == 3, done.stderr
         found = json.loads((there / "report.json").read_text())
-        summary = {id_: (row["result"], row["reason"], row["stderr"]) for id_, row in rows(found).items()}
+        summary = {
+            id_: (row["result"], row["reason"], row["stderr"]) for id_, row in rows(found).items()
+        }
         kinds = sorted(one["kind"] for row in found["scenarios"] for one in row["findings"])
         cases = ET.parse(there / "junit.xml").iter("testcase")
         return [
@@ -311,9 +377,11 @@ def test_workers_change_nothing_that_a_run_says_or_leaves(tmp_path: Path, every_
 
 
 def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Path) -> None:
-    row = rows(report(tmp_path, "claude/nested-session", "--probe", "sh -c 'echo out; echo err >&2; exit 65'"))[
-        "claude/nested-session"
-    ]
+    row = rows(
+        report(
+            tmp_path, "claude/nested-session", "--probe", "sh -c 'echo out; echo err >&2; exit 65'"
+        )
+    )["claude/nested-session"]
 
     assert row.pop("seconds") > 0
     assert row == {
@@ -326,9 +394,13 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "verdict": "creds-missing",
         "result": "deviates",
         "reason": "",
-        "findings": [{"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}],
+        "findings": [
+            {"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}
+        ],
         "control": "claude/baseline-only",
-        "difference": ['+ .claude/.credentials/session.json: JSON {"accessToken": "{secret}", "expiresAt": "{now+8h}"}'],
+        "difference": [
+            '+ .claude/.credentials/session.json: JSON {"accessToken": "{secret}", "expiresAt": "{now+8h}"}'
+        ],
         "stdout": "out\n",
         "stderr": "err\n",
         "outside": [],
@@ -337,12 +409,30 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
 
 
 @pytest.mark.parametrize("more", [[], ["--", "-v"]], ids=["plain", "with pytest's words"])
-def test_standard_output_is_nothing_but_json_where_that_is_asked_for(tmp_path: Path, more: list[str]) -> None:
+def test_standard_output_is_nothing_but_json_where_that_is_asked_for(
+    tmp_path: Path, more: list[str]
+) -> None:
     probe = "sh -c 'echo noise; echo noise >&2; exit 65'"
 
-    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--probe", probe, "--json", "-", "--junit", "junit.xml", *more)
+    done = suite(
+        tmp_path,
+        "run",
+        *PAIR,
+        "-n",
+        "0",
+        "--probe",
+        probe,
+        "--json",
+        "-",
+        "--junit",
+        "junit.xml",
+        *more,
+    )
 
-    assert results(json.loads(done.stdout)) == {"claude/baseline-only": "conforms", "claude/nested-session": "deviates"}
+    assert results(json.loads(done.stdout)) == {
+        "claude/baseline-only": "conforms",
+        "claude/nested-session": "deviates",
+    }
     assert "DEVIATES claude/nested-session" in done.stderr
     assert "1 conform, 1 deviate" in done.stderr
 
@@ -352,7 +442,10 @@ def test_the_json_report_takes_the_place_of_an_older_one_in_one_step(tmp_path: P
 
     done = suite(tmp_path, "run", *PAIR, "-n", "0", "--json", "report.json")
 
-    assert (done.returncode, json.loads((tmp_path / "report.json").read_text())["exit_status"]) == (0, 0)
+    assert (done.returncode, json.loads((tmp_path / "report.json").read_text())["exit_status"]) == (
+        0,
+        0,
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
@@ -366,7 +459,9 @@ def test_the_json_report_can_go_into_a_pipe(tmp_path: Path) -> None:
 def test_the_junit_report_can_go_to_standard_output_alone(tmp_path: Path, workers: str) -> None:
     done = suite(tmp_path, "run", *PAIR, "-n", workers, "--junit", "-", "--json", "report.json")
 
-    assert sorted(case.attrib["classname"] for case in ET.fromstring(done.stdout).iter("testcase")) == [
+    assert sorted(
+        case.attrib["classname"] for case in ET.fromstring(done.stdout).iter("testcase")
+    ) == [
         "scenarios.claude.baseline-only.toml",
         "scenarios.claude.nested-session.toml",
     ]
@@ -374,7 +469,9 @@ def test_the_junit_report_can_go_to_standard_output_alone(tmp_path: Path, worker
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
-def test_the_junit_file_is_xml_that_every_server_takes(tmp_path: Path, every_result: tuple[list[str], dict[str, str]]) -> None:
+def test_the_junit_file_is_xml_that_every_server_takes(
+    tmp_path: Path, every_result: tuple[list[str], dict[str, str]]
+) -> None:
     arguments, variables = every_result
 
     suite(tmp_path, "run", *arguments, "-n", "0", "--junit", "junit.xml", **variables)
@@ -386,8 +483,13 @@ def test_the_junit_file_is_xml_that_every_server_takes(tmp_path: Path, every_res
     root = ET.fromstring(text)
     assert "red" in "".join(root.itertext())
     cases = {properties(case)["conformance.scenario"]: case for case in root.iter("testcase")}
-    assert {id_: properties(case)["conformance.result"] for id_, case in cases.items()} == EVERY_RESULT
-    assert {id_: [child.tag for child in case if child.tag != "properties"] for id_, case in cases.items()} == {
+    assert {
+        id_: properties(case)["conformance.result"] for id_, case in cases.items()
+    } == EVERY_RESULT
+    assert {
+        id_: [child.tag for child in case if child.tag != "properties"]
+        for id_, case in cases.items()
+    } == {
         "mine/broke": ["error"],
         "mine/conforms": [],
         "mine/deviates": ["failure"],
@@ -414,7 +516,9 @@ def properties(case: ET.Element) -> dict[str, str]:
 
 
 def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Path) -> None:
-    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--probe", "sh -c 'printf \"\\033[2J\"; exit 65'")
+    done = suite(
+        tmp_path, "run", *PAIR, "-n", "0", "--probe", "sh -c 'printf \"\\033[2J\"; exit 65'"
+    )
 
     assert (done.returncode, done.stderr) == (1, "")
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
@@ -433,10 +537,19 @@ def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Pa
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_a_terminal_shows_a_bar_that_goes_and_nothing_of_pytests(tmp_path: Path, workers: str) -> None:
+def test_a_terminal_shows_a_bar_that_goes_and_nothing_of_pytests(
+    tmp_path: Path, workers: str
+) -> None:
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", workers]
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment(TERM="xterm"), stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        env=environment(TERM="xterm"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
     os.close(theirs)
     shown = b""
     with suppress(OSError):  # how a terminal says that nobody is at its other end any more
@@ -450,28 +563,52 @@ def test_a_terminal_shows_a_bar_that_goes_and_nothing_of_pytests(tmp_path: Path,
     lines = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n")]
     assert lines[-2].endswith(": CONFORMANT")
     assert "passed" not in text
-    assert not any(line.strip(" .") == "" and "." in line for line in text.replace("\r", "\n").splitlines())
+    assert not any(
+        line.strip(" .") == "" and "." in line for line in text.replace("\r", "\n").splitlines()
+    )
 
 
-def test_the_summary_shows_each_kind_of_result(tmp_path: Path, every_result: tuple[list[str], dict[str, str]]) -> None:
+def test_the_summary_shows_each_kind_of_result(
+    tmp_path: Path, every_result: tuple[list[str], dict[str, str]]
+) -> None:
     arguments, variables = every_result
 
     done = suite(tmp_path, "run", *arguments, "-n", "0", **variables)
 
     lines = done.stdout.splitlines()
-    assert [line for line in lines if line.partition(" ")[0] in ("BROKE", "DEVIATES", "UNSUPPORTED", "CONFORMS")] == [
+    assert [
+        line
+        for line in lines
+        if line.partition(" ")[0] in ("BROKE", "DEVIATES", "UNSUPPORTED", "CONFORMS")
+    ] == [
         "BROKE mine/broke",
         "DEVIATES mine/deviates",
         "UNSUPPORTED mine/unsupported",
     ]
-    assert re.match("1 conform, 1 deviate, 1 unsupported, 1 broke, 1 known failure in .* s: NOT JUDGED", lines[-1])
+    assert re.match(
+        "1 conform, 1 deviate, 1 unsupported, 1 broke, 1 known failure in .* s: NOT JUDGED",
+        lines[-1],
+    )
 
 
 def test_the_line_that_repeats_a_deviation_works_when_it_is_pasted(tmp_path: Path) -> None:
     """Also with blanks, quotation marks, scenarios of one's own and variables that the probe needs."""
     written(tmp_path / "my own" / "mine" / "login.toml", SCENARIO)
-    written(tmp_path / "a probe.sh", '#!/bin/sh\n[ "$WORDS $NUMBER $1" = "it\'s two 3 \\"x\\"" ] && exit 65\nexit 64\n', 0o755)
-    words = ["--scenarios", "my own", "--env", "WORDS=it's two", "--pass-env", "NUMBER", "--probe", "'./a probe.sh' '\"x\"'"]
+    written(
+        tmp_path / "a probe.sh",
+        '#!/bin/sh\n[ "$WORDS $NUMBER $1" = "it\'s two 3 \\"x\\"" ] && exit 65\nexit 64\n',
+        0o755,
+    )
+    words = [
+        "--scenarios",
+        "my own",
+        "--env",
+        "WORDS=it's two",
+        "--pass-env",
+        "NUMBER",
+        "--probe",
+        "'./a probe.sh' '\"x\"'",
+    ]
     done = suite(tmp_path, "run", "mine/login", *words, NUMBER="3")
     line = next(line for line in done.stdout.splitlines() if line.startswith("  repeat it with"))
 
@@ -504,7 +641,9 @@ home.files.".claude/two" = "x"
         (["scenarios/mine/family.toml", "scenarios/mine/control.toml"], "mine/family/two"),
     ],
 )
-def test_the_line_that_repeats_a_scenario_of_a_file_works_when_it_is_pasted(tmp_path: Path, files: list[str], id_: str) -> None:
+def test_the_line_that_repeats_a_scenario_of_a_file_works_when_it_is_pasted(
+    tmp_path: Path, files: list[str], id_: str
+) -> None:
     """Nobody but the file knows the scenario, and nobody but another file its control."""
     control = SCENARIO.partition("[home.files]")[0].replace("baseline-only", "nested-session")
     written(tmp_path / "scenarios/mine/control.toml", control.replace('"ready"', '"creds-missing"'))
@@ -537,7 +676,10 @@ def test_a_known_failure_does_not_fail_the_run_but_is_no_conformance(tmp_path: P
     found = report(tmp_path, *PAIR, "-n", "0", "--probe", MISSING, *entry)
 
     assert (found["exit_status"], found["conformant"]) == (0, False)
-    assert results(found) == {"claude/baseline-only": "conforms", "claude/nested-session": "known-failure"}
+    assert results(found) == {
+        "claude/baseline-only": "conforms",
+        "claude/nested-session": "known-failure",
+    }
     assert rows(found)["claude/nested-session"]["reason"] == "issue 12"
     assert rows(found)["claude/nested-session"]["findings"] != []
 
@@ -550,11 +692,17 @@ def test_a_known_failure_that_conforms_by_now_fails_the_run(tmp_path: Path) -> N
     found = json.loads((tmp_path / "report.json").read_text())
     assert (done.returncode, found["exit_status"]) == (1, 1)
     assert found["stale_known_failures"] == ["claude/nested-session"]
-    assert f"CONFORMS claude/nested-session, a known failure: take it out of {tmp_path}/known.toml" in done.stdout
+    assert (
+        f"CONFORMS claude/nested-session, a known failure: take it out of {tmp_path}/known.toml"
+        in done.stdout
+    )
 
 
 def test_a_known_failure_covers_only_the_kinds_it_names(tmp_path: Path) -> None:
-    entry = known(tmp_path, '[known-failures]\n"claude/nested-session" = { reason = "issue 12", findings = ["timed-out"] }\n')
+    entry = known(
+        tmp_path,
+        '[known-failures]\n"claude/nested-session" = { reason = "issue 12", findings = ["timed-out"] }\n',
+    )
 
     found = report(tmp_path, *PAIR, "--probe", MISSING, *entry)
 
@@ -565,8 +713,14 @@ def test_a_known_failure_covers_only_the_kinds_it_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('"claude/nested-sesion" = "issue 12"', "no scenario 'claude/nested-sesion' in contract 'slot'"),
-        ('"preflight/skew-zero" = "issue 12"', "no scenario 'preflight/skew-zero' in contract 'slot'"),
+        (
+            '"claude/nested-sesion" = "issue 12"',
+            "no scenario 'claude/nested-sesion' in contract 'slot'",
+        ),
+        (
+            '"preflight/skew-zero" = "issue 12"',
+            "no scenario 'preflight/skew-zero' in contract 'slot'",
+        ),
         ('"claude/*" = "issue 12"', "no scenario 'claude/*'"),
         ('"claude/nested-session" = ""', "known-failures.claude/nested-session"),
         ('"claude/nested-session" = "  "', "known-failures.claude/nested-session"),
@@ -578,7 +732,9 @@ def test_a_known_failure_covers_only_the_kinds_it_names(tmp_path: Path) -> None:
         ("not TOML", "known.toml"),
     ],
 )
-def test_a_wrong_known_failure_is_one_line_with_status_2(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_known_failure_is_one_line_with_status_2(
+    tmp_path: Path, text: str, words: str
+) -> None:
     entry = known(tmp_path, f"[known-failures]\n{text}\n")
 
     done = suite(tmp_path, "run", *PAIR, "--probe", MISSING, *entry)
@@ -596,8 +752,19 @@ def test_a_known_failure_outside_the_selection_does_not_matter(tmp_path: Path) -
 
 
 def test_the_file_of_known_failures_that_is_written_works_on_the_next_run(tmp_path: Path) -> None:
-    first = suite(tmp_path, "run", *PAIR, "codex/api-key", "--probe", MISSING, "--write-known-failures", "known.toml")
-    second = report(tmp_path, *PAIR, "codex/api-key", "--probe", MISSING, "--known-failures", "known.toml")
+    first = suite(
+        tmp_path,
+        "run",
+        *PAIR,
+        "codex/api-key",
+        "--probe",
+        MISSING,
+        "--write-known-failures",
+        "known.toml",
+    )
+    second = report(
+        tmp_path, *PAIR, "codex/api-key", "--probe", MISSING, "--known-failures", "known.toml"
+    )
 
     assert first.returncode == 1
     assert second["exit_status"] == 0
@@ -605,12 +772,16 @@ def test_the_file_of_known_failures_that_is_written_works_on_the_next_run(tmp_pa
     assert rows(second)["codex/api-key"]["reason"] == "expected ready (0), got creds-missing (65)"
 
 
-def test_writing_known_failures_anew_keeps_the_reasons_and_drops_what_conforms(tmp_path: Path) -> None:
+def test_writing_known_failures_anew_keeps_the_reasons_and_drops_what_conforms(
+    tmp_path: Path,
+) -> None:
     entries = '[known-failures]\n"claude/nested-session" = "issue \\"12\\""\n"claude/baseline-only" = "issue 13"\n'
     both = [*known(tmp_path, entries), "--write-known-failures", "known.toml"]
 
     first = suite(tmp_path, "run", *PAIR, "codex/api-key", "--probe", MISSING, *both)
-    second = report(tmp_path, *PAIR, "codex/api-key", "--probe", MISSING, "--known-failures", "known.toml")
+    second = report(
+        tmp_path, *PAIR, "codex/api-key", "--probe", MISSING, "--known-failures", "known.toml"
+    )
 
     assert first.returncode == 1
     assert second["exit_status"] == 0
@@ -625,7 +796,9 @@ def test_known_failures_of_others_are_not_written_over(tmp_path: Path) -> None:
     entry = known(tmp_path, '[known-failures]\n"claude/nested-session" = "issue 12"\n')
     written(tmp_path / "other.toml", "precious")
 
-    done = suite(tmp_path, "run", *PAIR, "--probe", MISSING, *entry, "--write-known-failures", "other.toml")
+    done = suite(
+        tmp_path, "run", *PAIR, "--probe", MISSING, *entry, "--write-known-failures", "other.toml"
+    )
 
     assert done.returncode == 2
     assert "other.toml is there already" in done.stderr
@@ -673,7 +846,9 @@ def test_ids_globs_and_files_select_each_scenario_once(tmp_path: Path) -> None:
     ids=lambda words: words[0],
 )
 @pytest.mark.parametrize("group", ["claude", "mine"])
-def test_commands_take_a_file_of_a_checkout_or_of_ones_own(tmp_path: Path, command: list[str], group: str) -> None:
+def test_commands_take_a_file_of_a_checkout_or_of_ones_own(
+    tmp_path: Path, command: list[str], group: str
+) -> None:
     """A checkout has a copy of what is bundled where the suite is installed elsewhere."""
     text = (scenarios_dir() / "claude" / "nested-session.toml").read_text()
     file = written(tmp_path / "scenarios" / group / "nested-session.toml", text)
@@ -689,9 +864,14 @@ def test_commands_take_a_file_of_a_checkout_or_of_ones_own(tmp_path: Path, comma
 
 
 def test_scenarios_of_ones_own_have_layers_of_their_own(tmp_path: Path) -> None:
-    text = SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["claude-baseline", "login"]\n'
+    text = (
+        SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["claude-baseline", "login"]\n'
+    )
     written(tmp_path / "first" / "mine" / "login.toml", text)
-    written(tmp_path / "first" / "layers" / "login.toml", 'summary = "A login"\n[files]\n".claude/own" = "{secret}"\n')
+    written(
+        tmp_path / "first" / "layers" / "login.toml",
+        'summary = "A login"\n[files]\n".claude/own" = "{secret}"\n',
+    )
     # A control of one's own, in another directory.
     written(
         tmp_path / "second" / "other" / "codex.toml",
@@ -703,7 +883,9 @@ def test_scenarios_of_ones_own_have_layers_of_their_own(tmp_path: Path) -> None:
 
     found = report(tmp_path, *own, "mine/login", "other/codex", "claude/baseline-only", "-n", "0")
 
-    assert results(found) == dict.fromkeys(["claude/baseline-only", "mine/login", "other/codex"], "conforms")
+    assert results(found) == dict.fromkeys(
+        ["claude/baseline-only", "mine/login", "other/codex"], "conforms"
+    )
     assert rows(found)["other/codex"]["control"] == "mine/login"
     assert {"claude/nested-session", "mine/login", "other/codex"} <= set(listed(tmp_path, *own))
 
@@ -717,9 +899,14 @@ def test_scenarios_of_ones_own_run_beside_the_bundled_ones(tmp_path: Path) -> No
 def test_a_layer_can_take_the_name_of_a_bundled_one(tmp_path: Path) -> None:
     text = SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["claude-baseline"]\n'
     written(tmp_path / "own" / "mine" / "login.toml", text)
-    written(tmp_path / "own" / "layers" / "claude-baseline.toml", 'summary = "Ours"\n[files]\n".claude/own" = "{secret}"\n')
+    written(
+        tmp_path / "own" / "layers" / "claude-baseline.toml",
+        'summary = "Ours"\n[files]\n".claude/own" = "{secret}"\n',
+    )
 
-    assert results(report(tmp_path, "--scenarios", "own", "mine/login")) == {"mine/login": "conforms"}
+    assert results(report(tmp_path, "--scenarios", "own", "mine/login")) == {
+        "mine/login": "conforms"
+    }
 
 
 def test_a_contract_of_ones_own_judges_by_its_own_numbers(tmp_path: Path) -> None:
@@ -743,7 +930,10 @@ def test_a_contract_of_ones_own_judges_by_its_own_numbers(tmp_path: Path) -> Non
     found = report(tmp_path, *PAIR, "--contract", "ours.toml", "--probe", "sh -c 'exit 10'")
 
     assert found["contract"] == {"name": "ours", "version": "7"}
-    assert results(found) == {"claude/baseline-only": "conforms", "claude/nested-session": "deviates"}
+    assert results(found) == {
+        "claude/baseline-only": "conforms",
+        "claude/nested-session": "deviates",
+    }
     refused = suite(tmp_path, "run", *PAIR, "--contract", "ours.toml")
     assert (refused.returncode, refused.stderr) == (
         2,
@@ -755,7 +945,9 @@ def test_a_contract_of_ones_own_judges_by_its_own_numbers(tmp_path: Path) -> Non
 def test_arguments_after_two_dashes_go_to_pytest(tmp_path: Path, workers: str) -> None:
     found = report(tmp_path, "claude/near-*", "-n", workers, "--", "-k", "config or settings")
 
-    assert results(found) == dict.fromkeys(["claude/near-baseline-config", "claude/near-baseline-settings"], "conforms")
+    assert results(found) == dict.fromkeys(
+        ["claude/near-baseline-config", "claude/near-baseline-settings"], "conforms"
+    )
     assert found["exit_status"] == 0
 
 
@@ -772,7 +964,14 @@ def test_pytests_own_settings_and_files_have_no_part_in_a_run(tmp_path: Path) ->
     written(tmp_path / "pytest.ini", "[pytest]\naddopts = --no-such-option\n")
     written(tmp_path / "conftest.py", "raise RuntimeError\n")
 
-    found = report(tmp_path, *PAIR, "-n", "2", PYTEST_ADDOPTS="--no-such-option", PYTEST_PLUGINS="no_such_plugin")
+    found = report(
+        tmp_path,
+        *PAIR,
+        "-n",
+        "2",
+        PYTEST_ADDOPTS="--no-such-option",
+        PYTEST_PLUGINS="no_such_plugin",
+    )
 
     assert found["exit_status"] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["conftest.py", "pytest.ini"]
@@ -783,7 +982,11 @@ def test_pytests_own_settings_and_files_have_no_part_in_a_run(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_probe_is_split_like_a_shell_would_and_found_from_any_directory(tmp_path: Path) -> None:
-    written(tmp_path / "my probes" / "probe", '#!/bin/sh\n[ $# = 2 ] && [ "$1" = "two words" ] && [ -z "$2" ]\n', 0o755)
+    written(
+        tmp_path / "my probes" / "probe",
+        '#!/bin/sh\n[ $# = 2 ] && [ "$1" = "two words" ] && [ -z "$2" ]\n',
+        0o755,
+    )
 
     for probe in (
         "'my probes/probe' 'two words' ''",
@@ -796,9 +999,29 @@ def test_a_probe_is_split_like_a_shell_would_and_found_from_any_directory(tmp_pa
 
 def test_variables_are_given_and_passed_on_and_no_others(tmp_path: Path) -> None:
     probe = "sh -c 'env > \"$LOG\"'"
-    arguments = ["--env", f"LOG={tmp_path}/log", "--env", "GIVEN=a=b c", "--pass-env", "PASSED", "--pass-env", "GIVEN"]
+    arguments = [
+        "--env",
+        f"LOG={tmp_path}/log",
+        "--env",
+        "GIVEN=a=b c",
+        "--pass-env",
+        "PASSED",
+        "--pass-env",
+        "GIVEN",
+    ]
 
-    found = report(tmp_path, "claude/nested-session", "-n", "0", "--probe", probe, *arguments, PASSED="on", GIVEN="x", NOT="y")
+    found = report(
+        tmp_path,
+        "claude/nested-session",
+        "-n",
+        "0",
+        "--probe",
+        probe,
+        *arguments,
+        PASSED="on",
+        GIVEN="x",
+        NOT="y",
+    )
 
     assert results(found) == {"claude/nested-session": "conforms"}
     seen = dict(line.split("=", 1) for line in (tmp_path / "log").read_text().splitlines())
@@ -818,7 +1041,10 @@ def test_a_probe_with_unequal_answers_is_unsteady(tmp_path: Path) -> None:
     row = rows(report(tmp_path, "claude/nested-session", *arguments))["claude/nested-session"]
 
     assert [finding["kind"] for finding in row["findings"]] == ["wrong-verdict", "unsteady"]
-    assert row["findings"][1]["message"] == "unequal answers in 3 runs: exit code 65 1 times, exit code 0 2 times"
+    assert (
+        row["findings"][1]["message"]
+        == "unequal answers in 3 runs: exit code 65 1 times, exit code 0 2 times"
+    )
 
 
 @pytest.mark.slow
@@ -838,12 +1064,37 @@ def test_the_line_that_repeats_an_unsteady_answer_repeats_it_as_often(tmp_path: 
 
 
 def test_keep_leaves_the_homes_of_what_deviated_and_nothing_else(tmp_path: Path) -> None:
-    found = report(tmp_path, *PAIR, "codex/api-key", "-n", "0", "--probe", MISSING, "--keep", "kept", "--repeat", "2")
+    found = report(
+        tmp_path,
+        *PAIR,
+        "codex/api-key",
+        "-n",
+        "0",
+        "--probe",
+        MISSING,
+        "--keep",
+        "kept",
+        "--repeat",
+        "2",
+    )
 
     kept = tmp_path / "kept"
-    assert sorted(str(path.relative_to(kept)) for path in kept.glob("*/*")) == ["claude/nested-session", "codex/api-key"]
+    assert sorted(str(path.relative_to(kept)) for path in kept.glob("*/*")) == [
+        "claude/nested-session",
+        "codex/api-key",
+    ]
     assert sorted(path.name for path in kept.iterdir()) == ["claude", "codex"]
-    assert json.loads((kept / "claude" / "nested-session" / "home" / ".claude" / ".credentials" / "session.json").read_text())
+    assert json.loads(
+        (
+            kept
+            / "claude"
+            / "nested-session"
+            / "home"
+            / ".claude"
+            / ".credentials"
+            / "session.json"
+        ).read_text()
+    )
     assert {id_: row["kept"] for id_, row in rows(found).items()} == {
         "claude/baseline-only": "",
         "claude/nested-session": str(kept / "claude" / "nested-session"),
@@ -884,7 +1135,11 @@ def test_the_command_that_repro_prints_gives_the_same_answer_by_hand(
     done = suite(tmp_path, "repro", id_, "--contract", contract, "--probe", probe)
 
     assert (done.returncode, done.stderr) == (0, "")
-    home = next(line.removeprefix("home: ") for line in done.stdout.splitlines() if line.startswith("home: "))
+    home = next(
+        line.removeprefix("home: ")
+        for line in done.stdout.splitlines()
+        if line.startswith("home: ")
+    )
     assert Path(home).is_dir()
     assert Path(home).is_relative_to(cache() / "kept")
     command = re.search(r"^command:\n  (.*)\n", done.stdout, re.MULTILINE)
@@ -925,7 +1180,11 @@ def test_repro_shows_everything_about_a_deviation_and_ends_with_status_1(tmp_pat
 
 
 def test_repro_lets_no_odd_name_through_to_the_terminal(tmp_path: Path) -> None:
-    probe = written(tmp_path / "odd.sh", "#!/bin/sh\n: > \"$HOME/$(printf 'odd\\377\\033[2J\\nname')\"\nexit 0\n", 0o755)
+    probe = written(
+        tmp_path / "odd.sh",
+        "#!/bin/sh\n: > \"$HOME/$(printf 'odd\\377\\033[2J\\nname')\"\nexit 0\n",
+        0o755,
+    )
 
     done = suite(tmp_path, "repro", "claude/nested-session", "--probe", str(probe))
 
@@ -942,7 +1201,10 @@ def test_repro_takes_the_contracts_reference_probe_without_one(tmp_path: Path) -
 
 
 def test_repro_of_what_cannot_be_judged_ends_with_status_3(tmp_path: Path) -> None:
-    written(tmp_path / "own" / "mine" / "broke.toml", SCENARIO + '"file-{n}" = { text = "x", count = 2 }\n"file-2" = "x"\n')
+    written(
+        tmp_path / "own" / "mine" / "broke.toml",
+        SCENARIO + '"file-{n}" = { text = "x", count = 2 }\n"file-2" = "x"\n',
+    )
 
     done = suite(tmp_path, "repro", "mine/broke", "--scenarios", "own")
 
@@ -953,7 +1215,10 @@ def test_repro_of_what_cannot_be_judged_ends_with_status_3(tmp_path: Path) -> No
 def test_a_container_scenario_selected_by_id_is_unsupported_locally(tmp_path: Path) -> None:
     found = report(tmp_path, "container/random-uid-claude", "claude/nested-session")
 
-    assert results(found) == {"claude/nested-session": "conforms", "container/random-uid-claude": "unsupported"}
+    assert results(found) == {
+        "claude/nested-session": "conforms",
+        "container/random-uid-claude": "unsupported",
+    }
     reason = "only a container can show it: it needs the image run as user 1000650000:0"
     assert rows(found)["container/random-uid-claude"]["reason"] == reason
 
@@ -968,8 +1233,13 @@ def test_each_repro_has_a_home_of_its_own_which_no_run_removes(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("contract", ["slot", pytest.param("preflight", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("id_", ["claude/nested-session", "claude/credentials-file", "claude/dot-claude-closed", "cli/exit-1"])
-def test_the_command_that_home_prints_runs_a_probe_in_it(tmp_path: Path, contract: str, id_: str) -> None:
+@pytest.mark.parametrize(
+    "id_",
+    ["claude/nested-session", "claude/credentials-file", "claude/dot-claude-closed", "cli/exit-1"],
+)
+def test_the_command_that_home_prints_runs_a_probe_in_it(
+    tmp_path: Path, contract: str, id_: str
+) -> None:
     if os.geteuid() == 0 and not shutil.which("setpriv"):
         pytest.skip("root passes over modes, and there is no setpriv to stop it")
 
@@ -978,7 +1248,9 @@ def test_the_command_that_home_prints_runs_a_probe_in_it(tmp_path: Path, contrac
     assert (done.returncode, done.stderr) == (0, "")
     line = next(line for line in done.stdout.splitlines() if line.endswith(" PROBE"))
     by_hand = shell(tmp_path, line.removesuffix("PROBE") + shlex.join(REFERENCE[contract]))
-    assert re.findall(r"^expected: .*\((\d+)\)", done.stdout, re.MULTILINE) == [str(by_hand.returncode)]
+    assert re.findall(r"^expected: .*\((\d+)\)", done.stdout, re.MULTILINE) == [
+        str(by_hand.returncode)
+    ]
 
 
 def test_home_refuses_ones_own_home_and_touches_nothing_in_it(tmp_path: Path) -> None:
@@ -998,7 +1270,9 @@ def test_home_builds_what_the_scenario_says(tmp_path: Path) -> None:
     done = suite(tmp_path, "home", "claude/credentials-file-unreadable", "new")
 
     assert done.returncode == 0
-    (file,) = (path for path in (tmp_path / "new" / ".claude").iterdir() if path.name.startswith(".cred"))
+    (file,) = (
+        path for path in (tmp_path / "new" / ".claude").iterdir() if path.name.startswith(".cred")
+    )
     assert stat.S_IMODE(file.lstat().st_mode) == 0
     assert sorted(path.name for path in (tmp_path / "new.cli").iterdir()) == ["claude", "codex"]
 
@@ -1014,7 +1288,8 @@ def test_list_has_a_line_for_each_scenario_of_the_contract(tmp_path: Path) -> No
         assert [line.split()[0] for line in lines] == [row["id"] for row in found]
         assert [row["id"] for row in found] == sorted(row["id"] for row in found)
         assert all(
-            line.endswith(row["summary"]) and "|".join(row["expected"]) in line for line, row in zip(lines, found, strict=True)
+            line.endswith(row["summary"]) and "|".join(row["expected"]) in line
+            for line, row in zip(lines, found, strict=True)
         )
         assert len(found) >= 90
 
@@ -1052,9 +1327,19 @@ def test_list_tells_what_only_a_container_can_show(tmp_path: Path) -> None:
 
 def test_show_says_what_is_asked_of_the_container(tmp_path: Path) -> None:
     done = suite(tmp_path, "show", "container/home-of-another-uid-codex")
-    lines = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith("  container ")]
-    assert lines == [["container", "the image run as user 10001:10001"], ["container", "a HOME owned by uid 10000"]]
-    assert done.stdout.splitlines()[-2:] == ["    + the image run as user 10001:10001", "    + a HOME owned by uid 10000"]
+    lines = [
+        line.split(maxsplit=1)
+        for line in done.stdout.splitlines()
+        if line.startswith("  container ")
+    ]
+    assert lines == [
+        ["container", "the image run as user 10001:10001"],
+        ["container", "a HOME owned by uid 10000"],
+    ]
+    assert done.stdout.splitlines()[-2:] == [
+        "    + the image run as user 10001:10001",
+        "    + a HOME owned by uid 10000",
+    ]
 
 
 def test_list_says_nothing_to_a_reader_that_has_gone(tmp_path: Path) -> None:
@@ -1079,7 +1364,13 @@ def test_show_says_everything_about_a_scenario(tmp_path: Path, id_: str) -> None
 
     assert (done.returncode, done.stderr) == (0, "")
     (row,) = json.loads(suite(tmp_path, "list", "--json", id_).stdout)
-    for words in (row["id"], row["summary"], row["origin"], f"control {row['control']} expects", *row["expected"]):
+    for words in (
+        row["id"],
+        row["summary"],
+        row["origin"],
+        f"control {row['control']} expects",
+        *row["expected"],
+    ):
         assert words in done.stdout
     assert f"{data_root()}/scenarios/{id_}.toml" in done.stdout
 
@@ -1115,14 +1406,25 @@ def test_schema_prints_json(tmp_path: Path) -> None:
     done = suite(tmp_path, "schema")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["else"]["required"] == ["summary", "origin", "agent", "control", "expect"]
+    assert json.loads(done.stdout)["else"]["required"] == [
+        "summary",
+        "origin",
+        "agent",
+        "control",
+        "expect",
+    ]
 
 
 def test_the_version_is_the_packages(tmp_path: Path) -> None:
-    assert suite(tmp_path, "--version").stdout == f"probe-conformance, version {conformance.__version__}\n"
+    assert (
+        suite(tmp_path, "--version").stdout
+        == f"probe-conformance, version {conformance.__version__}\n"
+    )
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["show"], ["home"], ["repro"], ["schema"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["list"], ["show"], ["home"], ["repro"], ["schema"]]
+)
 def test_every_command_explains_itself(tmp_path: Path, command: list[str]) -> None:
     done = suite(tmp_path, *command, "--help")
 

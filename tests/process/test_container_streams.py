@@ -32,7 +32,9 @@ def frame(number: int, data: bytes) -> bytes:
 class Engine:
     """A container that is a process here: its streams are pumped over a socket, as an engine does."""
 
-    def __init__(self, argv: tuple[str, ...] = ("sh",), *, piece: int = 32 * 1024, raw: bool = False) -> None:
+    def __init__(
+        self, argv: tuple[str, ...] = ("sh",), *, piece: int = 32 * 1024, raw: bool = False
+    ) -> None:
         self.api = self
         self.ours, self.theirs = socket.socketpair()
         self.removed: list[str] = []
@@ -168,7 +170,9 @@ def test_the_exit_code_is_exact(shell: Shell, code: int) -> None:
         ("echo é\\'".encode(), "é'\n".encode(), b""),
     ],
 )
-def test_output_comes_back_as_it_was_printed(shell: Shell, script: bytes, stdout: bytes, stderr: bytes) -> None:
+def test_output_comes_back_as_it_was_printed(
+    shell: Shell, script: bytes, stdout: bytes, stderr: bytes
+) -> None:
     assert told(shell.run(script, PATIENCE)) == (0, stdout, stderr)
 
 
@@ -179,7 +183,9 @@ def test_one_line_after_the_other_in_the_same_shell(shell: Shell) -> None:
     assert told(shell.run(b"f", PATIENCE)) == (0, b"of a function\n", b"")
 
 
-def test_a_program_that_is_not_there_is_127_and_one_killed_is_128_and_the_signal(shell: Shell) -> None:
+def test_a_program_that_is_not_there_is_127_and_one_killed_is_128_and_the_signal(
+    shell: Shell,
+) -> None:
     assert shell.run(b"/does/not/exist", PATIENCE).code == 127
     assert shell.run(b"sh -c 'kill -9 $$' 2>/dev/null", PATIENCE).code == 137
 
@@ -200,7 +206,9 @@ def test_of_much_output_the_beginning_is_kept_and_the_answer_is_still_exact(
 
 
 @pytest.mark.parametrize("size", [999, 1000, 1001, 1150, 1170, 1180, 1190, 1199, 1200, 1201, 1230])
-def test_nothing_of_ours_stands_in_what_is_kept(open_shell: Callable[..., Shell], size: int) -> None:
+def test_nothing_of_ours_stands_in_what_is_kept(
+    open_shell: Callable[..., Shell], size: int
+) -> None:
     """Also where what is kept ends in the middle of a mark."""
     reply = open_shell().run(f"head -c {size} /dev/zero".encode(), PATIENCE, limit=1000)
     assert reply.stdout == bytes(len(reply.stdout))
@@ -216,7 +224,11 @@ def test_a_large_output_comes_whole_where_that_is_wanted(open_shell: Callable[..
 def test_a_script_finds_what_it_is_fed_on_its_standard_input(shell: Shell) -> None:
     data = bytes(range(256)) * 40 + b"\n}\nexit 3\n"  # nothing of it is taken for a command
     assert told(shell.run(f"head -c {len(data)}".encode(), PATIENCE, feed=data)) == (0, data, b"")
-    assert told(shell.run(b'read line; echo "got $line"', PATIENCE, feed=b"a line\n")) == (0, b"got a line\n", b"")
+    assert told(shell.run(b'read line; echo "got $line"', PATIENCE, feed=b"a line\n")) == (
+        0,
+        b"got a line\n",
+        b"",
+    )
     assert told(shell.run(b"echo next", PATIENCE)) == (0, b"next\n", b"")
 
 
@@ -237,7 +249,9 @@ def test_a_script_with_no_standard_input_of_its_own_must_not_eat_the_next(shell:
     assert told(shell.run(b"echo next", PATIENCE)) == (0, b"next\n", b"")
 
 
-def test_a_script_that_waits_for_input_that_never_comes_ends_in_a_time_out(open_shell: Callable[..., Shell]) -> None:
+def test_a_script_that_waits_for_input_that_never_comes_ends_in_a_time_out(
+    open_shell: Callable[..., Shell],
+) -> None:
     with pytest.raises(TimeoutError):
         open_shell().run(b"read x", 0.3)
 
@@ -257,8 +271,12 @@ def test_output_without_end_is_a_time_out_in_time(open_shell: Callable[..., Shel
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("script", [b"exit 0", b"echo last words; exit 3", b"kill -9 $$", b"exec true"])
-def test_a_shell_that_ends_in_the_middle_is_lost(open_shell: Callable[..., Shell], script: bytes) -> None:
+@pytest.mark.parametrize(
+    "script", [b"exit 0", b"echo last words; exit 3", b"kill -9 $$", b"exec true"]
+)
+def test_a_shell_that_ends_in_the_middle_is_lost(
+    open_shell: Callable[..., Shell], script: bytes
+) -> None:
     shell = open_shell()
     with pytest.raises(ShellLost):
         shell.run(script, PATIENCE)
@@ -271,7 +289,9 @@ def test_a_shell_that_ends_before_it_is_fed_is_lost(open_shell: Callable[..., Sh
         open_shell(argv=("sh", "-c", "exec true")).run(b"head -c 4", PATIENCE, feed=b"food")
 
 
-def test_a_shell_that_cannot_be_written_to_is_lost_and_not_the_engine(open_shell: Callable[..., Shell]) -> None:
+def test_a_shell_that_cannot_be_written_to_is_lost_and_not_the_engine(
+    open_shell: Callable[..., Shell],
+) -> None:
     shell = open_shell()
     shell._attached._socket.shutdown(socket.SHUT_WR)
     with pytest.raises(ShellLost, match="cannot be reached: Broken pipe"):
@@ -323,7 +343,9 @@ def test_frames_are_told_apart_by_stream(wire: tuple[Attached, socket.socket]) -
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7, 8, 9, 10])
-def test_a_connection_that_ends_in_the_middle_ends_the_output(wire: tuple[Attached, socket.socket], cut: int) -> None:
+def test_a_connection_that_ends_in_the_middle_ends_the_output(
+    wire: tuple[Attached, socket.socket], cut: int
+) -> None:
     attached, other = wire
     other.sendall(frame(1, b"whole") + frame(2, b"cut")[:cut])
     other.shutdown(socket.SHUT_WR)
@@ -372,8 +394,12 @@ def test_a_bounded_part_of_a_stream_is_kept() -> None:
 
 
 @pytest.mark.parametrize("stream", [1, 2])
-def test_what_is_left_running_and_prints_hides_no_answer(open_shell: Callable[..., Shell], stream: int) -> None:
+def test_what_is_left_running_and_prints_hides_no_answer(
+    open_shell: Callable[..., Shell], stream: int
+) -> None:
     """In a container of its own the probe's end ends that too."""
     shell = open_shell()
-    reply = shell.run(f"(while :; do echo noise; done) >&{stream} & sleep 0.1; (exit 65)".encode(), 5)
+    reply = shell.run(
+        f"(while :; do echo noise; done) >&{stream} & sleep 0.1; (exit 65)".encode(), 5
+    )
     assert reply.code == 65

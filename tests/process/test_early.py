@@ -13,7 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from factories import PATIENCE, broke, ending, entry, exited, killed, ran, scenario, timed_out, unsupported
+from factories import (
+    PATIENCE,
+    broke,
+    ending,
+    entry,
+    exited,
+    killed,
+    ran,
+    scenario,
+    timed_out,
+    unsupported,
+)
 
 from conformance.model.outcome import Execution
 from conformance.model.scenario import Scenario
@@ -107,7 +118,9 @@ def test_repetitions_overlap_as_well_and_all_are_returned(starts: Starter) -> No
 
     early = starts(observe)
     early.start([scenario(id_="a"), scenario(id_="b")], 3)
-    texts = [execution.outcome.stdout.decode() for id_ in ("a", "b") for execution in early.wait(id_)]
+    texts = [
+        execution.outcome.stdout.decode() for id_ in ("a", "b") for execution in early.wait(id_)
+    ]
     assert [text.split()[0] for text in texts] == ["a"] * 3 + ["b"] * 3
     assert len({text.split()[1] for text in texts}) == 6
 
@@ -116,7 +129,9 @@ def test_each_repetition_is_told_its_number_from_0(starts: Starter) -> None:
     """Of an image, the number says in which isolation it runs."""
     early = starts(lambda case, number: seen(f"{case.id} {number}"))
     early.start([scenario(id_="a"), scenario(id_="b")], 3)
-    assert [early.wait(id_) for id_ in ("a", "b")] == [[seen(f"{id_} {n}") for n in range(3)] for id_ in ("a", "b")]
+    assert [early.wait(id_) for id_ in ("a", "b")] == [
+        [seen(f"{id_} {n}") for n in range(3)] for id_ in ("a", "b")
+    ]
 
 
 def test_no_more_are_under_way_than_was_asked_for(starts: Starter) -> None:
@@ -208,7 +223,11 @@ def test_cancelling_starts_nothing_more_and_waits_for_nobody(starts: Starter) ->
     "execution",
     [
         ran(exited(0)),
-        ran(exited(255, stdout=bytes(range(256)), stderr=b"\xff\xfe\x00", truncated=True, seconds=9.75)),
+        ran(
+            exited(
+                255, stdout=bytes(range(256)), stderr=b"\xff\xfe\x00", truncated=True, seconds=9.75
+            )
+        ),
         ran(killed(64, left=("sleep 600", "d\u00e4mon\udcff".encode("utf-8", "replace").decode()))),
         ran(timed_out(), changes=("removed .claude", "added x\ny")),
         ran(broke("no luck")),
@@ -225,8 +244,16 @@ def test_executions_arrive_unchanged(starts: Starter, serve: Server, execution: 
 
 def test_scenarios_arrive_unchanged(starts: Starter, serve: Server) -> None:
     cases = [
-        scenario(id_="a/b", cli="hangs", env={"A": "\u00e4\n"}, unset=("B",), expect={"slot": ("ready", "cli-broken")}),
-        scenario(id_="c", entries=(entry("p{byte:ff}", "fifo"), entry("q", data=b"\xff\x00", mode=0))),
+        scenario(
+            id_="a/b",
+            cli="hangs",
+            env={"A": "\u00e4\n"},
+            unset=("B",),
+            expect={"slot": ("ready", "cli-broken")},
+        ),
+        scenario(
+            id_="c", entries=(entry("p{byte:ff}", "fifo"), entry("q", data=b"\xff\x00", mode=0))
+        ),
         scenario(id_="d", entries=(entry("j", json={"a": [1, None, 2.5]}, runs=(("[", 3),)),)),
     ]
     arrived: list[Scenario] = []
@@ -242,7 +269,9 @@ def test_scenarios_arrive_unchanged(starts: Starter, serve: Server) -> None:
     assert sorted(arrived, key=lambda case: case.id) == cases
 
 
-def test_the_first_of_several_clients_starts_and_all_see_the_same(starts: Starter, serve: Server, tmp_path: Path) -> None:
+def test_the_first_of_several_clients_starts_and_all_see_the_same(
+    starts: Starter, serve: Server, tmp_path: Path
+) -> None:
     counter = Counter()
     serve(starts(counter))
     cases = [scenario(id_=f"n{n}") for n in range(5)]
@@ -271,10 +300,14 @@ def test_clients_that_wait_do_not_keep_each_other_waiting(starts: Starter, serve
     with ThreadPoolExecutor(20) as pool:
         waiting = [pool.submit(client.wait, case.id) for case in cases[:10]]
         client.start(cases[10:], 1)
-        assert [future.result(PATIENCE) for future in waiting] == [[seen(case.id)] for case in cases[:10]]
+        assert [future.result(PATIENCE) for future in waiting] == [
+            [seen(case.id)] for case in cases[:10]
+        ]
 
 
-def test_a_failure_of_an_observation_reaches_the_client_as_broke_with_its_words(starts: Starter, serve: Server) -> None:
+def test_a_failure_of_an_observation_reaches_the_client_as_broke_with_its_words(
+    starts: Starter, serve: Server
+) -> None:
     def observe(case: Scenario, number: int) -> Execution:
         raise RuntimeError(f"no luck with {case.id}")
 
@@ -285,7 +318,9 @@ def test_a_failure_of_an_observation_reaches_the_client_as_broke_with_its_words(
 
 def test_a_scenario_that_nobody_started_broke(starts: Starter, serve: Server) -> None:
     client = serve(starts(Counter()))
-    assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("never/started")] == ["broke"]
+    assert [
+        ending(execution.outcome).partition(":")[0] for execution in client.wait("never/started")
+    ] == ["broke"]
 
 
 def test_a_cancelled_scenario_broke(starts: Starter, serve: Server) -> None:
@@ -301,7 +336,9 @@ def test_a_cancelled_scenario_broke(starts: Starter, serve: Server) -> None:
     early.cancel()
     let_go.set()
     assert client.wait("n0") == [seen("n0")]
-    assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("n199")] == ["broke"]
+    assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("n199")] == [
+        "broke"
+    ]
 
 
 def test_a_path_longer_than_an_address_holds_works(starts: Starter, tmp_path: Path) -> None:
@@ -325,7 +362,9 @@ def test_a_server_that_is_closed_or_was_never_there_broke(starts: Starter, tmp_p
 def test_a_server_that_speaks_nonsense_broke(starts: Starter, serve: Server) -> None:
     client = serve(starts(lambda case, number: "nonsense"))
     client.start([scenario(id_="a")], 1)
-    assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("a")] == ["broke"]
+    assert [ending(execution.outcome).partition(":")[0] for execution in client.wait("a")] == [
+        "broke"
+    ]
 
 
 SERVER = """
@@ -345,7 +384,10 @@ SERVER = """
 
 def test_a_server_that_is_killed_while_it_is_waited_for_broke(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", textwrap.dedent(SERVER), str(tmp_path / "early")]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server, ThreadPoolExecutor(1) as pool:
+    with (
+        subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
         assert server.stdout is not None
         assert server.stdout.readline() == "serving\n"
         client = HeadStartClient(tmp_path / "early")
@@ -358,7 +400,9 @@ def test_a_server_that_is_killed_while_it_is_waited_for_broke(tmp_path: Path) ->
         assert waiting.result(PATIENCE) == expected
 
 
-def test_a_client_that_goes_away_does_no_harm(starts: Starter, serve: Server, tmp_path: Path) -> None:
+def test_a_client_that_goes_away_does_no_harm(
+    starts: Starter, serve: Server, tmp_path: Path
+) -> None:
     """A worker that is killed in the middle of a request."""
     code = """
         import os, socket, sys
@@ -370,7 +414,9 @@ def test_a_client_that_goes_away_does_no_harm(starts: Starter, serve: Server, tm
     """
     client = serve(starts(Counter()))
     for _ in range(3):
-        done = subprocess.run([sys.executable, "-I", "-S", "-c", textwrap.dedent(code), str(tmp_path)], check=False)
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", textwrap.dedent(code), str(tmp_path)], check=False
+        )
         assert done.returncode == -signal.SIGKILL
     client.start([scenario(id_="a")], 1)
     assert client.wait("a") == [seen("a 1")]

@@ -37,7 +37,9 @@ def run(
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run the suite in *directory*; return how it ended, and its JSON report, empty where it wrote none."""
     file = directory / "report.json"
-    done = suite(directory, "run", "--json", file.name, *arguments, errors="backslashreplace", env=env)
+    done = suite(
+        directory, "run", "--json", file.name, *arguments, errors="backslashreplace", env=env
+    )
     return done, json.loads(file.read_text()) if file.exists() else {}
 
 
@@ -47,7 +49,11 @@ def results(report: Mapping[str, Any]) -> dict[str, str]:
 
 def verdict(report: Mapping[str, Any]) -> tuple[int, bool, dict[str, int]]:
     """Return what a report says of a run as a whole: exit status, conformant, and the counts that are not 0."""
-    return report["exit_status"], report["conformant"], {kind: count for kind, count in report["counts"].items() if count}
+    return (
+        report["exit_status"],
+        report["conformant"],
+        {kind: count for kind, count in report["counts"].items() if count},
+    )
 
 
 class Waiting:
@@ -61,7 +67,18 @@ class Waiting:
         self.waiting, self.go = places["WAITING"], places["GO"]
         words = [word for name, place in places.items() for word in ("--env", f"{name}={place}")]
         self.main = start(
-            [sys.executable, "-m", "conformance", "run", *arguments, *words, "--probe", str(probe), "--json", str(self.report)],
+            [
+                sys.executable,
+                "-m",
+                "conformance",
+                "run",
+                *arguments,
+                *words,
+                "--probe",
+                str(probe),
+                "--json",
+                str(self.report),
+            ],
             cwd=directory,
             env=environment(),
             stdout=subprocess.PIPE,
@@ -77,7 +94,11 @@ class Waiting:
 
     def probes(self) -> list[int]:
         """Return the probes that have started to wait."""
-        return [int(line) for line in self.waiting.read_text().splitlines()] if self.waiting.exists() else []
+        return (
+            [int(line) for line in self.waiting.read_text().splitlines()]
+            if self.waiting.exists()
+            else []
+        )
 
     def child_of_main_above(self, pid: int) -> psutil.Process:
         """Return the process that the main one started and that *pid* stems from: a worker, or the supervisor."""
@@ -124,7 +145,10 @@ class TestUnderAnyNumberOfWorkers:
 
         assert done.returncode == 1
         assert verdict(report) == (1, False, {"conforms": 1, "deviates": 1})
-        assert results(report) == {"claude/baseline-only": "conforms", "claude/nested-session": "deviates"}
+        assert results(report) == {
+            "claude/baseline-only": "conforms",
+            "claude/nested-session": "deviates",
+        }
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -146,8 +170,12 @@ class TestUnderAnyNumberOfWorkers:
         assert words in done.stderr.splitlines()[-1]
         assert "INTERNALERROR" not in done.stdout + done.stderr
 
-    def test_status_3_outranks_a_deviation(self, tmp_path: Path, workers: str, unbuildable: list[str]) -> None:
-        done, report = run(tmp_path, *unbuildable, *PAIR, "-n", workers, "--probe", "sh -c 'exit 65'")
+    def test_status_3_outranks_a_deviation(
+        self, tmp_path: Path, workers: str, unbuildable: list[str]
+    ) -> None:
+        done, report = run(
+            tmp_path, *unbuildable, *PAIR, "-n", workers, "--probe", "sh -c 'exit 65'"
+        )
 
         assert done.returncode == 3
         assert verdict(report) == (3, False, {"conforms": 1, "deviates": 1, "broke": 1})
@@ -172,7 +200,13 @@ class TestUnderAnyNumberOfWorkers:
             "report.json",
         ]
         done = subprocess.run(
-            words, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, timeout=TIMEOUT, check=False, preexec_fn=limit
+            words,
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            timeout=TIMEOUT,
+            check=False,
+            preexec_fn=limit,
         )
         report = json.loads((tmp_path / "report.json").read_text())
 
@@ -187,7 +221,11 @@ class TestUnderAnyNumberOfWorkers:
         try:
             probe = psutil.Process(suite.probes()[0])
             # It forks for each probe; what it was itself is the topmost.
-            supervisor = [parent for parent in probe.parents() if "supervisor.py" in " ".join(parent.cmdline())][-1]
+            supervisor = [
+                parent
+                for parent in probe.parents()
+                if "supervisor.py" in " ".join(parent.cmdline())
+            ][-1]
             supervisor.kill()
             wait_for(lambda: not probe.is_running(), "end of the probe", 20)
             status, report = suite.finish()
@@ -209,8 +247,14 @@ class TestUnderAnyNumberOfWorkers:
             suite.end()
 
         assert status == 130
-        assert (report["exit_status"], report["conformant"], report["interrupted"]) == (130, False, True)
-        assert {row["reason"] for row in report["scenarios"] if row["result"] == "broke"} == {"not run: interrupted"}
+        assert (report["exit_status"], report["conformant"], report["interrupted"]) == (
+            130,
+            False,
+            True,
+        )
+        assert {row["reason"] for row in report["scenarios"] if row["result"] == "broke"} == {
+            "not run: interrupted"
+        }
 
 
 def far_down(directory: Path) -> dict[str, str]:
@@ -222,7 +266,9 @@ def far_down(directory: Path) -> dict[str, str]:
     return environment(XDG_CACHE_HOME=str(cache))
 
 
-def test_status_3_when_a_home_cannot_be_built_whatever_else_conforms(tmp_path: Path, unbuildable: list[str]) -> None:
+def test_status_3_when_a_home_cannot_be_built_whatever_else_conforms(
+    tmp_path: Path, unbuildable: list[str]
+) -> None:
     done, report = run(tmp_path, *unbuildable, *PAIR, "-n", "0")
 
     assert done.returncode == 3
@@ -238,11 +284,23 @@ def test_status_3_when_a_home_cannot_be_removed(tmp_path: Path) -> None:
     limits: list[str] = []
     if os.geteuid() == 0:
         if not shutil.which("setpriv"):
-            pytest.skip("root passes over the modes of directories, and there is no setpriv to stop it")
+            pytest.skip(
+                "root passes over the modes of directories, and there is no setpriv to stop it"
+            )
         dropped = "-dac_override,-dac_read_search,-fowner"
         limits = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"]
     file = tmp_path / "report.json"
-    words = [sys.executable, "-m", "conformance", "run", "claude/nested-session", "-n", "0", "--probe", str(probe)]
+    words = [
+        sys.executable,
+        "-m",
+        "conformance",
+        "run",
+        "claude/nested-session",
+        "-n",
+        "0",
+        "--probe",
+        str(probe),
+    ]
     done = subprocess.run(
         [*limits, *words, "--json", str(file)],
         cwd=tmp_path,
@@ -260,7 +318,9 @@ def test_status_3_when_a_home_cannot_be_removed(tmp_path: Path) -> None:
 
 
 def test_unsupported_scenarios_do_not_fail_a_run_that_has_a_conforming_one(tmp_path: Path) -> None:
-    done, report = run(tmp_path, "claude/artifact-deep-down", *PAIR, "-n", "0", env=far_down(tmp_path))
+    done, report = run(
+        tmp_path, "claude/artifact-deep-down", *PAIR, "-n", "0", env=far_down(tmp_path)
+    )
 
     assert done.returncode == 0
     assert verdict(report) == (0, True, {"conforms": 2, "unsupported": 1})
@@ -275,7 +335,9 @@ def test_status_3_when_all_that_was_selected_is_unsupported(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_one_scenario_its_result_and_the_run_its_status(tmp_path: Path) -> None:
+def test_a_killed_worker_costs_one_scenario_its_result_and_the_run_its_status(
+    tmp_path: Path,
+) -> None:
     suite = Waiting(tmp_path, "claude/*only", "-n", "2")
     try:
         probe = psutil.Process(suite.probes()[0])
@@ -296,7 +358,9 @@ def test_a_killed_worker_costs_one_scenario_its_result_and_the_run_its_status(tm
 
     assert status == 3
     assert verdict(report)[:2] == (3, False)
-    assert [row["id"] for row in report["scenarios"]] == [row["id"] for row in json.loads(listed.stdout)]
+    assert [row["id"] for row in report["scenarios"]] == [
+        row["id"] for row in json.loads(listed.stdout)
+    ]
     broken = [row for row in report["scenarios"] if row["result"] == "broke"]
     assert len(broken) == 1
     assert "crashed" in broken[0]["reason"]
@@ -315,7 +379,9 @@ def test_status_3_in_one_line_when_there_is_no_place_for_homes(tmp_path: Path) -
     ]
 
 
-def test_a_cache_directory_that_cannot_be_written_is_no_failure_where_another_can(tmp_path: Path) -> None:
+def test_a_cache_directory_that_cannot_be_written_is_no_failure_where_another_can(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "file").touch()
 
     done, report = run(tmp_path, *PAIR, env=environment(XDG_CACHE_HOME=str(tmp_path / "file")))
@@ -324,8 +390,12 @@ def test_a_cache_directory_that_cannot_be_written_is_no_failure_where_another_ca
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_pytests_own_stop_at_the_first_failure_is_a_deviation_and_no_interrupt(tmp_path: Path, workers: str) -> None:
-    done, report = run(tmp_path, "claude/near-*", "-n", workers, "--probe", "sh -c 'exit 65'", "--", "-x")
+def test_pytests_own_stop_at_the_first_failure_is_a_deviation_and_no_interrupt(
+    tmp_path: Path, workers: str
+) -> None:
+    done, report = run(
+        tmp_path, "claude/near-*", "-n", workers, "--probe", "sh -c 'exit 65'", "--", "-x"
+    )
 
     assert done.returncode == 1
     assert (report["exit_status"], report["conformant"], report["interrupted"]) == (1, False, False)
@@ -335,12 +405,19 @@ def test_pytests_own_stop_at_the_first_failure_is_a_deviation_and_no_interrupt(t
 @pytest.mark.parametrize("workers", WORKERS)
 def test_undecodable_names_do_not_change_the_status(tmp_path: Path, workers: str) -> None:
     """A probe that writes such a name into its home is judged like any other, also where results travel."""
-    probe = program(tmp_path / "writes.sh", "#!/bin/sh\n: > \"$HOME/$(printf 'odd\\377\\033\\nname')\"\nexit 0\n")
+    probe = program(
+        tmp_path / "writes.sh",
+        "#!/bin/sh\n: > \"$HOME/$(printf 'odd\\377\\033\\nname')\"\nexit 0\n",
+    )
 
-    done, report = run(tmp_path, "claude/nested-session", "cli/slow", "-n", workers, "--probe", str(probe))
+    done, report = run(
+        tmp_path, "claude/nested-session", "cli/slow", "-n", workers, "--probe", str(probe)
+    )
 
     assert done.returncode == 1
-    kinds = {row["id"]: [finding["kind"] for finding in row["findings"]] for row in report["scenarios"]}
+    kinds = {
+        row["id"]: [finding["kind"] for finding in row["findings"]] for row in report["scenarios"]
+    }
     assert kinds == {"claude/nested-session": ["changed-home"], "cli/slow": ["changed-home"]}
 
 
@@ -354,9 +431,22 @@ def test_undecodable_names_do_not_change_the_status(tmp_path: Path, workers: str
     ids=["gone", "full-with-words-for-pytest", "full-with-workers"],
 )
 @pytest.mark.slow
-def test_an_unread_summary_changes_neither_status_nor_report(tmp_path: Path, workers: str, where: str, more: list[str]) -> None:
+def test_an_unread_summary_changes_neither_status_nor_report(
+    tmp_path: Path, workers: str, where: str, more: list[str]
+) -> None:
     """As in ``probe-conformance run | head``."""
-    words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", workers, "--json", "report.json", *more]
+    words = [
+        sys.executable,
+        "-m",
+        "conformance",
+        "run",
+        *PAIR,
+        "-n",
+        workers,
+        "--json",
+        "report.json",
+        *more,
+    ]
     if where == "full":
         out = os.open("/dev/full", os.O_WRONLY)
     else:
@@ -364,7 +454,13 @@ def test_an_unread_summary_changes_neither_status_nor_report(tmp_path: Path, wor
         os.close(reader)
 
     done = subprocess.run(
-        words, cwd=tmp_path, env=environment(), stdout=out, stderr=subprocess.PIPE, timeout=TIMEOUT, check=False
+        words,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=out,
+        stderr=subprocess.PIPE,
+        timeout=TIMEOUT,
+        check=False,
     )
     os.close(out)
 
@@ -377,17 +473,28 @@ def test_status_3_when_the_report_cannot_be_written(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "conformance", "run", *PAIR, "-n", "0", "--json", "-"]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            words, cwd=tmp_path, env=environment(), stdout=full, stderr=subprocess.PIPE, timeout=TIMEOUT, check=False
+            words,
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT,
+            check=False,
         )
 
     assert done.returncode == 3
     last = done.stderr.decode().splitlines()[-1]
-    assert last == "probe-conformance: the report cannot be written to standard output: No space left on device"
+    assert (
+        last
+        == "probe-conformance: the report cannot be written to standard output: No space left on device"
+    )
 
 
 @pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("lost", ["--junit", "--json"])
-def test_a_report_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path, lost: str, workers: str) -> None:
+def test_a_report_that_cannot_be_written_takes_no_other_with_it(
+    tmp_path: Path, lost: str, workers: str
+) -> None:
     kept = {"--junit": "--json", "--json": "--junit"}[lost]
     reports = [kept, "kept", lost, "/proc/no-such-report", "--write-known-failures", "known.toml"]
 
@@ -400,7 +507,9 @@ def test_a_report_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path, 
 
 
 def test_every_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    done = suite(tmp_path, "run", *PAIR, "-n", "0", "--json", "/proc/no-json", "--junit", "/proc/no-xml")
+    done = suite(
+        tmp_path, "run", *PAIR, "-n", "0", "--json", "/proc/no-json", "--junit", "/proc/no-xml"
+    )
 
     assert done.returncode == 3
     assert done.stderr == (
@@ -412,10 +521,23 @@ def test_every_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", WORKERS)
 def test_an_undecodable_variable_reaches_the_probe(tmp_path: Path, workers: str) -> None:
     """The request travels to workers as well, whatever bytes the user's own environment holds."""
-    probe = program(tmp_path / "probe.sh", '#!/bin/sh\n[ "$ODD" = "$(printf \'odd\\377\')" ] && exit 0\nexit 64\n')
+    probe = program(
+        tmp_path / "probe.sh",
+        '#!/bin/sh\n[ "$ODD" = "$(printf \'odd\\377\')" ] && exit 0\nexit 64\n',
+    )
     env = environment(ODD=os.fsdecode(b"odd\xff"))
 
-    done, report = run(tmp_path, "claude/nested-session", "-n", workers, "--probe", str(probe), "--pass-env", "ODD", env=env)
+    done, report = run(
+        tmp_path,
+        "claude/nested-session",
+        "-n",
+        workers,
+        "--probe",
+        str(probe),
+        "--pass-env",
+        "ODD",
+        env=env,
+    )
 
     assert (done.returncode, results(report)) == (0, {"claude/nested-session": "conforms"})
 
@@ -429,4 +551,7 @@ def test_a_probe_in_a_directory_with_an_undecodable_name_runs(tmp_path: Path) ->
     done, report = run(directory, *PAIR, "-n", "0", "--probe", "./ready.sh")
 
     assert done.returncode == 1
-    assert results(report) == {"claude/baseline-only": "deviates", "claude/nested-session": "conforms"}
+    assert results(report) == {
+        "claude/baseline-only": "deviates",
+        "claude/nested-session": "conforms",
+    }

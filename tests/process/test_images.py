@@ -26,7 +26,9 @@ REFERENCE = fixtures_dir() / "images" / "reference"
 BASELINE = [".claude/CLAUDE.md", ".claude/settings.json", ".codex/config.toml"]
 
 
-def enter(*command: str, script: str = os.fspath(REFERENCE / "entrypoint.sh"), **env: str) -> tuple[int, str]:
+def enter(
+    *command: str, script: str = os.fspath(REFERENCE / "entrypoint.sh"), **env: str
+) -> tuple[int, str]:
     """Run the entrypoint; return its exit code and all it says."""
     done = subprocess.run(
         ["/bin/sh", script, *command],
@@ -71,7 +73,9 @@ def test_what_is_there_already_stays(tmp_path: Path) -> None:
         (tmp_path / name).write_text("mine")
 
     assert enter("true", AGENT_MODE="smoke-test", HOME=os.fspath(tmp_path)) == (0, "")
-    assert {name: content for name, content in tree(tmp_path).items() if content} == dict.fromkeys(BASELINE, "mine")
+    assert {name: content for name, content in tree(tmp_path).items() if content} == dict.fromkeys(
+        BASELINE, "mine"
+    )
 
 
 @pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
@@ -96,7 +100,9 @@ def test_nothing_is_written_through_a_link_or_into_a_fifo(tmp_path: Path) -> Non
 @pytest.mark.parametrize("home", [None, "", ".", "/nonexistent/home", "/dev/null", "a file"])
 def test_an_odd_home_makes_no_difference_and_no_noise(home: str | None, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    env = {} if home is None else {"HOME": os.fspath(tmp_path / "file") if home == "a file" else home}
+    env = (
+        {} if home is None else {"HOME": os.fspath(tmp_path / "file") if home == "a file" else home}
+    )
 
     assert enter("sh", "-c", "exit 66", AGENT_MODE="smoke-test", **env) == (66, "")
 
@@ -109,8 +115,12 @@ def test_a_file_in_place_of_a_directory_stays(name: str, tmp_path: Path) -> None
     assert tree(tmp_path)[name] == "mine"
 
 
-@pytest.mark.parametrize(("where", "mode"), [("home", 0o500), ("home", 0), ("home/.claude", 0o500), ("home/.claude", 0)])
-def test_what_it_may_not_write_to_is_left_without_a_word(where: str, mode: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("where", "mode"), [("home", 0o500), ("home", 0), ("home/.claude", 0o500), ("home/.claude", 0)]
+)
+def test_what_it_may_not_write_to_is_left_without_a_word(
+    where: str, mode: int, tmp_path: Path
+) -> None:
     shutil.copy(REFERENCE / "entrypoint.sh", tmp_path)
 
     def work() -> None:
@@ -118,7 +128,9 @@ def test_what_it_may_not_write_to_is_left_without_a_word(where: str, mode: int, 
         Path(where).chmod(mode)
         try:
             home = os.fspath(Path("home").absolute())
-            assert enter("sh", "-c", "exit 65", script="entrypoint.sh", AGENT_MODE="smoke-test", HOME=home) == (65, "")
+            assert enter(
+                "sh", "-c", "exit 65", script="entrypoint.sh", AGENT_MODE="smoke-test", HOME=home
+            ) == (65, "")
         finally:
             Path(where).chmod(0o700)
         assert list(Path("home/.claude").iterdir()) == []
@@ -127,10 +139,20 @@ def test_what_it_may_not_write_to_is_left_without_a_word(where: str, mode: int, 
 
 
 def test_without_any_program_on_path_the_probe_still_starts(tmp_path: Path) -> None:
-    assert enter("/bin/sh", "-c", "exit 64", AGENT_MODE="smoke-test", HOME=os.fspath(tmp_path), PATH="/nonexistent") == (64, "")
+    assert enter(
+        "/bin/sh",
+        "-c",
+        "exit 64",
+        AGENT_MODE="smoke-test",
+        HOME=os.fspath(tmp_path),
+        PATH="/nonexistent",
+    ) == (64, "")
 
 
-@pytest.mark.parametrize(("env", "what"), [({}, "not set"), ({"AGENT_MODE": ""}, "not set"), ({"AGENT_MODE": "x\ny"}, "unknown")])
+@pytest.mark.parametrize(
+    ("env", "what"),
+    [({}, "not set"), ({"AGENT_MODE": ""}, "not set"), ({"AGENT_MODE": "x\ny"}, "unknown")],
+)
 def test_an_unknown_mode_is_told_in_one_line(env: dict[str, str], what: str) -> None:
     words = "it must be interactive, worker, auth-init or smoke-test"
 
@@ -139,7 +161,10 @@ def test_an_unknown_mode_is_told_in_one_line(env: dict[str, str], what: str) -> 
 
 @pytest.mark.parametrize("mode", ["worker", "auth-init"])
 def test_an_unknown_agent_is_told_in_one_line(mode: str) -> None:
-    assert enter(AGENT_MODE=mode, WOVED_TASK_AGENT="sh") == (1, "entrypoint.sh: WOVED_TASK_AGENT must be claude or codex\n")
+    assert enter(AGENT_MODE=mode, WOVED_TASK_AGENT="sh") == (
+        1,
+        "entrypoint.sh: WOVED_TASK_AGENT must be claude or codex\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,12 +176,16 @@ def test_an_unknown_agent_is_told_in_one_line(mode: str) -> None:
         ("auth-init", "codex", "codex login --continue"),
     ],
 )
-def test_other_modes_start_the_agents_cli(mode: str, agent: str, started: str, tmp_path: Path) -> None:
+def test_other_modes_start_the_agents_cli(
+    mode: str, agent: str, started: str, tmp_path: Path
+) -> None:
     cli = tmp_path / agent
     cli.write_text('#!/bin/sh\necho "${0##*/} $*"\n')
     cli.chmod(0o755)
 
-    assert enter("--continue", AGENT_MODE=mode, WOVED_TASK_AGENT=agent, PATH=os.fspath(tmp_path)) == (0, f"{started}\n")
+    assert enter(
+        "--continue", AGENT_MODE=mode, WOVED_TASK_AGENT=agent, PATH=os.fspath(tmp_path)
+    ) == (0, f"{started}\n")
 
 
 def test_the_stubs_in_the_image_are_those_of_the_local_driver() -> None:
@@ -169,7 +198,10 @@ def test_the_pinned_clis_are_those_that_the_stubs_speak_of() -> None:
     pins = tomllib.loads((REFERENCE.parent / "real-clis" / "packages.toml").read_text())
     stub = (REFERENCE / "stub-cli.sh").read_text()
 
-    assert {cli: sorted(builds) for cli, builds in pins.items()} == {"claude": ["amd64", "arm64"], "codex": ["amd64", "arm64"]}
+    assert {cli: sorted(builds) for cli, builds in pins.items()} == {
+        "claude": ["amd64", "arm64"],
+        "codex": ["amd64", "arm64"],
+    }
     for build in (build for builds in pins.values() for build in builds.values()):
         assert build["version"].partition("-")[0] in stub
         assert len(base64.b64decode(build["integrity"].removeprefix("sha512-"))) == 64
@@ -178,7 +210,12 @@ def test_the_pinned_clis_are_those_that_the_stubs_speak_of() -> None:
 class Engine:
     """Stands in for a client: has no image but *known*, and answers a build or a pull with what it is given."""
 
-    def __init__(self, *known: str, steps: Iterator[dict[str, Any]] | None = None, labels: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *known: str,
+        steps: Iterator[dict[str, Any]] | None = None,
+        labels: dict[str, str] | None = None,
+    ) -> None:
         self.known = known
         self.steps = steps or iter(())
         self.labels = labels
@@ -220,10 +257,16 @@ def test_what_is_sent_to_the_engine_says_nothing_of_when_and_by_whom(tmp_path: P
     context, options = engine.built[0]
     (tmp_path / "context.tar").write_bytes(context)
     with tarfile.open(tmp_path / "context.tar") as tar:
-        assert {(entry.mtime, entry.uid, entry.gid, entry.uname) for entry in tar} == {(0, 0, 0, "")}
+        assert {(entry.mtime, entry.uid, entry.gid, entry.uname) for entry in tar} == {
+            (0, 0, 0, "")
+        }
         assert options["dockerfile"] in tar.getnames()
     assert engine.timeout == 20
-    assert (options["buildargs"], options["tag"], options["network_mode"]) == ({"BASE": "base"}, "mine", "none")
+    assert (options["buildargs"], options["tag"], options["network_mode"]) == (
+        {"BASE": "base"},
+        "mine",
+        "none",
+    )
 
 
 def test_a_base_that_cannot_be_parsed_is_the_users_mistake() -> None:
@@ -233,24 +276,44 @@ def test_a_base_that_cannot_be_parsed_is_the_users_mistake() -> None:
 
 @pytest.mark.parametrize("tag", ["a tag", "a@sha256:00", "Upper:1", "-x", ":1"])
 def test_a_tag_that_cannot_be_one_is_the_users_mistake(tag: str) -> None:
-    with pytest.raises(UsageError, match=f"'{tag}' is not a name for an image; give NAME or NAME:TAG"):
+    with pytest.raises(
+        UsageError, match=f"'{tag}' is not a name for an image; give NAME or NAME:TAG"
+    ):
         made(Engine("base"), base="base", tag=tag)
 
 
 def test_a_base_that_cannot_be_pulled_points_to_debian_packages() -> None:
-    engine = Engine(steps=iter([{"status": "Pulling"}, {"error": "lookup registry:\nno such host"}]))
+    engine = Engine(
+        steps=iter([{"status": "Pulling"}, {"error": "lookup registry:\nno such host"}])
+    )
 
-    with pytest.raises(CannotJudge, match=r"base image one:1 cannot be pulled: lookup registry: no such host; .*--debian"):
+    with pytest.raises(
+        CannotJudge,
+        match=r"base image one:1 cannot be pulled: lookup registry: no such host; .*--debian",
+    ):
         made(engine, base="one:1")
 
 
 def test_a_build_that_fails_is_told_by_the_last_thing_the_program_said() -> None:
-    said = ["Step 1/2 : FROM base", " ---> 123", "Step 2/2 : RUN x", " ---> Running in 1", "early\n", "sh: 1: x: not found\n"]
+    said = [
+        "Step 1/2 : FROM base",
+        " ---> 123",
+        "Step 2/2 : RUN x",
+        " ---> Running in 1",
+        "early\n",
+        "sh: 1: x: not found\n",
+    ]
     steps = [{"stream": line} for line in [*said, "Removing intermediate container 1"][:-1]]
     told: list[str] = []
 
-    with pytest.raises(CannotJudge, match=r"^the build on base failed: sh: 1: x: not found; the base needs python3"):
-        made(Engine("base", steps=iter([*steps, {"error": "returned a non-zero code: 127"}])), base="base", out=told.append)
+    with pytest.raises(
+        CannotJudge, match=r"^the build on base failed: sh: 1: x: not found; the base needs python3"
+    ):
+        made(
+            Engine("base", steps=iter([*steps, {"error": "returned a non-zero code: 127"}])),
+            base="base",
+            out=told.append,
+        )
     assert told == ["Step 1/2 : FROM base", "Step 2/2 : RUN x"]
 
 
@@ -267,20 +330,27 @@ def program(directory: Path, name: str, text: str) -> None:
     (directory / name).chmod(0o755)
 
 
-def test_a_download_that_npm_makes_has_to_be_what_was_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_that_npm_makes_has_to_be_what_was_pinned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(tmp_path, "npm", "echo other > package.tgz; echo package.tgz")
     monkeypatch.setenv("PATH", os.fspath(tmp_path), prepend=os.pathsep)
 
-    with pytest.raises(CannotJudge, match=r"^@anthropic-ai/claude-code-linux-x64 .* is not what was pinned"):
+    with pytest.raises(
+        CannotJudge, match=r"^@anthropic-ai/claude-code-linux-x64 .* is not what was pinned"
+    ):
         made(Engine("base"), base="base", flavour="real-clis")
 
 
-def test_a_download_that_npm_cannot_make_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_that_npm_cannot_make_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(tmp_path, "npm", "echo 'npm error 404' >&2; exit 1")
     monkeypatch.setenv("PATH", os.fspath(tmp_path), prepend=os.pathsep)
 
     with pytest.raises(
-        CannotJudge, match=r"claude-code-linux-x64 .* cannot be downloaded: npm error 404; check that the npm registry"
+        CannotJudge,
+        match=r"claude-code-linux-x64 .* cannot be downloaded: npm error 404; check that the npm registry",
     ):
         made(Engine("base"), base="base", flavour="real-clis")
 
@@ -288,11 +358,16 @@ def test_a_download_that_npm_cannot_make_is_one_line(tmp_path: Path, monkeypatch
 def test_without_npm_there_are_no_real_clis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
 
-    with pytest.raises(CannotJudge, match=r"claude-code-linux-x64 is downloaded with npm, which is not installed; install npm"):
+    with pytest.raises(
+        CannotJudge,
+        match=r"claude-code-linux-x64 is downloaded with npm, which is not installed; install npm",
+    ):
         made(Engine("base"), base="base", flavour="real-clis")
 
 
-@pytest.mark.parametrize(("option", "value"), [("suite", "--help"), ("suite", ""), ("mirror", "deb.debian.org")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("suite", "--help"), ("suite", ""), ("mirror", "deb.debian.org")]
+)
 def test_suites_and_mirrors_that_cannot_be_are_refused(option: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"'{value}' is not a Debian {option}; give"):
         base_made(Engine(), **{option: value})
@@ -306,14 +381,19 @@ def test_a_base_made_before_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_image_of_somebody_else_is_not_taken_for_our_base() -> None:
-    with pytest.raises(CannotJudge, match=r"probe-conformance/base:bookworm was not made by us; .*--base"):
+    with pytest.raises(
+        CannotJudge, match=r"probe-conformance/base:bookworm was not made by us; .*--base"
+    ):
         base_made(Engine("probe-conformance/base:bookworm"))
 
 
 def test_debootstrap_has_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
 
-    with pytest.raises(CannotJudge, match=r"debootstrap, which is not installed; apt-get install debootstrap .*--base"):
+    with pytest.raises(
+        CannotJudge,
+        match=r"debootstrap, which is not installed; apt-get install debootstrap .*--base",
+    ):
         base_made(Engine())
 
 
@@ -322,19 +402,24 @@ def test_debootstrap_takes_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", os.fspath(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    with pytest.raises(CannotJudge, match=r"needs root, for debootstrap; run it with sudo, or .*--base"):
+    with pytest.raises(
+        CannotJudge, match=r"needs root, for debootstrap; run it with sudo, or .*--base"
+    ):
         base_made(Engine())
 
 
 @pytest.mark.parametrize("said", ["I: Retrieving\nE: no such suite\nI: bye", "no such suite"])
-def test_debootstrap_is_quoted_with_its_error(said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debootstrap_is_quoted_with_its_error(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(tmp_path, "debootstrap", "exit 1")
     program(tmp_path, "unshare", f"cat <<E\n{said}\nE\nexit 1")
     monkeypatch.setenv("PATH", os.fspath(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     with pytest.raises(
-        CannotJudge, match=r"^debootstrap failed: no such suite; look at --mirror, or give another base with --base$"
+        CannotJudge,
+        match=r"^debootstrap failed: no such suite; look at --mirror, or give another base with --base$",
     ):
         base_made(Engine())
 
@@ -343,12 +428,22 @@ def test_debootstrap_is_quoted_with_its_error(said: str, tmp_path: Path, monkeyp
     ("arguments", "status", "line"),
     [
         ([], 3, "probe-conformance: no container engine at unix:///nonexistent; "),
-        (["--base", "x", "--debian"], 2, "probe-conformance: --base and --debian exclude each other; "),
-        (["--mirror", "http://x"], 2, "probe-conformance: --mirror has no effect without --debian; "),
+        (
+            ["--base", "x", "--debian"],
+            2,
+            "probe-conformance: --base and --debian exclude each other; ",
+        ),
+        (
+            ["--mirror", "http://x"],
+            2,
+            "probe-conformance: --mirror has no effect without --debian; ",
+        ),
         (["--flavour", "x"], 2, "probe-conformance: Invalid value for '--flavour'"),
     ],
 )
-def test_errors_of_the_command_are_one_line_with_the_way_out(arguments: list[str], status: int, line: str) -> None:
+def test_errors_of_the_command_are_one_line_with_the_way_out(
+    arguments: list[str], status: int, line: str
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "conformance", "image", "build", *arguments],
         env={**os.environ, "DOCKER_HOST": "unix:///nonexistent"},

@@ -56,7 +56,10 @@ def environment() -> dict[str, str]:
 
 def runs() -> list[str]:
     """Return what lies where runs have their directories."""
-    return sorted(path.name for path in Path(os.environ["XDG_CACHE_HOME"], "probe-conformance", "runs").glob("*"))
+    return sorted(
+        path.name
+        for path in Path(os.environ["XDG_CACHE_HOME"], "probe-conformance", "runs").glob("*")
+    )
 
 
 class Suite:
@@ -69,7 +72,10 @@ class Suite:
         probe = directory / "probe.sh"
         probe.write_text(STUBBORN)
         probe.chmod(0o755)
-        words = [word.replace("PROBE", str(probe)).replace("WAITING", f"WAITING={self.waiting}") for word in arguments]
+        words = [
+            word.replace("PROBE", str(probe)).replace("WAITING", f"WAITING={self.waiting}")
+            for word in arguments
+        ]
         with self.out.open("wb") as out:
             self.main = start(
                 [sys.executable, "-m", *words],
@@ -83,13 +89,26 @@ class Suite:
 
     def probes(self) -> list[list[int]]:
         """Return the processes of each probe that waits."""
-        return [list(map(int, line.split())) for line in self.waiting.read_text().splitlines()] if self.waiting.exists() else []
+        return (
+            [list(map(int, line.split())) for line in self.waiting.read_text().splitlines()]
+            if self.waiting.exists()
+            else []
+        )
 
     def alive(self) -> list[str]:
         """Return the commands of all processes that have to do with this run: by their words, variables or open files."""
-        marks = tuple(os.fsencode(place) for place in (self.directory, os.environ["XDG_CACHE_HOME"]))
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
-        return [words for pid in pids for found, words in [_traces(pid)] if any(mark in found for mark in marks)]
+        marks = tuple(
+            os.fsencode(place) for place in (self.directory, os.environ["XDG_CACHE_HOME"])
+        )
+        pids = [
+            int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()
+        ]
+        return [
+            words
+            for pid in pids
+            for found, words in [_traces(pid)]
+            if any(mark in found for mark in marks)
+        ]
 
     def signal(self, number: int, *, group: bool) -> None:
         (os.killpg if group else os.kill)(self.main.pid, number)
@@ -99,7 +118,9 @@ class Suite:
         if self.main.poll() is None:
             self.main.kill()
         self.main.wait(TIMEOUT)
-        wait_for(lambda: not self.alive(), f"end of all processes, such as {self.alive()[:1]},", GONE)
+        wait_for(
+            lambda: not self.alive(), f"end of all processes, such as {self.alive()[:1]},", GONE
+        )
 
 
 def _traces(pid: int) -> tuple[bytes, str]:
@@ -107,7 +128,11 @@ def _traces(pid: int) -> tuple[bytes, str]:
     place, found = Path("/proc", str(pid)), [b""]
     try:
         command = (place / "cmdline").read_bytes()
-        found += [command, (place / "environ").read_bytes(), os.fsencode((place / "cwd").readlink())]
+        found += [
+            command,
+            (place / "environ").read_bytes(),
+            os.fsencode((place / "cwd").readlink()),
+        ]
         found += [os.fsencode(file.readlink()) for file in (place / "fd").iterdir()]
     except OSError:
         command = found[-1] if len(found) == 1 else found[1]  # it is somebody else's, or has ended
@@ -120,12 +145,23 @@ def start_suite(tmp_path: Path) -> Iterator[Callable[..., Suite]]:
     started: list[Suite] = []
 
     def start_run(workers: int, *arguments: str) -> Suite:
-        words = ["--env", "WAITING", "--probe", "PROBE", "--json", "report.json", "-n", str(workers)]
+        words = [
+            "--env",
+            "WAITING",
+            "--probe",
+            "PROBE",
+            "--json",
+            "report.json",
+            "-n",
+            str(workers),
+        ]
         suite = Suite(tmp_path, "conformance", "run", *IDS, *words, *arguments)
         started.append(suite)
         # One for each process that runs scenarios, and the one that was started before all others.
         wait_for(lambda: len(suite.probes()) == max(workers, 1) + 1, "probes that wait")
-        wait_for(lambda: re.search(r"^  1 of 10$", suite.out.read_text(), re.MULTILINE), "first result")
+        wait_for(
+            lambda: re.search(r"^  1 of 10$", suite.out.read_text(), re.MULTILINE), "first result"
+        )
         assert len(suite.alive()) >= 3 * (max(workers, 1) + 1) + 2
         return suite
 
@@ -138,9 +174,16 @@ def sent_interrupted(directory: Path) -> dict[str, dict[str, Any]]:
     """Make sure that the JSON report in *directory* is that of an interrupted run; return its rows by their ids."""
     report = json.loads((directory / "report.json").read_text())
     rows = {row["id"]: row for row in report["scenarios"]}
-    assert (report["exit_status"], report["interrupted"], report["conformant"]) == (130, True, False)
+    assert (report["exit_status"], report["interrupted"], report["conformant"]) == (
+        130,
+        True,
+        False,
+    )
     assert list(rows) == IDS
-    assert {kind: count for kind, count in report["counts"].items() if count} == {"conforms": 1, "broke": 9}
+    assert {kind: count for kind, count in report["counts"].items() if count} == {
+        "conforms": 1,
+        "broke": 9,
+    }
     return rows
 
 
@@ -159,7 +202,10 @@ def test_an_interrupted_run_reports_and_leaves_nothing(
     wait_for(lambda: not suite.alive(), "end of all processes", GONE)
     assert runs() == []
     rows = sent_interrupted(tmp_path)
-    assert (rows["agent/env-missing"]["code"], rows["agent/env-missing"]["result"]) == (64, "conforms")
+    assert (rows["agent/env-missing"]["code"], rows["agent/env-missing"]["result"]) == (
+        64,
+        "conforms",
+    )
     assert {rows[id_]["reason"] for id_ in IDS[1:]} == {"not run: interrupted"}
     shown = [line for line in suite.out.read_text().splitlines() if line]
     sign = shown.index("interrupted: ending what runs")
@@ -187,7 +233,14 @@ def test_a_second_interrupt_leaves_nothing(start_suite: Callable[..., Suite], wo
 def what_the_next_run_leaves(suite: Suite) -> list[str]:
     """Run one scenario; return what lies where runs have their directories."""
     words = [sys.executable, "-m", "conformance", "run", "claude/baseline-only", "-n", "0"]
-    subprocess.run(words, cwd=suite.directory, env=environment(), stdout=subprocess.DEVNULL, timeout=TIMEOUT, check=True)
+    subprocess.run(
+        words,
+        cwd=suite.directory,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        timeout=TIMEOUT,
+        check=True,
+    )
     return runs()
 
 
@@ -207,7 +260,9 @@ def test_a_killed_run_leaves_no_process_and_the_next_run_removes_its_homes(
 
 
 @pytest.mark.slow
-def test_the_run_after_a_killed_one_that_kept_homes_removes_the_rest(tmp_path: Path, start_suite: Callable[..., Suite]) -> None:
+def test_the_run_after_a_killed_one_that_kept_homes_removes_the_rest(
+    tmp_path: Path, start_suite: Callable[..., Suite]
+) -> None:
     """Such a run has its directory among the homes that it keeps."""
     suite = start_suite(0, "--keep", "kept")
     kept = tmp_path / "kept"
@@ -216,7 +271,16 @@ def test_the_run_after_a_killed_one_that_kept_homes_removes_the_rest(tmp_path: P
     wait_for(lambda: not suite.alive(), "end of all processes", GONE)
     assert [path.suffix for path in sorted(kept.iterdir())] == ["", ".lock"]
 
-    words = ["run", "claude/nested-session", "-n", "0", "--probe", "sh -c 'exit 65'", "--keep", "kept"]
+    words = [
+        "run",
+        "claude/nested-session",
+        "-n",
+        "0",
+        "--probe",
+        "sh -c 'exit 65'",
+        "--keep",
+        "kept",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "conformance", *words],
         cwd=tmp_path,
@@ -244,14 +308,23 @@ def test_a_killed_worker_leaves_no_process(start_suite: Callable[..., Suite]) ->
     suite = start_suite(2)
     lost = suite.probes()
     parents = {tuple(probe): psutil.Process(probe[0]).parents() for probe in lost}
-    workers = {probe: next(process for process in above if process.ppid() == suite.main.pid) for probe, above in parents.items()}
+    workers = {
+        probe: next(process for process in above if process.ppid() == suite.main.pid)
+        for probe, above in parents.items()
+    }
     probe, worker = next(
-        (probe, worker) for probe, worker in workers.items() if "supervisor.py" not in " ".join(worker.cmdline())
+        (probe, worker)
+        for probe, worker in workers.items()
+        if "supervisor.py" not in " ".join(worker.cmdline())
     )
 
     worker.kill()
 
-    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in probe), "end of the lost worker's probe", GONE)
+    wait_for(
+        lambda: not any(psutil.pid_exists(pid) for pid in probe),
+        "end of the lost worker's probe",
+        GONE,
+    )
     # Another one takes its place and goes on with the next scenario.
     wait_for(lambda: len(suite.probes()) > len(lost), "next probe")
     suite.signal(signal.SIGINT, group=True)
@@ -261,7 +334,16 @@ def test_a_killed_worker_leaves_no_process(start_suite: Callable[..., Suite]) ->
 
 
 def test_an_interrupted_repro_ends_its_probe(tmp_path: Path) -> None:
-    suite = Suite(tmp_path, "conformance", "repro", "claude/nested-session", "--env", "WAITING", "--probe", "PROBE")
+    suite = Suite(
+        tmp_path,
+        "conformance",
+        "repro",
+        "claude/nested-session",
+        "--env",
+        "WAITING",
+        "--probe",
+        "PROBE",
+    )
     try:
         wait_for(suite.probes, "probe that waits")
         suite.signal(signal.SIGINT, group=True)
@@ -276,7 +358,9 @@ def test_an_interrupted_repro_ends_its_probe(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
-def test_plain_pytest_that_is_ended_leaves_no_process(tmp_path: Path, name: str, workers: str) -> None:
+def test_plain_pytest_that_is_ended_leaves_no_process(
+    tmp_path: Path, name: str, workers: str
+) -> None:
     scenarios = tmp_path / "scenarios" / "mine"
     scenarios.mkdir(parents=True)
     for number in range(3):
@@ -284,14 +368,25 @@ def test_plain_pytest_that_is_ended_leaves_no_process(tmp_path: Path, name: str,
             'summary = "A probe that waits"\norigin = "this test"\nagent = "claude"\ncontrol = "claude/nested-session"\n'
             '[expect]\nslot = "creds-missing"\n'
         )
-    words = ["-n", workers, "--conformance-env", "WAITING", "--conformance-probe", "PROBE", "scenarios"]
+    words = [
+        "-n",
+        workers,
+        "--conformance-env",
+        "WAITING",
+        "--conformance-probe",
+        "PROBE",
+        "scenarios",
+    ]
     plugins = ["-p", "xdist", "-p", "pytest_probe_conformance", "-p", "no:cacheprovider"]
     suite = Suite(tmp_path, "pytest", *plugins, *words)
     try:
         wait_for(lambda: len(suite.probes()) == max(int(workers), 1), "probes that wait")
         suite.signal(signal.Signals[name], group=name == "SIGINT")
 
-        assert suite.main.wait(TIMEOUT) == {"SIGINT": pytest.ExitCode.INTERRUPTED, "SIGKILL": -signal.SIGKILL}[name]
+        assert (
+            suite.main.wait(TIMEOUT)
+            == {"SIGINT": pytest.ExitCode.INTERRUPTED, "SIGKILL": -signal.SIGKILL}[name]
+        )
         wait_for(lambda: not suite.alive(), "end of all processes", GONE)
         assert bool(runs()) == (name == "SIGKILL")
         assert what_the_next_run_leaves(suite) == []

@@ -48,7 +48,11 @@ def make_driver(tmp_path: Path) -> Iterator[MakeDriver]:
     made: list[LocalDriver] = []
 
     def make(
-        probe: str | tuple[str, ...], *, cwd: Path | None = None, extra: Mapping[str, str] | None = None, keep: bool = False
+        probe: str | tuple[str, ...],
+        *,
+        cwd: Path | None = None,
+        extra: Mapping[str, str] | None = None,
+        keep: bool = False,
     ) -> LocalDriver:
         run = tmp_path / f"run-{len(made)}"
         run.mkdir()
@@ -91,7 +95,10 @@ def why_unsupported(outcome: Outcome) -> str:
         ("'./my probe' 'two words'", ["./my probe", "two words"]),
         ("./my\\ probe two\\ words", ["./my probe", "two words"]),
         ('"./my probe" "" \'\'', ["./my probe", "", ""]),
-        ("./probe $HOME '*' ~ ; && | > x # y", ["./probe", "$HOME", "*", "~", ";", "&&", "|", ">", "x", "#", "y"]),
+        (
+            "./probe $HOME '*' ~ ; && | > x # y",
+            ["./probe", "$HOME", "*", "~", ";", "&&", "|", ">", "x", "#", "y"],
+        ),
         ("sub/probe", ["sub/probe"]),
         ("sub/../probe", ["probe"]),
         ("./caf\u00e9", ["./caf\u00e9"]),
@@ -129,7 +136,9 @@ def test_a_linked_program_keeps_its_name(tmp_path: Path) -> None:
     assert parse_command("./linked", tmp_path) == (str(tmp_path / "linked"),)
 
 
-def test_a_name_without_a_slash_is_looked_up_on_path_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_without_a_slash_is_looked_up_on_path_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(tmp_path / "cwd" / "my-probe")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(UsageError, match="no probe 'my-probe'"):
@@ -138,7 +147,10 @@ def test_a_name_without_a_slash_is_looked_up_on_path_only(tmp_path: Path, monkey
     with pytest.raises(UsageError, match="no probe 'my-probe'"):
         parse_command("my-probe", tmp_path / "cwd")
     (tmp_path / "bin" / "my-probe").chmod(0o755)
-    assert parse_command("my-probe --flag", tmp_path / "cwd") == (str(tmp_path / "bin" / "my-probe"), "--flag")
+    assert parse_command("my-probe --flag", tmp_path / "cwd") == (
+        str(tmp_path / "bin" / "my-probe"),
+        "--flag",
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,21 +159,41 @@ def test_a_name_without_a_slash_is_looked_up_on_path_only(tmp_path: Path, monkey
         ("", "--probe is empty; give a command, such as ./my_probe"),
         (" \t\n", "--probe is empty; give a command, such as ./my_probe"),
         ("'' x", "--probe is empty; give a command, such as ./my_probe"),
-        ("./probe 'open", "--probe cannot be split: no closing quotation; quote it like in a shell"),
-        ('./probe "open', "--probe cannot be split: no closing quotation; quote it like in a shell"),
+        (
+            "./probe 'open",
+            "--probe cannot be split: no closing quotation; quote it like in a shell",
+        ),
+        (
+            './probe "open',
+            "--probe cannot be split: no closing quotation; quote it like in a shell",
+        ),
         ("./probe \\", "--probe cannot be split: no escaped character; quote it like in a shell"),
         ("./nothing", "no probe './nothing'; name a program on PATH, or a path to one"),
-        ("nothing-of-this-name", "no probe 'nothing-of-this-name'; name a program on PATH, or a path to one"),
+        (
+            "nothing-of-this-name",
+            "no probe 'nothing-of-this-name'; name a program on PATH, or a path to one",
+        ),
         ("./probe/x", "no probe './probe/x'; name a program on PATH, or a path to one"),
         ("./dangling", "no probe './dangling'; name a program on PATH, or a path to one"),
         ("./loop", "no probe './loop'; name a program on PATH, or a path to one"),
         (f"./{'x' * 300}", f"no probe './{'x' * 300}'; name a program on PATH, or a path to one"),
-        ("./text", "the probe './text' is not executable; chmod +x it, or name its interpreter: 'python3 probe.py'"),
-        ("./sub", "the probe './sub' is not executable; chmod +x it, or name its interpreter: 'python3 probe.py'"),
-        ("/", "the probe '/' is not executable; chmod +x it, or name its interpreter: 'python3 probe.py'"),
+        (
+            "./text",
+            "the probe './text' is not executable; chmod +x it, or name its interpreter: 'python3 probe.py'",
+        ),
+        (
+            "./sub",
+            "the probe './sub' is not executable; chmod +x it, or name its interpreter: 'python3 probe.py'",
+        ),
+        (
+            "/",
+            "the probe '/' is not executable; chmod +x it, or name its interpreter: 'python3 probe.py'",
+        ),
     ],
 )
-def test_a_command_that_names_no_program_is_refused(tmp_path: Path, command: str, message: str) -> None:
+def test_a_command_that_names_no_program_is_refused(
+    tmp_path: Path, command: str, message: str
+) -> None:
     program(tmp_path / "probe")
     program(tmp_path / "text").chmod(0o644)
     (tmp_path / "sub").mkdir()
@@ -183,7 +215,9 @@ def found_variables(execution: Execution) -> dict[str, str]:
 ENV = ("/usr/bin/env", "-0")
 
 
-def test_nothing_of_the_callers_environment_reaches_the_probe(make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_the_callers_environment_reaches_the_probe(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in (
         "CALLER_MARKER",
         "CODEX_HOME",
@@ -199,13 +233,25 @@ def test_nothing_of_the_callers_environment_reaches_the_probe(make_driver: MakeD
     assert slot.keys() == {"HOME", "LANG", "PATH", "TZ", "WOVED_TASK_AGENT"}
     preflight = found_variables(run(make_driver(ENV), scenario(), PREFLIGHT))
     assert preflight.keys() == {"AGENT_HOME", "HOME", "LANG", "PATH", "TZ"}
-    assert not [value for value in (*slot.values(), *preflight.values()) if "leaked" in value or "/the/real/one" in value]
+    assert not [
+        value
+        for value in (*slot.values(), *preflight.values())
+        if "leaked" in value or "/the/real/one" in value
+    ]
 
 
 def test_extra_variables_reach_the_probe_and_the_scenario_wins(make_driver: MakeDriver) -> None:
-    driver = make_driver(ENV, extra={"EXTRA": "user\nlines", "TZ": "Asia/Tokyo", "MINE": "user", "OURS": "user"})
-    found = found_variables(run(driver, scenario(env={"MINE": "{home}", "WOVED_TASK_AGENT": "ghost"}, unset=("OURS",))))
-    assert (found["EXTRA"], found["TZ"], found["WOVED_TASK_AGENT"]) == ("user\nlines", "Asia/Tokyo", "ghost")
+    driver = make_driver(
+        ENV, extra={"EXTRA": "user\nlines", "TZ": "Asia/Tokyo", "MINE": "user", "OURS": "user"}
+    )
+    found = found_variables(
+        run(driver, scenario(env={"MINE": "{home}", "WOVED_TASK_AGENT": "ghost"}, unset=("OURS",)))
+    )
+    assert (found["EXTRA"], found["TZ"], found["WOVED_TASK_AGENT"]) == (
+        "user\nlines",
+        "Asia/Tokyo",
+        "ghost",
+    )
     assert found["MINE"] == found["HOME"]
     assert "OURS" not in found
 
@@ -221,7 +267,12 @@ def test_each_execution_has_a_home_of_its_own_outside_the_system_s_temporary_dir
 
 def test_the_home_holds_what_the_scenario_says(make_driver: MakeDriver) -> None:
     case = scenario(file(".claude/x y", "{secret} at {home}"), directory(".claude/d", mode=0o711))
-    execution = run(make_driver('cat "$HOME/.claude/x y"; echo; echo "$HOME"; stat -c %a "$HOME" "$HOME/.claude/d"'), case)
+    execution = run(
+        make_driver(
+            'cat "$HOME/.claude/x y"; echo; echo "$HOME"; stat -c %a "$HOME" "$HOME/.claude/d"'
+        ),
+        case,
+    )
     text, home, *modes = execution.outcome.stdout.decode().splitlines()
     assert text == f"{replace(CONTEXT, scenario='a/b').secret()} at {home}"
     assert modes == ["700", "711"]
@@ -234,8 +285,13 @@ def test_the_probe_runs_in_the_callers_directory(make_driver: MakeDriver, tmp_pa
     assert run(make_driver("pwd", cwd=cwd), scenario()).outcome.stdout.decode() == f"{cwd}\n"
 
 
-@pytest.mark.parametrize(("verdict", "holds"), [("ready", []), ("creds-missing", [".claude"]), ("creds-invalid", [".claude"])])
-def test_under_preflight_home_is_one_with_the_opposite_answer(make_driver: MakeDriver, verdict: str, holds: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "holds"),
+    [("ready", []), ("creds-missing", [".claude"]), ("creds-invalid", [".claude"])],
+)
+def test_under_preflight_home_is_one_with_the_opposite_answer(
+    make_driver: MakeDriver, verdict: str, holds: list[str]
+) -> None:
     code = """
         import json, os
         home, other = os.environ["AGENT_HOME"], os.environ["HOME"]
@@ -246,8 +302,14 @@ def test_under_preflight_home_is_one_with_the_opposite_answer(make_driver: MakeD
     assert msgspec.json.decode(execution.outcome.stdout) == [True, ["mine"], holds]
 
 
-def test_the_opposite_home_of_preflight_is_a_good_login_and_private(make_driver: MakeDriver) -> None:
-    execution = run(make_driver('cat "$HOME/.claude/.credentials.json"'), scenario(expect=["creds-missing"]), PREFLIGHT)
+def test_the_opposite_home_of_preflight_is_a_good_login_and_private(
+    make_driver: MakeDriver,
+) -> None:
+    execution = run(
+        make_driver('cat "$HOME/.claude/.credentials.json"'),
+        scenario(expect=["creds-missing"]),
+        PREFLIGHT,
+    )
     login = msgspec.json.decode(execution.outcome.stdout)["claudeAiOauth"]
     assert login["expiresAt"] > CONTEXT.now * 1000
     assert login["accessToken"] == replace(CONTEXT, scenario="a/b").secret()
@@ -258,14 +320,22 @@ def opposing(agent: str) -> Contract:
     return replace(SLOT, agents=(agent,), inputs=inputs)
 
 
-def test_a_contract_of_ones_own_has_opposite_homes_for_codex_as_well(make_driver: MakeDriver) -> None:
-    execution = run(make_driver('ls -A "$HOME"'), scenario(agent="codex", expect=["creds-missing"]), opposing("codex"))
+def test_a_contract_of_ones_own_has_opposite_homes_for_codex_as_well(
+    make_driver: MakeDriver,
+) -> None:
+    execution = run(
+        make_driver('ls -A "$HOME"'),
+        scenario(agent="codex", expect=["creds-missing"]),
+        opposing("codex"),
+    )
     assert execution.outcome.stdout == b".codex\n"
 
 
 def test_an_agent_of_whose_logins_nothing_is_known_broke(make_driver: MakeDriver) -> None:
     """An error, and not an exception, of which there would be one traceback a scenario."""
-    execution = run(make_driver("exit 0"), scenario(agent="ghost", expect=["creds-missing"]), opposing("ghost"))
+    execution = run(
+        make_driver("exit 0"), scenario(agent="ghost", expect=["creds-missing"]), opposing("ghost")
+    )
     assert "no layer 'ghost-credentials'" in why_broke(execution)
 
 
@@ -297,7 +367,11 @@ def real_clis(directory: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "state", sorted({*cli_states()} - {*[state for state in cli_states() if cli_state(state).waits], "huge-output"})
+    "state",
+    sorted(
+        {*cli_states()}
+        - {*[state for state in cli_states() if cli_state(state).waits], "huge-output"}
+    ),
 )
 def test_a_real_cli_on_path_is_out_of_reach_and_its_neighbours_are_not(
     make_driver: MakeDriver, tmp_path: Path, state: str
@@ -306,11 +380,22 @@ def test_a_real_cli_on_path_is_out_of_reach_and_its_neighbours_are_not(
     outcome = run(driver, scenario(cli=state)).outcome
     assert b"REAL" not in outcome.stdout
     assert b"\nhelped\n" in outcome.stdout
-    succeed = {"healthy", "alone", "silent", "not-utf8", "stderr-warnings", "leaves-a-child", "no-shebang-exit-0"}
+    succeed = {
+        "healthy",
+        "alone",
+        "silent",
+        "not-utf8",
+        "stderr-warnings",
+        "leaves-a-child",
+        "no-shebang-exit-0",
+    }
     assert (b"code: 0\n" in outcome.stdout) == (state in succeed)
 
 
-@pytest.mark.parametrize("entry", ["", ".", "bin", "./bin/", "../{cwd}/bin", "{absolute}", "{absolute}/", "link", "/nonexistent"])
+@pytest.mark.parametrize(
+    "entry",
+    ["", ".", "bin", "./bin/", "../{cwd}/bin", "{absolute}", "{absolute}/", "link", "/nonexistent"],
+)
 @pytest.mark.parametrize("state", ["missing", "not-executable"])
 def test_a_real_cli_is_out_of_reach_whatever_way_path_leads_to_it(
     make_driver: MakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, state: str
@@ -336,28 +421,43 @@ def test_a_real_cli_in_a_directory_of_the_system_is_out_of_reach(
     assert b"\nhelped\n" in outcome.stdout
 
 
-def test_a_real_cli_of_an_agent_of_ones_own_contract_is_out_of_reach(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_a_real_cli_of_an_agent_of_ones_own_contract_is_out_of_reach(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     program(tmp_path / "bin" / "ghost", "#!/bin/sh\necho REAL\n")
     contract = replace(SLOT, agents=("ghost", "claude"))
-    driver = make_driver("ghost; command -v ghost; exit 0", extra={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"})
+    driver = make_driver(
+        "ghost; command -v ghost; exit 0", extra={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    )
     assert run(driver, scenario(agent="ghost", cli="missing"), contract).outcome.stdout == b""
 
 
-def test_directories_without_a_cli_stay_on_path_as_they_are_in_their_order(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_directories_without_a_cli_stay_on_path_as_they_are_in_their_order(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     driver = make_driver(ENV, extra={"PATH": f"{tmp_path}:/usr/bin:/nonexistent:/bin"})
     stubs, *rest = found_variables(run(driver, scenario()))["PATH"].split(":")
     assert Path(stubs).is_relative_to(driver.directory)
     assert rest == [str(tmp_path), "/usr/bin", "/nonexistent", "/bin"]
 
 
-def test_the_other_agents_cli_and_the_one_that_is_asked_for_are_healthy(make_driver: MakeDriver) -> None:
+def test_the_other_agents_cli_and_the_one_that_is_asked_for_are_healthy(
+    make_driver: MakeDriver,
+) -> None:
     case = scenario(cli="missing", env={"WOVED_TASK_AGENT": "ghost"})
-    outcome = run(make_driver("codex --version && ghost --version && ! command -v claude"), case).outcome
-    assert (ending(outcome), outcome.stdout) == ("exited 0", b"codex-cli 0.169.0\n2.1.197 (Claude Code)\n")
+    outcome = run(
+        make_driver("codex --version && ghost --version && ! command -v claude"), case
+    ).outcome
+    assert (ending(outcome), outcome.stdout) == (
+        "exited 0",
+        b"codex-cli 0.169.0\n2.1.197 (Claude Code)\n",
+    )
 
 
 def test_stubs_are_shared_and_not_to_be_written_to(make_driver: MakeDriver) -> None:
-    driver = make_driver('dir=$(dirname "$(command -v codex)"); touch "$dir/x" 2>/dev/null || echo "$dir"')
+    driver = make_driver(
+        'dir=$(dirname "$(command -v codex)"); touch "$dir/x" 2>/dev/null || echo "$dir"'
+    )
     first, again = run(driver, scenario()).outcome.stdout, run(driver, scenario()).outcome.stdout
     other = run(driver, scenario(cli="missing")).outcome.stdout
     if driver.describe()["capabilities"] == "dropped":
@@ -374,17 +474,33 @@ def test_stubs_are_shared_and_not_to_be_written_to(make_driver: MakeDriver) -> N
     [
         ("", ()),
         ('cat "$HOME/file" "$HOME/.claude/x"', ()),
-        ('echo more >> "$HOME/file"', ("changed file: file, mode 0600, 3 bytes became file, mode 0600, 8 bytes",)),
+        (
+            'echo more >> "$HOME/file"',
+            ("changed file: file, mode 0600, 3 bytes became file, mode 0600, 8 bytes",),
+        ),
         ('echo ab > "$HOME/file"', ("changed file: other content, file, mode 0600, 3 bytes",)),
-        ('chmod 640 "$HOME/file"', ("changed file: file, mode 0600, 3 bytes became file, mode 0640, 3 bytes",)),
+        (
+            'chmod 640 "$HOME/file"',
+            ("changed file: file, mode 0600, 3 bytes became file, mode 0640, 3 bytes",),
+        ),
         ('rm "$HOME/file"', ("removed file (file, mode 0600, 3 bytes)",)),
         ('mkdir -m 700 "$HOME/new"', ("added new (directory, mode 0700)",)),
-        ('mkdir -p "$HOME/.claude/backups/x"; : > "$HOME/.claude/backups/x/y"; : > "$HOME/.claude.json"', ()),
-        ('chmod 755 "$HOME"', ("changed the HOME itself: directory, mode 0700 became directory, mode 0755",)),
+        (
+            'mkdir -p "$HOME/.claude/backups/x"; : > "$HOME/.claude/backups/x/y"; : > "$HOME/.claude.json"',
+            (),
+        ),
+        (
+            'chmod 755 "$HOME"',
+            ("changed the HOME itself: directory, mode 0700 became directory, mode 0755",),
+        ),
     ],
 )
-def test_changes_in_the_home_are_reported(make_driver: MakeDriver, code: str, changes: tuple[str, ...]) -> None:
-    execution = run(make_driver(f"umask 077\n{code}\nexit 65"), scenario(file("file", "abc"), file(".claude/x")))
+def test_changes_in_the_home_are_reported(
+    make_driver: MakeDriver, code: str, changes: tuple[str, ...]
+) -> None:
+    execution = run(
+        make_driver(f"umask 077\n{code}\nexit 65"), scenario(file("file", "abc"), file(".claude/x"))
+    )
     assert (ending(execution.outcome), execution.changes) == ("exited 65", changes)
 
 
@@ -401,21 +517,30 @@ def test_the_contracts_limit_of_time_holds(make_driver: MakeDriver) -> None:
 
 
 def test_many_executions_at_once_do_not_touch(make_driver: MakeDriver) -> None:
-    driver = make_driver('sleep 0.1; cat "$HOME/number"; : > "$HOME/$(cat "$HOME/number")"; exit 65')
+    driver = make_driver(
+        'sleep 0.1; cat "$HOME/number"; : > "$HOME/$(cat "$HOME/number")"; exit 65'
+    )
 
     def execute(number: int) -> Execution:
-        return run(driver, scenario(file("number", str(number)), id_=f"n/{number}", cli=cli_states()[number % 3]))
+        return run(
+            driver,
+            scenario(file("number", str(number)), id_=f"n/{number}", cli=cli_states()[number % 3]),
+        )
 
     with ThreadPoolExecutor(30) as pool:
         executions = list(pool.map(execute, range(60)))
-    assert [execution.outcome.stdout.decode() for execution in executions] == [str(number) for number in range(60)]
+    assert [execution.outcome.stdout.decode() for execution in executions] == [
+        str(number) for number in range(60)
+    ]
     assert [execution.changes for execution in executions] == [
         (f"added {number} (file, mode 0644, 0 bytes)",) for number in range(60)
     ]
     assert homes(driver) == []
 
 
-def test_a_description_holds_the_command_and_what_isolates_it_in_plain_types(make_driver: MakeDriver) -> None:
+def test_a_description_holds_the_command_and_what_isolates_it_in_plain_types(
+    make_driver: MakeDriver,
+) -> None:
     described = make_driver(("/bin/true", "a b")).describe()
     assert msgspec.json.decode(msgspec.json.encode(described)) == described
     assert (described["kind"], described["command"]) == ("command", ["/bin/true", "a b"])
@@ -439,7 +564,10 @@ def test_a_description_says_what_could_not_be_had(
 ) -> None:
     changed_program(tmp_path, monkeypatch, network="'no namespaces'", capabilities="'not mine'")
     described = make_driver(("/bin/true",)).describe()
-    assert (described["network"], described["capabilities"]) == ("open: no namespaces", "kept: not mine")
+    assert (described["network"], described["capabilities"]) == (
+        "open: no namespaces",
+        "kept: not mine",
+    )
 
 
 def test_a_supervisor_that_does_not_start_cannot_judge(
@@ -447,7 +575,9 @@ def test_a_supervisor_that_does_not_start_cannot_judge(
 ) -> None:
     changed_program(tmp_path, monkeypatch, network="sys.exit('no luck today')")
     driver = make_driver(("/bin/true",))
-    with pytest.raises(CannotJudge, match="the supervisor process does not start: it ended at its start"):
+    with pytest.raises(
+        CannotJudge, match="the supervisor process does not start: it ended at its start"
+    ):
         driver.describe()
     assert "no luck today" in why_broke(run(driver, scenario()))
 
@@ -456,13 +586,22 @@ def test_a_supervisor_that_does_not_start_cannot_judge(
 
 
 def test_a_shut_file_is_shut_for_root_too(make_driver: MakeDriver) -> None:
-    case = scenario(file("shut", "x", mode=0), directory("unlistable", mode=0o300), file("sealed/x"), directory("sealed", mode=0))
+    case = scenario(
+        file("shut", "x", mode=0),
+        directory("unlistable", mode=0o300),
+        file("sealed/x"),
+        directory("sealed", mode=0),
+    )
     driver = make_driver('cat "$HOME/shut"; ls "$HOME/unlistable"; cat "$HOME/sealed/x"; exit 66')
     execution = run(driver, case)
     if driver.describe()["capabilities"] != "dropped":
         assert ending(execution.outcome).startswith("unsupported: ")
         return
-    assert (ending(execution.outcome), execution.outcome.stdout, execution.changes) == ("exited 66", b"", ())
+    assert (ending(execution.outcome), execution.outcome.stdout, execution.changes) == (
+        "exited 66",
+        b"",
+        (),
+    )
     assert execution.outcome.stderr.count(b"Permission denied") == 3
     assert homes(driver) == []
 
@@ -485,10 +624,14 @@ def test_a_condition_that_does_not_hold_is_unsupported_and_the_probe_does_not_st
     make_driver: MakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a file system that keeps modes but does not heed them."""
-    monkeypatch.setattr(local, "conditions", lambda nodes, base, uid: [("unreadable", base + b"/file")])
+    monkeypatch.setattr(
+        local, "conditions", lambda nodes, base, uid: [("unreadable", base + b"/file")]
+    )
     driver = make_driver(f"touch '{tmp_path}/started'")
     execution = run(driver, scenario(file("file")))
-    assert why_unsupported(execution.outcome).endswith(f"/home/file is not unreadable for uid {os.geteuid()}")
+    assert why_unsupported(execution.outcome).endswith(
+        f"/home/file is not unreadable for uid {os.geteuid()}"
+    )
     assert not (tmp_path / "started").exists()
     assert homes(driver) == []
 
@@ -501,7 +644,9 @@ LACKS = (
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_container_scenario_is_unsupported_and_builds_nothing(make_driver: MakeDriver, tmp_path: Path, keep: bool) -> None:
+def test_a_container_scenario_is_unsupported_and_builds_nothing(
+    make_driver: MakeDriver, tmp_path: Path, keep: bool
+) -> None:
     driver = make_driver(f"touch '{tmp_path}/started'", keep=keep)
     assert run(driver, scenario(file("file"), container=NEEDS)) == ran(unsupported(LACKS))
     assert not (tmp_path / "started").exists()
@@ -535,14 +680,20 @@ def node(kind: str, mode: int, owner: int | None = None) -> Node:
         (node("directory", 0o705, owner=os.geteuid() + 1), []),
     ],
 )
-def test_modes_and_owners_mean_something_to_the_user_of_the_probe(made: Node, conditions: list[str]) -> None:
-    assert list(scene.conditions([made], b"/home", os.geteuid())) == [(condition, b"/home/x") for condition in conditions]
+def test_modes_and_owners_mean_something_to_the_user_of_the_probe(
+    made: Node, conditions: list[str]
+) -> None:
+    assert list(scene.conditions([made], b"/home", os.geteuid())) == [
+        (condition, b"/home/x") for condition in conditions
+    ]
 
 
 # What goes wrong on our side.
 
 
-def test_a_home_that_this_system_cannot_hold_is_unsupported(make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_this_system_cannot_hold_is_unsupported(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def build(*_: object) -> None:
         raise Unbuildable("no such names here")
 
@@ -569,7 +720,10 @@ def test_a_home_that_does_not_come_out_as_described_is_unsupported(
 
     monkeypatch.setattr(local, "build", build)
     outcome = run(driver, scenario(file("x"))).outcome
-    assert ending(outcome) == "unsupported: this file system does not hold the home: 'x' has mode 0644, not 0600"
+    assert (
+        ending(outcome)
+        == "unsupported: this file system does not hold the home: 'x' has mode 0644, not 0600"
+    )
 
 
 def test_a_home_that_cannot_be_built_broke(make_driver: MakeDriver) -> None:
@@ -579,13 +733,18 @@ def test_a_home_that_cannot_be_built_broke(make_driver: MakeDriver) -> None:
     assert homes(driver) == []
 
 
-def test_a_home_that_cannot_be_removed_broke(make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_removed_broke(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def remove(_: object) -> None:
         raise OSError(5, "Input/output error")
 
     driver = make_driver("exit 0")
     monkeypatch.setattr(local, "remove", remove)
-    assert ending(run(driver, scenario()).outcome) == "broke: the home cannot be removed: [Errno 5] Input/output error"
+    assert (
+        ending(run(driver, scenario()).outcome)
+        == "broke: the home cannot be removed: [Errno 5] Input/output error"
+    )
 
 
 def test_a_probe_that_does_not_start_broke(make_driver: MakeDriver, tmp_path: Path) -> None:
@@ -595,7 +754,9 @@ def test_a_probe_that_does_not_start_broke(make_driver: MakeDriver, tmp_path: Pa
     assert homes(driver) == []
 
 
-def test_a_probe_that_others_own_and_hide_is_unsupported_for_root(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_a_probe_that_others_own_and_hide_is_unsupported_for_root(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     """Root could read it before, and cannot without its capabilities: that is no fault of the probe."""
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
@@ -606,10 +767,15 @@ def test_a_probe_that_others_own_and_hide_is_unsupported_for_root(make_driver: M
     if driver.describe()["capabilities"] != "dropped":
         pytest.skip("capabilities cannot be dropped here")
     outcome = run(driver, scenario()).outcome
-    assert ending(outcome) == f"unsupported: {script} cannot be read by uid 0 without CAP_DAC_OVERRIDE; let others read it"
+    assert (
+        ending(outcome)
+        == f"unsupported: {script} cannot be read by uid 0 without CAP_DAC_OVERRIDE; let others read it"
+    )
 
 
-def test_words_of_the_command_that_name_what_nobody_reads_do_no_harm(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_words_of_the_command_that_name_what_nobody_reads_do_no_harm(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "dangling").symlink_to("nowhere")
     words = ("fifo", "dangling", "nothing", "", "/dev/null", ".", "x" * 300)
@@ -639,14 +805,18 @@ def homes(driver: LocalDriver) -> list[str]:
         'sleep 600 > "$HOME/held" & exit 0',
     ],
 )
-def test_the_home_is_removed_whatever_the_probe_did_to_it(make_driver: MakeDriver, code: str) -> None:
+def test_the_home_is_removed_whatever_the_probe_did_to_it(
+    make_driver: MakeDriver, code: str
+) -> None:
     driver = make_driver(code)
     execution = run(driver, scenario(file(".claude/x"), directory(".claude/sealed", mode=0)))
     assert ending(execution.outcome).startswith(("exited ", "killed "))
     assert homes(driver) == []
 
 
-def test_a_home_made_a_link_does_not_lead_removal_elsewhere(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_a_home_made_a_link_does_not_lead_removal_elsewhere(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").touch()
@@ -669,22 +839,49 @@ def test_a_kept_home_stands_as_the_probe_left_it_and_its_command_repeats_the_run
         open(os.path.join(os.environ["HOME"], "new"), "a").close()
         sys.exit(66)
     """
-    probe = (sys.executable, "-I", "-S", "-c", textwrap.dedent(code), "two words", "it's", "", "$HOME", "a\nb")
+    probe = (
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        textwrap.dedent(code),
+        "two words",
+        "it's",
+        "",
+        "$HOME",
+        "a\nb",
+    )
     driver = make_driver(probe, cwd=cwd, extra={"ODD": "a 'b' \"c\" $d `e` \\ \n*"}, keep=True)
     execution = run(driver, scenario(file("x", "text")))
-    assert (ending(execution.outcome), execution.changes) == ("exited 66", ("added new (file, mode 0644, 0 bytes)",))
+    assert (ending(execution.outcome), execution.changes) == (
+        "exited 66",
+        ("added new (file, mode 0644, 0 bytes)",),
+    )
     assert sorted(os.listdir(Path(execution.kept) / "home")) == ["new", "x"]
-    again = subprocess.run(["/bin/sh", "-c", execution.command], cwd="/", capture_output=True, input=b"typed", check=False)
+    again = subprocess.run(
+        ["/bin/sh", "-c", execution.command],
+        cwd="/",
+        capture_output=True,
+        input=b"typed",
+        check=False,
+    )
     assert (again.returncode, again.stdout, again.stderr) == (66, execution.outcome.stdout, b"")
 
 
-def test_the_command_of_a_kept_home_shuts_for_root_what_the_scenario_shuts(make_driver: MakeDriver) -> None:
+def test_the_command_of_a_kept_home_shuts_for_root_what_the_scenario_shuts(
+    make_driver: MakeDriver,
+) -> None:
     driver = make_driver('cat "$HOME/shut" || exit 66', keep=True)
     execution = run(driver, scenario(file("shut", "x", mode=0)))
     if driver.describe()["capabilities"] != "dropped" or not shutil.which("setpriv"):
         pytest.skip("capabilities cannot be dropped here")
     assert ending(execution.outcome) == "exited 66"
-    assert subprocess.run(["/bin/sh", "-c", execution.command], capture_output=True, check=False).returncode == 66
+    assert (
+        subprocess.run(
+            ["/bin/sh", "-c", execution.command], capture_output=True, check=False
+        ).returncode
+        == 66
+    )
 
 
 def test_homes_of_several_runs_are_kept_apart(make_driver: MakeDriver) -> None:
@@ -694,9 +891,13 @@ def test_homes_of_several_runs_are_kept_apart(make_driver: MakeDriver) -> None:
     assert all(os.listdir(Path(place) / "home") == ["x"] for place in kept)
 
 
-def test_a_probe_can_be_run_in_a_home_that_stands_already(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_a_probe_can_be_run_in_a_home_that_stands_already(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     (tmp_path / "x").touch()
-    outcome = make_driver('ls "$HOME"; exit 65').run_in({"HOME": str(tmp_path / "x"), "PATH": "/usr/bin:/bin"}, SLOT)
+    outcome = make_driver('ls "$HOME"; exit 65').run_in(
+        {"HOME": str(tmp_path / "x"), "PATH": "/usr/bin:/bin"}, SLOT
+    )
     assert (ending(outcome), outcome.stdout) == ("exited 65", f"{tmp_path}/x\n".encode())
 
 
@@ -710,10 +911,17 @@ def test_a_home_for_use_by_hand_comes_with_its_cli_and_environment(tmp_path: Pat
     assert (env["AGENT_HOME"], env["HOME"]) == (str(tmp_path / "h"), str(tmp_path / "h.opposite"))
     assert os.listdir(tmp_path / "h.opposite") == [".claude"]
     assert env["PATH"] == f"{tmp_path}/h.cli:{SYSTEM_PATH}"
-    assert subprocess.run(["claude", "--version"], env=env, capture_output=True, check=False).returncode == 1
+    assert (
+        subprocess.run(
+            ["claude", "--version"], env=env, capture_output=True, check=False
+        ).returncode
+        == 1
+    )
 
 
-def test_a_home_for_use_by_hand_has_no_opposite_where_the_contract_asks_for_none(tmp_path: Path) -> None:
+def test_a_home_for_use_by_hand_has_no_opposite_where_the_contract_asks_for_none(
+    tmp_path: Path,
+) -> None:
     env = standalone(scenario(), SLOT, tmp_path / "h", CONTEXT)
     assert sorted(os.listdir(tmp_path)) == ["h", "h.cli"]
     assert env["HOME"] == str(tmp_path / "h")
@@ -742,10 +950,15 @@ def engine(driver: LocalDriver, *cases: Scenario, keep: Path | None = None) -> S
     return ScenarioRunner(driver, catalogue, SLOT, CONTEXT, keep=keep)
 
 
-def test_a_home_is_kept_where_the_probe_deviated_and_only_there(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_a_home_is_kept_where_the_probe_deviated_and_only_there(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     keep = tmp_path / "keep"
     driver = make_driver("exit 65", keep=True)
-    right, wrong = scenario(file("x"), expect=["creds-missing"], id_="a/right"), scenario(file("x"), id_="a/wrong")
+    right, wrong = (
+        scenario(file("x"), expect=["creds-missing"], id_="a/right"),
+        scenario(file("x"), id_="a/wrong"),
+    )
     judging = engine(driver, right, wrong, keep=keep)
     good = judging.judge(right, [judging.execute(right)])
     bad = judging.judge(wrong, [judging.execute(wrong)])
@@ -756,7 +969,9 @@ def test_a_home_is_kept_where_the_probe_deviated_and_only_there(make_driver: Mak
     assert homes(driver) == []
 
 
-def test_the_home_of_the_first_deviating_run_is_kept(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_the_home_of_the_first_deviating_run_is_kept(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     """The third of four runs leaves a file behind; its home is the one to look at."""
     code = f'echo . >> "{tmp_path}/counter"; [ "$(wc -l < "{tmp_path}/counter")" != 3 ] || : > "$HOME/new"; exit 0'
     driver = make_driver(code, keep=True)
@@ -768,7 +983,9 @@ def test_the_home_of_the_first_deviating_run_is_kept(make_driver: MakeDriver, tm
     assert homes(driver) == []
 
 
-def test_one_home_is_kept_when_only_the_runs_together_deviate(make_driver: MakeDriver, tmp_path: Path) -> None:
+def test_one_home_is_kept_when_only_the_runs_together_deviate(
+    make_driver: MakeDriver, tmp_path: Path
+) -> None:
     code = f'echo . >> "{tmp_path}/counter"; [ "$(wc -l < "{tmp_path}/counter")" = 1 ] || exit 65'
     case = replace(scenario(file("x")), expect={"slot": ("ready", "creds-missing")})
     judging = engine(make_driver(code, keep=True), case, keep=tmp_path / "keep")
@@ -778,11 +995,15 @@ def test_one_home_is_kept_when_only_the_runs_together_deviate(make_driver: MakeD
 
 
 @pytest.mark.parametrize("outcome", [broke("no luck"), unsupported("not here")])
-def test_a_home_without_a_judgement_is_not_kept(make_driver: MakeDriver, tmp_path: Path, outcome: Outcome) -> None:
+def test_a_home_without_a_judgement_is_not_kept(
+    make_driver: MakeDriver, tmp_path: Path, outcome: Outcome
+) -> None:
     driver = make_driver("exit 65", keep=True)
     case = scenario()
     judging = engine(driver, case, keep=tmp_path / "keep")
-    result = judging.judge(case, [judging.execute(case), replace(judging.execute(case), outcome=outcome)])
+    result = judging.judge(
+        case, [judging.execute(case), replace(judging.execute(case), outcome=outcome)]
+    )
     assert (result.result, result.kept) == (ending(outcome).partition(":")[0], "")
     assert homes(driver) == []
 
@@ -821,7 +1042,9 @@ def test_a_secret_that_the_probe_prints_is_found(make_driver: MakeDriver, label:
     assert f"{{secret{label}}}" in result.findings[0].message
 
 
-def test_a_secret_of_the_opposite_home_that_the_probe_prints_is_found(make_driver: MakeDriver) -> None:
+def test_a_secret_of_the_opposite_home_that_the_probe_prints_is_found(
+    make_driver: MakeDriver,
+) -> None:
     case = scenario(expect=["creds-missing"])
     driver = make_driver('cat "$HOME/.claude/.credentials.json"; exit 1')
     judging = ScenarioRunner(driver, Catalogue({}, bundled()), PREFLIGHT, CONTEXT)

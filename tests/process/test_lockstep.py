@@ -18,7 +18,13 @@ from support_cli import environment, suite
 
 from conformance.bundled import contracts_dir, fixtures_dir
 from conformance.catalogue import contracts
-from conformance.lockstep.faults import Fault, contract_faults, manager_faults, ranges, treatment_faults
+from conformance.lockstep.faults import (
+    Fault,
+    contract_faults,
+    manager_faults,
+    ranges,
+    treatment_faults,
+)
 from conformance.lockstep.managers.answers import Answer, Answers, action_of, in_order
 from conformance.lockstep.managers.manager import open_manager
 from conformance.lockstep.witness import moves, observed
@@ -29,15 +35,30 @@ SLOT = contracts.load("slot")
 MANAGERS = fixtures_dir() / "managers"
 #: Each wrong Manager: how it is named, the kind of its fault, and what the fault says: the code and both actions.
 WRONG = {
-    "broken-cli-re-authenticated.toml": ("wrong-action", ["64 (", "escalate", "re-auth decision-needed"]),
+    "broken-cli-re-authenticated.toml": (
+        "wrong-action",
+        ["64 (", "escalate", "re-auth decision-needed"],
+    ),
     "crash-is-missing.toml": ("fault-taken-for-verdict", ["1 (a crash)", "retry", "slot-init"]),
     "default-accepts.json": ("fault-taken-for-verdict", ["1 to 63", "retry", "accept"]),
     "handled-twice.json": ("handled-twice", ["65:", "slot-init and re-auth decision-needed"]),
     "handled-twice-again.yaml": ("handled-twice", ["66:", "re-auth decision-needed and retry"]),
-    "invalid-escalated.toml": ("wrong-action", ["66 (", "re-auth decision-needed", "does escalate"]),
-    "killed-is-invalid.yaml": ("fault-taken-for-verdict", ["137 (death by signal 9)", "retry", "re-auth decision-needed"]),
-    "label-lost.toml": ("label-lost", ["66 (", "re-auth decision-needed", "does re-auth, without the label decision-needed"]),
-    "misspelt.toml": ("unknown-action", ["65 (", "slot-init", "does slot-int", "did you mean slot-init?"]),
+    "invalid-escalated.toml": (
+        "wrong-action",
+        ["66 (", "re-auth decision-needed", "does escalate"],
+    ),
+    "killed-is-invalid.yaml": (
+        "fault-taken-for-verdict",
+        ["137 (death by signal 9)", "retry", "re-auth decision-needed"],
+    ),
+    "label-lost.toml": (
+        "label-lost",
+        ["66 (", "re-auth decision-needed", "does re-auth, without the label decision-needed"],
+    ),
+    "misspelt.toml": (
+        "unknown-action",
+        ["65 (", "slot-init", "does slot-int", "did you mean slot-init?"],
+    ),
     "missing-unhandled.toml": ("wrong-action", ["65 (", "slot-init", "does retry"]),
     "no-default.json": ("unhandled-code", ["1 to 63, 67 to 255", "retry", "does nothing"]),
     "off-by-one.toml": ("wrong-action", ["65 (", "slot-init", "does escalate"]),
@@ -56,21 +77,36 @@ WRONG = {
     "./prints-nothing.sh": ("no-action", ["64 (", "escalate", "printed nothing"]),
     "./prints-two-lines.sh": ("no-action", ["66 (", "re-auth decision-needed", "printed 2 lines"]),
 }
-FEW = ["claude/baseline-only", "claude/nested-session", "agent/unmapped", "claude/unreadable-directory"]
+FEW = [
+    "claude/baseline-only",
+    "claude/nested-session",
+    "agent/unmapped",
+    "claude/unreadable-directory",
+]
 #: The verdicts that FEW call for, by what the reference probe answers.
 SEEN = {"creds-missing": 65, "ready": 0, "cli-broken": 64, "creds-invalid": 66}
 
 
 def manager(**actions: str) -> Answers:
     """Return the answers of the Manager of slot, with other *actions*: ``c65="retry"``."""
-    said = {"c0": "accept", "c64": "escalate", "c65": "slot-init", "c66": "re-auth decision-needed", **actions}
-    return Answers(by_code={code: action_of(said.get(f"c{code}", "retry"), {}) for code in in_order(())})
+    said = {
+        "c0": "accept",
+        "c64": "escalate",
+        "c65": "slot-init",
+        "c66": "re-auth decision-needed",
+        **actions,
+    }
+    return Answers(
+        by_code={code: action_of(said.get(f"c{code}", "retry"), {}) for code in in_order(())}
+    )
 
 
 def results(answers: dict[str, int], times: int = 3) -> list[ScenarioResult]:
     """Return results of a probe that gives these *answers* to the verdicts that scenarios expect."""
     return [
-        ScenarioResult(id=f"{verdict}/{n}", agent="claude", expected=(verdict,), code=code, result="conforms")
+        ScenarioResult(
+            id=f"{verdict}/{n}", agent="claude", expected=(verdict,), code=code, result="conforms"
+        )
         for verdict, code in answers.items()
         for n in range(times)
     ]
@@ -83,18 +119,32 @@ def sides(answers: Answers, probe: dict[str, int], contract: Contract = SLOT) ->
 def test_the_bank_of_wrong_managers_is_whole() -> None:
     files = {re.sub(r"^\./|:.*", "", name).removesuffix(".py") for name in WRONG}
 
-    assert files == {path.name.removesuffix(".py") for path in (MANAGERS / "wrong").iterdir() if path.is_file()}
+    assert files == {
+        path.name.removesuffix(".py") for path in (MANAGERS / "wrong").iterdir() if path.is_file()
+    }
     assert len(WRONG) >= 15
 
 
 @pytest.mark.parametrize("spec", WRONG)
-def test_every_wrong_manager_has_its_fault(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.lockstep.managers.programs.CommandManager.__init__.__defaults__", (1.0,))
+def test_every_wrong_manager_has_its_fault(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "conformance.lockstep.managers.programs.CommandManager.__init__.__defaults__", (1.0,)
+    )
     kind, words = WRONG[spec]
 
-    faults = list(manager_faults(SLOT, open_manager(spec, {}, MANAGERS / "wrong").ask((0, 64, 65, 66), tmp_path)))
+    faults = list(
+        manager_faults(
+            SLOT, open_manager(spec, {}, MANAGERS / "wrong").ask((0, 64, 65, 66), tmp_path)
+        )
+    )
 
-    matching = [fault for fault in faults if fault.kind == kind and all(word in fault.message for word in words)]
+    matching = [
+        fault
+        for fault in faults
+        if fault.kind == kind and all(word in fault.message for word in words)
+    ]
     assert len(matching) == 1, faults
     assert matching[0].codes
 
@@ -105,8 +155,12 @@ def test_the_right_manager_has_none() -> None:
 
 
 def test_a_crash_may_only_be_retried() -> None:
-    assert [(f.kind, f.codes) for f in manager_faults(SLOT, manager(c1="ignore"))] == [("fault-not-retried", (1,))]
-    assert [f.kind for f in manager_faults(SLOT, manager(c1="accept"))] == ["fault-taken-for-verdict"]
+    assert [(f.kind, f.codes) for f in manager_faults(SLOT, manager(c1="ignore"))] == [
+        ("fault-not-retried", (1,))
+    ]
+    assert [f.kind for f in manager_faults(SLOT, manager(c1="accept"))] == [
+        "fault-taken-for-verdict"
+    ]
 
 
 def test_more_labels_than_asked_for_are_no_fault() -> None:
@@ -116,19 +170,32 @@ def test_more_labels_than_asked_for_are_no_fault() -> None:
 def test_a_gate_that_fell_over_may_be_refused_or_retried() -> None:
     gate = contracts.load("preflight")
     for word in ("refuse", "retry"):
-        answers = Answers(by_code={code: action_of({0: "start", 1: "refuse"}.get(code, word), {}) for code in in_order(())})
+        answers = Answers(
+            by_code={
+                code: action_of({0: "start", 1: "refuse"}.get(code, word), {})
+                for code in in_order(())
+            }
+        )
         assert list(manager_faults(gate, answers)) == []
-    answers = Answers(by_code={code: action_of({1: "refuse"}.get(code, "start"), {}) for code in in_order(())})
+    answers = Answers(
+        by_code={code: action_of({1: "refuse"}.get(code, "start"), {}) for code in in_order(())}
+    )
     assert [fault.kind for fault in manager_faults(gate, answers)] == ["fault-taken-for-verdict"]
 
 
 def test_a_contract_in_which_one_code_asks_for_two_things_is_a_fault() -> None:
-    same = [replace(verdict, code=65) if verdict.name == "creds-invalid" else verdict for verdict in SLOT.verdicts]
+    same = [
+        replace(verdict, code=65) if verdict.name == "creds-invalid" else verdict
+        for verdict in SLOT.verdicts
+    ]
 
     faults = list(contract_faults(replace(SLOT, verdicts=tuple(same))))
 
     assert [(fault.kind, fault.codes) for fault in faults] == [("shared-code", (65,))]
-    assert "creds-missing asks for slot-init and creds-invalid asks for re-auth decision-needed" in faults[0].message
+    assert (
+        "creds-missing asks for slot-init and creds-invalid asks for re-auth decision-needed"
+        in faults[0].message
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,33 +218,51 @@ def test_the_real_code_of_every_scenario_meets_the_manager() -> None:
     faults = list(treatment_faults(SLOT, seen, manager()))
 
     assert [(f.kind, f.codes, f.asked, f.got, f.scenarios) for f in faults] == [
-        ("wrong-treatment", (66,), "slot-init", "re-auth decision-needed", ("creds-missing/0", "creds-missing/1"))
+        (
+            "wrong-treatment",
+            (66,),
+            "slot-init",
+            "re-auth decision-needed",
+            ("creds-missing/0", "creds-missing/1"),
+        )
     ]
 
 
 def test_a_probe_that_is_killed_is_seen_as_a_negative_number() -> None:
-    killed = ScenarioResult(id="a", agent="claude", expected=("ready",), signal=9, result="deviates")
+    killed = ScenarioResult(
+        id="a", agent="claude", expected=("ready",), signal=9, result="deviates"
+    )
 
     def faults(answers: Answers) -> list[Fault]:
         return list(treatment_faults(SLOT, [killed], answers))
 
-    assert [(f.kind, f.codes, f.got) for f in faults(manager())] == [("wrong-treatment", (-9,), "retry")]
+    assert [(f.kind, f.codes, f.got) for f in faults(manager())] == [
+        ("wrong-treatment", (-9,), "retry")
+    ]
     assert faults(manager(**{"c-9": "accept"})) == []
 
 
 def test_a_probe_out_of_time_gives_the_manager_nothing() -> None:
     late = ScenarioResult(
-        id="a", agent="claude", expected=("ready",), result="deviates", findings=(Finding(kind="timed-out", message=""),)
+        id="a",
+        agent="claude",
+        expected=("ready",),
+        result="deviates",
+        findings=(Finding(kind="timed-out", message=""),),
     )
 
     assert [fault.kind for fault in treatment_faults(SLOT, [late], manager())] == ["no-exit-code"]
 
 
 def test_either_action_is_right_when_the_contract_leaves_a_point_open() -> None:
-    either = ScenarioResult(id="a", agent="claude", expected=("ready", "creds-missing"), code=65, result="conforms")
+    either = ScenarioResult(
+        id="a", agent="claude", expected=("ready", "creds-missing"), code=65, result="conforms"
+    )
 
     assert list(treatment_faults(SLOT, [either], manager())) == []
-    assert [f.kind for f in treatment_faults(SLOT, [replace(either, code=66)], manager())] == ["wrong-treatment"]
+    assert [f.kind for f in treatment_faults(SLOT, [replace(either, code=66)], manager())] == [
+        "wrong-treatment"
+    ]
 
 
 def test_unjudged_scenarios_give_no_faults() -> None:
@@ -193,9 +278,17 @@ SWAPPED = {"c65": "re-auth decision-needed", "c66": "slot-init"}
     ("actions", "probe", "expected"),
     [
         ({}, {}, {}),
-        ({}, {"creds-missing": 66, "creds-invalid": 65}, {"creds-missing": "probe", "creds-invalid": "probe"}),
+        (
+            {},
+            {"creds-missing": 66, "creds-invalid": 65},
+            {"creds-missing": "probe", "creds-invalid": "probe"},
+        ),
         (SWAPPED, {}, {"creds-missing": "manager", "creds-invalid": "manager"}),
-        (SWAPPED, {"creds-missing": 66, "creds-invalid": 65}, {"creds-missing": "both", "creds-invalid": "both"}),
+        (
+            SWAPPED,
+            {"creds-missing": 66, "creds-invalid": 65},
+            {"creds-missing": "both", "creds-invalid": "both"},
+        ),
         ({"c65": "retry", "c75": "slot-init"}, {"creds-missing": 75}, {"creds-missing": "both"}),
         ({"c65": "retry", "c75": "slot-init"}, {"creds-missing": 76}, {"creds-missing": "apart"}),
         ({"c75": "slot-init"}, {"creds-missing": 75}, {"creds-missing": "probe"}),
@@ -204,7 +297,9 @@ SWAPPED = {"c65": "re-auth decision-needed", "c66": "slot-init"}
         ({"c66": "page-somebody"}, {}, {}),
     ],
 )
-def test_the_contract_is_the_third_witness(actions: dict[str, str], probe: dict[str, int], expected: dict[str, str]) -> None:
+def test_the_contract_is_the_third_witness(
+    actions: dict[str, str], probe: dict[str, int], expected: dict[str, str]
+) -> None:
     assert sides(manager(**actions), {**SEEN, **probe}) == expected
 
 
@@ -218,10 +313,15 @@ def test_a_probe_that_errs_here_and_there_has_not_moved() -> None:
     assert list(moves(SLOT, seen, manager())) == []
     seen["creds-missing"][66] += 1
     (move,) = moves(SLOT, seen, manager())
-    assert move.message == "the probe moved: it answers 66 for creds-missing (in 3 of 5 scenarios), where the contract says 65"
+    assert (
+        move.message
+        == "the probe moved: it answers 66 for creds-missing (in 3 of 5 scenarios), where the contract says 65"
+    )
 
 
-def run(directory: Path, *words: str, **options: Any) -> tuple[int, dict[str, Any], subprocess.CompletedProcess[str]]:
+def run(
+    directory: Path, *words: str, **options: Any
+) -> tuple[int, dict[str, Any], subprocess.CompletedProcess[str]]:
     """Run lockstep over FEW scenarios; return its status, its document, and all else."""
     done = suite(directory, "lockstep", *FEW, "-n", "0", "--json", "report.json", *words, **options)
     file = directory / "report.json"
@@ -243,7 +343,10 @@ def test_three_in_lockstep(tmp_path: Path) -> None:
     assert (status, done.stderr) == (0, "")
     assert done.stdout.endswith("note: actions that no scenario reaches: retry\nIN LOCKSTEP\n")
     assert (document["in_lockstep"], document["faults"], document["moves"]) == (True, [], [])
-    assert [(row["verdict"], row["code"], row["asked"], row["observed"], row["action"]) for row in document["table"]] == [
+    assert [
+        (row["verdict"], row["code"], row["asked"], row["observed"], row["action"])
+        for row in document["table"]
+    ] == [
         ("ready", 0, "accept", {"0": 1}, "accept"),
         ("cli-broken", 64, "escalate", {"64": 1}, "escalate"),
         ("creds-missing", 65, "slot-init", {"65": 1}, "slot-init"),
@@ -252,10 +355,15 @@ def test_three_in_lockstep(tmp_path: Path) -> None:
 
 
 def test_a_renumbered_probe_against_a_right_manager(tmp_path: Path) -> None:
-    status, document, done = run(tmp_path, "--manager", str(MANAGERS / "slot.toml"), "--probe", renumbered(tmp_path))
+    status, document, done = run(
+        tmp_path, "--manager", str(MANAGERS / "slot.toml"), "--probe", renumbered(tmp_path)
+    )
 
     assert status == 1
-    assert {move["verdict"]: move["side"] for move in document["moves"]} == {"creds-missing": "probe", "creds-invalid": "probe"}
+    assert {move["verdict"]: move["side"] for move in document["moves"]} == {
+        "creds-missing": "probe",
+        "creds-invalid": "probe",
+    }
     assert {fault["kind"] for fault in document["faults"]} == {"wrong-treatment"}
     assert "MOVED creds-missing: the probe moved: it answers 66 for creds-missing" in done.stdout
     assert document["contract_change"] == ""
@@ -269,7 +377,9 @@ def test_a_right_probe_against_a_renumbered_manager(tmp_path: Path) -> None:
         "creds-missing": "manager",
         "creds-invalid": "manager",
     }
-    assert "MOVED creds-missing: the Manager moved: it treats 65 as 66 (creds-invalid)" in done.stdout
+    assert (
+        "MOVED creds-missing: the Manager moved: it treats 65 as 66 (creds-invalid)" in done.stdout
+    )
 
 
 @pytest.mark.slow
@@ -278,15 +388,26 @@ def test_both_renumbered_alike_and_the_printed_change_makes_all_three_agree(tmp_
     status, document, done = run(tmp_path, *words)
 
     assert status == 1
-    assert {move["verdict"]: move["side"] for move in document["moves"]} == {"creds-missing": "both", "creds-invalid": "both"}
+    assert {move["verdict"]: move["side"] for move in document["moves"]} == {
+        "creds-missing": "both",
+        "creds-invalid": "both",
+    }
     assert (
         "the change of the contract that makes all three agree:\n    [verdicts.creds-missing]\n    code = 66 # was 65\n"
         in done.stdout
     )
 
-    text = (contracts_dir() / "slot.toml").read_text().replace('name = "slot"', 'name = "own"\nextends = "slot"')
-    for verdict, code, was in re.findall(r"\[verdicts\.(\S+)\]\ncode = (\d+) # was (\d+)", document["contract_change"]):
-        text = text.replace(f"[verdicts.{verdict}]\ncode = {was}\n", f"[verdicts.{verdict}]\ncode = {code}\n")
+    text = (
+        (contracts_dir() / "slot.toml")
+        .read_text()
+        .replace('name = "slot"', 'name = "own"\nextends = "slot"')
+    )
+    for verdict, code, was in re.findall(
+        r"\[verdicts\.(\S+)\]\ncode = (\d+) # was (\d+)", document["contract_change"]
+    ):
+        text = text.replace(
+            f"[verdicts.{verdict}]\ncode = {was}\n", f"[verdicts.{verdict}]\ncode = {code}\n"
+        )
     (tmp_path / "own.toml").write_text(text)
     status, document, done = run(tmp_path, *words, "--contract", "own.toml")
     assert (status, document["faults"], document["moves"]) == (0, [], []), done.stdout
@@ -296,7 +417,10 @@ def test_a_manager_that_is_lost_is_one_line_and_status_3(tmp_path: Path) -> None
     status, document, done = run(tmp_path, "--manager", str(MANAGERS / "wrong" / "killed.sh"))
 
     assert status == 3
-    assert done.stderr == "probe-conformance: the Manager cannot be judged: asked for 66, the Manager was killed by signal 9\n"
+    assert (
+        done.stderr
+        == "probe-conformance: the Manager cannot be judged: asked for 66, the Manager was killed by signal 9\n"
+    )
     assert document["exit_status"] == 3
     assert document["not_judged"] == "asked for 66, the Manager was killed by signal 9"
     assert document["scenarios"] == []  # no probe was run for it
@@ -309,19 +433,27 @@ def test_a_manager_that_is_lost_is_one_line_and_status_3(tmp_path: Path) -> None
         ("echo one; echo two", "it has no action for any code: it printed 2 lines"),
     ],
 )
-def test_a_manager_that_has_no_action_at_all_cannot_be_judged(text: str, line: str, tmp_path: Path) -> None:
+def test_a_manager_that_has_no_action_at_all_cannot_be_judged(
+    text: str, line: str, tmp_path: Path
+) -> None:
     (tmp_path / "m").write_text(f"#!/bin/sh\n{text}\n")
     (tmp_path / "m").chmod(0o755)
 
     status, _, done = run(tmp_path, "--manager", "./m")
 
-    assert (status, done.stderr) == (3, f"probe-conformance: the Manager cannot be judged: {line}\n")
+    assert (status, done.stderr) == (
+        3,
+        f"probe-conformance: the Manager cannot be judged: {line}\n",
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--manager", "./nothing"], "no manager './nothing'; name a program on PATH, or a path to one"),
+        (
+            ["--manager", "./nothing"],
+            "no manager './nothing'; name a program on PATH, or a path to one",
+        ),
         (["--manager", "nothing.json"], "nothing.json: cannot be read: No such file or directory"),
         (["--manager", "nothing:x"], "no Manager 'nothing:x': no module 'nothing'; looked in "),
         (
@@ -332,7 +464,9 @@ def test_a_manager_that_has_no_action_at_all_cannot_be_judged(text: str, line: s
         ([], "Missing option '--manager'; see 'probe-conformance lockstep --help'"),
     ],
 )
-def test_a_wrong_request_is_one_line_and_status_2(words: list[str], line: str, tmp_path: Path) -> None:
+def test_a_wrong_request_is_one_line_and_status_2(
+    words: list[str], line: str, tmp_path: Path
+) -> None:
     status, document, done = run(tmp_path, *words)
 
     assert (status, document, done.stdout) == (2, {}, "")
@@ -345,7 +479,9 @@ def test_a_scenario_that_broke_is_not_judged(tmp_path: Path) -> None:
     (tmp_path / "probe").write_text("#!/no/such/interpreter\n")
     (tmp_path / "probe").chmod(0o755)
 
-    status, document, done = run(tmp_path, "--manager", str(MANAGERS / "slot.toml"), "--probe", "./probe")
+    status, document, done = run(
+        tmp_path, "--manager", str(MANAGERS / "slot.toml"), "--probe", "./probe"
+    )
 
     assert (status, document["counts"]["broke"]) == (3, len(FEW))
     assert "note: broke: 4 scenarios, such as: " in done.stdout
@@ -356,7 +492,18 @@ def test_a_scenario_that_broke_is_not_judged(tmp_path: Path) -> None:
 def test_an_interrupted_lockstep_says_so(tmp_path: Path) -> None:
     """It is interrupted as soon as a probe has been started, of which none answers."""
     probe = f"sh -c 'touch {tmp_path}/started; sleep 600'"
-    words = ["lockstep", *FEW, "--manager", str(MANAGERS / "slot.toml"), "-n", "0", "--json", "a", "--probe", probe]
+    words = [
+        "lockstep",
+        *FEW,
+        "--manager",
+        str(MANAGERS / "slot.toml"),
+        "-n",
+        "0",
+        "--json",
+        "a",
+        "--probe",
+        probe,
+    ]
     code = """
         import os, signal, sys, threading, time
         from conformance.cli import main
@@ -388,14 +535,26 @@ def test_an_interrupted_lockstep_says_so(tmp_path: Path) -> None:
 def test_deviations_without_an_exit_code_are_counted_only(tmp_path: Path) -> None:
     script = 'case $WOVED_TASK_AGENT in gemini) exit 64 ;; esac; touch "$HOME/new"; exit 65'
 
-    status, document, done = run(tmp_path, "--manager", str(MANAGERS / "slot.toml"), "--probe", f"sh -c {json.dumps(script)}")
+    status, document, done = run(
+        tmp_path, "--manager", str(MANAGERS / "slot.toml"), "--probe", f"sh -c {json.dumps(script)}"
+    )
 
     assert (status, document["deviate_otherwise"]) == (1, 1)
     assert "note: deviations that no exit code shows: 1; see probe-conformance run" in done.stdout
 
 
 def test_the_report_alone_goes_to_standard_output(tmp_path: Path) -> None:
-    done = suite(tmp_path, "lockstep", *FEW, "-n", "0", "--manager", str(MANAGERS / "slot.toml"), "--json", "-")
+    done = suite(
+        tmp_path,
+        "lockstep",
+        *FEW,
+        "-n",
+        "0",
+        "--manager",
+        str(MANAGERS / "slot.toml"),
+        "--json",
+        "-",
+    )
 
     assert json.loads(done.stdout)["in_lockstep"] is True
     assert "IN LOCKSTEP" in done.stderr
@@ -404,7 +563,9 @@ def test_the_report_alone_goes_to_standard_output(tmp_path: Path) -> None:
 def test_words_of_its_own_are_mapped(tmp_path: Path) -> None:
     table = {"0": "GO", "64": "escalate", "65": "INIT", "66": "REAUTH", "default": "retry"}
     (tmp_path / "m.json").write_text(json.dumps(table))
-    (tmp_path / "words.toml").write_text('GO = "accept"\nINIT = "slot-init"\nREAUTH = "re-auth decision-needed"\nNEVER = "retry"')
+    (tmp_path / "words.toml").write_text(
+        'GO = "accept"\nINIT = "slot-init"\nREAUTH = "re-auth decision-needed"\nNEVER = "retry"'
+    )
 
     status, document, _ = run(tmp_path, "--manager", "m.json", "--actions", "words.toml")
 
@@ -430,14 +591,21 @@ def test_a_draft_from_a_manager_is_a_contract_that_it_is_in_lockstep_with(tmp_pa
 
 
 def test_a_draft_says_what_the_manager_lacks_and_does_beyond(tmp_path: Path) -> None:
-    (tmp_path / "m.json").write_text('{"0": "accept", "64": "escalate", "66": "re-auth", "70": "page", "default": "retry"}')
+    (tmp_path / "m.json").write_text(
+        '{"0": "accept", "64": "escalate", "66": "re-auth", "70": "page", "default": "retry"}'
+    )
 
     done = suite(tmp_path, "contract", "--from-manager", "m.json")
 
-    assert "# The Manager does slot-init on no code; this is the code it had.\ncode = 65\n" in done.stdout
+    assert (
+        "# The Manager does slot-init on no code; this is the code it had.\ncode = 65\n"
+        in done.stdout
+    )
     assert 'labels = [] # was ["decision-needed"]' in done.stdout
     assert "# The Manager also does page on 70: no verdict of slot asks for that." in done.stdout
-    assert done.stdout.startswith("# Drafted from the Manager m.json: read and correct it before it judges anything.\n")
+    assert done.stdout.startswith(
+        "# Drafted from the Manager m.json: read and correct it before it judges anything.\n"
+    )
     (tmp_path / "drafted.toml").write_text(done.stdout)
     assert contracts.load("drafted.toml", base=tmp_path).lineage == ("drafted", "slot")
 
@@ -478,7 +646,9 @@ expect = "unfit"
 
 @pytest.mark.parametrize("above", ["", 'extends = "slot"', 'extends = "preflight"'])
 @pytest.mark.parametrize("commands", ["", '[commands]\ngemini = ["gemini", "status"]'])
-def test_a_draft_from_a_contract_of_ones_own_has_all_that_is_in_that(tmp_path: Path, above: str, commands: str) -> None:
+def test_a_draft_from_a_contract_of_ones_own_has_all_that_is_in_that(
+    tmp_path: Path, above: str, commands: str
+) -> None:
     (tmp_path / "own.toml").write_text(OWN.format(above=above, commands=commands))
     (tmp_path / "m.json").write_text('{"0": "accept", "8": "refuse ticket"}')
 
@@ -521,11 +691,16 @@ def test_two_contracts_side_by_side(tmp_path: Path) -> None:
         (["--from-manager", "x", "--diff", "slot", "slot"], "two things to do"),
         (["--from-manager", "true", "--name", "slot"], "'slot' cannot be its name"),
         (["--from-manager", "true", "-o", "here"], "here already exists; name a new file"),
-        (["--from-manager", "true"], "the Manager cannot be asked: it has no action for any code: it printed nothing"),
+        (
+            ["--from-manager", "true"],
+            "the Manager cannot be asked: it has no action for any code: it printed nothing",
+        ),
         (["--diff", "slot", "nothing"], "no contract 'nothing'"),
     ],
 )
-def test_a_wrong_request_for_a_contract_is_one_line(words: list[str], line: str, tmp_path: Path) -> None:
+def test_a_wrong_request_for_a_contract_is_one_line(
+    words: list[str], line: str, tmp_path: Path
+) -> None:
     (tmp_path / "here").write_text("kept")
 
     done = suite(tmp_path, "contract", *words)

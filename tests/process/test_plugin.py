@@ -33,8 +33,17 @@ slot = "ready"
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     """A directory with a part of the bundled catalogue, as in a checkout of it."""
-    for id_ in ("claude/nested-session", "claude/baseline-only", "codex/api-key", "agent/unmapped", "codex/json-null"):
-        written(tmp_path / "scenarios" / f"{id_}.toml", (data_root() / "scenarios" / f"{id_}.toml").read_text())
+    for id_ in (
+        "claude/nested-session",
+        "claude/baseline-only",
+        "codex/api-key",
+        "agent/unmapped",
+        "codex/json-null",
+    ):
+        written(
+            tmp_path / "scenarios" / f"{id_}.toml",
+            (data_root() / "scenarios" / f"{id_}.toml").read_text(),
+        )
     return tmp_path
 
 
@@ -75,14 +84,21 @@ def test_one_item_can_be_chosen_by_its_name(catalogue: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_each_result_has_its_own_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+def test_each_result_has_its_own_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
     own = tmp_path / "scenarios" / "mine"
     written(own / "conforms.toml", SCENARIO)
     written(own / "deviates.toml", SCENARIO.replace('"ready"', '"creds-invalid"'))
     written(own / "known.toml", SCENARIO.replace('"ready"', '"creds-invalid"'))
-    written(own / "broke.toml", SCENARIO + '"file-{n}" = { text = "many", count = 2 }\n"file-2" = "one"\n')
+    written(
+        own / "broke.toml",
+        SCENARIO + '"file-{n}" = { text = "many", count = 2 }\n"file-2" = "one"\n',
+    )
     levels = "d" * 200
-    written(own / "unsupported.toml", SCENARIO + f'"{"/".join([levels] * 14)}/file" = "deep down"\n')
+    written(
+        own / "unsupported.toml", SCENARIO + f'"{"/".join([levels] * 14)}/file" = "deep down"\n'
+    )
     known = written(tmp_path / "known.toml", '[known-failures]\n"mine/known" = "issue 12"\n')
     cache = tmp_path.joinpath(*["c" * 250] * 6)
     cache.mkdir(parents=True)
@@ -143,11 +159,17 @@ def test_without_a_probe_a_directory_of_scenarios_holds_no_tests(catalogue: Path
 def test_pytests_own_questions_are_answered_as_ever(tmp_path: Path, option: str) -> None:
     done = run_pytest(tmp_path, option)
 
-    assert (done.returncode, done.stderr.replace(f"pytest {pytest.__version__}", "").strip()) == (0, "")
+    assert (done.returncode, done.stderr.replace(f"pytest {pytest.__version__}", "").strip()) == (
+        0,
+        "",
+    )
 
 
 def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
-    fixtures, options = run_pytest(tmp_path, "--fixtures").stdout, run_pytest(tmp_path, "--help").stdout
+    fixtures, options = (
+        run_pytest(tmp_path, "--fixtures").stdout,
+        run_pytest(tmp_path, "--help").stdout,
+    )
 
     assert "Build fake homes" in fixtures
     assert "Run the probe of ``--conformance-probe``" in fixtures
@@ -244,9 +266,13 @@ def test_a_wrong_request_is_one_line(catalogue: Path, arguments: list[str], word
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_a_bad_scenario_file_is_an_error_that_names_file_and_key(catalogue: Path, workers: str) -> None:
+def test_a_bad_scenario_file_is_an_error_that_names_file_and_key(
+    catalogue: Path, workers: str
+) -> None:
     """Without a directory of scenarios among the arguments nothing has read the file before it is collected."""
-    bad = written(catalogue / "scenarios" / "mine" / "bad.toml", SCENARIO.replace("summary", "sumary"))
+    bad = written(
+        catalogue / "scenarios" / "mine" / "bad.toml", SCENARIO.replace("summary", "sumary")
+    )
 
     done = run_pytest(catalogue, *READY, "-n", workers)
 
@@ -257,8 +283,13 @@ def test_a_bad_scenario_file_is_an_error_that_names_file_and_key(catalogue: Path
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_a_bad_file_in_the_directory_that_is_asked_for_is_one_line_each(catalogue: Path, workers: str) -> None:
-    bad = [written(catalogue / "scenarios" / "mine" / name, "summary = ").resolve() for name in ("bad.toml", "worse.toml")]
+def test_a_bad_file_in_the_directory_that_is_asked_for_is_one_line_each(
+    catalogue: Path, workers: str
+) -> None:
+    bad = [
+        written(catalogue / "scenarios" / "mine" / name, "summary = ").resolve()
+        for name in ("bad.toml", "worse.toml")
+    ]
 
     done = run_pytest(catalogue, "scenarios", *READY, "-n", workers)
 
@@ -286,19 +317,27 @@ def test_other_toml_files_are_ignored(catalogue: Path) -> None:
 
 def test_scenarios_of_ones_own_stand_beside_ones_tests(tmp_path: Path) -> None:
     """A layer of one's own, a control from the bundled catalogue, and a test that has nothing to do with it."""
-    written(tmp_path / "scenarios" / "layers" / "login.toml", 'summary = "A login"\n[files]\n".claude/login" = "{secret}"\n')
+    written(
+        tmp_path / "scenarios" / "layers" / "login.toml",
+        'summary = "A login"\n[files]\n".claude/login" = "{secret}"\n',
+    )
     scenario = SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["login"]\n'
     written(tmp_path / "scenarios" / "mine" / "own-layer.toml", scenario)
     written(tmp_path / "test_other.py", "def test_other():\n    pass\n")
 
     done = run_pytest(tmp_path, *READY, "-n", "0", "-v")
 
-    assert outcomes(done) == {"scenarios/mine/own-layer.toml::slot": "PASSED", "test_other.py::test_other": "PASSED"}
+    assert outcomes(done) == {
+        "scenarios/mine/own-layer.toml::slot": "PASSED",
+        "test_other.py::test_other": "PASSED",
+    }
     assert done.returncode == pytest.ExitCode.OK
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_the_options_of_the_probe_reach_it(catalogue: Path, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+def test_the_options_of_the_probe_reach_it(
+    catalogue: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
     probe = 'sh -c \'[ "$GIVEN $PASSED" = "1 2" ] && echo x >> "$LOG"\''
     monkeypatch.setenv("PASSED", "2")
     log = catalogue / "log"
@@ -319,8 +358,12 @@ def test_homes_of_what_deviates_are_kept_where_one_wants(catalogue: Path, worker
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert sorted(path.name for path in (catalogue / "kept").iterdir()) == ["claude"]
-    assert sorted(path.name for path in (catalogue / "kept" / "claude").iterdir()) == ["baseline-only"]
-    assert (catalogue / "kept" / "claude" / "baseline-only" / "home" / ".claude" / "CLAUDE.md").is_file()
+    assert sorted(path.name for path in (catalogue / "kept" / "claude").iterdir()) == [
+        "baseline-only"
+    ]
+    assert (
+        catalogue / "kept" / "claude" / "baseline-only" / "home" / ".claude" / "CLAUDE.md"
+    ).is_file()
 
 
 @pytest.mark.parametrize("workers", WORKERS)
@@ -375,7 +418,10 @@ def test_fake_homes_need_no_probe_and_a_probe_says_when_it_is_missing(tmp_path: 
 
     done = run_pytest(tmp_path, "-v")
 
-    assert outcomes(done) == {"test_own.py::test_home": "PASSED", "test_own.py::test_probe": "ERROR"}
+    assert outcomes(done) == {
+        "test_own.py::test_home": "PASSED",
+        "test_own.py::test_probe": "ERROR",
+    }
     message = "the fixture 'probe' needs a probe; call pytest with --conformance-probe CMD"
     assert done.stdout.splitlines().count(message) == 1
     assert "Traceback" not in done.stdout
@@ -385,7 +431,9 @@ def test_junit_files_of_plain_pytest_say_what_a_scenario_was(catalogue: Path) ->
     run_pytest(catalogue, "scenarios/claude", *READY, "--junitxml", "junit.xml")
 
     found = {
-        case.attrib["classname"]: {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
+        case.attrib["classname"]: {
+            one.attrib["name"]: one.attrib["value"] for one in case.iter("property")
+        }
         for case in ET.parse(catalogue / "junit.xml").iter("testcase")
     }
     assert {name: properties["conformance.result"] for name, properties in found.items()} == {

@@ -41,8 +41,12 @@ def project(directory: Path, kind: str, test: str) -> bool:
     return not kind.startswith("python -m")
 
 
-@pytest.mark.parametrize(("kind", "workers"), [*((kind, "0") for kind in PROJECTS), ("python -m pytest, package", "2")])
-def test_a_package_called_conformance_is_its_projects_own(tmp_path: Path, kind: str, workers: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "workers"), [*((kind, "0") for kind in PROJECTS), ("python -m pytest, package", "2")]
+)
+def test_a_package_called_conformance_is_its_projects_own(
+    tmp_path: Path, kind: str, workers: str
+) -> None:
     """Its tests run as ever; what asks for a fixture of ours is told why it cannot have it."""
     test = """
     import sys
@@ -81,7 +85,9 @@ def test_a_package_called_conformance_is_its_projects_own(tmp_path: Path, kind: 
         ("conftest beside it", "--conformance-image=slot-image:ci"),
     ],
 )
-def test_options_say_in_one_line_that_such_a_package_hides_ours(tmp_path: Path, kind: str, option: str) -> None:
+def test_options_say_in_one_line_that_such_a_package_hides_ours(
+    tmp_path: Path, kind: str, option: str
+) -> None:
     safe_path = project(tmp_path, kind, "def test_own():\n    pass\n")
 
     done = run_pytest(tmp_path, option, safe_path=safe_path)

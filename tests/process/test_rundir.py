@@ -30,7 +30,9 @@ def spare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the place below /var/tmp be one below the test's own directory."""
     place = tmp_path / "var-tmp"
     place.mkdir()
-    monkeypatch.setattr(rundir, "Path", lambda text: Path(str(text).replace("/var/tmp", str(place), 1)))
+    monkeypatch.setattr(
+        rundir, "Path", lambda text: Path(str(text).replace("/var/tmp", str(place), 1))
+    )
     return place / f"probe-conformance-{os.getuid()}"
 
 
@@ -50,7 +52,9 @@ sys.stdin.read()
 def another_run(base: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Let another process have a run's directory below *base*."""
     command = [sys.executable, "-c", _HOLD, str(base)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             yield process, Path(process.stdout.readline().strip())
@@ -68,7 +72,9 @@ def test_the_cache_is_where_xdg_says(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_the_cache_is_in_the_home_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+def test_the_cache_is_in_the_home_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     if value is None:
         monkeypatch.delenv("XDG_CACHE_HOME")
@@ -82,12 +88,18 @@ def test_a_run_lies_below_the_cache_and_is_private() -> None:
     try:
         assert run.path.parent == cache_dir() / "runs"
         assert re.fullmatch(r"run-[0-9a-f]{12}", run.path.name)
-        assert stat.S_IMODE(run.path.stat().st_mode) == stat.S_IMODE(run.path.parent.stat().st_mode) == 0o700
+        assert (
+            stat.S_IMODE(run.path.stat().st_mode)
+            == stat.S_IMODE(run.path.parent.stat().st_mode)
+            == 0o700
+        )
     finally:
         run.close()
 
 
-@pytest.mark.parametrize("cache", ["relative/cache", "{tmp}/a-file", "{tmp}/a-file/below", "/proc/nowhere"])
+@pytest.mark.parametrize(
+    "cache", ["relative/cache", "{tmp}/a-file", "{tmp}/a-file/below", "/proc/nowhere"]
+)
 def test_a_cache_that_cannot_be_written_gives_way_to_another_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: Path, cache: str
 ) -> None:
@@ -99,12 +111,16 @@ def test_a_cache_that_cannot_be_written_gives_way_to_another_place(
     assert not (tmp_path / "relative").exists()
 
 
-def test_a_cache_without_permission_gives_way_to_another_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_without_permission_gives_way_to_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whether the directory above forbids it or the suite's own."""
 
     def work() -> None:
         here = Path.cwd()
-        monkeypatch.setattr(rundir, "Path", lambda text: Path(str(text).replace("/var/tmp", f"{here}/spare", 1)))
+        monkeypatch.setattr(
+            rundir, "Path", lambda text: Path(str(text).replace("/var/tmp", f"{here}/spare", 1))
+        )
         Path("spare").mkdir()
         Path("closed").mkdir(0o500)
         monkeypatch.setenv("XDG_CACHE_HOME", f"{here}/closed")
@@ -147,7 +163,9 @@ def test_nobody_can_plant_the_place_below_a_directory_for_all(
         cache_dir()
 
 
-def test_a_run_without_any_writable_directory_cannot_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: Path) -> None:
+def test_a_run_without_any_writable_directory_cannot_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: Path
+) -> None:
     spare.touch()
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -159,10 +177,16 @@ def test_a_run_without_any_writable_directory_cannot_judge(tmp_path: Path, monke
 
 def test_a_base_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for base, reason in ((tmp_path / "file", "File exists"), (tmp_path / "file/below", "Not a directory")):
+    for base, reason in (
+        (tmp_path / "file", "File exists"),
+        (tmp_path / "file/below", "Not a directory"),
+    ):
         with pytest.raises(CannotJudge) as caught:
             RunDirectory(base)
-        assert str(caught.value) == f"cannot write to {base}: {reason}; make room, or set XDG_CACHE_HOME"
+        assert (
+            str(caught.value)
+            == f"cannot write to {base}: {reason}; make room, or set XDG_CACHE_HOME"
+        )
 
     def work() -> None:
         Path("closed").mkdir(0o500)
@@ -182,7 +206,9 @@ def test_closing_removes_it_and_its_lock_and_nothing_else(tmp_path: Path) -> Non
     (run.path / "d/shut").mkdir(parents=True)
     (run.path / "d/shut").chmod(0o000)
     run.close()
-    assert sorted(os.listdir(tmp_path / "base")) == sorted(["notes", other.path.name, f"{other.path.name}.lock"])
+    assert sorted(os.listdir(tmp_path / "base")) == sorted(
+        ["notes", other.path.name, f"{other.path.name}.lock"]
+    )
     other.close()
     assert os.listdir(tmp_path / "base") == ["notes"]
 
@@ -197,7 +223,9 @@ def test_closing_twice_is_closing_once(tmp_path: Path) -> None:
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_closing_waits_for_a_process_that_still_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_waits_for_a_process_that_still_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, calls = RunDirectory(tmp_path), []
 
     def busy(path: Path) -> None:
@@ -212,7 +240,9 @@ def test_closing_waits_for_a_process_that_still_writes(tmp_path: Path, monkeypat
     assert os.listdir(tmp_path) == []
 
 
-def test_the_next_run_removes_leftovers_of_a_failed_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_removes_leftovers_of_a_failed_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = RunDirectory(tmp_path)
 
     def fail(_: Path) -> None:
@@ -247,7 +277,14 @@ def test_the_next_run_removes_leftovers_of_a_killed_run(tmp_path: Path) -> None:
     run.close()
 
 
-@pytest.mark.parametrize("left", [["run-0123456789ab"], ["run-0123456789ab.lock"], ["run-0123456789ab", "run-0123456789ab.lock"]])
+@pytest.mark.parametrize(
+    "left",
+    [
+        ["run-0123456789ab"],
+        ["run-0123456789ab.lock"],
+        ["run-0123456789ab", "run-0123456789ab.lock"],
+    ],
+)
 def test_either_half_of_what_is_left_is_removed(tmp_path: Path, left: list[str]) -> None:
     for name in left:
         (tmp_path / name).touch() if name.endswith(".lock") else (tmp_path / name).mkdir()
@@ -272,7 +309,9 @@ def test_nothing_is_removed_that_no_run_has_made(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted(names)
 
 
-def test_a_run_starts_despite_leftovers_it_cannot_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_starts_despite_leftovers_it_cannot_remove(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "run-0123456789ab").mkdir()
     before = os.listdir("/proc/self/fd")
 
@@ -285,7 +324,9 @@ def test_a_run_starts_despite_leftovers_it_cannot_remove(tmp_path: Path, monkeyp
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_a_sweep_between_making_a_lock_and_taking_it_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_between_making_a_lock_and_taking_it_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The run that lost its lock file to the sweep takes another, so that later sweeps see that it lives."""
     flock = fcntl.flock
     sweeps: list[list[str]] = []
@@ -328,7 +369,9 @@ def test_eight_processes_at_once_do_not_take_each_others_away(tmp_path: Path) ->
     base = tmp_path / "base"
     command = [sys.executable, "-W", "error", "-c", _MANY, str(base)]
     pipe = subprocess.PIPE
-    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(8)]
+    processes = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(8)
+    ]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")

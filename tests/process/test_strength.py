@@ -46,7 +46,9 @@ edits = [{ old = "def judge() -> None:", new = "time.sleep(600)\\n\\n\\ndef judg
 """
 
 
-def strength(directory: Path, bank: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+def strength(
+    directory: Path, bank: str, *arguments: str
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """Run strength on a bank with this text; return how that ended, and the JSON report."""
     (directory / "bank").mkdir(exist_ok=True)
     (directory / "bank" / "slot.toml").write_text(bank)
@@ -64,33 +66,58 @@ def test_a_wrong_probe_is_caught_by_a_scenario_about_its_vice(tmp_path: Path, wo
     assert "  legacy  claude/nested-session (wrong-verdict)\n" in done.stdout
     assert "1 of 1 caught by a scenario about their vice in " in done.stdout
     [row] = report["wrong_probes"]
-    assert (row["id"], row["vice"], row["report"]) == ("slot/legacy", "One name only", "somewhere: it was met")
-    assert row["caught_by"] == [{"scenario": "claude/nested-session", "findings": ["wrong-verdict"], "about": True}]
+    assert (row["id"], row["vice"], row["report"]) == (
+        "slot/legacy",
+        "One name only",
+        "somewhere: it was met",
+    )
+    assert row["caught_by"] == [
+        {"scenario": "claude/nested-session", "findings": ["wrong-verdict"], "about": True}
+    ]
     # Caught at once, it is run no further; then the right probe has to conform there.
-    assert (row["executions"], report["executions"], report["survivors"], report["trouble"]) == (1, 2, [], [])
+    assert (row["executions"], report["executions"], report["survivors"], report["trouble"]) == (
+        1,
+        2,
+        [],
+        [],
+    )
 
 
 @pytest.mark.slow
 def test_survivors_and_accidental_catches_fail(tmp_path: Path) -> None:
-    done, report = strength(tmp_path, HEAD + ACCIDENT + HARMLESS, "claude/no*", "agent/*", "cli/hangs")
+    done, report = strength(
+        tmp_path, HEAD + ACCIDENT + HARMLESS, "claude/no*", "agent/*", "cli/hangs"
+    )
 
     assert done.returncode == 1
     assert "  SURVIVES harmless: Nothing that anybody could see\n" in done.stdout
     assert "  BY ACCIDENT accident: caught by " in done.stdout
     assert done.stdout.endswith("1 survive, 1 by accident\n")
     assert (report["survivors"], report["by_accident"]) == (["slot/harmless"], ["slot/accident"])
-    asked = [id_ for id_ in load_catalogue().scenarios if id_ == "cli/hangs" or id_.startswith(("claude/no", "agent/"))]
-    assert {row["id"]: row["executions"] for row in report["wrong_probes"]}["slot/harmless"] == len(asked)
+    asked = [
+        id_
+        for id_ in load_catalogue().scenarios
+        if id_ == "cli/hangs" or id_.startswith(("claude/no", "agent/"))
+    ]
+    assert {row["id"]: row["executions"] for row in report["wrong_probes"]}["slot/harmless"] == len(
+        asked
+    )
 
 
 @pytest.mark.slow
 def test_full_tells_what_each_scenario_is_good_for(tmp_path: Path) -> None:
-    done, report = strength(tmp_path, HEAD + LEGACY + ACCIDENT, "--full", "claude/n*", "agent/unmapped")
+    done, report = strength(
+        tmp_path, HEAD + LEGACY + ACCIDENT, "--full", "claude/n*", "agent/unmapped"
+    )
 
     [contract] = report["contracts"]
     rows = {row["id"]: row for row in contract["scenarios"]}
     assert rows["claude/nested-session"]["catches"] == ["legacy"]
-    assert rows["claude/no-dot-claude"] == {"id": "claude/no-dot-claude", "catches": ["accident"], "only": ["accident"]}
+    assert rows["claude/no-dot-claude"] == {
+        "id": "claude/no-dot-claude",
+        "catches": ["accident"],
+        "only": ["accident"],
+    }
     assert rows["agent/unmapped"]["catches"] == []
     assert "  catch nothing: " in done.stdout
     assert "  catch only what others catch as well: " in done.stdout
@@ -106,12 +133,18 @@ def caught_ids(report: dict[str, Any]) -> list[str]:
 def test_a_right_probe_that_is_wrong_catches_nothing(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "mine.sh").write_text("#!/bin/sh\nexit 65 # always\n")
-    bank = HEAD.replace("slot.py", "mine.sh") + LEGACY.partition("edits")[0] + 'edits = [{ old = "always", new = "ever" }]\n'
+    bank = (
+        HEAD.replace("slot.py", "mine.sh")
+        + LEGACY.partition("edits")[0]
+        + 'edits = [{ old = "always", new = "ever" }]\n'
+    )
 
     done, report = strength(tmp_path, bank)
 
     assert (done.returncode, report["survivors"]) == (1, ["slot/legacy"])
-    assert report["trouble"] == ["the right probe of slot fails claude/nested-session itself, which therefore catches nothing"]
+    assert report["trouble"] == [
+        "the right probe of slot fails claude/nested-session itself, which therefore catches nothing"
+    ]
 
 
 @pytest.mark.slow
@@ -120,18 +153,25 @@ def test_a_probe_that_never_answers_is_not_asked_again_and_again(tmp_path: Path)
     quick = 'name = "quick"\nversion = "1"\nsummary = "slot, but quick"\nextends = "slot"\n[limits]\nseconds = 2\n'
     (tmp_path / "quick.toml").write_text(quick)
 
-    done, report = strength(tmp_path, HEAD.replace('"slot"', '"../quick.toml"') + HANGS, "--full", "agent/*")
+    done, report = strength(
+        tmp_path, HEAD.replace('"slot"', '"../quick.toml"') + HANGS, "--full", "agent/*"
+    )
 
     [row] = report["wrong_probes"]
     assert (done.returncode, row["gave_up"]) == (0, True)
     assert row["executions"] < 5
-    assert {finding for catcher in row["caught_by"] for finding in catcher["findings"]} == {"timed-out"}
+    assert {finding for catcher in row["caught_by"] for finding in catcher["findings"]} == {
+        "timed-out"
+    }
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--bank", "nowhere"], "no bank of wrong probes in nowhere; it takes a TOML file with a table [wrong]"),
+        (
+            ["--bank", "nowhere"],
+            "no bank of wrong probes in nowhere; it takes a TOML file with a table [wrong]",
+        ),
         (["--contract", "gate"], "no wrong probes of contract 'gate'; there are some of "),
         (["claude/nothing"], "no scenario 'claude/nothing' in contract '"),
         (["-n", "x"], "--workers 'x' is not a number of workers; give 0 to 256, or auto"),
@@ -200,7 +240,10 @@ def test_a_lost_worker_is_no_pass(tmp_path: Path) -> None:
         os.kill(int(worker.name.split("-")[1]), signal.SIGKILL)
         _, said = running.communicate(timeout=60)
 
-    assert (running.returncode, said) == (3, "probe-conformance: a worker was lost; try it with fewer, or with -n 0\n")
+    assert (running.returncode, said) == (
+        3,
+        "probe-conformance: a worker was lost; try it with fewer, or with -n 0\n",
+    )
 
 
 def until(holds: Any) -> None:
@@ -238,12 +281,16 @@ def test_a_constant_answer_passes_what_expects_it_and_no_other() -> None:
                 passed_by[id_] = passed_by.get(id_, 0) + 1
         for id_, times in passed_by.items():
             cited = [contract.rules[rule] for rule in catalogue.get(id_).cites(contract)]
-            left_open = any(len({contract.code(verdict) for verdict in rule.expect}) > 1 for rule in cited)
+            left_open = any(
+                len({contract.code(verdict) for verdict in rule.expect}) > 1 for rule in cited
+            )
             assert times == 1 or left_open, id_
 
 
 @pytest.mark.slow
-def test_every_wrong_probe_of_the_bundled_bank_is_caught_by_a_scenario_about_its_vice(tmp_path: Path) -> None:
+def test_every_wrong_probe_of_the_bundled_bank_is_caught_by_a_scenario_about_its_vice(
+    tmp_path: Path,
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "conformance", "strength", "--json", "report.json"],
         cwd=tmp_path,
@@ -258,5 +305,13 @@ def test_every_wrong_probe_of_the_bundled_bank_is_caught_by_a_scenario_about_its
     assert (report["survivors"], report["by_accident"], report["trouble"]) == ([], [], [])
     assert done.returncode == 0
     assert "executions, " in done.stdout.splitlines()[-1]
-    shown = {row["name"]: [constant["code"] for constant in row["constants"]] for row in report["contracts"]}
-    assert shown == {"slot": [0, 64, 65, 66], "slot-strict": [0, 64, 65, 66], "preflight": [0, 1], "cli-status": [0, 1]}
+    shown = {
+        row["name"]: [constant["code"] for constant in row["constants"]]
+        for row in report["contracts"]
+    }
+    assert shown == {
+        "slot": [0, 64, 65, 66],
+        "slot-strict": [0, 64, 65, 66],
+        "preflight": [0, 1],
+        "cli-status": [0, 1],
+    }

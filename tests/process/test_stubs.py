@@ -25,7 +25,9 @@ from conformance.model.agent import AGENT_CLIS
 HEALTHY_WITH_PATIENCE = {"leaves-a-child", "slower"}
 #: What the scenarios say of each state: where one calls for ready, the CLI is healthy.
 HEALTHY = {
-    found.cli for found in bundled_catalogue().scenarios.values() if found.expect.get("slot") == ("ready",)
+    found.cli
+    for found in bundled_catalogue().scenarios.values()
+    if found.expect.get("slot") == ("ready",)
 } - HEALTHY_WITH_PATIENCE
 HANGS = {"hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "too-slow"}
 BROKEN = set(cli_states()) - HEALTHY - HEALTHY_WITH_PATIENCE - HANGS
@@ -33,7 +35,10 @@ BROKEN = set(cli_states()) - HEALTHY - HEALTHY_WITH_PATIENCE - HANGS
 ONLY_FOR_SHELLS = {"no-shebang-exit-0"}
 
 #: The stubs of all agents are made alike, so while one works those of one agent are enough.
-AGENTS = ["claude", *(pytest.param(name, marks=pytest.mark.slow) for name in AGENT_CLIS if name != "claude")]
+AGENTS = [
+    "claude",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in AGENT_CLIS if name != "claude"),
+]
 
 PYTHON = """
 import subprocess, sys
@@ -93,20 +98,34 @@ def ran_by_all(directory: Path, name: str = "claude") -> dict[str, int]:
         if program := shutil.which(argv[0]):
             words = [program, *argv[1:], name, *(["--version"] if runner == "env" else [])]
             started[runner] = subprocess.Popen(
-                words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                words,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
     return {runner: process.wait(PATIENCE) for runner, process in started.items()}
 
 
 def test_each_condition_is_healthy_or_broken_or_hangs() -> None:
-    assert {"healthy", "alone", "slow", "silent", "huge-output", "not-utf8", "stderr-warnings"} <= HEALTHY
+    assert {
+        "healthy",
+        "alone",
+        "slow",
+        "silent",
+        "huge-output",
+        "not-utf8",
+        "stderr-warnings",
+    } <= HEALTHY
     assert not HANGS & HEALTHY
     assert {state for state in cli_states() if cli_state(state).waits} >= HANGS | {"slow", "slower"}
 
 
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("state", sorted(HEALTHY))
-def test_whoever_runs_a_healthy_cli_sees_it_succeed(stubs: Callable[..., Path], state: str, agent: str) -> None:
+def test_whoever_runs_a_healthy_cli_sees_it_succeed(
+    stubs: Callable[..., Path], state: str, agent: str
+) -> None:
     codes = ran_by_all(stubs(state, agent), agent)
     assert codes == dict.fromkeys(codes, 0)
     assert {"sh", "env", "Python"} <= codes.keys()
@@ -114,7 +133,9 @@ def test_whoever_runs_a_healthy_cli_sees_it_succeed(stubs: Callable[..., Path], 
 
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("state", sorted(BROKEN - ONLY_FOR_SHELLS))
-def test_nobody_who_runs_a_broken_cli_sees_it_succeed(stubs: Callable[..., Path], state: str, agent: str) -> None:
+def test_nobody_who_runs_a_broken_cli_sees_it_succeed(
+    stubs: Callable[..., Path], state: str, agent: str
+) -> None:
     codes = ran_by_all(stubs(state, agent, tuple({*AGENT_CLIS} - {agent})), agent)
     assert {runner for runner, code in codes.items() if code == 0} == set()
     assert {"sh", "env", "Python"} <= codes.keys()
@@ -133,7 +154,9 @@ def test_nobody_who_runs_a_broken_cli_sees_it_succeed(stubs: Callable[..., Path]
         ("symlink-loop", OSError),
     ],
 )
-def test_the_kernel_refuses_a_cli_that_cannot_start(stubs: Callable[..., Path], state: str, error: type[OSError]) -> None:
+def test_the_kernel_refuses_a_cli_that_cannot_start(
+    stubs: Callable[..., Path], state: str, error: type[OSError]
+) -> None:
     """So it is the condition that is broken, and not the words of a program that did start."""
     program = stubs(state) / "claude"
     with pytest.raises(error):
@@ -141,7 +164,9 @@ def test_the_kernel_refuses_a_cli_that_cannot_start(stubs: Callable[..., Path], 
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_a_text_that_the_kernel_refuses_is_run_by_shells(stubs: Callable[..., Path], agent: str) -> None:
+def test_a_text_that_the_kernel_refuses_is_run_by_shells(
+    stubs: Callable[..., Path], agent: str
+) -> None:
     """Whether env and node run it depends on their C library; Python asks the kernel itself."""
     codes = ran_by_all(stubs("no-shebang-exit-0", agent), agent)
     shells = {"sh", "sh, in a substitution", "bash", "dash", "node, through a shell"}
@@ -149,32 +174,49 @@ def test_a_text_that_the_kernel_refuses_is_run_by_shells(stubs: Callable[..., Pa
     assert codes["Python"] != 0
 
 
-@pytest.mark.parametrize(("state", "code"), [("exit-1", 1), ("exit-127", 127), ("killed", -signal.SIGKILL)])
-def test_a_failing_cli_ends_as_its_name_says(stubs: Callable[..., Path], state: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("state", "code"), [("exit-1", 1), ("exit-127", 127), ("killed", -signal.SIGKILL)]
+)
+def test_a_failing_cli_ends_as_its_name_says(
+    stubs: Callable[..., Path], state: str, code: int
+) -> None:
     done = subprocess.run([stubs(state) / "claude", "--version"], capture_output=True, check=False)
     assert done.returncode == code
 
 
 @pytest.mark.parametrize("streams", ["closed", "nobody reads"])
 @pytest.mark.parametrize("state", sorted(HEALTHY))
-def test_a_healthy_cli_succeeds_although_nobody_wants_its_output(stubs: Callable[..., Path], state: str, streams: str) -> None:
+def test_a_healthy_cli_succeeds_although_nobody_wants_its_output(
+    stubs: Callable[..., Path], state: str, streams: str
+) -> None:
     directory = stubs(state)
     redirect = ">&- 2>&-" if streams == "closed" else ""
     argv = ["/bin/sh", "-c", f'exec "$0" --version {redirect}', str(directory / "claude")]
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(argv, env=environment(directory), stdout=writer, stderr=writer, check=False, timeout=PATIENCE)
+    done = subprocess.run(
+        argv,
+        env=environment(directory),
+        stdout=writer,
+        stderr=writer,
+        check=False,
+        timeout=PATIENCE,
+    )
     os.close(writer)
     assert done.returncode == 0
 
 
 @pytest.mark.parametrize("state", sorted({*HEALTHY, *BROKEN} - {"missing", "slow"}))
-def test_the_condition_does_not_depend_on_what_else_is_on_path(stubs: Callable[..., Path], state: str) -> None:
+def test_the_condition_does_not_depend_on_what_else_is_on_path(
+    stubs: Callable[..., Path], state: str
+) -> None:
     """A probe may run the CLI with an environment of its own."""
     program = stubs(state) / "claude"
     for env in ({}, {"PATH": ""}, {"PATH": str(program.parent)}):
         try:
-            code = subprocess.run([program, "--version"], env=env, capture_output=True, check=False).returncode
+            code = subprocess.run(
+                [program, "--version"], env=env, capture_output=True, check=False
+            ).returncode
         except OSError:
             code = 126
         assert (code == 0) == (state in HEALTHY), env
@@ -184,9 +226,14 @@ def test_the_condition_does_not_depend_on_what_else_is_on_path(stubs: Callable[.
 def test_a_cli_that_hangs_is_one_process(stubs: Callable[..., Path], state: str) -> None:
     """So that a probe which ends the process it started has ended all of it."""
     directory = stubs(state)
-    with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL
+    ) as process:
         try:
-            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "CLI that sleeps")
+            wait_for(
+                lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(),
+                "CLI that sleeps",
+            )
             assert children(process.pid) == []
             assert process.poll() is None
         finally:
@@ -199,7 +246,11 @@ def test_a_child_goes_on_with_the_output_when_the_cli_itself_is_gone(
 ) -> None:
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        [stubs(state) / "claude", "--version"], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, start_new_session=True
+        [stubs(state) / "claude", "--version"],
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=writer,
+        start_new_session=True,
     )
     os.close(writer)
     try:
@@ -234,9 +285,14 @@ def test_only_some_signals_end_a_hanging_cli(
     stubs: Callable[..., Path], state: str, number: signal.Signals, *, ends: bool
 ) -> None:
     directory = stubs(state)
-    with subprocess.Popen([directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL
+    ) as process:
         try:
-            wait_for(lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), "CLI that sleeps")
+            wait_for(
+                lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(),
+                "CLI that sleeps",
+            )
             ignored = next(
                 int(line.split()[1], 16)
                 for line in Path(f"/proc/{process.pid}/status").read_text().split("\n")
@@ -254,7 +310,9 @@ def test_only_some_signals_end_a_hanging_cli(
 def test_a_slow_cli_takes_its_time_and_says_its_version(stubs: Callable[..., Path]) -> None:
     started = time.monotonic()
     slow = {
-        seconds: subprocess.Popen([stubs(state) / "claude"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        seconds: subprocess.Popen(
+            [stubs(state) / "claude"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
         for state, seconds in (("slow", 3), ("slower", 7), ("too-slow", 12))
     }
     for seconds, process in slow.items():
@@ -263,16 +321,22 @@ def test_a_slow_cli_takes_its_time_and_says_its_version(stubs: Callable[..., Pat
         assert time.monotonic() - started >= seconds - 0.1
 
 
-def test_huge_output_is_more_than_any_pipe_holds_on_both_streams(stubs: Callable[..., Path]) -> None:
+def test_huge_output_is_more_than_any_pipe_holds_on_both_streams(
+    stubs: Callable[..., Path],
+) -> None:
     directory = stubs("huge-output")
-    done = subprocess.run([directory / "claude"], env=environment(directory), capture_output=True, check=True)
+    done = subprocess.run(
+        [directory / "claude"], env=environment(directory), capture_output=True, check=True
+    )
     assert (len(done.stdout), len(done.stderr)) == (8 * 1024**2, 8 * 1024**2)
     assert int(Path("/proc/sys/fs/pipe-max-size").read_text()) < 8 * 1024**2
 
 
 def test_output_that_is_no_text_is_none_in_any_unicode_encoding(stubs: Callable[..., Path]) -> None:
     directory = stubs("not-utf8")
-    done = subprocess.run([directory / "claude"], env=environment(directory), capture_output=True, check=True)
+    done = subprocess.run(
+        [directory / "claude"], env=environment(directory), capture_output=True, check=True
+    )
     for encoding in ("utf-8", "utf-16", "utf-32"):
         with pytest.raises(UnicodeDecodeError):
             done.stdout.decode(encoding)
@@ -282,27 +346,46 @@ def test_output_that_is_no_text_is_none_in_any_unicode_encoding(stubs: Callable[
 def test_a_silent_cli_says_nothing_and_warnings_go_to_stderr(stubs: Callable[..., Path]) -> None:
     def output(state: str) -> tuple[bytes, bytes]:
         directory = stubs(state)
-        done = subprocess.run([directory / "claude"], env=environment(directory), capture_output=True, check=True)
+        done = subprocess.run(
+            [directory / "claude"], env=environment(directory), capture_output=True, check=True
+        )
         return done.stdout, done.stderr
 
     assert output("silent") == (b"", b"")
     assert all(output("stderr-warnings"))
 
 
-def test_a_healthy_cli_answers_with_its_own_version_and_knows_nothing_else(stubs: Callable[..., Path]) -> None:
+def test_a_healthy_cli_answers_with_its_own_version_and_knows_nothing_else(
+    stubs: Callable[..., Path],
+) -> None:
     directory = stubs("healthy", others=("codex", "ghost"))
     for agent in AGENT_CLIS:  # and one that is alone is as healthy
         assert (stubs("alone", agent) / agent).read_bytes() == (directory / agent).read_bytes()
 
     def output(*argv: str) -> bytes:
         return subprocess.run(
-            [directory / argv[0], *argv[1:]], env=environment(directory), capture_output=True, check=True
+            [directory / argv[0], *argv[1:]],
+            env=environment(directory),
+            capture_output=True,
+            check=True,
         ).stdout
 
     assert output("claude", "--version") == b"2.1.197 (Claude Code)\n"
     assert output("codex", "--version") == b"codex-cli 0.169.0\n"
-    for wrong in ([], ["-v"], ["version"], ["--version", "--version"], ["auth", "status"], ["login"]):
-        assert subprocess.run([directory / "claude", *wrong], capture_output=True, check=False).returncode == 2
+    for wrong in (
+        [],
+        ["-v"],
+        ["version"],
+        ["--version", "--version"],
+        ["auth", "status"],
+        ["login"],
+    ):
+        assert (
+            subprocess.run(
+                [directory / "claude", *wrong], capture_output=True, check=False
+            ).returncode
+            == 2
+        )
 
 
 def test_a_stub_writes_nothing_to_the_home(stubs: Callable[..., Path]) -> None:
@@ -312,7 +395,9 @@ def test_a_stub_writes_nothing_to_the_home(stubs: Callable[..., Path]) -> None:
         empty = directory.parent / f"cwd-{state}"
         empty.mkdir()
         env = {**environment(directory), "HOME": str(empty), "TMPDIR": str(empty)}
-        subprocess.run([directory / "claude", "--version"], env=env, cwd=empty, capture_output=True, check=True)
+        subprocess.run(
+            [directory / "claude", "--version"], env=env, cwd=empty, capture_output=True, check=True
+        )
         assert list(empty.iterdir()) == []
 
 
@@ -320,12 +405,19 @@ def test_a_stub_writes_nothing_to_the_home(stubs: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize("state", cli_states())
-def test_only_the_agent_is_in_the_condition_and_the_others_are_healthy(stubs: Callable[..., Path], state: str) -> None:
+def test_only_the_agent_is_in_the_condition_and_the_others_are_healthy(
+    stubs: Callable[..., Path], state: str
+) -> None:
     directory = stubs(state, "codex", ("claude", "ghost"))
     names = {path.name for path in directory.iterdir() if not path.name.startswith(".")}
     assert names == {"claude", "ghost"} | ({"codex"} if state != "missing" else set())
     for other in ("claude", "ghost"):
-        done = subprocess.run([directory / other, "--version"], env=environment(directory), capture_output=True, check=False)
+        done = subprocess.run(
+            [directory / other, "--version"],
+            env=environment(directory),
+            capture_output=True,
+            check=False,
+        )
         assert done.returncode == 0
 
 
@@ -366,7 +458,9 @@ def test_only_an_agent_that_is_alone_has_none_beside_it(state: str) -> None:
 
 def members(group: int) -> list[bytes]:
     """Return the names of the processes of *group* that have not ended, sorted."""
-    numbers = [name for name in os.listdir("/proc") if name.isdigit() and _stat(name)[2:3] == [str(group)]]
+    numbers = [
+        name for name in os.listdir("/proc") if name.isdigit() and _stat(name)[2:3] == [str(group)]
+    ]
     alive = [name for name in numbers if _stat(name)[:1] not in ([], ["Z"])]
     return sorted(os.path.basename(words(name)[0]) for name in alive)
 
@@ -377,7 +471,9 @@ def words(number: str) -> list[bytes]:
 
 
 def children(pid: int) -> list[str]:
-    return [name for name in os.listdir("/proc") if name.isdigit() and _stat(name)[1:2] == [str(pid)]]
+    return [
+        name for name in os.listdir("/proc") if name.isdigit() and _stat(name)[1:2] == [str(pid)]
+    ]
 
 
 def _stat(name: str) -> list[str]:

@@ -103,13 +103,21 @@ def wait_until_gone(marker: str) -> None:
     wait_for(lambda: not bearing(marker), f"end of {marker}")
 
 
-def python(code: str, *arguments: str, seconds: float = PATIENCE, cwd: str = "/", env: dict[str, str] | None = None) -> Request:
+def python(
+    code: str,
+    *arguments: str,
+    seconds: float = PATIENCE,
+    cwd: str = "/",
+    env: dict[str, str] | None = None,
+) -> Request:
     """Return a request that runs *code*."""
     argv = (sys.executable, "-I", "-S", "-c", textwrap.dedent(code), *arguments)
     return Request(argv=argv, env=env or {}, cwd=cwd, seconds=seconds)
 
 
-def command(*argv: str, seconds: float = PATIENCE, cwd: str = "/", env: dict[str, str] | None = None) -> Request:
+def command(
+    *argv: str, seconds: float = PATIENCE, cwd: str = "/", env: dict[str, str] | None = None
+) -> Request:
     return Request(argv=argv, env=env or {"PATH": "/usr/bin:/bin"}, cwd=cwd, seconds=seconds)
 
 
@@ -146,8 +154,12 @@ TREE = """
 
 def test_each_exit_code_is_exact(shared: Supervisor) -> None:
     with ThreadPoolExecutor(8) as pool:
-        outcomes = pool.map(shared.run, [command("/bin/sh", "-c", f"exit {code}") for code in range(256)])
-        assert [ending(outcome) for outcome in outcomes] == [f"exited {code}" for code in range(256)]
+        outcomes = pool.map(
+            shared.run, [command("/bin/sh", "-c", f"exit {code}") for code in range(256)]
+        )
+        assert [ending(outcome) for outcome in outcomes] == [
+            f"exited {code}" for code in range(256)
+        ]
 
 
 def fatal_signals() -> list[int]:
@@ -168,7 +180,9 @@ def test_each_fatal_signal_is_exact_and_no_exit_code(shared: Supervisor) -> None
     numbers = fatal_signals()
     with ThreadPoolExecutor(8) as pool:
         outcomes = pool.map(shared.run, [python(code, str(number)) for number in numbers])
-        assert [ending(outcome) for outcome in outcomes] == [f"killed {number}" for number in numbers]
+        assert [ending(outcome) for outcome in outcomes] == [
+            f"killed {number}" for number in numbers
+        ]
 
 
 def test_both_streams_arrive_byte_by_byte(shared: Supervisor) -> None:
@@ -184,7 +198,9 @@ def test_both_streams_arrive_byte_by_byte(shared: Supervisor) -> None:
 
 @pytest.mark.parametrize(("more", "truncated"), [(0, False), (1, True), (300_000, True)])
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_the_first_mebibyte_of_a_stream_is_kept(shared: Supervisor, stream: str, more: int, *, truncated: bool) -> None:
+def test_the_first_mebibyte_of_a_stream_is_kept(
+    shared: Supervisor, stream: str, more: int, *, truncated: bool
+) -> None:
     code = f"""
         import sys
         sys.{stream}.write("a" + "b" * ({KEEP_BYTES} - 2) + "c" + "d" * {more})
@@ -198,7 +214,9 @@ def test_the_first_mebibyte_of_a_stream_is_kept(shared: Supervisor, stream: str,
 
 
 @pytest.mark.slow
-def test_an_endless_writer_on_both_streams_is_timed_out_and_its_output_bounded(shared: Supervisor) -> None:
+def test_an_endless_writer_on_both_streams_is_timed_out_and_its_output_bounded(
+    shared: Supervisor,
+) -> None:
     code = """
         import os, signal
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -233,7 +251,9 @@ def test_a_probe_that_closes_its_streams_early_is_waited_for(shared: Supervisor)
     assert outcome.seconds >= 0.5
 
 
-def test_waiting_for_a_probe_with_closed_streams_takes_no_processor_time(shared: Supervisor, tmp_path: Path) -> None:
+def test_waiting_for_a_probe_with_closed_streams_takes_no_processor_time(
+    shared: Supervisor, tmp_path: Path
+) -> None:
     code = """
         import os, sys, time
         def spent():
@@ -260,16 +280,27 @@ def test_the_time_of_a_probe_is_measured_until_its_end(own: Supervisor) -> None:
 @pytest.mark.slow
 def test_runs_that_follow_each_other_do_not_touch(own: Supervisor, marker: str) -> None:
     """What one probe printed, left and took too long for is not told of the next one."""
-    flood = "import sys, time; sys.stdout.write('x' * 3_000_000); sys.stdout.flush(); time.sleep(600)"
+    flood = (
+        "import sys, time; sys.stdout.write('x' * 3_000_000); sys.stdout.flush(); time.sleep(600)"
+    )
     daemon = "import os, time\nif os.fork() == 0: time.sleep(600)"
     clean = exited(5, stdout=b"clean\n", stderr=b"too\n")
     for _ in range(3):
         assert ending(own.run(python(flood, seconds=0.5))) == "timed out"
-        assert _timeless(own.run(command("/bin/sh", "-c", "echo clean; echo too >&2; exit 5"))) == clean
+        assert (
+            _timeless(own.run(command("/bin/sh", "-c", "echo clean; echo too >&2; exit 5")))
+            == clean
+        )
         assert own.run(python(daemon, marker)).left != ()
-        assert _timeless(own.run(command("/bin/sh", "-c", "echo clean; echo too >&2; exit 5"))) == clean
+        assert (
+            _timeless(own.run(command("/bin/sh", "-c", "echo clean; echo too >&2; exit 5")))
+            == clean
+        )
         assert ending(own.run(command("/nonexistent"))).startswith("broke: ")
-        assert _timeless(own.run(command("/bin/sh", "-c", "echo clean; echo too >&2; exit 5"))) == clean
+        assert (
+            _timeless(own.run(command("/bin/sh", "-c", "echo clean; echo too >&2; exit 5")))
+            == clean
+        )
 
 
 def _timeless(outcome: Outcome) -> Outcome:
@@ -300,9 +331,12 @@ def test_fifty_probes_at_once_get_fifty_right_answers(shared: Supervisor) -> Non
     """
     with ThreadPoolExecutor(50) as pool:
         for _ in range(2):
-            outcomes = list(pool.map(shared.run, [python(code, str(number)) for number in range(50)]))
+            outcomes = list(
+                pool.map(shared.run, [python(code, str(number)) for number in range(50)])
+            )
             assert [(ending(outcome), outcome.stdout, outcome.stderr) for outcome in outcomes] == [
-                (f"exited {number}", b"out %d\n" % number, b"err %d\n" % number) for number in range(50)
+                (f"exited {number}", b"out %d\n" % number, b"err %d\n" % number)
+                for number in range(50)
             ]
 
 
@@ -324,7 +358,9 @@ STUBBORN = {
 
 
 @pytest.mark.parametrize("vice", STUBBORN)
-def test_a_probe_over_its_time_is_timed_out_and_ended_whatever_it_does(shared: Supervisor, marker: str, vice: str) -> None:
+def test_a_probe_over_its_time_is_timed_out_and_ended_whatever_it_does(
+    shared: Supervisor, marker: str, vice: str
+) -> None:
     code = f"import os, signal, sys, time\n{STUBBORN[vice]}\ntime.sleep(600)"
     started = time.monotonic()
     outcome = shared.run(python(code, marker, seconds=0.5))
@@ -365,7 +401,9 @@ HOPPER = """
 
 
 @pytest.mark.parametrize("pause", ["0.05", "0.001"])
-def test_a_process_that_goes_on_in_ever_new_processes_is_ended_in_the_end(shared: Supervisor, marker: str, pause: str) -> None:
+def test_a_process_that_goes_on_in_ever_new_processes_is_ended_in_the_end(
+    shared: Supervisor, marker: str, pause: str
+) -> None:
     late = shared.run(python(HOPPER, marker, "stay", pause, seconds=0.5))
     assert (ending(late), bearing(marker)) == ("timed out", [])
     left = shared.run(python(HOPPER, marker, "leave", pause))
@@ -413,7 +451,9 @@ def test_a_daemon_is_found_by_its_command_line_and_ended(shared: Supervisor, mar
     assert bearing(marker) == []
 
 
-def test_a_stopped_process_that_was_left_is_found_and_ended(shared: Supervisor, marker: str) -> None:
+def test_a_stopped_process_that_was_left_is_found_and_ended(
+    shared: Supervisor, marker: str
+) -> None:
     code = "import os, signal\nif os.fork() == 0: os.kill(os.getpid(), signal.SIGSTOP)"
     outcome = shared.run(python(code, marker))
     assert (ending(outcome), len(outcome.left)) == ("exited 0", 1)
@@ -498,7 +538,9 @@ def test_output_of_a_left_process_counts_as_output(variant: Variant) -> None:
     assert (ending(outcome), outcome.stderr, len(outcome.left)) == ("exited 0", b"late", 1)
 
 
-def test_an_endless_writer_that_was_left_is_ended_and_its_output_bounded(shared: Supervisor, marker: str) -> None:
+def test_an_endless_writer_that_was_left_is_ended_and_its_output_bounded(
+    shared: Supervisor, marker: str
+) -> None:
     code = "import os\nif os.fork() == 0:\n    while True: os.write(1, b'x' * 65536)"
     outcome = shared.run(python(code, marker))
     assert (ending(outcome), len(outcome.left)) == ("exited 0", 1)
@@ -509,11 +551,25 @@ def test_an_endless_writer_that_was_left_is_ended_and_its_output_bounded(shared:
 # What the probe finds.
 
 
-def test_the_environment_is_exactly_what_was_asked_for(shared: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_exactly_what_was_asked_for(
+    shared: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CALLER_MARKER", "leaked")
-    env = {"A": "1", "EMPTY": "", "LINES": "a\nb", "BYTES": os.fsdecode(b"\xff\xfe"), "EQUALS": "a=b"}
+    env = {
+        "A": "1",
+        "EMPTY": "",
+        "LINES": "a\nb",
+        "BYTES": os.fsdecode(b"\xff\xfe"),
+        "EQUALS": "a=b",
+    }
     outcome = shared.run(command("/usr/bin/env", "-0", env=env))
-    assert sorted(outcome.stdout.split(b"\0")[:-1]) == [b"A=1", b"BYTES=\xff\xfe", b"EMPTY=", b"EQUALS=a=b", b"LINES=a\nb"]
+    assert sorted(outcome.stdout.split(b"\0")[:-1]) == [
+        b"A=1",
+        b"BYTES=\xff\xfe",
+        b"EMPTY=",
+        b"EQUALS=a=b",
+        b"LINES=a\nb",
+    ]
 
 
 def test_words_and_directory_arrive_as_they_are(shared: Supervisor, tmp_path: Path) -> None:
@@ -554,11 +610,15 @@ def test_there_is_no_controlling_terminal_even_where_the_suite_has_one(tmp_path:
             print(outcome.stderr.decode().strip().split("\\n")[-1])
         """)
     )
-    done = subprocess.run([sys.executable, script, tmp_path / "log"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "log"], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "OSError: [Errno 6] No such device or address: '/dev/tty'\n"
 
 
-def test_signals_that_the_suite_was_told_to_ignore_or_to_block_work_in_the_probe(tmp_path: Path) -> None:
+def test_signals_that_the_suite_was_told_to_ignore_or_to_block_work_in_the_probe(
+    tmp_path: Path,
+) -> None:
     """As under nohup, or in the background of a shell; Python itself ignores SIGPIPE and SIGXFSZ."""
     script = tmp_path / "deaf.py"
     script.write_text(
@@ -576,16 +636,27 @@ def test_signals_that_the_suite_was_told_to_ignore_or_to_block_work_in_the_probe
             print(*(line for line in outcome.stdout.decode().split("\\n") if line.startswith(("SigIgn", "SigBlk"))))
         """)
     )
-    done = subprocess.run([sys.executable, script, tmp_path / "log"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "log"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16]
 
 
 def test_a_broken_pipe_ends_a_program_of_the_probe(shared: Supervisor) -> None:
-    outcome = shared.run(command("/bin/sh", "-c", "sh -c 'yes; echo went on >&2' | head -n 1", seconds=PATIENCE))
-    assert (ending(outcome), outcome.stdout, outcome.stderr, outcome.left) == ("exited 0", b"y\n", b"went on\n", ())
+    outcome = shared.run(
+        command("/bin/sh", "-c", "sh -c 'yes; echo went on >&2' | head -n 1", seconds=PATIENCE)
+    )
+    assert (ending(outcome), outcome.stdout, outcome.stderr, outcome.left) == (
+        "exited 0",
+        b"y\n",
+        b"went on\n",
+        (),
+    )
 
 
-def test_the_probe_inherits_no_descriptor_but_its_three_streams(own: Supervisor, tmp_path: Path) -> None:
+def test_the_probe_inherits_no_descriptor_but_its_three_streams(
+    own: Supervisor, tmp_path: Path
+) -> None:
     code = """
         import os
         print(sorted(int(fd) for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")))
@@ -647,7 +718,11 @@ def test_the_network_is_cut_even_from_this_machine(
     if shared.start()["network"]:
         pytest.skip(f"the network cannot be cut here: {shared.facts['network']}")
     outcome = shared.run(python(CONNECT, str(listeners[0].getsockname()[1]), marker))
-    assert list(map(int, outcome.stdout.split())) == [errno.ENETUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED]
+    assert list(map(int, outcome.stdout.split())) == [
+        errno.ENETUNREACH,
+        errno.ENETUNREACH,
+        errno.ECONNREFUSED,
+    ]
     for listener in listeners:
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -661,7 +736,11 @@ def test_a_probe_runs_when_the_network_cannot_be_cut_and_the_report_says_so(
     assert supervisor.start()["network"] == "Operation not permitted"
     outcome = supervisor.run(python(CONNECT, str(listeners[0].getsockname()[1]), marker))
     local, _, abstract = map(int, outcome.stdout.split())
-    assert (ending(outcome), local, abstract) == ("exited 0", 0, 0)  # so a connection is seen where there is one
+    assert (ending(outcome), local, abstract) == (
+        "exited 0",
+        0,
+        0,
+    )  # so a connection is seen where there is one
 
 
 def test_a_network_that_only_a_namespace_for_users_allows_is_cut_with_the_same_user_and_no_more_rights(
@@ -680,7 +759,10 @@ def test_a_network_that_only_a_namespace_for_users_allows_is_cut_with_the_same_u
         open(sys.argv[1])
     """
     outcome = supervisor.run(python(code, str(shut)))
-    assert outcome.stdout.decode() == f"{os.getuid()} {os.geteuid()} {os.getgid()}\n{errno.ENETUNREACH}\n"
+    assert (
+        outcome.stdout.decode()
+        == f"{os.getuid()} {os.geteuid()} {os.getgid()}\n{errno.ENETUNREACH}\n"
+    )
     assert b"PermissionError" in outcome.stderr
 
 
@@ -712,7 +794,9 @@ def test_modes_hold_for_root_as_well(shared: Supervisor, tmp_path: Path) -> None
         ("unreadable", os.fsencode(tmp_path / "unlistable")),
         ("unsearchable", os.fsencode(tmp_path / "unsearchable")),
     )
-    outcome = shared.run(Request(argv=request.argv, env={}, cwd=request.cwd, seconds=PATIENCE, checks=checks))
+    outcome = shared.run(
+        Request(argv=request.argv, env={}, cwd=request.cwd, seconds=PATIENCE, checks=checks)
+    )
     (tmp_path / "unsearchable").chmod(0o700)
     assert outcome.stdout == b"refused file\nrefused unlistable\nrefused unsearchable/file\n1\n"
 
@@ -723,9 +807,13 @@ def test_the_capabilities_are_gone_for_good(shared: Supervisor) -> None:
     if shared.start()["capabilities"]:
         pytest.skip(f"capabilities cannot be dropped here: {shared.facts['capabilities']}")
     outcome = shared.run(command("/bin/cat", "/proc/self/status"))
-    sets = dict(line.split(":\t") for line in outcome.stdout.decode().split("\n") if line.startswith("Cap"))
+    sets = dict(
+        line.split(":\t") for line in outcome.stdout.decode().split("\n") if line.startswith("Cap")
+    )
     override = 1 << program.CAP_DAC_OVERRIDE | 1 << program.CAP_DAC_READ_SEARCH
-    assert {name: int(value, 16) & override for name, value in sets.items()} == dict.fromkeys(sets, 0)
+    assert {name: int(value, 16) & override for name, value in sets.items()} == dict.fromkeys(
+        sets, 0
+    )
     assert len(sets) == 5
 
 
@@ -737,7 +825,11 @@ def test_the_capabilities_are_gone_for_good(shared: Supervisor) -> None:
         ("unreadable", "fifo", "{path} is not unreadable for uid {uid}"),
         ("unsearchable", "directory", "{path} is not unsearchable for uid {uid}"),
         ("unreadable", "nothing", "{path} should be unreadable, but: No such file or directory"),
-        ("unreadable", "symlink", "{path} should be unreadable, but: Too many levels of symbolic links"),
+        (
+            "unreadable",
+            "symlink",
+            "{path} should be unreadable, but: Too many levels of symbolic links",
+        ),
         ("unsearchable", "file", "{path} should be unsearchable, but: Not a directory"),
     ],
 )
@@ -760,14 +852,18 @@ def test_a_condition_that_does_not_hold_is_unsupported_and_the_probe_does_not_st
     assert not (tmp_path / "started").exists()
 
 
-def test_a_shut_file_is_unsupported_when_root_keeps_its_capabilities(variant: Variant, tmp_path: Path) -> None:
+def test_a_shut_file_is_unsupported_when_root_keeps_its_capabilities(
+    variant: Variant, tmp_path: Path
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root reads what its mode forbids")
     supervisor = variant(capabilities='"capabilities": "simulated"')
     path = tmp_path / "shut"
     path.touch(mode=0o000)
     checks = (("unreadable", os.fsencode(path)),)
-    outcome = supervisor.run(Request(argv=("/bin/true",), env={}, cwd="/", seconds=PATIENCE, checks=checks))
+    outcome = supervisor.run(
+        Request(argv=("/bin/true",), env={}, cwd="/", seconds=PATIENCE, checks=checks)
+    )
     assert supervisor.facts["capabilities"] == "simulated"
     assert outcome == unsupported(f"{path} is not unreadable for uid 0")
 
@@ -806,7 +902,9 @@ def _make_unstartable(kind: str, path: Path) -> None:
         ("symlink loop", "Too many levels of symbolic links"),
     ],
 )
-def test_a_program_that_does_not_start_broke_and_is_no_answer(shared: Supervisor, tmp_path: Path, kind: str, words: str) -> None:
+def test_a_program_that_does_not_start_broke_and_is_no_answer(
+    shared: Supervisor, tmp_path: Path, kind: str, words: str
+) -> None:
     path = tmp_path / "probe"
     _make_unstartable(kind, path)
     outcome = shared.run(command(str(path)))
@@ -827,9 +925,19 @@ def test_a_program_that_does_not_start_broke_and_is_no_answer(shared: Supervisor
         (command("/bin/true", env={"": "a"}), "environment variable"),
         (command("/bin/true", env={"A=B": "a"}), "environment variable"),
     ],
-    ids=["no directory", "long word", "large variable", "NUL in a word", "NUL in a variable", "no name", "= in a name"],
+    ids=[
+        "no directory",
+        "long word",
+        "large variable",
+        "NUL in a word",
+        "NUL in a variable",
+        "no name",
+        "= in a name",
+    ],
 )
-def test_a_request_that_the_system_refuses_broke_with_its_words(shared: Supervisor, request_: Request, words: str) -> None:
+def test_a_request_that_the_system_refuses_broke_with_its_words(
+    shared: Supervisor, request_: Request, words: str
+) -> None:
     outcome = shared.run(request_)
     assert ending(outcome).startswith("broke: ")
     assert words in ending(outcome)
@@ -845,7 +953,9 @@ def test_a_supervisor_that_does_not_start_broke_and_leaves_nothing(variant: Vari
 
 def test_a_supervisor_that_says_nonsense_broke(variant: Variant) -> None:
     main = "def main() -> None:\n    os.write(int(sys.argv[1]), b'nonsense')\n    time.sleep(600)\n"
-    assert ending(variant(main=main).run(command("/bin/true"))).startswith("broke: the supervisor process cannot be reached: ")
+    assert ending(variant(main=main).run(command("/bin/true"))).startswith(
+        "broke: the supervisor process cannot be reached: "
+    )
 
 
 def test_closing_ends_all_that_runs_and_leaves_nothing(own: Supervisor, marker: str) -> None:
@@ -861,11 +971,15 @@ def test_closing_ends_all_that_runs_and_leaves_nothing(own: Supervisor, marker: 
 
 
 @pytest.mark.slow
-def test_closing_while_runs_are_just_starting_loses_none_of_them(tmp_path: Path, marker: str) -> None:
+def test_closing_while_runs_are_just_starting_loses_none_of_them(
+    tmp_path: Path, marker: str
+) -> None:
     for pause in (0.0, 0.0, 0.001, 0.002, 0.005, 0.02):
         supervisor = Supervisor(tmp_path / "log")
         supervisor.start()
-        runs = [in_thread(supervisor, python("import time; time.sleep(600)", marker)) for _ in range(10)]
+        runs = [
+            in_thread(supervisor, python("import time; time.sleep(600)", marker)) for _ in range(10)
+        ]
         time.sleep(pause)
         started = time.monotonic()
         supervisor.close()
@@ -890,7 +1004,9 @@ def test_closing_is_fine_at_any_time(tmp_path: Path) -> None:
     assert ending(supervisor.run(command("/bin/true"))).startswith("broke: ")
 
 
-def test_an_interrupt_of_the_suite_ends_the_probe_and_later_ones_run(own: Supervisor, marker: str) -> None:
+def test_an_interrupt_of_the_suite_ends_the_probe_and_later_ones_run(
+    own: Supervisor, marker: str
+) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -936,7 +1052,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_when_the_supervisor_is_killed_the_run_broke_and_its_whole_tree_ends(own: Supervisor, marker: str) -> None:
+def test_when_the_supervisor_is_killed_the_run_broke_and_its_whole_tree_ends(
+    own: Supervisor, marker: str
+) -> None:
     supervisor = parent(int(own.run(python("import os; print(os.getppid())")).stdout))
     runs = [in_thread(own, python(TREE, marker)) for _ in range(3)]
     wait_for(lambda: len(bearing(marker)) == 9, "3 trees of 3")
@@ -963,7 +1081,9 @@ def test_after_the_supervisor_was_killed_a_run_breaks_or_is_right(own: Superviso
     assert ends.count("broke") >= 4
 
 
-def test_when_a_reaper_is_killed_its_run_broke_its_probe_ends_and_others_go_on(own: Supervisor, marker: str) -> None:
+def test_when_a_reaper_is_killed_its_run_broke_its_probe_ends_and_others_go_on(
+    own: Supervisor, marker: str
+) -> None:
     thread, outcomes = in_thread(own, python("import time; time.sleep(600)", marker))
     other_thread, other_outcomes = in_thread(own, command("/bin/sh", "-c", "sleep 1; exit 65"))
     wait_for(lambda: len(bearing(marker)) == 1, "probe that runs")
@@ -997,8 +1117,17 @@ OWNER = """
 """
 
 
-def test_when_the_process_that_owns_the_supervisor_is_killed_everything_ends(tmp_path: Path, marker: str) -> None:
-    argv = [sys.executable, "-c", textwrap.dedent(OWNER), str(tmp_path / "log"), textwrap.dedent(TREE), marker]
+def test_when_the_process_that_owns_the_supervisor_is_killed_everything_ends(
+    tmp_path: Path, marker: str
+) -> None:
+    argv = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(OWNER),
+        str(tmp_path / "log"),
+        textwrap.dedent(TREE),
+        marker,
+    ]
     with subprocess.Popen(argv) as owner:
         wait_for(lambda: len(bearing(marker)) >= 10, "3 trees of 3, and the owner")
         supervisors = children(owner.pid)
@@ -1006,4 +1135,7 @@ def test_when_the_process_that_owns_the_supervisor_is_killed_everything_ends(tmp
         assert (len(supervisors), len(reapers)) == (1, 3)
         owner.kill()
     wait_until_gone(marker)
-    wait_for(lambda: not any(alive(pid) for pid in (*supervisors, *reapers)), "end of supervisor and reapers")
+    wait_for(
+        lambda: not any(alive(pid) for pid in (*supervisors, *reapers)),
+        "end of supervisor and reapers",
+    )

@@ -28,7 +28,9 @@ from conformance.model.scenario import Entry, Scenario
 
 TOP = 'summary = "A login kept anywhere counts"\norigin = "contract slot"\nagent = "claude"\ncontrol = "claude/baseline-only"\n'
 GOOD = TOP + '[expect]\nslot = "ready"\n'
-FIELDS = "text, json, patch, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"
+FIELDS = (
+    "text, json, patch, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"
+)
 VERDICTS = "allowed: ready, cli-broken, creds-missing, creds-invalid"
 LEAVES = "leaves the home"
 
@@ -79,21 +81,48 @@ BAD = {
     "json-text": bad('{"summary": "x"}', "", "is not TOML"),
     "duplicate-key": bad(GOOD + 'slot = "ready"\n', "", "is not TOML", "overwrite"),
     "invalid-date": bad(with_file("a = { json = 2026-02-30 }"), "", "is not TOML"),
-    "not-utf8": bad(GOOD.encode() + b'# caf\xe9 "', "", "is not UTF-8", f"byte {len(GOOD) + 5}", "hex or base64"),
+    "not-utf8": bad(
+        GOOD.encode() + b'# caf\xe9 "', "", "is not UTF-8", f"byte {len(GOOD) + 5}", "hex or base64"
+    ),
     "utf16": bad(GOOD.encode("utf-16"), "", "is not UTF-8 (byte 0)"),
     "byte-order-mark": bad(GOOD.encode("utf-8-sig"), "", "is not TOML"),
     "nul-bytes": bad(b"\0" * 100, "", "is not TOML"),
-    "ten-megabytes": bad(GOOD.encode() + b"#" * 10_000_000, "", "is larger than 1048576 bytes", "size, runs or count"),
-    "deep-arrays": bad(with_file(f"a = {{ json = {'[' * 5_000}{']' * 5_000} }}"), "", "is not TOML: nested too deeply"),
-    "long-number": bad(with_file(f"a = {{ json = {'9' * 5_000} }}"), "", "is not TOML: a number is too long"),
+    "ten-megabytes": bad(
+        GOOD.encode() + b"#" * 10_000_000, "", "is larger than 1048576 bytes", "size, runs or count"
+    ),
+    "deep-arrays": bad(
+        with_file(f"a = {{ json = {'[' * 5_000}{']' * 5_000} }}"),
+        "",
+        "is not TOML: nested too deeply",
+    ),
+    "long-number": bad(
+        with_file(f"a = {{ json = {'9' * 5_000} }}"), "", "is not TOML: a number is too long"
+    ),
     # keys
-    "unknown-key": bad(top('colour = "red"'), "colour", "unknown key", "allowed here: summary, origin, agent, control, expect"),
-    "unknown-key-in-home": bad(GOOD + "[home]\nfile = {}\n", "home.file", "unknown key; allowed here: include, files"),
-    "unknown-key-in-cli": bad(GOOD + '[cli]\nstatus = "hangs"\n', "cli.status", "unknown key; allowed here: state"),
-    "unknown-key-in-env": bad(GOOD + '[env]\nHOME = "x"\n', "env.HOME", "unknown key; allowed here: set, unset"),
-    "unknown-key-in-entry": at("a/b.json", '{ txt = "x" }', f"a/b.json.txt: unknown key; allowed here: {FIELDS}"),
-    "misleading-key": bad(GOOD + '[cli]\n" - at `$.x`" = 3\n', "cli. - at `$.x`", "unknown key; allowed here: state"),
-    "key-with-a-line-break": bad(GOOD + '"a\\nb" = 3\n', "expect.a b", "expected string | list, got int"),
+    "unknown-key": bad(
+        top('colour = "red"'),
+        "colour",
+        "unknown key",
+        "allowed here: summary, origin, agent, control, expect",
+    ),
+    "unknown-key-in-home": bad(
+        GOOD + "[home]\nfile = {}\n", "home.file", "unknown key; allowed here: include, files"
+    ),
+    "unknown-key-in-cli": bad(
+        GOOD + '[cli]\nstatus = "hangs"\n', "cli.status", "unknown key; allowed here: state"
+    ),
+    "unknown-key-in-env": bad(
+        GOOD + '[env]\nHOME = "x"\n', "env.HOME", "unknown key; allowed here: set, unset"
+    ),
+    "unknown-key-in-entry": at(
+        "a/b.json", '{ txt = "x" }', f"a/b.json.txt: unknown key; allowed here: {FIELDS}"
+    ),
+    "misleading-key": bad(
+        GOOD + '[cli]\n" - at `$.x`" = 3\n', "cli. - at `$.x`", "unknown key; allowed here: state"
+    ),
+    "key-with-a-line-break": bad(
+        GOOD + '"a\\nb" = 3\n', "expect.a b", "expected string | list, got int"
+    ),
     "key-for-a-terminal": bad(top('"\\u001b[31m" = 3'), r"\x1b[31m", "unknown key"),
     "no-summary": bad(instead(TOP.splitlines()[0], ""), "summary", "missing"),
     "no-origin": bad(instead('origin = "contract slot"', ""), "origin", "missing"),
@@ -101,72 +130,163 @@ BAD = {
     "no-control": bad(instead('control = "claude/baseline-only"\n', ""), "control", "missing"),
     "no-expect": bad(TOP, "expect", "missing"),
     # types
-    "summary-int": bad(instead(TOP.splitlines()[0], "summary = 3"), "summary", "expected string, got int"),
-    "summary-empty": bad(instead("A login kept anywhere counts", ""), "summary", "expected string of length >= 1"),
-    "summary-blank": bad(instead("A login kept anywhere counts", " \\n"), "summary", "expected string matching regex"),
-    "origin-blank": bad(instead('"contract slot"', '"  "'), "origin", "expected string matching regex"),
-    "origin-list": bad(instead('"contract slot"', '["x"]'), "origin", "expected string, got a list"),
-    "agent-empty": bad(instead('agent = "claude"', 'agent = ""'), "agent", "expected string of length >= 1"),
-    "control-list": bad(instead('"claude/baseline-only"', '["x"]'), "control", "expected string | table, got a list"),
-    "control-empty": bad(instead('"claude/baseline-only"', '""'), "control", "expected string of length >= 1"),
-    "control-table-int": bad(instead('"claude/baseline-only"', "{ slot = 1 }"), "control.slot", "expected string, got int"),
+    "summary-int": bad(
+        instead(TOP.splitlines()[0], "summary = 3"), "summary", "expected string, got int"
+    ),
+    "summary-empty": bad(
+        instead("A login kept anywhere counts", ""), "summary", "expected string of length >= 1"
+    ),
+    "summary-blank": bad(
+        instead("A login kept anywhere counts", " \\n"), "summary", "expected string matching regex"
+    ),
+    "origin-blank": bad(
+        instead('"contract slot"', '"  "'), "origin", "expected string matching regex"
+    ),
+    "origin-list": bad(
+        instead('"contract slot"', '["x"]'), "origin", "expected string, got a list"
+    ),
+    "agent-empty": bad(
+        instead('agent = "claude"', 'agent = ""'), "agent", "expected string of length >= 1"
+    ),
+    "control-list": bad(
+        instead('"claude/baseline-only"', '["x"]'), "control", "expected string | table, got a list"
+    ),
+    "control-empty": bad(
+        instead('"claude/baseline-only"', '""'), "control", "expected string of length >= 1"
+    ),
+    "control-table-int": bad(
+        instead('"claude/baseline-only"', "{ slot = 1 }"),
+        "control.slot",
+        "expected string, got int",
+    ),
     "home-text": bad(top('home = "x"'), "home", "expected a table, got string"),
-    "include-text": bad(GOOD + '[home]\ninclude = "claude-baseline"\n', "home.include", "expected a list, got string"),
-    "include-int": bad(GOOD + '[home]\ninclude = ["claude-baseline", 1]\n', "home.include.1", "expected string, got int"),
+    "include-text": bad(
+        GOOD + '[home]\ninclude = "claude-baseline"\n',
+        "home.include",
+        "expected a list, got string",
+    ),
+    "include-int": bad(
+        GOOD + '[home]\ninclude = ["claude-baseline", 1]\n',
+        "home.include.1",
+        "expected string, got int",
+    ),
     "files-list": bad(GOOD + "[home]\nfiles = []\n", "home.files", "expected a table, got a list"),
     "file-int": at("a", "3", "expected string | table, got int"),
-    "file-int-among-others": bad(with_file('x = ""\n"b.c" = 3\ny = ""'), "home.files.b.c", "expected string | table, got int"),
+    "file-int-among-others": bad(
+        with_file('x = ""\n"b.c" = 3\ny = ""'), "home.files.b.c", "expected string | table, got int"
+    ),
     "text-list": at("a", '{ text = ["x"] }', "a.text: expected string, got a list"),
     "mode-int": at("a", '{ text = "", mode = 384 }', "a.mode: expected string, got int"),
     "count-text": at("a{n}", '{ text = "", count = "3" }', "a{n}.count: expected int, got string"),
     "size-bool": at("a", "{ size = true }", "a.size: expected int | string, got bool"),
     "size-float": at("a", "{ size = 1.5 }", "a.size: expected int | string, got float"),
     "cli-text": bad(top('cli = "hangs"'), "cli", "expected a table, got string"),
-    "cli-unknown-state": bad(GOOD + '[cli]\nstate = "hang"\n', "cli.state", "unknown value 'hang'; allowed: alone, "),
+    "cli-unknown-state": bad(
+        GOOD + '[cli]\nstate = "hang"\n', "cli.state", "unknown value 'hang'; allowed: alone, "
+    ),
     "env-set-int": bad(GOOD + "[env.set]\nA = 1\n", "env.set.A", "expected string, got int"),
-    "env-unset-text": bad(GOOD + '[env]\nunset = "A"\n', "env.unset", "expected a list, got string"),
+    "env-unset-text": bad(
+        GOOD + '[env]\nunset = "A"\n', "env.unset", "expected a list, got string"
+    ),
     # what is asked of a container
     "container-text": bad(top('container = "10001"'), "container", "expected a table, got string"),
     "container-unknown-key": bad(
-        container('"home-owner" = 0'), "container.home-owner", "unknown key; allowed here: user, home_owner, home_read_only"
+        container('"home-owner" = 0'),
+        "container.home-owner",
+        "unknown key; allowed here: user, home_owner, home_read_only",
     ),
     "container-empty": bad(
-        container(""), "container", "asks for nothing; give one of user, home_owner, home_read_only, or leave"
+        container(""),
+        "container",
+        "asks for nothing; give one of user, home_owner, home_read_only, or leave",
     ),
-    "container-of-nothing": bad(container("home_read_only = false"), "container", "asks for nothing"),
+    "container-of-nothing": bad(
+        container("home_read_only = false"), "container", "asks for nothing"
+    ),
     "user-int": bad(container("user = 10001"), "container.user", "expected string, got int"),
-    "user-empty": bad(container('user = ""'), "container.user", "'' is not a numeric user; write it as '10001' or '10001:0'"),
-    "user-by-name": bad(container('user = "agent"'), "container.user", "'agent' is not a numeric user", "up to 2147483647"),
-    "user-without-group": bad(container('user = "10001:"'), "container.user", "'10001:' is not a numeric user"),
-    "user-without-uid": bad(container('user = ":0"'), "container.user", "':0' is not a numeric user"),
-    "user-of-three": bad(container('user = "1:2:3"'), "container.user", "'1:2:3' is not a numeric user"),
+    "user-empty": bad(
+        container('user = ""'),
+        "container.user",
+        "'' is not a numeric user; write it as '10001' or '10001:0'",
+    ),
+    "user-by-name": bad(
+        container('user = "agent"'),
+        "container.user",
+        "'agent' is not a numeric user",
+        "up to 2147483647",
+    ),
+    "user-without-group": bad(
+        container('user = "10001:"'), "container.user", "'10001:' is not a numeric user"
+    ),
+    "user-without-uid": bad(
+        container('user = ":0"'), "container.user", "':0' is not a numeric user"
+    ),
+    "user-of-three": bad(
+        container('user = "1:2:3"'), "container.user", "'1:2:3' is not a numeric user"
+    ),
     "user-negative": bad(container('user = "-1"'), "container.user", "'-1' is not a numeric user"),
-    "user-octal": bad(container('user = "010001"'), "container.user", "'010001' is not a numeric user"),
-    "user-beyond-engines": bad(container('user = "2147483648"'), "container.user", "'2147483648' is not a numeric user"),
-    "group-beyond-engines": bad(container('user = "0:4294967295"'), "container.user", "'0:4294967295' is not a numeric user"),
-    "user-and-line-break": bad(container('user = "0\\n"'), "container.user", "is not a numeric user"),
-    "user-in-other-digits": bad(container('user = "\u0663"'), "container.user", "is not a numeric user"),
-    "home-owner-text": bad(container('home_owner = "0"'), "container.home_owner", "expected int, got string"),
-    "home-owner-negative": bad(container("home_owner = -1"), "container.home_owner", "expected int >= 0"),
-    "home-owner-nobody": bad(container("home_owner = 4294967295"), "container.home_owner", "expected int <= 4294967294"),
-    "home-read-only-text": bad(container('home_read_only = "yes"'), "container.home_read_only", "expected bool, got string"),
+    "user-octal": bad(
+        container('user = "010001"'), "container.user", "'010001' is not a numeric user"
+    ),
+    "user-beyond-engines": bad(
+        container('user = "2147483648"'), "container.user", "'2147483648' is not a numeric user"
+    ),
+    "group-beyond-engines": bad(
+        container('user = "0:4294967295"'), "container.user", "'0:4294967295' is not a numeric user"
+    ),
+    "user-and-line-break": bad(
+        container('user = "0\\n"'), "container.user", "is not a numeric user"
+    ),
+    "user-in-other-digits": bad(
+        container('user = "\u0663"'), "container.user", "is not a numeric user"
+    ),
+    "home-owner-text": bad(
+        container('home_owner = "0"'), "container.home_owner", "expected int, got string"
+    ),
+    "home-owner-negative": bad(
+        container("home_owner = -1"), "container.home_owner", "expected int >= 0"
+    ),
+    "home-owner-nobody": bad(
+        container("home_owner = 4294967295"), "container.home_owner", "expected int <= 4294967294"
+    ),
+    "home-read-only-text": bad(
+        container('home_read_only = "yes"'), "container.home_read_only", "expected bool, got string"
+    ),
     # expectations
     "expect-empty": bad(TOP + "[expect]\n", "expect", "expected a table of length >= 1"),
     "expect-int": bad(instead('"ready"', "0"), "expect.slot", "expected string | list, got int"),
-    "expect-empty-list": bad(instead('"ready"', "[]"), "expect.slot", "expected a list of length >= 1"),
-    "expect-list-of-int": bad(instead('"ready"', '["ready", 1]'), "expect.slot.1", "expected string, got int"),
-    "unknown-verdict": bad(instead('"ready"', '"redy"'), "expect.slot", "unknown verdict 'redy'", VERDICTS),
-    "unknown-verdict-in-list": bad(instead('"ready"', '["ready", "fine"]'), "expect.slot", "unknown verdict 'fine'", VERDICTS),
-    "verdict-in-capitals": bad(instead('"ready"', '"Ready"'), "expect.slot", "unknown verdict 'Ready'", VERDICTS),
-    "verdict-is-a-code": bad(instead('"ready"', '"0"'), "expect.slot", "unknown verdict '0'", VERDICTS),
-    "verdict-twice": bad(instead('"ready"', '["ready", "ready"]'), "expect.slot", "a verdict is listed twice"),
+    "expect-empty-list": bad(
+        instead('"ready"', "[]"), "expect.slot", "expected a list of length >= 1"
+    ),
+    "expect-list-of-int": bad(
+        instead('"ready"', '["ready", 1]'), "expect.slot.1", "expected string, got int"
+    ),
+    "unknown-verdict": bad(
+        instead('"ready"', '"redy"'), "expect.slot", "unknown verdict 'redy'", VERDICTS
+    ),
+    "unknown-verdict-in-list": bad(
+        instead('"ready"', '["ready", "fine"]'), "expect.slot", "unknown verdict 'fine'", VERDICTS
+    ),
+    "verdict-in-capitals": bad(
+        instead('"ready"', '"Ready"'), "expect.slot", "unknown verdict 'Ready'", VERDICTS
+    ),
+    "verdict-is-a-code": bad(
+        instead('"ready"', '"0"'), "expect.slot", "unknown verdict '0'", VERDICTS
+    ),
+    "verdict-twice": bad(
+        instead('"ready"', '["ready", "ready"]'), "expect.slot", "a verdict is listed twice"
+    ),
     "unknown-contract": bad(
         instead("slot =", "slots ="),
         "expect.slots",
         f"no contract 'slots'; known: {', '.join(contracts.bundled())};",
         "--contract FILE",
     ),
-    "unknown-agent": bad(instead('"claude"', '"gemini"'), "agent", "unknown agent 'gemini'; allowed under 'slot': claude, codex"),
+    "unknown-agent": bad(
+        instead('"claude"', '"gemini"'),
+        "agent",
+        "unknown agent 'gemini'; allowed under 'slot': claude, codex",
+    ),
     "agent-not-of-contract": bad(
         instead('"claude"', '"codex"').replace("slot =", "preflight ="),
         "agent",
@@ -175,12 +295,24 @@ BAD = {
     # environment
     "env-no-name": bad(GOOD + '[env.set]\n"A B" = ""\n', "env", "'A B' is not a variable name"),
     "env-empty-name": bad(GOOD + '[env.set]\n"" = ""\n', "env", "'' is not a variable name"),
-    "env-name-with-line-break": bad(GOOD + '[env.set]\n"A\\n" = ""\n', "env", "is not a variable name"),
-    "env-name-with-digit": bad(GOOD + '[env]\nunset = ["1A"]\n', "env", "'1A' is not a variable name"),
-    "env-set-and-unset": bad(GOOD + '[env]\nunset = ["A"]\nset = { A = "" }\n', "env", "'A' is both set and unset"),
-    "env-nul": bad(GOOD + '[env.set]\nA = "\\u0000"\n', "env.set.A", "a NUL cannot be handed to a program"),
-    "env-nul-byte": bad(GOOD + '[env.set]\nA = "{byte:00}"\n', "env.set.A", "unknown placeholder {byte:00}"),
-    "env-unknown-placeholder": bad(GOOD + '[env.set]\nA = "{cwd}"\n', "env.set.A", "unknown placeholder {cwd}; known: {now}"),
+    "env-name-with-line-break": bad(
+        GOOD + '[env.set]\n"A\\n" = ""\n', "env", "is not a variable name"
+    ),
+    "env-name-with-digit": bad(
+        GOOD + '[env]\nunset = ["1A"]\n', "env", "'1A' is not a variable name"
+    ),
+    "env-set-and-unset": bad(
+        GOOD + '[env]\nunset = ["A"]\nset = { A = "" }\n', "env", "'A' is both set and unset"
+    ),
+    "env-nul": bad(
+        GOOD + '[env.set]\nA = "\\u0000"\n', "env.set.A", "a NUL cannot be handed to a program"
+    ),
+    "env-nul-byte": bad(
+        GOOD + '[env.set]\nA = "{byte:00}"\n', "env.set.A", "unknown placeholder {byte:00}"
+    ),
+    "env-unknown-placeholder": bad(
+        GOOD + '[env.set]\nA = "{cwd}"\n', "env.set.A", "unknown placeholder {cwd}; known: {now}"
+    ),
     # layers
     "unknown-layer": bad(
         GOOD + '[home]\ninclude = ["claude-base"]\n',
@@ -188,9 +320,13 @@ BAD = {
         "no layer 'claude-base'; known: claude-baseline, claude-credentials, codex-auth",
     ),
     "layer-outside": bad(
-        GOOD + '[home]\ninclude = ["../layers/codex-auth"]\n', "home.include", "no layer '../layers/codex-auth'"
+        GOOD + '[home]\ninclude = ["../layers/codex-auth"]\n',
+        "home.include",
+        "no layer '../layers/codex-auth'",
     ),
-    "layer-with-a-long-name": bad(GOOD + f'[home]\ninclude = ["{"x" * 300}"]\n', "home.include", "no layer 'xxx"),
+    "layer-with-a-long-name": bad(
+        GOOD + f'[home]\ninclude = ["{"x" * 300}"]\n', "home.include", "no layer 'xxx"
+    ),
     # paths
     "path-up": at("../x", '""', LEAVES),
     "path-up-later": at("a/../../x", '""', LEAVES),
@@ -212,9 +348,17 @@ BAD = {
     "path-empty-part": at("a//b", '""', "is not a plain path"),
     "path-slash-at-the-end": at("a/", '{ type = "directory" }', "is not a plain path"),
     "path-unknown-placeholder": at("{user}", '""', "unknown placeholder {user}"),
-    "path-below-file": bad(with_file('a = ""\n"a/b" = ""'), "home.files.a/b", "lies below 'a', which is not a directory"),
-    "path-far-below-fifo": bad(with_file('"a/b/c" = ""\na = { type = "fifo" }'), "home.files.a/b/c", "lies below 'a'"),
-    "path-below-link": bad(with_file('a = { symlink = "b" }\n"a/c" = ""'), "home.files.a/c", "lies below 'a'"),
+    "path-below-file": bad(
+        with_file('a = ""\n"a/b" = ""'),
+        "home.files.a/b",
+        "lies below 'a', which is not a directory",
+    ),
+    "path-far-below-fifo": bad(
+        with_file('"a/b/c" = ""\na = { type = "fifo" }'), "home.files.a/b/c", "lies below 'a'"
+    ),
+    "path-below-link": bad(
+        with_file('a = { symlink = "b" }\n"a/c" = ""'), "home.files.a/c", "lies below 'a'"
+    ),
     "path-below-file-of-layer": bad(
         GOOD + '[home]\ninclude = ["claude-baseline"]\n[home.files]\n".claude/CLAUDE.md/x" = ""\n',
         "home.files..claude/CLAUDE.md/x",
@@ -239,65 +383,126 @@ BAD = {
     "link-up-from-another-link": at("a", '{ symlink = "b/.." }', LEAVES),
     "link-down-and-up-in-home": at("a", '{ symlink = "{home}/b/../c" }', LEAVES),
     "link-up-with-dots-between": at("a/b", '{ symlink = ".././../x" }', LEAVES),
-    "link-dots-as-bytes": at("a", '{ symlink = "{byte:2e}{byte:2e}/x" }', "unknown placeholder {byte:2e}"),
+    "link-dots-as-bytes": at(
+        "a", '{ symlink = "{byte:2e}{byte:2e}/x" }', "unknown placeholder {byte:2e}"
+    ),
     "link-slash-as-byte": at("a", '{ symlink = "{byte:2f}etc" }', "unknown placeholder {byte:2f}"),
     "link-nul": at("a", '{ symlink = "x\\u0000" }', LEAVES),
     "link-empty": at("a", '{ symlink = "" }', "a.symlink: expected string of length >= 1"),
     "link-unknown-placeholder": at("a", '{ symlink = "{tmp}/x" }', "unknown placeholder {tmp}"),
     # entries
-    "entry-empty": at("a", "{}", "has no content; give one of text, json, patch, hex, base64, runs, symlink, type, size"),
+    "entry-empty": at(
+        "a",
+        "{}",
+        "has no content; give one of text, json, patch, hex, base64, runs, symlink, type, size",
+    ),
     "entry-only-mode": at("a", '{ mode = "0600" }', "has no content"),
-    "entry-two-contents": at("a", '{ text = "", json = 1 }', "text and json exclude each other; keep one"),
-    "entry-three-contents": at("a", '{ hex = "", type = "fifo", symlink = "x" }', "hex and symlink and type exclude each other"),
-    "type-file": at("a", '{ type = "file" }', "a.type: unknown value 'file'; allowed: directory, fifo, socket"),
+    "entry-two-contents": at(
+        "a", '{ text = "", json = 1 }', "text and json exclude each other; keep one"
+    ),
+    "entry-three-contents": at(
+        "a",
+        '{ hex = "", type = "fifo", symlink = "x" }',
+        "hex and symlink and type exclude each other",
+    ),
+    "type-file": at(
+        "a", '{ type = "file" }', "a.type: unknown value 'file'; allowed: directory, fifo, socket"
+    ),
     "size-of-directory": at("a", '{ type = "directory", size = 1 }', "size: only a file has one"),
     "size-of-link": at("a", '{ symlink = "b", size = 1 }', "size: only a file has one"),
-    "size-unit": at("a", '{ size = "1 MB" }', "size: write bytes, or a text such as '20 MiB'; at most 1 GiB"),
+    "size-unit": at(
+        "a", '{ size = "1 MB" }', "size: write bytes, or a text such as '20 MiB'; at most 1 GiB"
+    ),
     "size-foreign-digits": at("a", '{ size = "٣" }', "size: write bytes"),
     "mode-of-link": at(
-        "a", '{ symlink = "b", mode = "0777" }', "mode: write an octal text such as '0600', and none for a symlink"
+        "a",
+        '{ symlink = "b", mode = "0777" }',
+        "mode: write an octal text such as '0600', and none for a symlink",
     ),
     "mode-words": at("a", '{ text = "", mode = "rw-------" }', "mode: write an octal text"),
     "mode-line-break": at("a", '{ text = "", mode = "0600\\n" }', "mode: write an octal text"),
-    "mtime-absolute": at("a", '{ text = "", mtime = "2026-01-01" }', "mtime: write a relative time such as {now-30d}"),
-    "mtime-blank": at("a", '{ text = "", mtime = "{now- 1d}" }', "mtime: write a relative time such as {now-30d}"),
-    "mtime-quote": at("a", """{ text = "", mtime = '{now-1d"}' }""", "mtime: write a relative time such as {now-30d}"),
-    "mtime-without-sign": at("a", '{ text = "", mtime = "{now1d}" }', "mtime: write a relative time such as {now-30d}"),
-    "mtime-seconds": at("a", '{ text = "", mtime = "{now-30d:s}" }', "mtime: write a relative time such as {now-30d}"),
+    "mtime-absolute": at(
+        "a", '{ text = "", mtime = "2026-01-01" }', "mtime: write a relative time such as {now-30d}"
+    ),
+    "mtime-blank": at(
+        "a", '{ text = "", mtime = "{now- 1d}" }', "mtime: write a relative time such as {now-30d}"
+    ),
+    "mtime-quote": at(
+        "a",
+        """{ text = "", mtime = '{now-1d"}' }""",
+        "mtime: write a relative time such as {now-30d}",
+    ),
+    "mtime-without-sign": at(
+        "a", '{ text = "", mtime = "{now1d}" }', "mtime: write a relative time such as {now-30d}"
+    ),
+    "mtime-seconds": at(
+        "a",
+        '{ text = "", mtime = "{now-30d:s}" }',
+        "mtime: write a relative time such as {now-30d}",
+    ),
     "count-without-n": at("a", '{ text = "", count = 2 }', "is repeated, so its path needs {n}"),
     "hex-odd": at("a", '{ hex = "abc" }', "hex: "),
     "hex-letters": at("a", '{ hex = "zz" }', "hex: "),
     "base64-padding": at("a", '{ base64 = "abc" }', "base64: incorrect padding"),
     "base64-letters": at("a", '{ base64 = "****" }', "base64: "),
     "base64-not-ascii": at("a", '{ base64 = "é" }', "base64: "),
-    "runs-of-three": at("a", '{ runs = [["x", 1, 2]] }', "a.runs.0: expected a list of length 2, got 3"),
+    "runs-of-three": at(
+        "a", '{ runs = [["x", 1, 2]] }', "a.runs.0: expected a list of length 2, got 3"
+    ),
     "runs-of-text": at("a", '{ runs = ["xy"] }', "a.runs.0: expected a list, got string"),
-    "runs-turned-round": at("a", '{ runs = [["x", 1], [1, "x"]] }', "a.runs.1.0: expected string, got int"),
+    "runs-turned-round": at(
+        "a", '{ runs = [["x", 1], [1, "x"]] }', "a.runs.1.0: expected string, got int"
+    ),
     "runs-unknown-placeholder": at("a", '{ runs = [["{x}", 1]] }', "unknown placeholder {x}"),
-    "text-unknown-placeholder": at("a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "write other text in braces as hex"),
+    "text-unknown-placeholder": at(
+        "a", '"{tomorrow}"', "unknown placeholder {tomorrow}", "write other text in braces as hex"
+    ),
     "text-now-without-unit": at("a", '"{now+8}"', "unknown placeholder {now+8}"),
-    "json-unknown-placeholder": at("a", '{ json = { a = [{ b = "{x}" }] } }', "unknown placeholder {x}"),
-    "json-date": at("a", "{ json = 2026-01-01 }", "json: JSON has no dates; write a relative time such as {now+8h:rfc3339}"),
+    "json-unknown-placeholder": at(
+        "a", '{ json = { a = [{ b = "{x}" }] } }', "unknown placeholder {x}"
+    ),
+    "json-date": at(
+        "a",
+        "{ json = 2026-01-01 }",
+        "json: JSON has no dates; write a relative time such as {now+8h:rfc3339}",
+    ),
     "json-time-inside": at("a", "{ json = { b = [12:00:00] } }", "json: JSON has no dates"),
-    "json-not-a-number": at("a", "{ json = nan }", "json: JSON has no infinite numbers and no NaN; write the file as text"),
+    "json-not-a-number": at(
+        "a",
+        "{ json = nan }",
+        "json: JSON has no infinite numbers and no NaN; write the file as text",
+    ),
     "json-infinite": at("a", "{ json = [-inf] }", "json: JSON has no infinite numbers"),
     "json-thousands-of-levels": at(
-        "a", f"{{ json = {{ {'.'.join('b' * 3_000)} = 1 }} }}", "json: is nested deeper than 100 levels; write the file with runs"
+        "a",
+        f"{{ json = {{ {'.'.join('b' * 3_000)} = 1 }} }}",
+        "json: is nested deeper than 100 levels; write the file with runs",
     ),
 }
 
 #: Whether a control is right can only be judged once all files can be read.
 BAD_CONTROL = {
-    "unknown": bad(instead("baseline-only", "no-such-thing"), "control", "no scenario 'claude/no-such-thing'"),
-    "misspelt": bad(instead("baseline-only", "baseline-onyl"), "control", "did you mean claude/baseline-only"),
+    "unknown": bad(
+        instead("baseline-only", "no-such-thing"), "control", "no scenario 'claude/no-such-thing'"
+    ),
+    "misspelt": bad(
+        instead("baseline-only", "baseline-onyl"), "control", "did you mean claude/baseline-only"
+    ),
     "same-verdict": bad(
         instead("baseline-only", "credentials-file"),
         "control",
         "'claude/credentials-file' does not call for another exit code; name the nearest scenario that does",
     ),
-    "itself": bad(instead("claude/baseline-only", "bad-control/itself"), "control", "does not call for another exit code"),
+    "itself": bad(
+        instead("claude/baseline-only", "bad-control/itself"),
+        "control",
+        "does not call for another exit code",
+    ),
     "of-another-contract": bad(
-        instead('"claude/baseline-only"', '{ slot = "claude/baseline-only", preflight = "claude/no-dot-claude" }'),
+        instead(
+            '"claude/baseline-only"',
+            '{ slot = "claude/baseline-only", preflight = "claude/no-dot-claude" }',
+        ),
         "control.preflight",
         "it expects nothing under 'preflight'",
     ),
@@ -306,9 +511,14 @@ BAD_CONTROL = {
         "control.slots",
         "it expects nothing under 'slots'",
     ),
-    "empty-table": bad(instead('"claude/baseline-only"', "{}"), "control", "no control under 'slot'; name one for each contract"),
+    "empty-table": bad(
+        instead('"claude/baseline-only"', "{}"),
+        "control",
+        "no control under 'slot'; name one for each contract",
+    ),
     "only-for-one": bad(
-        instead('"claude/baseline-only"', '{ slot = "claude/baseline-only" }') + 'preflight = "ready"\n',
+        instead('"claude/baseline-only"', '{ slot = "claude/baseline-only" }')
+        + 'preflight = "ready"\n',
         "control",
         "no control under 'preflight'; name one for each contract",
     ),
@@ -318,10 +528,14 @@ BAD_CONTROL = {
         "'claude/no-dot-claude' does not call for another exit code",
     ),
     "left-open-overlaps": bad(
-        instead('"ready"', '["ready", "creds-missing"]'), "control", "'claude/baseline-only' does not call for another exit code"
+        instead('"ready"', '["ready", "creds-missing"]'),
+        "control",
+        "'claude/baseline-only' does not call for another exit code",
     ),
     "not-part-of-it": bad(
-        instead("claude/baseline-only", "preflight/override-missing"), "control", "does not call for another exit code"
+        instead("claude/baseline-only", "preflight/override-missing"),
+        "control",
+        "does not call for another exit code",
     ),
 }
 ALL = {**BAD, **{f"control-{name}": case for name, case in BAD_CONTROL.items()}}
@@ -379,14 +593,23 @@ def test_the_file_all_bad_ones_start_from_is_good(tmp_path: Path) -> None:
 def test_a_bad_file_is_one_line(name: str, tmp_path: Path) -> None:
     """The line names the file and the key, and says what is allowed."""
     case = ALL[name]
-    below, stem = ("bad-control", name.removeprefix("control-")) if case in BAD_CONTROL.values() else ("bad", name)
+    below, stem = (
+        ("bad-control", name.removeprefix("control-"))
+        if case in BAD_CONTROL.values()
+        else ("bad", name)
+    )
     file = write(tmp_path, {stem: case}, below)[stem]
     [line] = load_lines(tmp_path)
     check_line(line, file, case)
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("run",), ("run", "-n", "2"), ("show", "x"), ("repro", "x", "--probe", "true")])
-@pytest.mark.parametrize(("below", "cases"), [("bad", BAD), ("bad-control", BAD_CONTROL)], ids=["files", "controls"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("list",), ("run",), ("run", "-n", "2"), ("show", "x"), ("repro", "x", "--probe", "true")],
+)
+@pytest.mark.parametrize(
+    ("below", "cases"), [("bad", BAD), ("bad-control", BAD_CONTROL)], ids=["files", "controls"]
+)
 def test_the_command_line_says_one_line_for_each_bad_file(
     arguments: tuple[str, ...], below: str, cases: dict[str, Bad], tmp_path: Path, own_cache: Path
 ) -> None:
@@ -419,7 +642,9 @@ def test_the_command_line_says_one_line_for_each_bad_file(
     ],
 )
 @pytest.mark.parametrize("how", ["list", "run", "file"])
-def test_each_kind_of_bad_file_ends_a_command_with_status_2(name: str, how: str, tmp_path: Path, own_cache: Path) -> None:
+def test_each_kind_of_bad_file_ends_a_command_with_status_2(
+    name: str, how: str, tmp_path: Path, own_cache: Path
+) -> None:
     """Found below a directory, or named as a file: one line, and nothing is written."""
     file = write(tmp_path, {name: BAD[name]})[name]
     arguments: list[str | Path] = ["run", file] if how == "file" else [how, "--scenarios", tmp_path]
@@ -436,9 +661,15 @@ def test_two_ids_alike_end_a_command_with_status_2(tmp_path: Path, own_cache: Pa
         (tmp_path / name).mkdir()
         (tmp_path / name / "case.toml").write_text(text)
     before = tree(tmp_path, own_cache)
-    done = command("run", "--scenarios", tmp_path / "one", "--scenarios", tmp_path / "two", cwd=tmp_path)
+    done = command(
+        "run", "--scenarios", tmp_path / "one", "--scenarios", tmp_path / "two", cwd=tmp_path
+    )
     expected = f"{tmp_path}/two/case.toml: its id 'case' is taken by {tmp_path}/one/case.toml; ids are unique; rename one"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"probe-conformance: {expected}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        f"probe-conformance: {expected}\n",
+    )
     assert tree(tmp_path, own_cache) == before
 
 
@@ -449,20 +680,39 @@ def test_one_bad_file_does_not_hide_another(tmp_path: Path) -> None:
 
 
 def test_a_control_that_cannot_be_read_is_not_a_second_mistake(tmp_path: Path) -> None:
-    files = write(tmp_path, {"a": bad(instead("claude/baseline-only", "bad/b"), ""), "b": BAD["unknown-key"]})
+    files = write(
+        tmp_path, {"a": bad(instead("claude/baseline-only", "bad/b"), ""), "b": BAD["unknown-key"]}
+    )
     [line] = load_lines(tmp_path)
     assert line.startswith(f"{files['b']}: colour: unknown key")
 
 
 @pytest.mark.parametrize(
     "name",
-    ["Upper", "under_score", "two words", "-dash", ".hidden", "café", "a[1]", "a*", "a?", "a\nb", "\udcff", "x.toml", ""],
+    [
+        "Upper",
+        "under_score",
+        "two words",
+        "-dash",
+        ".hidden",
+        "café",
+        "a[1]",
+        "a*",
+        "a?",
+        "a\nb",
+        "\udcff",
+        "x.toml",
+        "",
+    ],
 )
 def test_a_file_name_that_makes_no_id_is_refused(name: str, tmp_path: Path) -> None:
     """Also one that ends in .toml twice: on the command line its id would be taken for a file."""
     (tmp_path / f"{name}.toml").write_text(GOOD)
     [line] = load_lines(tmp_path)
-    assert "is not an id; use lower-case letters, digits, '-' and '.' in file and directory names" in line
+    assert (
+        "is not an id; use lower-case letters, digits, '-' and '.' in file and directory names"
+        in line
+    )
     assert line.isprintable()
 
 
@@ -506,7 +756,9 @@ def test_a_mistake_in_a_layer_is_one_line_however_many_scenarios_include_it(tmp_
     (tmp_path / "layers").mkdir()
     file = tmp_path / "layers" / "own.toml"
     file.write_text('summary = "x"\n[files]\n"../x" = ""\n')
-    assert load_lines(tmp_path) == [f"{file}: home.files.../x: leaves the home: write a path below it"]
+    assert load_lines(tmp_path) == [
+        f"{file}: home.files.../x: leaves the home: write a path below it"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -514,8 +766,14 @@ def test_a_mistake_in_a_layer_is_one_line_however_many_scenarios_include_it(tmp_
     [
         ("", "summary: missing"),
         ('summary = "x"\n', "files: missing"),
-        ('summary = "x"\norigin = "x"\n[files]\n', "origin: unknown key; allowed here: summary, files"),
-        ('summary = "x"\n[files]\na = { text = "", mode = "9" }\n', "home.files.a: mode: write an octal text"),
+        (
+            'summary = "x"\norigin = "x"\n[files]\n',
+            "origin: unknown key; allowed here: summary, files",
+        ),
+        (
+            'summary = "x"\n[files]\na = { text = "", mode = "9" }\n',
+            "home.files.a: mode: write an octal text",
+        ),
         ("x", "is not TOML"),
     ],
 )
@@ -566,12 +824,28 @@ def test_a_link_may_go_up_as_many_directories_as_depth_puts_above_it(tmp_path: P
 
 
 def test_a_loop_of_links_is_accepted(tmp_path: Path) -> None:
-    made = load_entries(tmp_path, 'a = { symlink = "b" }\nb = { symlink = "c/a" }\nc = { symlink = "." }')
+    made = load_entries(
+        tmp_path, 'a = { symlink = "b" }\nb = { symlink = "c/a" }\nc = { symlink = "." }'
+    )
     assert [link.target for link in made] == ["b", "c/a", "."]
 
 
 @pytest.mark.parametrize(
-    "path", ["..data/x", "..2026_01_01/x", "...", "a/...", "a..b", " ", "-x", "\n", "a\\b", "{byte:ff}", "{X}", "~"]
+    "path",
+    [
+        "..data/x",
+        "..2026_01_01/x",
+        "...",
+        "a/...",
+        "a..b",
+        " ",
+        "-x",
+        "\n",
+        "a\\b",
+        "{byte:ff}",
+        "{X}",
+        "~",
+    ],
 )
 def test_a_path_that_stays_in_the_home_is_accepted(path: str, tmp_path: Path) -> None:
     assert [made.path for made in load_entries(tmp_path, f'{json.dumps(path)} = ""')] == [path]
@@ -614,14 +888,30 @@ LIMITS = {
         '"a{n}" = { text = "", count = 100001 }',
         "count: expected int <= 100000",
     ),
-    "count-low": ('"a{n}" = { text = "", count = 1 }', '"a{n}" = { text = "", count = 0 }', "count: expected int >= 1"),
-    "depth": ('a = { text = "", depth = 1000 }', 'a = { text = "", depth = 1001 }', "depth: expected int <= 1000"),
-    "depth-low": ('a = { text = "", depth = 0 }', 'a = { text = "", depth = -1 }', "depth: expected int >= 0"),
+    "count-low": (
+        '"a{n}" = { text = "", count = 1 }',
+        '"a{n}" = { text = "", count = 0 }',
+        "count: expected int >= 1",
+    ),
+    "depth": (
+        'a = { text = "", depth = 1000 }',
+        'a = { text = "", depth = 1001 }',
+        "depth: expected int <= 1000",
+    ),
+    "depth-low": (
+        'a = { text = "", depth = 0 }',
+        'a = { text = "", depth = -1 }',
+        "depth: expected int >= 0",
+    ),
     "size": ("a = { size = 1073741824 }", "a = { size = 1073741825 }", "size: write bytes"),
     "size-low": ("a = { size = 0 }", "a = { size = -1 }", "size: write bytes"),
     "size-gib": ('a = { size = "1 GiB" }', 'a = { size = "2 GiB" }', "size: write bytes"),
     "size-mib": ('a = { size = "1024MiB" }', 'a = { size = "1025MiB" }', "size: write bytes"),
-    "size-kib": ('a = { size = "1048576 KiB" }', 'a = { size = "1048577 KiB" }', "size: write bytes"),
+    "size-kib": (
+        'a = { size = "1048576 KiB" }',
+        'a = { size = "1048577 KiB" }',
+        "size: write bytes",
+    ),
     "size-times-count": (
         '"a{n}" = { size = "1 MiB", count = 1024 }',
         '"a{n}" = { size = "1 MiB", count = 1025 }',
@@ -642,24 +932,56 @@ LIMITS = {
         f'"a{{n}}" = {{ json = "{"x" * 17_000}", count = 65536 }}',
         "holds over 1073741824 bytes",
     ),
-    "runs": ('a = { runs = [["xy", 536870912]] }', 'a = { runs = [["xy", 536870912], ["x", 1]] }', "holds over 1073741824 bytes"),
-    "runs-bytes": ('a = { runs = [["é", 536870912]] }', 'a = { runs = [["é", 536870913]] }', "holds over 1073741824 bytes"),
+    "runs": (
+        'a = { runs = [["xy", 536870912]] }',
+        'a = { runs = [["xy", 536870912], ["x", 1]] }',
+        "holds over 1073741824 bytes",
+    ),
+    "runs-bytes": (
+        'a = { runs = [["é", 536870912]] }',
+        'a = { runs = [["é", 536870913]] }',
+        "holds over 1073741824 bytes",
+    ),
     "runs-of-placeholders": (
         'a = { runs = [["{secret}", 27531841]] }',
         'a = { runs = [["{secret}", 27531842]] }',
         "holds over 1073741824 bytes",
     ),
-    "runs-of-nothing": ('a = { runs = [["", 1073741824]] }', 'a = { runs = [["", 1073741825]] }', "holds over 1073741824 bytes"),
-    "runs-low": ('a = { runs = [["x", 0]] }', 'a = { runs = [["x", -1]] }', "runs.0.1: expected int >= 0"),
-    "levels": (f"a.json{'.b' * 100} = 1", f"a.json{'.b' * 101} = 1", "json: is nested deeper than 100 levels"),
+    "runs-of-nothing": (
+        'a = { runs = [["", 1073741824]] }',
+        'a = { runs = [["", 1073741825]] }',
+        "holds over 1073741824 bytes",
+    ),
+    "runs-low": (
+        'a = { runs = [["x", 0]] }',
+        'a = { runs = [["x", -1]] }',
+        "runs.0.1: expected int >= 0",
+    ),
+    "levels": (
+        f"a.json{'.b' * 100} = 1",
+        f"a.json{'.b' * 101} = 1",
+        "json: is nested deeper than 100 levels",
+    ),
     "levels-of-lists": (
         f"a = {{ json = {'[' * 100}{']' * 100} }}",
         f"a = {{ json = {'[' * 101}{']' * 101} }}",
         "json: is nested deeper than 100 levels",
     ),
-    "part": (f'"a/{"x" * 255}/b" = ""', f'"a/{"x" * 256}/b" = ""', "has a part that no file system takes"),
-    "part-bytes": (f'"{"é" * 127}x" = ""', f'"{"é" * 128}" = ""', "has a part that no file system takes"),
-    "part-one-byte": (f'"{"x" * 254}{{byte:ff}}" = ""', f'"{"x" * 255}{{byte:ff}}" = ""', "has a part that no file system takes"),
+    "part": (
+        f'"a/{"x" * 255}/b" = ""',
+        f'"a/{"x" * 256}/b" = ""',
+        "has a part that no file system takes",
+    ),
+    "part-bytes": (
+        f'"{"é" * 127}x" = ""',
+        f'"{"é" * 128}" = ""',
+        "has a part that no file system takes",
+    ),
+    "part-one-byte": (
+        f'"{"x" * 254}{{byte:ff}}" = ""',
+        f'"{"x" * 255}{{byte:ff}}" = ""',
+        "has a part that no file system takes",
+    ),
     "part-number": (
         f'"{"x" * 253}{{n}}" = {{ text = "", count = 99 }}',
         f'"{"x" * 253}{{n}}" = {{ text = "", count = 100 }}',
@@ -677,24 +999,56 @@ LIMITS = {
         f'"x{LONG[:-200]}" = {{ text = "", depth = 101 }}',
         "is longer than 3000 bytes",
     ),
-    "target": (f'a = {{ symlink = "x{LONG}" }}', f'a = {{ symlink = "xx{LONG}" }}', "the target is longer than 3000 bytes"),
+    "target": (
+        f'a = {{ symlink = "x{LONG}" }}',
+        f'a = {{ symlink = "xx{LONG}" }}',
+        "the target is longer than 3000 bytes",
+    ),
     "target-in-home": (
         f'a = {{ symlink = "{{home}}{LONG.replace("x", "/", 1)}/" }}',
         f'a = {{ symlink = "{{home}}/{LONG}/" }}',
         "the target is longer than 3000 bytes",
     ),
-    "mode": ('a = { text = "", mode = "7777" }', 'a = { text = "", mode = "7778" }', "mode: write an octal text"),
-    "mode-digits": ('a = { text = "", mode = "07777" }', 'a = { text = "", mode = "17777" }', "mode: write an octal text"),
-    "mode-low": ('a = { text = "", mode = "000" }', 'a = { text = "", mode = "00" }', "mode: write an octal text"),
+    "mode": (
+        'a = { text = "", mode = "7777" }',
+        'a = { text = "", mode = "7778" }',
+        "mode: write an octal text",
+    ),
+    "mode-digits": (
+        'a = { text = "", mode = "07777" }',
+        'a = { text = "", mode = "17777" }',
+        "mode: write an octal text",
+    ),
+    "mode-low": (
+        'a = { text = "", mode = "000" }',
+        'a = { text = "", mode = "00" }',
+        "mode: write an octal text",
+    ),
     "owner": (
         "a = { size = 1, owner = 4294967294 }",
         "a = { size = 1, owner = 4294967295 }",
         "owner: expected int <= 4294967294",
     ),
-    "owner-low": ("a = { size = 1, owner = 0 }", "a = { size = 1, owner = -1 }", "owner: expected int >= 0"),
-    "time": ('a = "{now+365000d:rfc3339}"', 'a = "{now+365001d:rfc3339}"', "unknown placeholder {now+365001d:rfc3339}"),
-    "time-back": ('a = "{now-8760000h:rfc3339}"', 'a = "{now-8760001h:rfc3339}"', "unknown placeholder {now-8760001h:rfc3339}"),
-    "time-digits": ('a = "{now+999999999s}"', 'a = "{now+1000000000s}"', "unknown placeholder {now+1000000000s}"),
+    "owner-low": (
+        "a = { size = 1, owner = 0 }",
+        "a = { size = 1, owner = -1 }",
+        "owner: expected int >= 0",
+    ),
+    "time": (
+        'a = "{now+365000d:rfc3339}"',
+        'a = "{now+365001d:rfc3339}"',
+        "unknown placeholder {now+365001d:rfc3339}",
+    ),
+    "time-back": (
+        'a = "{now-8760000h:rfc3339}"',
+        'a = "{now-8760001h:rfc3339}"',
+        "unknown placeholder {now-8760001h:rfc3339}",
+    ),
+    "time-digits": (
+        'a = "{now+999999999s}"',
+        'a = "{now+1000000000s}"',
+        "unknown placeholder {now+1000000000s}",
+    ),
     "byte": ('a = "{byte:80}"', 'a = "{byte:7f}"', "unknown placeholder {byte:7f}"),
     "byte-high": ('a = "{byte:ff}"', 'a = "{byte:100}"', "unknown placeholder {byte:100}"),
 }
@@ -723,9 +1077,18 @@ def test_the_planned_path_has_a_limit_from_both_sides() -> None:
         ('"a{n}" = { text = "", count = 2 }\na2 = ""', "two entries make"),
         ('"é" = ""\n"{byte:c3}{byte:a9}" = ""', "two entries make"),
         ('a = { text = "", depth = 1 }\n"d/a" = ""', "two entries make"),
-        ('"a{n}" = { symlink = "b", count = 2 }\n"a1/x" = ""', "lies below b'a1', which is not a directory"),
-        ('"a{n}/b/c" = { text = "", count = 2 }\na2 = { symlink = "x" }', "lies below b'a2', which is not a directory"),
-        ('d = { symlink = "x" }\na = { text = "", depth = 2 }', "lies below b'd', which is not a directory"),
+        (
+            '"a{n}" = { symlink = "b", count = 2 }\n"a1/x" = ""',
+            "lies below b'a1', which is not a directory",
+        ),
+        (
+            '"a{n}/b/c" = { text = "", count = 2 }\na2 = { symlink = "x" }',
+            "lies below b'a2', which is not a directory",
+        ),
+        (
+            'd = { symlink = "x" }\na = { text = "", depth = 2 }',
+            "lies below b'd', which is not a directory",
+        ),
     ],
 )
 def test_entries_that_only_meet_when_written_out_are_refused_before_anything_is_built(
@@ -757,7 +1120,14 @@ DOCUMENT: dict[str, Any] = {
         "include": ["claude-baseline"],
         "files": {
             "text": "{secret}",
-            "a/text": {"text": "{now+1h}", "mode": "0600", "owner": 0, "mtime": "{now-1d}", "size": "1 KiB", "depth": 2},
+            "a/text": {
+                "text": "{now+1h}",
+                "mode": "0600",
+                "owner": 0,
+                "mtime": "{now-1d}",
+                "size": "1 KiB",
+                "depth": 2,
+            },
             "a/json": {"json": {"a": [1, {"b": "{null}"}], "c": 1.5, "d": True}},
             "a/hex": {"hex": "00ff"},
             "a/base64": {"base64": "AAAA"},
@@ -769,13 +1139,20 @@ DOCUMENT: dict[str, Any] = {
     "cli": {"state": "hangs"},
     "env": {"set": {"A": "{home}/x"}, "unset": ["B"]},
 }
-CONTROL = TOP.replace("claude/baseline-only", "bad/case") + '[expect]\nslot = "cli-broken"\npreflight = "cli-broken"\n'
+CONTROL = (
+    TOP.replace("claude/baseline-only", "bad/case")
+    + '[expect]\nslot = "cli-broken"\npreflight = "cli-broken"\n'
+)
 
 
 def toml(value: Any) -> str:
     """Return *value* as TOML writes it inside a line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{toml(str(key))} = {toml(inner)}" for key, inner in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{toml(str(key))} = {toml(inner)}" for key, inner in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return f"[{', '.join(map(toml, value))}]"
     if isinstance(value, str):
@@ -803,7 +1180,11 @@ def mutated(value: Any, way: tuple[str | int, ...], change: str, new: Any) -> An
     """Return a copy of *value* in which the value at *way* is replaced or removed, or its key renamed."""
     if isinstance(value, list):
         return [
-            mutated(inner, way[1:], change, new) if n == way[0] and way[1:] else new if n == way[0] else inner
+            mutated(inner, way[1:], change, new)
+            if n == way[0] and way[1:]
+            else new
+            if n == way[0]
+            else inner
             for n, inner in enumerate(value)
         ]
     copy = {}
@@ -851,7 +1232,9 @@ LEAVES_OF_TOML = (
     | st.times()
 )
 VALUES = st.recursive(
-    LEAVES_OF_TOML, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=6
+    LEAVES_OF_TOML,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
 )
 WAYS = list(places(DOCUMENT))
 
@@ -877,13 +1260,19 @@ def check_any(directory: Path, content: bytes) -> bool:
     except ConformanceError as e:
         error = e
     else:
-        with suppress(CannotJudge):  # entries that meet; anything else would be a crash in the middle of a run
+        with suppress(
+            CannotJudge
+        ):  # entries that meet; anything else would be a crash in the middle of a run
             plan(scenario.entries, HERE)
         return True
     assert error.exit_status == 2
     assert error.lines()
     # The control names the case in turn, so it may be the one that is wrong.
-    assert [line for line in error.lines() if not re.match(rf"{file}: |\S*/control\.toml: control: ", line)] == []
+    assert [
+        line
+        for line in error.lines()
+        if not re.match(rf"{file}: |\S*/control\.toml: control: ", line)
+    ] == []
     assert [line for line in error.lines() if not line.isprintable()] == []
     return False
 
@@ -893,8 +1282,12 @@ def test_the_file_that_is_mutated_is_good(little: Path) -> None:
 
 
 @ATTEMPTS
-@given(way=st.sampled_from(WAYS), change=st.sampled_from(["replace", "rename", "remove"]), new=VALUES)
-@example(way=("home", "files", "a/json", "json"), change="replace", new={"a": [datetime(2026, 1, 1)]})
+@given(
+    way=st.sampled_from(WAYS), change=st.sampled_from(["replace", "rename", "remove"]), new=VALUES
+)
+@example(
+    way=("home", "files", "a/json", "json"), change="replace", new={"a": [datetime(2026, 1, 1)]}
+)
 @example(way=("expect", "slot"), change="replace", new=[])
 @example(way=("control",), change="replace", new={})
 @pytest.mark.slow
@@ -906,14 +1299,21 @@ def test_a_file_with_one_thing_changed_is_read_or_refused_in_lines(
 
 @pytest.mark.slow
 @ATTEMPTS
-@given(key=TEXTS, table=st.dictionaries(st.sampled_from(FIELDS.split(", ")) | TEXTS, VALUES, max_size=4))
-def test_any_entry_is_read_or_refused_in_lines(little: Path, key: str, table: dict[str, Any]) -> None:
+@given(
+    key=TEXTS,
+    table=st.dictionaries(st.sampled_from(FIELDS.split(", ")) | TEXTS, VALUES, max_size=4),
+)
+def test_any_entry_is_read_or_refused_in_lines(
+    little: Path, key: str, table: dict[str, Any]
+) -> None:
     check_any(little, document_text({**DOCUMENT, "home": {"files": {key: table}}}).encode())
 
 
 @ATTEMPTS
 @given(key=TEXTS, target=TEXTS | st.lists(WORDS, max_size=4).map("/".join), depth=st.integers(0, 3))
-def test_a_link_that_is_accepted_leads_nowhere_outside(little: Path, key: str, target: str, depth: int) -> None:
+def test_a_link_that_is_accepted_leads_nowhere_outside(
+    little: Path, key: str, target: str, depth: int
+) -> None:
     """Whatever the home is called, and although its links are followed by nothing but the text of their targets."""
     files = {key: {"symlink": target, "depth": depth}}
     if not check_any(little, document_text({**DOCUMENT, "home": {"files": files}}).encode()):
@@ -934,7 +1334,9 @@ def test_any_bytes_are_read_or_refused_in_lines(little: Path, content: bytes) ->
 @pytest.mark.slow
 @ATTEMPTS
 @given(data=st.data())
-def test_a_good_file_with_bytes_changed_is_read_or_refused_in_lines(little: Path, data: st.DataObject) -> None:
+def test_a_good_file_with_bytes_changed_is_read_or_refused_in_lines(
+    little: Path, data: st.DataObject
+) -> None:
     good = document_text(DOCUMENT).encode()
     start = data.draw(st.integers(0, len(good)))
     end = data.draw(st.integers(start, min(len(good), start + 20)))

@@ -57,11 +57,17 @@ def test_every_vice_is_one_sentence_of_its_own(bundled: list[Bank]) -> None:
     for found in bundled:
         vices = Counter(probe.vice for probe in found.wrong)
         assert [vice for vice, times in vices.items() if times > 1] == []
-        assert [vice for vice in vices if vice.endswith(".") or (vice[0].islower() and vice.split()[0].isalpha())] == []
+        assert [
+            vice
+            for vice in vices
+            if vice.endswith(".") or (vice[0].islower() and vice.split()[0].isalpha())
+        ] == []
 
 
 @pytest.mark.slow
-def test_no_two_wrong_probes_are_the_same_program_and_all_can_be_compiled(bundled: list[Bank]) -> None:
+def test_no_two_wrong_probes_are_the_same_program_and_all_can_be_compiled(
+    bundled: list[Bank],
+) -> None:
     for found in bundled:
         programs = Counter(tuple(sorted(probe.sources.items())) for probe in found.wrong)
         assert [times for times in programs.values() if times > 1] == []
@@ -70,7 +76,9 @@ def test_no_two_wrong_probes_are_the_same_program_and_all_can_be_compiled(bundle
                 compile(text, name, "exec")
 
 
-def test_an_edit_changes_one_text_of_the_reference_and_nothing_else(tmp_path: Path, catalogue: Catalogue) -> None:
+def test_an_edit_changes_one_text_of_the_reference_and_nothing_else(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
     found = bank(tmp_path, GOOD, catalogue)
 
     [one] = found.wrong
@@ -85,7 +93,9 @@ def test_an_edit_changes_one_text_of_the_reference_and_nothing_else(tmp_path: Pa
 
 def test_the_base_can_lie_beside_the_bank(tmp_path: Path, catalogue: Catalogue) -> None:
     (tmp_path / "mine.sh").write_text("#!/bin/sh\nexit 0\n")
-    text = GOOD.replace('"slot"', '"slot"\nbase = "mine.sh"', 1).replace(GOOD[GOOD.index("old =") :], 'old = "0", new = "1" }]\n')
+    text = GOOD.replace('"slot"', '"slot"\nbase = "mine.sh"', 1).replace(
+        GOOD[GOOD.index("old =") :], 'old = "0", new = "1" }]\n'
+    )
 
     [one] = bank(tmp_path, text, catalogue).wrong
 
@@ -99,7 +109,10 @@ def test_a_wrong_probe_can_be_a_program_of_its_own(tmp_path: Path, catalogue: Ca
     program = tmp_path / "wrong.sh"
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
-    own, named = (GOOD.partition("edits")[0] + f'command = "{command}"\n' for command in ("./wrong.sh -x", "sh wrong.sh"))
+    own, named = (
+        GOOD.partition("edits")[0] + f'command = "{command}"\n'
+        for command in ("./wrong.sh -x", "sh wrong.sh")
+    )
 
     assert bank(tmp_path, own, catalogue).wrong[0].install(tmp_path / "x") == (str(program), "-x")
     assert bank(tmp_path, named, catalogue).wrong[0].install(tmp_path / "x")[1:] == (str(program),)
@@ -114,11 +127,31 @@ def test_a_wrong_probe_can_be_a_program_of_its_own(tmp_path: Path, catalogue: Ca
             "0, 1, 64, 65, 67",
             "wrong.one.edits.0.old: 'READY, CRASHED, CLI_BROKEN, CREDS_MISSING, CREDS_INVA",
         ),
-        ('old = "READY, CRASHED', 'old = "def ", new = "x" }, { old = "READY', "wrong.one.edits.0.old: 'def' occurs "),
-        ('new = "READY = 7"', 'new = "x", file = "x.py"', "wrong.one.edits.0.file: no file 'x.py'; known: slot.py"),
-        ('"agent/env-*"', '"agent/no-*"', "wrong.one.about: no scenario 'agent/no-*' in contract 'slot'; "),
-        ('"agent/env-*"', '"preflight/skew-zero"', "wrong.one.about: scenario 'preflight/skew-zero' is not part of contract"),
-        ("edits =", 'command = "true"\nedits =', "wrong.one: needs edits or a command, and not both"),
+        (
+            'old = "READY, CRASHED',
+            'old = "def ", new = "x" }, { old = "READY',
+            "wrong.one.edits.0.old: 'def' occurs ",
+        ),
+        (
+            'new = "READY = 7"',
+            'new = "x", file = "x.py"',
+            "wrong.one.edits.0.file: no file 'x.py'; known: slot.py",
+        ),
+        (
+            '"agent/env-*"',
+            '"agent/no-*"',
+            "wrong.one.about: no scenario 'agent/no-*' in contract 'slot'; ",
+        ),
+        (
+            '"agent/env-*"',
+            '"preflight/skew-zero"',
+            "wrong.one.about: scenario 'preflight/skew-zero' is not part of contract",
+        ),
+        (
+            "edits =",
+            'command = "true"\nedits =',
+            "wrong.one: needs edits or a command, and not both",
+        ),
         ("vice =", "colour = 1\nvice =", "wrong.one.colour: unknown key; allowed here: "),
         ('"slot"', '"slots"', "no contract 'slots'; bundled: "),
         ('"slot"', '"slot"\nbase = "nothing.py"', "base: no file 'nothing.py'; "),
@@ -126,7 +159,9 @@ def test_a_wrong_probe_can_be_a_program_of_its_own(tmp_path: Path, catalogue: Ca
         ('"slot"', '"cli-status"', "wrong.one.about: "),
     ],
 )
-def test_a_wrong_bank_is_reported_in_one_line(tmp_path: Path, catalogue: Catalogue, old: str, new: str, said: str) -> None:
+def test_a_wrong_bank_is_reported_in_one_line(
+    tmp_path: Path, catalogue: Catalogue, old: str, new: str, said: str
+) -> None:
     assert old in GOOD
 
     [line] = bank_refusals(tmp_path, GOOD.replace(old, new, 1), catalogue)

@@ -61,7 +61,9 @@ def test_a_note_stands_beside_the_bar_until_the_first_step(monkeypatch: pytest.M
     bar.stop()
 
     assert re.search(r"━ +0/359 0:00:00 starting 2 workers", before)
-    assert re.search(r"━ +1/359 0:00:00 *$", shown(stream).replace("\r", "\n").rstrip(), re.MULTILINE)
+    assert re.search(
+        r"━ +1/359 0:00:00 *$", shown(stream).replace("\r", "\n").rstrip(), re.MULTILINE
+    )
     assert "starting" not in shown(stream).replace("\r", "\n").rstrip().splitlines()[-1]
 
 

@@ -43,7 +43,9 @@ def write(directory: Path, **files: str) -> Path:
     return directory
 
 
-def own_contract(directory: Path, text: str = 'name = "own"\nversion = "1"\nsummary = "x"\nextends = "slot"\n') -> Contract:
+def own_contract(
+    directory: Path, text: str = 'name = "own"\nversion = "1"\nsummary = "x"\nextends = "slot"\n'
+) -> Contract:
     (directory / "own.contract").write_text(text)
     return contracts.load("own.contract", base=directory)
 
@@ -55,13 +57,19 @@ def lines(*directories: Path, contract: Contract | None = None) -> list[str]:
     return caught.value.lines()
 
 
-def selection_refusal(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> str:
+def selection_refusal(
+    catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True
+) -> str:
     """Return why *patterns* select nothing."""
     return refusal(UsageError, select, catalogue, patterns, contract, containers=containers)
 
 
-def selected(catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True) -> list[str]:
-    return [scenario.id for scenario in select(catalogue, patterns, contract, containers=containers)]
+def selected(
+    catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True
+) -> list[str]:
+    return [
+        scenario.id for scenario in select(catalogue, patterns, contract, containers=containers)
+    ]
 
 
 # Reading.
@@ -131,7 +139,10 @@ def test_the_defaults_are_a_healthy_cli_and_an_empty_home(tmp_path: Path) -> Non
     [
         ("", None),
         ('[container]\nuser = "0"\n', ContainerNeeds(user="0")),
-        ('[container]\nuser = "2147483647:2147483647"\n', ContainerNeeds(user="2147483647:2147483647")),
+        (
+            '[container]\nuser = "2147483647:2147483647"\n',
+            ContainerNeeds(user="2147483647:2147483647"),
+        ),
         ("[container]\nhome_owner = 0\n", ContainerNeeds(home_owner=0)),
         ("[container]\nhome_owner = 4294967294\n", ContainerNeeds(home_owner=2**32 - 2)),
         ("[container]\nhome_read_only = true\n", ContainerNeeds(home_read_only=True)),
@@ -142,13 +153,17 @@ def test_the_defaults_are_a_healthy_cli_and_an_empty_home(tmp_path: Path) -> Non
         ('[container]\nuser = "10001"\nhome_read_only = false\n', ContainerNeeds(user="10001")),
     ],
 )
-def test_a_scenario_may_ask_for_what_only_a_container_has(table: str, needs: ContainerNeeds | None, tmp_path: Path) -> None:
+def test_a_scenario_may_ask_for_what_only_a_container_has(
+    table: str, needs: ContainerNeeds | None, tmp_path: Path
+) -> None:
     assert load_catalogue([write(tmp_path, case=READY + table)]).get("case").container == needs
 
 
 def test_summary_and_origin_are_one_line_that_a_terminal_only_shows(tmp_path: Path) -> None:
     """However the file breaks them: lists and reports have a line for each."""
-    text = READY.replace('summary = "x"', 'summary = """\na\n  b\n"""').replace('origin = "x"', 'origin = "c\\u001b[31m"')
+    text = READY.replace('summary = "x"', 'summary = """\na\n  b\n"""').replace(
+        'origin = "x"', 'origin = "c\\u001b[31m"'
+    )
     scenario = load_catalogue([write(tmp_path, case=text)]).get("case")
     assert (scenario.summary, scenario.origin) == ("a b", r"c\x1b[31m")
 
@@ -183,7 +198,9 @@ def test_a_scenario_waits_where_a_probe_may_have_nothing_else_to_do(
 # Ids.
 
 
-@pytest.mark.parametrize("id_", ["case", "a/b/c", "0", "a-b.c-1", "a..b", "x-", "layers-of/case", "a/layers/case"])
+@pytest.mark.parametrize(
+    "id_", ["case", "a/b/c", "0", "a-b.c-1", "a..b", "x-", "layers-of/case", "a/layers/case"]
+)
 def test_an_id_is_the_path_of_the_file_without_its_ending(id_: str, tmp_path: Path) -> None:
     path = tmp_path / f"{id_}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,17 +214,24 @@ def test_an_id_counts_from_the_directory_that_was_named(tmp_path: Path) -> None:
     assert "b" in load_catalogue([tmp_path / "a"]).scenarios
 
 
-def test_the_id_of_a_single_file_counts_from_the_nearest_directory_called_scenarios(tmp_path: Path) -> None:
+def test_the_id_of_a_single_file_counts_from_the_nearest_directory_called_scenarios(
+    tmp_path: Path,
+) -> None:
     directory = write(tmp_path, scenarios__scenarios__a__b=READY, other__c=READY)
     files = [directory / "scenarios/scenarios/a/b.toml", directory / "other/c.toml"]
     assert {"a/b", "c"} <= load_catalogue(files=files).scenarios.keys()
-    assert [root_of(file) for file in files] == [directory / "scenarios/scenarios", directory / "other"]
+    assert [root_of(file) for file in files] == [
+        directory / "scenarios/scenarios",
+        directory / "other",
+    ]
 
 
 def test_a_file_in_a_directory_that_is_named_as_well_has_one_id(tmp_path: Path) -> None:
     directory = write(tmp_path, a__b=READY)
     found = load_catalogue([directory], files=[directory / "a/b.toml"])
-    assert [id_ for id_, scenario in found.scenarios.items() if scenario.file == f"{directory}/a/b.toml"] == ["a/b"]
+    assert [
+        id_ for id_, scenario in found.scenarios.items() if scenario.file == f"{directory}/a/b.toml"
+    ] == ["a/b"]
 
 
 def test_only_toml_files_are_scenarios(tmp_path: Path) -> None:
@@ -223,13 +247,20 @@ def test_the_catalogue_is_in_the_order_of_its_ids(tmp_path: Path) -> None:
 
 
 def test_two_files_with_one_id_are_refused(tmp_path: Path) -> None:
-    one, two = write(tmp_path / "1", a__b=READY), write(tmp_path / "2", a__b=READY + "# not the same\n")
-    assert lines(one, two) == [f"{two}/a/b.toml: its id 'a/b' is taken by {one}/a/b.toml; ids are unique; rename one"]
+    one, two = (
+        write(tmp_path / "1", a__b=READY),
+        write(tmp_path / "2", a__b=READY + "# not the same\n"),
+    )
+    assert lines(one, two) == [
+        f"{two}/a/b.toml: its id 'a/b' is taken by {one}/a/b.toml; ids are unique; rename one"
+    ]
 
 
 def test_a_file_with_the_id_of_a_bundled_scenario_is_refused(tmp_path: Path) -> None:
     [line] = lines(write(tmp_path, claude__nested_session=READY))
-    taken = f"its id 'claude/nested-session' is taken by {scenarios_dir()}/claude/nested-session.toml"
+    taken = (
+        f"its id 'claude/nested-session' is taken by {scenarios_dir()}/claude/nested-session.toml"
+    )
     assert line == f"{tmp_path}/claude/nested-session.toml: {taken}; ids are unique; rename one"
 
 
@@ -263,7 +294,9 @@ def test_an_id_that_is_like_no_other_is_answered_with_the_list(bundled: Catalogu
 
 def test_nothing_selects_every_scenario_of_the_contract(bundled: Catalogue) -> None:
     assert selected(bundled) == [s.id for s in bundled.scenarios.values() if "slot" in s.expect]
-    assert selected(bundled, contract=PREFLIGHT) == [s.id for s in bundled.scenarios.values() if "preflight" in s.expect]
+    assert selected(bundled, contract=PREFLIGHT) == [
+        s.id for s in bundled.scenarios.values() if "preflight" in s.expect
+    ]
 
 
 def test_an_id_selects_itself_and_nothing_that_begins_alike(bundled: Catalogue) -> None:
@@ -288,16 +321,29 @@ def test_a_dot_in_an_id_is_a_dot(tmp_path: Path) -> None:
         ("g/b**", ["g/b"]),
     ],
 )
-def test_a_star_stands_for_anything_and_a_question_mark_for_one_character(pattern: str, ids: list[str], tmp_path: Path) -> None:
+def test_a_star_stands_for_anything_and_a_question_mark_for_one_character(
+    pattern: str, ids: list[str], tmp_path: Path
+) -> None:
     found = load_catalogue([write(tmp_path, g__a=READY, g__ab=READY, g__b=READY, g__h__a=READY)])
     assert [id_ for id_ in selected(found, pattern) if id_.startswith("g/")] == ids
 
 
 @pytest.mark.parametrize(
-    "pattern", ["claude/[a-z]*", "[c]laude/nested-session", "claude/{nested-session}", "claude/.*", "(claude)/*", "", "claude"]
+    "pattern",
+    [
+        "claude/[a-z]*",
+        "[c]laude/nested-session",
+        "claude/{nested-session}",
+        "claude/.*",
+        "(claude)/*",
+        "",
+        "claude",
+    ],
 )
 def test_nothing_else_in_a_pattern_is_special(pattern: str, bundled: Catalogue) -> None:
-    assert selection_refusal(bundled, pattern).startswith(f"no scenario '{pattern}' in contract 'slot'; ")
+    assert selection_refusal(bundled, pattern).startswith(
+        f"no scenario '{pattern}' in contract 'slot'; "
+    )
 
 
 def test_several_patterns_select_each_scenario_once_in_the_order_of_ids(bundled: Catalogue) -> None:
@@ -305,9 +351,13 @@ def test_several_patterns_select_each_scenario_once_in_the_order_of_ids(bundled:
     assert selected(bundled, *patterns) == ["claude/nested-session", "cli/hangs"]
 
 
-def test_one_pattern_that_selects_nothing_is_refused_whatever_the_others_do(bundled: Catalogue) -> None:
+def test_one_pattern_that_selects_nothing_is_refused_whatever_the_others_do(
+    bundled: Catalogue,
+) -> None:
     line = selection_refusal(bundled, "cli/hangs", "claude/nested-sessions")
-    assert line.startswith("no scenario 'claude/nested-sessions' in contract 'slot'; did you mean claude/nested-session")
+    assert line.startswith(
+        "no scenario 'claude/nested-sessions' in contract 'slot'; did you mean claude/nested-session"
+    )
 
 
 def test_a_scenario_of_another_contract_is_refused_with_the_way_out(bundled: Catalogue) -> None:
@@ -320,7 +370,9 @@ def test_a_scenario_of_another_contract_is_refused_with_the_way_out(bundled: Cat
 
 
 def test_a_pattern_selects_only_scenarios_of_the_contract(bundled: Catalogue) -> None:
-    assert selection_refusal(bundled, "preflight/*").startswith("no scenario 'preflight/*' in contract 'slot'")
+    assert selection_refusal(bundled, "preflight/*").startswith(
+        "no scenario 'preflight/*' in contract 'slot'"
+    )
     assert {"slot" in bundled.get(id_).expect for id_ in selected(bundled, "claude/*")} == {True}
 
 
@@ -338,9 +390,14 @@ def test_container_scenarios_are_selected_locally_only_by_id_or_file(tmp_path: P
 
 def test_no_pattern_selects_every_local_scenario(bundled: Catalogue) -> None:
     for contract in (SLOT, PREFLIGHT):
-        ids = [scenario.id for scenario in bundled.in_contract(contract) if scenario.container is None]
+        ids = [
+            scenario.id for scenario in bundled.in_contract(contract) if scenario.container is None
+        ]
         assert selected(bundled, contract=contract, containers=False) == ids
-    assert {id_.partition("/")[0] for id_ in {*selected(bundled)} - {*selected(bundled, containers=False)}} == {"container"}
+    assert {
+        id_.partition("/")[0]
+        for id_ in {*selected(bundled)} - {*selected(bundled, containers=False)}
+    } == {"container"}
 
 
 def test_a_pattern_with_only_container_scenarios_is_refused_locally(bundled: Catalogue) -> None:
@@ -349,8 +406,12 @@ def test_a_pattern_with_only_container_scenarios_is_refused_locally(bundled: Cat
     assert selection_refusal(bundled, "claude/*", "container/*", containers=False) == line
 
 
-def test_a_contract_without_any_scenario_selects_nothing(bundled: Catalogue, tmp_path: Path) -> None:
-    text = 'name = "own"\nversion = "1"\nsummary = "x"\nagents = ["claude"]\n[inputs]\nhome = "HOME"\n'
+def test_a_contract_without_any_scenario_selects_nothing(
+    bundled: Catalogue, tmp_path: Path
+) -> None:
+    text = (
+        'name = "own"\nversion = "1"\nsummary = "x"\nagents = ["claude"]\n[inputs]\nhome = "HOME"\n'
+    )
     for name, code in (("yes", 0), ("no", 1)):
         text += f'[verdicts.{name}]\ncode = {code}\nmeaning = "x"\naction = "x"\n'
     assert (
@@ -365,7 +426,12 @@ def test_a_file_selects_its_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "link").symlink_to("own")
     found = load_catalogue(files=[directory / "case.toml"])
     monkeypatch.chdir(tmp_path)
-    for file in (f"{directory}/case.toml", "own/case.toml", "./own/../own/case.toml", "link/case.toml"):
+    for file in (
+        f"{directory}/case.toml",
+        "own/case.toml",
+        "./own/../own/case.toml",
+        "link/case.toml",
+    ):
         assert selected(found, file) == ["case"]
     assert selected(found, f"{scenarios_dir()}/cli/hangs.toml") == ["cli/hangs"]
 
@@ -401,9 +467,13 @@ def test_a_changed_copy_of_a_bundled_file_is_no_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing.toml", "loop.toml", f"{'x' * 300}.toml"])
-def test_a_file_that_is_not_loaded_selects_nothing(name: str, bundled: Catalogue, tmp_path: Path) -> None:
+def test_a_file_that_is_not_loaded_selects_nothing(
+    name: str, bundled: Catalogue, tmp_path: Path
+) -> None:
     (tmp_path / "loop.toml").symlink_to("loop.toml")
-    assert selection_refusal(bundled, str(tmp_path / name)).startswith(f"no scenario '{tmp_path / name}' in contract 'slot'")
+    assert selection_refusal(bundled, str(tmp_path / name)).startswith(
+        f"no scenario '{tmp_path / name}' in contract 'slot'"
+    )
 
 
 def test_a_file_of_another_contract_is_refused(bundled: Catalogue) -> None:
@@ -418,20 +488,31 @@ def test_a_control_may_be_one_of_ones_own_and_each_others(tmp_path: Path) -> Non
     one = TOP + 'control = "own/two"\n[expect]\nslot = "ready"\n'
     two = TOP + 'control = "own/one"\n[expect]\nslot = "cli-broken"\n'
     found = load_catalogue([write(tmp_path, own__one=one, own__two=two)])
-    assert [found.get(id_).control_for(SLOT) for id_ in ("own/one", "own/two")] == ["own/two", "own/one"]
+    assert [found.get(id_).control_for(SLOT) for id_ in ("own/one", "own/two")] == [
+        "own/two",
+        "own/one",
+    ]
 
 
 def test_a_control_has_to_tell_one_contract_of_several_apart(tmp_path: Path) -> None:
     """What preflight leaves open has no control there, and one under slot."""
-    text = TOP + 'control = "claude/no-dot-claude"\n[expect]\nslot = "ready"\npreflight = ["ready", "creds-invalid"]\n'
+    text = (
+        TOP
+        + 'control = "claude/no-dot-claude"\n[expect]\nslot = "ready"\npreflight = ["ready", "creds-invalid"]\n'
+    )
     assert "case" in load_catalogue([write(tmp_path, case=text)]).scenarios
 
 
 def test_each_contract_named_with_a_control_has_to_be_told_apart(tmp_path: Path) -> None:
     table = '{ slot = "claude/no-dot-claude", preflight = "claude/no-dot-claude" }'
-    text = TOP + f'control = {table}\n[expect]\nslot = "ready"\npreflight = ["ready", "creds-invalid"]\n'
+    text = (
+        TOP
+        + f'control = {table}\n[expect]\nslot = "ready"\npreflight = ["ready", "creds-invalid"]\n'
+    )
     [line] = lines(write(tmp_path, case=text))
-    assert line.startswith(f"{tmp_path}/case.toml: control.preflight: 'claude/no-dot-claude' does not call for another exit code")
+    assert line.startswith(
+        f"{tmp_path}/case.toml: control.preflight: 'claude/no-dot-claude' does not call for another exit code"
+    )
 
 
 def test_a_control_with_another_verdict_of_the_same_code_is_none(tmp_path: Path) -> None:
@@ -440,7 +521,9 @@ def test_a_control_with_another_verdict_of_the_same_code_is_none(tmp_path: Path)
     broken = load_catalogue().get("cli/missing")
     assert broken.expected(PREFLIGHT) == ("cli-broken",)
     [line] = lines(write(tmp_path, case=text.format("cli/missing")))
-    assert line.startswith(f"{tmp_path}/case.toml: control: 'cli/missing' does not call for another exit code")
+    assert line.startswith(
+        f"{tmp_path}/case.toml: control: 'cli/missing' does not call for another exit code"
+    )
     write(tmp_path, case=text.format("cli/healthy"))
     assert "case" in load_catalogue([tmp_path]).scenarios
 
@@ -469,8 +552,14 @@ def test_a_scenario_may_expect_something_else_under_a_child(tmp_path: Path) -> N
     controls = 'control = { slot = "claude/baseline-only", own = "claude/nested-session" }'
     text = f'{TOP}{controls}\n[expect]\nslot = "ready"\nown = "creds-missing"\n'
     scenario = load_catalogue([write(tmp_path / "s", case=text)], contract=own).get("case")
-    assert (scenario.expected(SLOT), scenario.control_for(SLOT)) == (("ready",), "claude/baseline-only")
-    assert (scenario.expected(own), scenario.control_for(own)) == (("creds-missing",), "claude/nested-session")
+    assert (scenario.expected(SLOT), scenario.control_for(SLOT)) == (
+        ("ready",),
+        "claude/baseline-only",
+    )
+    assert (scenario.expected(own), scenario.control_for(own)) == (
+        ("creds-missing",),
+        "claude/nested-session",
+    )
     assert scenario.expected(PREFLIGHT) == ()
 
 
@@ -480,9 +569,14 @@ def test_one_control_for_all_contracts_counts_where_none_is_named(tmp_path: Path
     assert scenario.control_for(own) == "claude/baseline-only"
 
 
-def test_a_child_takes_the_control_of_its_parent_where_it_has_none_of_its_own(tmp_path: Path) -> None:
+def test_a_child_takes_the_control_of_its_parent_where_it_has_none_of_its_own(
+    tmp_path: Path,
+) -> None:
     own = own_contract(tmp_path)
-    text = TOP + 'control = { slot = "claude/baseline-only" }\n[expect]\nslot = "ready"\nown = ["ready"]\n'
+    text = (
+        TOP
+        + 'control = { slot = "claude/baseline-only" }\n[expect]\nslot = "ready"\nown = ["ready"]\n'
+    )
     scenario = load_catalogue([write(tmp_path / "s", case=text)], contract=own).get("case")
     assert scenario.control_for(own) == "claude/baseline-only"
 
@@ -490,9 +584,14 @@ def test_a_child_takes_the_control_of_its_parent_where_it_has_none_of_its_own(tm
 def test_a_scenario_of_a_child_alone_is_no_part_of_its_parent(tmp_path: Path) -> None:
     """Its control is judged by the child, which inherits the expectation of the control."""
     own = own_contract(tmp_path)
-    found = load_catalogue([write(tmp_path / "s", case=CHILD_CASE.format("own", "own"))], contract=own)
+    found = load_catalogue(
+        [write(tmp_path / "s", case=CHILD_CASE.format("own", "own"))], contract=own
+    )
     assert found.get("case").expected(SLOT) == ()
-    assert (selected(found, "case", contract=own), selected(found, "cli/hangs", contract=own)) == (["case"], ["cli/hangs"])
+    assert (selected(found, "case", contract=own), selected(found, "cli/hangs", contract=own)) == (
+        ["case"],
+        ["cli/hangs"],
+    )
 
 
 def test_a_control_under_a_child_has_to_call_for_another_code_there(tmp_path: Path) -> None:
@@ -512,9 +611,15 @@ def test_a_contract_of_ones_own_is_known_only_when_it_is_named(tmp_path: Path) -
 
 
 def test_a_contract_of_a_contract_of_ones_own_counts_its_agents(tmp_path: Path) -> None:
-    own = own_contract(tmp_path, 'name = "own"\nversion = "1"\nsummary = "x"\nextends = "slot"\nagents = ["claude", "gemini"]\n')
+    own = own_contract(
+        tmp_path,
+        'name = "own"\nversion = "1"\nsummary = "x"\nextends = "slot"\nagents = ["claude", "gemini"]\n',
+    )
     text = CHILD_CASE.format("own", "own").replace('agent = "claude"', 'agent = "gemini"')
-    assert load_catalogue([write(tmp_path / "s", case=text)], contract=own).get("case").agent == "gemini"
+    assert (
+        load_catalogue([write(tmp_path / "s", case=text)], contract=own).get("case").agent
+        == "gemini"
+    )
 
 
 def test_scenarios_of_ones_own_are_listed_by_the_contract_of_ones_own(tmp_path: Path) -> None:
@@ -531,9 +636,18 @@ def test_scenarios_of_ones_own_are_listed_by_the_contract_of_ones_own(tmp_path: 
         "case",
         "claude/nested-session",
     ]
-    done = subprocess.run([sys.executable, "-m", "conformance", *words], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    rows = {row["id"]: (row["expected"], row["codes"], row["control"]) for row in json.loads(done.stdout)}
+    rows = {
+        row["id"]: (row["expected"], row["codes"], row["control"])
+        for row in json.loads(done.stdout)
+    }
     assert rows == {
         "case": (["ready"], [0], "claude/baseline-only"),
         "claude/nested-session": (["ready"], [0], "claude/baseline-only"),
@@ -557,8 +671,15 @@ def paths(directory: Path, text: str) -> dict[str, str | None]:
 
 def test_a_bundled_layer_is_found_by_its_name(tmp_path: Path) -> None:
     baseline = layer("claude-baseline")
-    assert {entry.path for entry in baseline} == {".claude/CLAUDE.md", ".claude/config.toml", ".claude/settings.json"}
-    assert load_catalogue([write(tmp_path, case=with_layers("claude-baseline"))]).get("case").entries == baseline
+    assert {entry.path for entry in baseline} == {
+        ".claude/CLAUDE.md",
+        ".claude/config.toml",
+        ".claude/settings.json",
+    }
+    assert (
+        load_catalogue([write(tmp_path, case=with_layers("claude-baseline"))]).get("case").entries
+        == baseline
+    )
 
 
 def test_a_layer_of_ones_own_lies_beside_the_scenarios_and_is_no_scenario(tmp_path: Path) -> None:
@@ -567,9 +688,14 @@ def test_a_layer_of_ones_own_lies_beside_the_scenarios_and_is_no_scenario(tmp_pa
     assert "layers/own" not in load_catalogue([tmp_path]).scenarios
 
 
-def test_layers_of_ones_own_go_by_the_top_directory_however_deep_the_scenario_lies(tmp_path: Path) -> None:
+def test_layers_of_ones_own_go_by_the_top_directory_however_deep_the_scenario_lies(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, layers__own=LAYER, a__b__case=with_layers("own"))
-    assert [entry.path for entry in load_catalogue([tmp_path]).get("a/b/case").entries] == [".claude/a", "b"]
+    assert [entry.path for entry in load_catalogue([tmp_path]).get("a/b/case").entries] == [
+        ".claude/a",
+        "b",
+    ]
 
 
 def test_a_layer_of_ones_own_comes_before_a_bundled_one_of_the_same_name(tmp_path: Path) -> None:
@@ -582,7 +708,10 @@ def test_a_later_layer_wins_over_an_earlier_one_and_the_scenario_over_all(tmp_pa
     write(tmp_path, layers__one=LAYER, layers__two=LAYER.replace("own", "two"))
     assert paths(tmp_path, with_layers("one", "two"))[".claude/a"] == "two"
     assert paths(tmp_path, with_layers("two", "one"))[".claude/a"] == "own"
-    assert paths(tmp_path, with_layers("one", "two", files='".claude/a" = "mine"'))[".claude/a"] == "mine"
+    assert (
+        paths(tmp_path, with_layers("one", "two", files='".claude/a" = "mine"'))[".claude/a"]
+        == "mine"
+    )
 
 
 def test_an_unknown_layer_is_refused_with_the_known_ones_one_s_own_included(tmp_path: Path) -> None:
@@ -599,11 +728,16 @@ def test_a_layer_is_no_way_out_of_the_layers(tmp_path: Path) -> None:
         assert f"home.include: no layer '{name}'" in line
 
 
-def test_an_entry_below_a_file_of_a_layer_is_refused_and_one_in_its_directory_is_not(tmp_path: Path) -> None:
+def test_an_entry_below_a_file_of_a_layer_is_refused_and_one_in_its_directory_is_not(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, layers__own=LAYER)
     assert set(paths(tmp_path, with_layers("own", files='"b/c" = ""'))) == {".claude/a", "b", "b/c"}
     [line] = lines(write(tmp_path, case=with_layers("own", files='".claude/a/c" = ""')))
-    assert line == f"{tmp_path}/case.toml: home.files..claude/a/c: lies below '.claude/a', which is not a directory"
+    assert (
+        line
+        == f"{tmp_path}/case.toml: home.files..claude/a/c: lies below '.claude/a', which is not a directory"
+    )
 
 
 def test_layers_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
@@ -612,7 +746,9 @@ def test_layers_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     assert line.startswith(f"{tmp_path}/case.toml: home.files..claude/a/b: lies below")
 
 
-@pytest.mark.parametrize("path", sorted((fixtures_dir() / "layers").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((fixtures_dir() / "layers").glob("*.toml")), ids=lambda path: path.stem
+)
 def test_every_bundled_layer_can_be_read_and_is_used(path: Path, bundled: Catalogue) -> None:
     entries = set(map(repr, layer(path.stem)))
     assert entries
@@ -622,26 +758,43 @@ def test_every_bundled_layer_can_be_read_and_is_used(path: Path, bundled: Catalo
 # What is bundled.
 
 
-def test_there_are_at_least_two_hundred_scenarios_and_every_file_holds_some(bundled: Catalogue) -> None:
+def test_there_are_at_least_two_hundred_scenarios_and_every_file_holds_some(
+    bundled: Catalogue,
+) -> None:
     assert len(bundled.in_contract(SLOT)) >= 200
-    assert {scenario.file for scenario in bundled.scenarios.values()} == set(map(str, scenarios_dir().rglob("*.toml")))
+    assert {scenario.file for scenario in bundled.scenarios.values()} == set(
+        map(str, scenarios_dir().rglob("*.toml"))
+    )
 
 
 @pytest.mark.parametrize("contract", [SLOT, PREFLIGHT], ids=lambda contract: contract.name)
-def test_every_verdict_is_expected_somewhere_and_nothing_else_conforms_there(contract: Contract, bundled: Catalogue) -> None:
+def test_every_verdict_is_expected_somewhere_and_nothing_else_conforms_there(
+    contract: Contract, bundled: Catalogue
+) -> None:
     expected = {scenario.expected(contract) for scenario in bundled.in_contract(contract)}
     assert {(verdict.name,) for verdict in contract.verdicts} <= expected
 
 
-@pytest.mark.parametrize(("contract", "codes"), [(SLOT, (0, 1, 64, 65, 66)), (PREFLIGHT, (0, 1))], ids=["slot", "preflight"])
-def test_no_answer_that_is_always_the_same_conforms(contract: Contract, codes: tuple[int, ...], bundled: Catalogue) -> None:
+@pytest.mark.parametrize(
+    ("contract", "codes"),
+    [(SLOT, (0, 1, 64, 65, 66)), (PREFLIGHT, (0, 1))],
+    ids=["slot", "preflight"],
+)
+def test_no_answer_that_is_always_the_same_conforms(
+    contract: Contract, codes: tuple[int, ...], bundled: Catalogue
+) -> None:
     """Whatever the code, most of the catalogue calls for another one."""
     scenarios = bundled.in_contract(contract)
-    allowed = [{contract.code(verdict) for verdict in scenario.expected(contract)} for scenario in scenarios]
+    allowed = [
+        {contract.code(verdict) for verdict in scenario.expected(contract)}
+        for scenario in scenarios
+    ]
     conforming = {code: sum(code in each for each in allowed) for code in range(256)}
     assert [code for code, count in conforming.items() if count >= len(scenarios)] == []
     assert [code for code in codes if conforming[code] > 0.9 * len(scenarios)] == []
-    assert {code for code, count in conforming.items() if count} == {verdict.code for verdict in contract.verdicts}
+    assert {code for code, count in conforming.items() if count} == {
+        verdict.code for verdict in contract.verdicts
+    }
 
 
 @pytest.mark.parametrize("contract", [SLOT, PREFLIGHT], ids=lambda contract: contract.name)
@@ -653,15 +806,24 @@ def test_every_expectation_that_decides_anything_has_a_control_that_calls_for_an
     blind = []
     for scenario in bundled.in_contract(contract):
         control = bundled.get(scenario.control_for(contract))
-        codes, others = ({contract.code(verdict) for verdict in s.expected(contract)} for s in (scenario, control))
+        codes, others = (
+            {contract.code(verdict) for verdict in s.expected(contract)}
+            for s in (scenario, control)
+        )
         if codes != every and not (others and codes.isdisjoint(others)):
             blind.append(scenario.id)
     assert blind == []
 
 
-def test_every_scenario_says_in_a_line_what_it_is_about_and_where_it_comes_from(bundled: Catalogue) -> None:
+def test_every_scenario_says_in_a_line_what_it_is_about_and_where_it_comes_from(
+    bundled: Catalogue,
+) -> None:
     texts = [(s.id, text) for s in bundled.scenarios.values() for text in (s.summary, s.origin)]
-    assert [id_ for id_, text in texts if not text.isprintable() or len(text.split()) < 2 or text != text.strip()] == []
+    assert [
+        id_
+        for id_, text in texts
+        if not text.isprintable() or len(text.split()) < 2 or text != text.strip()
+    ] == []
     summaries = [scenario.summary for scenario in bundled.scenarios.values()]
     assert [summary for summary in summaries if summaries.count(summary) > 1] == []
 
@@ -675,10 +837,18 @@ def test_every_agent_and_every_condition_of_the_cli_is_met(bundled: Catalogue) -
     for contract in (SLOT, PREFLIGHT):
         for state in cli_states():
             ids = (f"cli/{state}", f"cli/{state}-no-credentials")
-            about = [s for s in bundled.in_contract(contract) if s.id in ids or s.id.startswith(f"cli/{state}/")]
+            about = [
+                s
+                for s in bundled.in_contract(contract)
+                if s.id in ids or s.id.startswith(f"cli/{state}/")
+            ]
             assert {scenario.cli for scenario in about} == {state}
             with_login, without = (
-                {s.expected(contract) for s in about if any(e.path == LOGIN for e in s.entries) is login}
+                {
+                    s.expected(contract)
+                    for s in about
+                    if any(e.path == LOGIN for e in s.entries) is login
+                }
                 for login in (True, False)
             )
             assert (with_login, without) in (
@@ -692,7 +862,12 @@ def test_container_scenarios_meet_every_verdict_about_credentials(bundled: Catal
     for agent in ("claude", "codex"):
         expected = {scenario.expected(SLOT) for scenario in scenarios if scenario.agent == agent}
         assert {("ready",), ("creds-missing",), ("creds-invalid",)} <= expected
-    asked = {name for s in scenarios for name in ContainerNeeds.__struct_fields__ if getattr(s.container, name)}
+    asked = {
+        name
+        for s in scenarios
+        for name in ContainerNeeds.__struct_fields__
+        if getattr(s.container, name)
+    }
     assert asked == {*ContainerNeeds.__struct_fields__}
 
 
@@ -700,9 +875,14 @@ def test_files_shut_by_owner_are_shut_for_the_named_user(bundled: Catalogue) -> 
     """Run as root, an image would own what is meant to be root's."""
     for scenario in bundled.scenarios.values():
         needs = scenario.container
-        if needs and (needs.home_owner is not None or any(entry.owner is not None for entry in scenario.entries)):
+        if needs and (
+            needs.home_owner is not None
+            or any(entry.owner is not None for entry in scenario.entries)
+        ):
             uid = int(needs.user.partition(":")[0])
-            assert uid not in {0, needs.home_owner, *(entry.owner for entry in scenario.entries)}, scenario.id
+            assert uid not in {0, needs.home_owner, *(entry.owner for entry in scenario.entries)}, (
+                scenario.id
+            )
 
 
 NAMED = [
@@ -731,7 +911,9 @@ def test_loading_hands_out_its_own_contracts_only(tmp_path: Path) -> None:
 
 def test_a_single_file_that_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
-        read_scenarios(write(tmp_path, a__b=READY + "x = 1\n") / "a/b.toml", tmp_path, contracts.bundled())
+        read_scenarios(
+            write(tmp_path, a__b=READY + "x = 1\n") / "a/b.toml", tmp_path, contracts.bundled()
+        )
     assert (caught.value.file, caught.value.key) == (f"{tmp_path}/a/b.toml", "expect.x")
     assert isinstance(caught.value, ConformanceError)
 
@@ -756,10 +938,20 @@ def test_the_data_lies_in_the_installed_package_or_beside_it_in_a_checkout(
     root = package if installed else tmp_path
     (root / "scenarios").mkdir(parents=True)
     monkeypatch.setattr(places, "__file__", str(package / "bundled.py"))
-    assert (data_root(), scenarios_dir(), fixtures_dir()) == (root, root / "scenarios", root / "fixtures")
+    assert (data_root(), scenarios_dir(), fixtures_dir()) == (
+        root,
+        root / "scenarios",
+        root / "fixtures",
+    )
     assert contracts_dir() == package / "contracts"
 
 
 def test_the_data_is_there() -> None:
-    for directory in (scenarios_dir(), fixtures_dir(), contracts_dir(), fixtures_dir() / "layers", fixtures_dir() / "probes"):
+    for directory in (
+        scenarios_dir(),
+        fixtures_dir(),
+        contracts_dir(),
+        fixtures_dir() / "layers",
+        fixtures_dir() / "probes",
+    ):
         assert directory.is_dir()

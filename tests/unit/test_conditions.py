@@ -30,16 +30,22 @@ def scenario(file: Path, agent: str, *, variant: str = "") -> Scenario:
 
 
 @pytest.mark.parametrize("variant", ["", "one"])
-def test_the_good_login_of_an_agent_of_ones_own_is_a_layer_of_ones_own(tmp_path: Path, variant: str) -> None:
+def test_the_good_login_of_an_agent_of_ones_own_is_a_layer_of_ones_own(
+    tmp_path: Path, variant: str
+) -> None:
     (tmp_path / "layers").mkdir()
-    (tmp_path / "layers" / "gemini-credentials.toml").write_text('summary = "A login"\n[files]\n"login" = "good"\n')
+    (tmp_path / "layers" / "gemini-credentials.toml").write_text(
+        'summary = "A login"\n[files]\n"login" = "good"\n'
+    )
 
     found = opposite_home(scenario(tmp_path / "mine/login.toml", "gemini", variant=variant), OWN)
 
     assert [(entry.path, text_of(entry)) for entry in found] == [("login", "good")]
 
 
-def test_a_login_that_nobody_has_written_down_is_told_with_the_file_to_write(tmp_path: Path) -> None:
+def test_a_login_that_nobody_has_written_down_is_told_with_the_file_to_write(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "mine" / "login.toml"
 
     with pytest.raises(FileError) as caught:

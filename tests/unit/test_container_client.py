@@ -71,11 +71,15 @@ class Engine(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
 
-    def __init__(self, path: Path, name: str = "", *, status: int = 200, answer: bytes = b"OK") -> None:
+    def __init__(
+        self, path: Path, name: str = "", *, status: int = 200, answer: bytes = b"OK"
+    ) -> None:
         self.path, self.name, self.status, self.answer = path, name, status, answer
         self.asked: list[str] = []
         super().__init__(os.fspath(path), Handler)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
     @property
     def host(self) -> str:
@@ -87,7 +91,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        body = json.dumps({"Version": self.server.name}).encode() if self.path.endswith("/version") else self.server.answer
+        body = (
+            json.dumps({"Version": self.server.name}).encode()
+            if self.path.endswith("/version")
+            else self.server.answer
+        )
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -150,7 +158,13 @@ def context(config: Path, name: str, meta: str) -> None:
 
 
 def meta(name: str, host: str) -> str:
-    return json.dumps({"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}}})
+    return json.dumps(
+        {
+            "Name": name,
+            "Metadata": {},
+            "Endpoints": {"docker": {"Host": host, "SkipTLSVerify": False}},
+        }
+    )
 
 
 # Where it is looked for
@@ -163,20 +177,26 @@ def test_docker_host_names_the_engine(start: Start, monkeypatch: pytest.MonkeyPa
     assert engine.asked == ["/v1.41/_ping", "/v1.41/version"]
 
 
-def test_the_current_docker_context_names_the_engine(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_docker_context_names_the_engine(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context(place / "config", "remote", meta("remote", start("two.sock").host))
     monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
     assert reached() == "two.sock"
 
 
-def test_docker_host_wins_over_the_context(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docker_host_wins_over_the_context(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context(place / "config", "remote", meta("remote", start("two.sock").host))
     monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
     monkeypatch.setenv("DOCKER_HOST", start("one.sock").host)
     assert reached() == "one.sock"
 
 
-def test_an_empty_docker_host_names_nothing(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_docker_host_names_nothing(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As docker's own command line takes it."""
     context(place / "config", "remote", meta("remote", start("two.sock").host))
     monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
@@ -204,7 +224,9 @@ def test_the_socket_of_a_rootless_engine_is_used_where_only_that_is_there(
     assert reached() == f"runtime/{files}"
 
 
-def test_a_rootless_docker_comes_before_podman(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rootless_docker_comes_before_podman(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     podman, moby = start("podman/podman.sock"), start("docker.sock")
     monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
     only(monkeypatch, podman.path, moby.path)
@@ -213,9 +235,17 @@ def test_a_rootless_docker_comes_before_podman(start: Start, place: Path, monkey
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "{}", '{"Name": "broken"}', '{"Name": "broken", "Metadata": {}, "Endpoints": {"docker": 1}}'],
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"Name": "broken"}',
+        '{"Name": "broken", "Metadata": {}, "Endpoints": {"docker": 1}}',
+    ],
 )
-def test_a_broken_context_names_nothing(text: str, start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_context_names_nothing(
+    text: str, start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = start("podman/podman.sock")
     context(place / "config", "broken", text)
     monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
@@ -229,7 +259,10 @@ def test_a_broken_context_names_nothing(text: str, start: Start, place: Path, mo
 
 def test_no_socket_at_all(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/none.sock")
-    assert refusal() == f"no container engine at unix://{place}/none.sock; start docker or podman, or set DOCKER_HOST"
+    assert (
+        refusal()
+        == f"no container engine at unix://{place}/none.sock; start docker or podman, or set DOCKER_HOST"
+    )
 
 
 def test_none_in_the_usual_places(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
@@ -244,22 +277,32 @@ def test_none_in_the_usual_places(monkeypatch: pytest.MonkeyPatch, place: Path) 
 
     monkeypatch.setattr(client, "socket", SimpleNamespace(AF_UNIX=socket.AF_UNIX, socket=Nowhere))
 
-    assert refusal() == "no container engine at unix:///var/run/docker.sock; start docker or podman, or set DOCKER_HOST"
+    assert (
+        refusal()
+        == "no container engine at unix:///var/run/docker.sock; start docker or podman, or set DOCKER_HOST"
+    )
     assert asked == ["/var/run/docker.sock"]
 
 
 @pytest.mark.parametrize("name", ["elsewhere", "../elsewhere", "a b"])
-def test_a_docker_context_that_does_not_exist(name: str, start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_docker_context_that_does_not_exist(
+    name: str, start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who names one does not mean the engine that happens to be here."""
     engine = start("podman/podman.sock")
     monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
     only(monkeypatch, engine.path)
     monkeypatch.setenv("DOCKER_CONTEXT", name)
-    assert refusal() == f"there is no docker context '{name}'; look at DOCKER_CONTEXT, or set DOCKER_HOST"
+    assert (
+        refusal()
+        == f"there is no docker context '{name}'; look at DOCKER_CONTEXT, or set DOCKER_HOST"
+    )
     assert engine.asked == []
 
 
-def test_docker_host_wins_over_a_docker_context_that_does_not_exist(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docker_host_wins_over_a_docker_context_that_does_not_exist(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", start("one.sock").host)
     monkeypatch.setenv("DOCKER_CONTEXT", "elsewhere")
     assert reached() == "one.sock"
@@ -279,18 +322,28 @@ def test_a_socket_that_nobody_listens_on(place: Path, monkeypatch: pytest.Monkey
     with socket.socket(socket.AF_UNIX) as left_over:
         left_over.bind(f"{place}/dead.sock")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/dead.sock")
-    assert refusal() == f"no container engine at unix://{place}/dead.sock; start docker or podman, or set DOCKER_HOST"
+    assert (
+        refusal()
+        == f"no container engine at unix://{place}/dead.sock; start docker or podman, or set DOCKER_HOST"
+    )
 
 
 def test_a_port_that_nobody_listens_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as taken:  # bound, and not listening: refused, and nobody else gets it meanwhile
+    with (
+        socket.socket() as taken
+    ):  # bound, and not listening: refused, and nobody else gets it meanwhile
         taken.bind(("127.0.0.1", 0))
         host = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv("DOCKER_HOST", host)
-        assert refusal() == f"no container engine at {host}; start docker or podman, or set DOCKER_HOST"
+        assert (
+            refusal()
+            == f"no container engine at {host}; start docker or podman, or set DOCKER_HOST"
+        )
 
 
-def test_a_socket_that_is_not_for_us(start: Start, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_that_is_not_for_us(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = start("closed.sock")
     engine.path.chmod(0)
     monkeypatch.setenv("DOCKER_HOST", engine.host)
@@ -323,8 +376,12 @@ def test_a_server_that_is_no_engine(place: Path, monkeypatch: pytest.MonkeyPatch
     assert said.endswith("; look at DOCKER_HOST")
 
 
-@pytest.mark.parametrize("answer", [b"", b"ok then", b"<html>It works!</html>", b'{"Version": "1"}'])
-def test_a_web_server_that_is_no_engine(answer: bytes, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "answer", [b"", b"ok then", b"<html>It works!</html>", b'{"Version": "1"}']
+)
+def test_a_web_server_that_is_no_engine(
+    answer: bytes, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It answers every request with status 200, but only an engine says OK to a ping."""
     engine = start("web.sock", answer=answer)
     monkeypatch.setenv("DOCKER_HOST", engine.host)
@@ -335,7 +392,10 @@ def test_a_web_server_that_is_no_engine(answer: bytes, start: Start, monkeypatch
 def test_an_engine_that_is_unwell(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = start("ill.sock", status=500, answer=b'{"message": "the daemon\\nis shutting down"}')
     monkeypatch.setenv("DOCKER_HOST", engine.host)
-    assert refusal() == f"the container engine at {engine.host} does not answer: the daemon is shutting down; look at DOCKER_HOST"
+    assert (
+        refusal()
+        == f"the container engine at {engine.host} does not answer: the daemon is shutting down; look at DOCKER_HOST"
+    )
 
 
 def test_a_server_that_says_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,19 +407,29 @@ def test_a_server_that_says_nothing(place: Path, monkeypatch: pytest.MonkeyPatch
         assert "does not answer: " in refusal()
 
 
-@pytest.mark.parametrize("host", ["nonsense://x", "unix:", "tcp://", "tcp://host:port", "tcp://a b"])
+@pytest.mark.parametrize(
+    "host", ["nonsense://x", "unix:", "tcp://", "tcp://host:port", "tcp://a b"]
+)
 def test_an_address_that_is_none(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     assert host in refusal()
 
 
 @pytest.mark.parametrize("command", ["run", "repro", "sweep"])
-def test_a_command_without_an_engine_is_one_line_and_exit_status_3(command: str, place: Path) -> None:
+def test_a_command_without_an_engine_is_one_line_and_exit_status_3(
+    command: str, place: Path
+) -> None:
     """And leaves no directory of a run."""
-    words = [command] if command == "sweep" else [command, "--image", "agent", "claude/nested-session"]
+    words = (
+        [command] if command == "sweep" else [command, "--image", "agent", "claude/nested-session"]
+    )
     done = subprocess.run(
         [sys.executable, "-m", "conformance", *words],
-        env={**os.environ, "DOCKER_HOST": f"unix://{place}/none.sock", "XDG_CACHE_HOME": os.fspath(place / "cache")},
+        env={
+            **os.environ,
+            "DOCKER_HOST": f"unix://{place}/none.sock",
+            "XDG_CACHE_HOME": os.fspath(place / "cache"),
+        },
         cwd=place,
         capture_output=True,
         text=True,
@@ -424,7 +494,9 @@ def test_a_worker_that_finds_no_engine_any_more_says_so_for_every_scenario(
     assert result.reason.startswith("the container engine was lost: no container engine at unix://")
 
 
-def test_an_engine_that_goes_while_an_image_is_looked_up_is_no_image_without_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_goes_while_an_image_is_looked_up_is_no_image_without_a_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Gone:
         def ping(self) -> bool:
             raise ConnectionRefusedError(111, "Connection refused")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing import Any
+
 import pytest
 
 from conformance.catalogue import catalogue
@@ -13,19 +15,29 @@ from conformance.model.scenario import Scenario
 from conformance.report.diagnosis import diagnose
 
 SLOT = bundled()["slot"]
-SLEEPS = "no scenario was answered in time: the image does not end by itself in AGENT_MODE=smoke-test"
+SLEEPS = (
+    "no scenario was answered in time: the image does not end by itself in AGENT_MODE=smoke-test"
+)
 
 
-def result(id_: str, code: int | None, expected: str = "ready", kinds: Sequence[str] = (), **more: str) -> ScenarioResult:
+def result(
+    id_: str, code: int | None, expected: str = "ready", kinds: Sequence[str] = (), **more: str
+) -> ScenarioResult:
     how = "deviates" if kinds else "conforms"
     findings = tuple(Finding(kind=kind, message="") for kind in kinds)  # type: ignore[arg-type]
-    told = {"result": how, **more}
-    return ScenarioResult(id=id_, agent="claude", expected=(expected,), code=code, findings=findings, **told)  # type: ignore[arg-type]
+    told: dict[str, Any] = {"result": how, **more}
+    return ScenarioResult(
+        id=id_, agent="claude", expected=(expected,), code=code, findings=findings, **told
+    )
 
 
 def answers(code: int | None, *kinds: str) -> list[ScenarioResult]:
     """Return results that call for three answers and have all got one."""
-    expected = {"claude/nested-session": "ready", "claude/baseline-only": "creds-missing", "codex/empty": "creds-invalid"}
+    expected = {
+        "claude/nested-session": "ready",
+        "claude/baseline-only": "creds-missing",
+        "codex/empty": "creds-invalid",
+    }
     return [result(id_, code, verdict, kinds) for id_, verdict in expected.items()]
 
 
@@ -42,8 +54,14 @@ def said(results: Sequence[ScenarioResult], without_mode: int | None = None) -> 
 @pytest.mark.parametrize(
     ("code", "what"),
     [
-        (127, "the entrypoint wants to start a program that is not there; is the probe in the image?"),
-        (126, "the entrypoint wants to start a program that is not executable; is the probe in the image?"),
+        (
+            127,
+            "the entrypoint wants to start a program that is not there; is the probe in the image?",
+        ),
+        (
+            126,
+            "the entrypoint wants to start a program that is not executable; is the probe in the image?",
+        ),
         (
             1,
             "the image ends before its probe can answer, and its stderr says why; a variable it insists on is given with --env",
@@ -85,4 +103,6 @@ def test_no_answer_in_time_is_told_whatever_was_called_for(outcome: str) -> None
 
 def test_what_was_not_judged_says_nothing_about_the_image() -> None:
     lost = result("cli/healthy", None, "cli-broken", result="broke")
-    assert said([*answers(127, "outside-contract"), lost]).startswith("every scenario got exit code 127: ")
+    assert said([*answers(127, "outside-contract"), lost]).startswith(
+        "every scenario got exit code 127: "
+    )

@@ -26,7 +26,9 @@ from conformance.model.outcome import Killed, Outcome
 
 SLOT = bundled()["slot"]
 #: A contract in which a code stands for something that looks like a death by SIGKILL.
-KNOWS = replace(SLOT, verdicts=(*SLOT.verdicts, Verdict(name="odd", code=137, meaning="", action="")))
+KNOWS = replace(
+    SLOT, verdicts=(*SLOT.verdicts, Verdict(name="odd", code=137, meaning="", action=""))
+)
 OOM = "out of memory, the limit is 64m"
 
 
@@ -39,7 +41,9 @@ def test_other_codes_are_left_as_they_are(code: int) -> None:
     assert with_signal(outcome, SLOT) == outcome
 
 
-@pytest.mark.parametrize(("code", "signal"), [(129, 1), (134, 6), (137, 9), (139, 11), (143, 15), (191, 63), (192, 64)])
+@pytest.mark.parametrize(
+    ("code", "signal"), [(129, 1), (134, 6), (137, 9), (139, 11), (143, 15), (191, 63), (192, 64)]
+)
 def test_128_and_a_signal_is_a_death_by_it(code: int, signal: int) -> None:
     outcome = exited(code, stdout=b"o", stderr=b"e", truncated=True, seconds=1.5, left=("x",))
     assert with_signal(outcome, SLOT) == replace(outcome, ending=Killed(signal))
@@ -55,7 +59,9 @@ def test_an_end_for_lack_of_memory_is_never_an_exit_code(contract: Any) -> None:
     assert with_signal(exited(137, why=OOM), contract) == killed(9, why=OOM)
 
 
-@pytest.mark.parametrize("outcome", [timed_out(seconds=15), broke("x"), unsupported("x"), killed(9)])
+@pytest.mark.parametrize(
+    "outcome", [timed_out(seconds=15), broke("x"), unsupported("x"), killed(9)]
+)
 def test_what_has_no_exit_status_is_left_as_it_is(outcome: Outcome) -> None:
     assert with_signal(outcome, SLOT) == outcome
 
@@ -166,7 +172,9 @@ def test_much_output_is_cut(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("oom", "why"), [(True, OOM), (False, "")])
-def test_the_engine_is_asked_why_a_container_was_killed(engine: Engine, oom: bool, why: str) -> None:
+def test_the_engine_is_asked_why_a_container_was_killed(
+    engine: Engine, oom: bool, why: str
+) -> None:
     engine.code, engine.oom = 137, oom
     outcome = one_run(engine).run(15)
     assert (outcome.code, outcome.why) == (137, why)
@@ -181,7 +189,9 @@ def test_a_probe_that_exits_by_itself_is_not_asked_about(engine: Engine) -> None
 
 
 @pytest.mark.parametrize("closes", [True, False])
-def test_no_end_in_time_is_a_time_out_and_the_container_is_killed(engine: Engine, closes: bool) -> None:
+def test_no_end_in_time_is_a_time_out_and_the_container_is_killed(
+    engine: Engine, closes: bool
+) -> None:
     """Also where the probe has closed its streams, which is no end."""
     engine.code, engine.closes, engine.printed = None, closes, frame(1, b"so far")
     started = time.monotonic()
@@ -198,7 +208,9 @@ def test_a_container_that_ends_in_the_last_moment_has_an_answer(engine: Engine) 
 
 def test_patience_that_some_versions_of_requests_wrap_is_a_time_out_too(engine: Engine) -> None:
     def wait(container: str, *, timeout: float) -> dict[str, int]:
-        raise requests.ConnectionError("UnixHTTPConnectionPool(host='localhost', port=None): Read timed out.")
+        raise requests.ConnectionError(
+            "UnixHTTPConnectionPool(host='localhost', port=None): Read timed out."
+        )
 
     engine.wait = wait  # type: ignore[method-assign]
     assert ending(one_run(engine).run(0.1)) == "timed out"
@@ -206,7 +218,9 @@ def test_patience_that_some_versions_of_requests_wrap_is_a_time_out_too(engine: 
 
 def test_an_engine_that_goes_away_is_lost_and_no_time_out(engine: Engine) -> None:
     def wait(container: str, *, timeout: float) -> dict[str, int]:
-        raise requests.ConnectionError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
+        raise requests.ConnectionError(
+            "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
+        )
 
     engine.wait = wait  # type: ignore[method-assign]
     with pytest.raises(EngineLost, match="the container engine was lost: Connection reset by peer"):
@@ -222,12 +236,17 @@ RUNC = (
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (RUNC.format('exec: "/x": stat /x: no such file or directory'), 'exec: "/x": stat /x: no such file or directory'),
+        (
+            RUNC.format('exec: "/x": stat /x: no such file or directory'),
+            'exec: "/x": stat /x: no such file or directory',
+        ),
         (RUNC.format('exec: "/x": permission denied'), 'exec: "/x": permission denied'),
         ("no space left on device", "no space left on device"),
     ],
 )
-def test_why_a_container_does_not_start_is_told_in_a_few_words(engine: Engine, said: str, told: str) -> None:
+def test_why_a_container_does_not_start_is_told_in_a_few_words(
+    engine: Engine, said: str, told: str
+) -> None:
     engine.refusal = APIError("400 Client Error", explanation=said)
     with pytest.raises(CannotJudge) as caught:
         one_run(engine).run(5)
@@ -259,7 +278,9 @@ def changed(path: str, kind: int) -> dict[str, Any]:
 HOME = Volume(name="v", target="/home/agent")
 
 
-def test_changes_outside_the_volumes_are_told_without_the_directories_above_them(engine: Engine) -> None:
+def test_changes_outside_the_volumes_are_told_without_the_directories_above_them(
+    engine: Engine,
+) -> None:
     engine.changes = [
         changed("/home", 0),
         changed("/home/agent", 1),

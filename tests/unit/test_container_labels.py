@@ -16,7 +16,18 @@ import requests
 from docker.errors import APIError
 
 from conformance.drivers.container.client import EngineLost
-from conformance.drivers.container.labels import HOST, KEPT, LOCK, MADE, RUN, STALE, Labels, host, remove_run, sweep
+from conformance.drivers.container.labels import (
+    HOST,
+    KEPT,
+    LOCK,
+    MADE,
+    RUN,
+    STALE,
+    Labels,
+    host,
+    remove_run,
+    sweep,
+)
 from conformance.errors import CannotJudge
 from conformance.model.scenario import Scenario
 
@@ -129,8 +140,13 @@ def test_labels_say_run_worker_and_scenario(tmp_path: Path) -> None:
         "probe-conformance.worker": "gw1",
         "probe-conformance.handed-down": "no",
     }
-    assert Labels("run-0", tmp_path / "l", "main").of_image()["probe-conformance.handed-down"] == "yes"
-    assert {name: value for name, value in one.items() if name != MADE} == {**plain, "probe-conformance.scenario": "a/b"}
+    assert (
+        Labels("run-0", tmp_path / "l", "main").of_image()["probe-conformance.handed-down"] == "yes"
+    )
+    assert {name: value for name, value in one.items() if name != MADE} == {
+        **plain,
+        "probe-conformance.scenario": "a/b",
+    }
     assert KEPT in Labels("run-0", tmp_path / "l", "main", kept=True).for_scenario()
 
 
@@ -157,8 +173,14 @@ def test_nothing_without_our_label_is_removed(tmp_path: Path) -> None:
 
 def test_what_a_dead_run_has_left_is_removed_containers_first(tmp_path: Path) -> None:
     engine = Engine()
-    engine.add("sha256:" + "0123456789abcdef" * 4, Labels("run-0", free(tmp_path), "gw0").for_scenario())
-    assert swept(engine) == ["container 0123456789ab", f"volume sha256:{'0123456789abcdef' * 4}", "image 0123456789ab"]
+    engine.add(
+        "sha256:" + "0123456789abcdef" * 4, Labels("run-0", free(tmp_path), "gw0").for_scenario()
+    )
+    assert swept(engine) == [
+        "container 0123456789ab",
+        f"volume sha256:{'0123456789abcdef' * 4}",
+        "image 0123456789ab",
+    ]
     assert [kind for kind, _ in engine.asked] == list(KINDS)
     assert engine.things == {}
 
@@ -225,21 +247,31 @@ def test_looking_at_a_lock_neither_makes_it_nor_keeps_it(tmp_path: Path) -> None
 
 def test_a_lock_that_cannot_be_looked_at_is_taken_for_one_that_is_held(tmp_path: Path) -> None:
     engine = Engine()
-    engine.add("x", Labels("run-0", tmp_path, "main").for_scenario())  # a directory cannot be opened for writing
+    engine.add(
+        "x", Labels("run-0", tmp_path, "main").for_scenario()
+    )  # a directory cannot be opened for writing
     assert swept(engine) == []
 
 
 @pytest.mark.parametrize(("age", "gone"), [(0, False), (STALE - 60, False), (STALE + 60, True)])
-def test_what_belongs_to_another_machine_stays_until_it_is_old(tmp_path: Path, age: float, gone: bool) -> None:
+def test_what_belongs_to_another_machine_stays_until_it_is_old(
+    tmp_path: Path, age: float, gone: bool
+) -> None:
     """Its locks cannot be seen from here, whatever lies at the same path."""
-    marks = {**Labels("run-0", free(tmp_path), "main").for_scenario(), HOST: "0" * 16, MADE: f"{time.time() - age:.0f}"}
+    marks = {
+        **Labels("run-0", free(tmp_path), "main").for_scenario(),
+        HOST: "0" * 16,
+        MADE: f"{time.time() - age:.0f}",
+    }
     engine = Engine()
     engine.add("x", marks)
     assert bool(swept(engine)) == gone
 
 
 @pytest.mark.parametrize("made", ["", "yesterday", "-1", "1e3", "²"])
-def test_what_does_not_say_when_it_was_made_on_another_machine_stays(tmp_path: Path, made: str) -> None:
+def test_what_does_not_say_when_it_was_made_on_another_machine_stays(
+    tmp_path: Path, made: str
+) -> None:
     engine = Engine()
     engine.add("x", {RUN: "run-0", HOST: "0" * 16, MADE: made, LOCK: str(tmp_path / "gone")})
     engine.add("y", {RUN: "run-0", HOST: "0" * 16})
@@ -248,9 +280,16 @@ def test_what_does_not_say_when_it_was_made_on_another_machine_stays(tmp_path: P
 
 @pytest.mark.parametrize(("age", "gone"), [(0, False), (STALE - 60, False), (STALE + 60, True)])
 @pytest.mark.parametrize("lock", [None, "", "run-0.lock", "/none/run-0.lock"])
-def test_what_names_a_lock_in_no_directory_stays_until_it_is_old(lock: str | None, age: float, gone: bool) -> None:
+def test_what_names_a_lock_in_no_directory_stays_until_it_is_old(
+    lock: str | None, age: float, gone: bool
+) -> None:
     """In a container beside the engine our cache is not what it is elsewhere, and yet it is the same machine."""
-    marks = {RUN: "run-0", HOST: host(), MADE: f"{time.time() - age:.0f}", **({} if lock is None else {LOCK: lock})}
+    marks = {
+        RUN: "run-0",
+        HOST: host(),
+        MADE: f"{time.time() - age:.0f}",
+        **({} if lock is None else {LOCK: lock}),
+    }
     engine = Engine()
     engine.add("x", marks)
     assert bool(swept(engine)) == gone
@@ -263,15 +302,29 @@ def test_what_names_a_lock_in_no_directory_and_does_not_say_when_it_was_made_sta
 
 
 @pytest.mark.parametrize("made", [0, STALE + 60])
-def test_a_lock_that_is_gone_from_its_directory_says_enough_at_any_age(tmp_path: Path, made: float) -> None:
+def test_a_lock_that_is_gone_from_its_directory_says_enough_at_any_age(
+    tmp_path: Path, made: float
+) -> None:
     engine = Engine()
-    engine.add("x", {RUN: "run-0", HOST: host(), LOCK: f"{tmp_path}/gone.lock", MADE: f"{time.time() - made:.0f}"}, "container")
+    engine.add(
+        "x",
+        {
+            RUN: "run-0",
+            HOST: host(),
+            LOCK: f"{tmp_path}/gone.lock",
+            MADE: f"{time.time() - made:.0f}",
+        },
+        "container",
+    )
     assert swept(engine) == ["container x"]
 
 
 def test_a_lock_that_is_held_says_enough_at_any_age(hold: Callable[[str], Path]) -> None:
     engine = Engine()
-    marks = {**Labels("run-0", hold("run-0.lock"), "main").for_scenario(), MADE: f"{time.time() - 2 * STALE:.0f}"}
+    marks = {
+        **Labels("run-0", hold("run-0.lock"), "main").for_scenario(),
+        MADE: f"{time.time() - 2 * STALE:.0f}",
+    }
     engine.add("x", marks)
     assert swept(engine) == []
 
@@ -335,7 +388,9 @@ def test_a_run_removes_what_is_its_own_and_nothing_else(tmp_path: Path) -> None:
     assert [kind for kind, _ in engine.asked] == ["container"] * 3 + ["volume"] * 3 + ["image"] * 3
 
 
-def test_a_run_that_keeps_something_keeps_volumes_and_images_only_where_they_say_so(tmp_path: Path) -> None:
+def test_a_run_that_keeps_something_keeps_volumes_and_images_only_where_they_say_so(
+    tmp_path: Path,
+) -> None:
     engine = Engine()
     engine.add("kept", Labels("run-0", tmp_path / "l", "main", kept=True).for_scenario())
     engine.add("not", Labels("run-0", tmp_path / "l", "main").for_scenario())
@@ -345,7 +400,9 @@ def test_a_run_that_keeps_something_keeps_volumes_and_images_only_where_they_say
     assert engine.things == {}
 
 
-def test_what_the_engine_is_still_busy_with_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_engine_is_still_busy_with_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = Engine(x=409)
     engine.add("x", Labels("run-0", tmp_path / "l", "main").for_scenario(), "container")
     waits: list[float] = []
@@ -361,7 +418,9 @@ def test_what_the_engine_is_still_busy_with_is_tried_again(tmp_path: Path, monke
     assert len(waits) == 4
 
 
-def test_what_the_engine_never_lets_go_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_engine_never_lets_go_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = Engine(x=409)
     engine.add("x", Labels("run-0", tmp_path / "l", "main").for_scenario(), "container", "volume")
     monkeypatch.setattr(time, "sleep", lambda _: None)

@@ -108,13 +108,21 @@ def test_what_can_name_no_image_is_refused(reference: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_reference(reference)
     assert caught.value.lines() == [str(caught.value)]
-    assert str(caught.value).endswith(" is not an image reference; write it like name, name:tag or host/name@sha256:…")
+    assert str(caught.value).endswith(
+        " is not an image reference; write it like name, name:tag or host/name@sha256:…"
+    )
     assert "\n" not in str(caught.value)
 
 
 def test_a_reference_of_any_length_is_refused_at_once() -> None:
     """No part of the pattern takes more than one pass, whatever it is given."""
-    for text in ("a-" * 50_000, "a." * 50_000 + "!", "a/" * 50_000, "0" * 50_000 + "G", "A." * 50_000 + "/"):
+    for text in (
+        "a-" * 50_000,
+        "a." * 50_000 + "!",
+        "a/" * 50_000,
+        "0" * 50_000 + "G",
+        "A." * 50_000 + "/",
+    ):
         with pytest.raises(UsageError):
             check_reference(text)
 
@@ -122,7 +130,9 @@ def test_a_reference_of_any_length_is_refused_at_once() -> None:
 def test_a_request_without_options_has_the_defaults() -> None:
     assert image_request("agent:1", NOTHING) == ImageRequest(reference="agent:1")
     assert ImageRequest(reference="agent:1").isolation == "fresh"
-    assert Confinement() == Confinement(network="none", cap_add=(), memory="1g", writable=None, pids=512)
+    assert Confinement() == Confinement(
+        network="none", cap_add=(), memory="1g", writable=None, pids=512
+    )
 
 
 def test_without_an_image_there_is_no_request() -> None:
@@ -148,7 +158,9 @@ def test_every_option_reaches_the_request() -> None:
         entrypoint=("/opt/probe", "--agent", "a b"),
         command=("one", "two three"),
         user="10001:0",
-        confinement=Confinement(network="bridge", cap_add=("NET_RAW", "CAP_CHOWN"), memory="512m", writable=False),
+        confinement=Confinement(
+            network="bridge", cap_add=("NET_RAW", "CAP_CHOWN"), memory="512m", writable=False
+        ),
     )
 
 
@@ -161,7 +173,9 @@ def test_all_options_about_images_are_known_as_such() -> None:
 
 
 @pytest.mark.parametrize(("read_only", "writable"), [(None, None), (True, False), (False, True)])
-def test_the_root_file_system_is_left_to_the_isolation_unless_something_is_said(read_only: Any, writable: Any) -> None:
+def test_the_root_file_system_is_left_to_the_isolation_unless_something_is_said(
+    read_only: Any, writable: Any
+) -> None:
     request = image_request("agent", {**NOTHING, "read_only": read_only})
     assert request is not None
     assert request.confinement.writable is writable
@@ -177,7 +191,9 @@ def test_an_empty_command_is_none_of_the_images_own() -> None:
 def test_an_option_about_an_image_needs_one(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         image_request(None, {**NOTHING, name: GIVEN[name]})
-    assert str(caught.value) == f"--{name.replace('_', '-')} is about an image; name one with --image"
+    assert (
+        str(caught.value) == f"--{name.replace('_', '-')} is about an image; name one with --image"
+    )
 
 
 @pytest.mark.parametrize(("read_only", "option"), [(True, "--read-only"), (False, "--writable")])
@@ -203,7 +219,11 @@ WRONG = [
     ("user", "1:2:3", "--user '1:2:3' is not a user; write it like 10001, 10001:0 or agent"),
     ("entrypoint", "", "--entrypoint is empty; name a program in the image"),
     ("entrypoint", "''", "--entrypoint is empty; name a program in the image"),
-    ("entrypoint", "sh -c 'x", "--entrypoint cannot be split: no closing quotation; quote it like in a shell"),
+    (
+        "entrypoint",
+        "sh -c 'x",
+        "--entrypoint cannot be split: no closing quotation; quote it like in a shell",
+    ),
     ("command", "x\\", "--command cannot be split: no escaped character; quote it like in a shell"),
 ]
 
@@ -215,14 +235,18 @@ def test_an_option_that_is_wrong_is_told(name: str, value: Any, message: str) ->
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("memory", ["1", "67108864", "64m", "64M", "1g", "1G", "2048k", "100000000b"])
+@pytest.mark.parametrize(
+    "memory", ["1", "67108864", "64m", "64M", "1g", "1G", "2048k", "100000000b"]
+)
 def test_sizes_are_as_engines_take_them(memory: str) -> None:
     request = image_request("agent", {**NOTHING, "memory": memory})
     assert request is not None
     assert request.confinement.memory == memory
 
 
-@pytest.mark.parametrize("given", [NOTHING, GIVEN, {**GIVEN, "read_only": False}, {**NOTHING, "cap_add": ("NET_RAW",)}])
+@pytest.mark.parametrize(
+    "given", [NOTHING, GIVEN, {**GIVEN, "read_only": False}, {**NOTHING, "cap_add": ("NET_RAW",)}]
+)
 def test_the_words_of_a_request_ask_for_the_same_again(given: dict[str, Any]) -> None:
     @click.command()
     @click.option("--image")
@@ -268,22 +292,42 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, list[str
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--image", "Agent"], "'Agent' is not an image reference; write it like name, name:tag or host/name@sha256:…"),
-        (["--image", "a", "--probe", "true"], "--probe and --image name two probes; give one of them"),
+        (
+            ["--image", "Agent"],
+            "'Agent' is not an image reference; write it like name, name:tag or host/name@sha256:…",
+        ),
+        (
+            ["--image", "a", "--probe", "true"],
+            "--probe and --image name two probes; give one of them",
+        ),
         (["--user", "0"], "--user is about an image; name one with --image"),
         (["--writable"], "--writable is about an image; name one with --image"),
-        (["--image", "a", "--memory", "much"], "--memory 'much' is not a size; write it like 512m or 2g"),
-        (["--image", "a", "--cap-add", "-x"], "--cap-add '-x' is not a capability; write it like NET_RAW"),
-        (["--image", "a", "--env", "HOME=/x"], "HOME is set by the contract 'slot'; leave it out of --env and --pass-env"),
+        (
+            ["--image", "a", "--memory", "much"],
+            "--memory 'much' is not a size; write it like 512m or 2g",
+        ),
+        (
+            ["--image", "a", "--cap-add", "-x"],
+            "--cap-add '-x' is not a capability; write it like NET_RAW",
+        ),
+        (
+            ["--image", "a", "--env", "HOME=/x"],
+            "HOME is set by the contract 'slot'; leave it out of --env and --pass-env",
+        ),
     ],
 )
 def test_a_request_that_is_wrong_is_one_line_and_exit_status_2(
     command: str, words: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said(capsys, command, *words, "claude/nested-session") == (2, [f"probe-conformance: {line}"])
+    assert said(capsys, command, *words, "claude/nested-session") == (
+        2,
+        [f"probe-conformance: {line}"],
+    )
 
 
-def test_an_isolation_that_nobody_knows_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_isolation_that_nobody_knows_is_one_line_and_exit_status_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     status, lines = said(capsys, "run", "--image", "a", "--isolation", "none")
     assert (status, len(lines)) == (2, 1)
     assert "'none' is not one of 'fresh', 'shared', 'both'" in lines[0]
@@ -292,7 +336,11 @@ def test_an_isolation_that_nobody_knows_is_one_line_and_exit_status_2(capsys: py
 def test_as_a_process_of_its_own_too(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "conformance", "run", "--image", "a b"],
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "", "XDG_CACHE_HOME": str(tmp_path)},
+        env={
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PATH": "",
+            "XDG_CACHE_HOME": str(tmp_path),
+        },
         capture_output=True,
         text=True,
         timeout=60,

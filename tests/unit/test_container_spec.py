@@ -58,10 +58,19 @@ PLAIN = ContainerSpec(image="agent:1", argv=("/entrypoint",))
 FULL = ContainerSpec(
     image="sha256:0123",
     argv=("/entry point", "--flag", "two words", "it's", '"$HOME"', ""),
-    environment={"A": "b c", "EMPTY": "", "QUOTE": 'it\'s "x" $y `z` \\', "GONE": None, "LINES": "1\n2"},
+    environment={
+        "A": "b c",
+        "EMPTY": "",
+        "QUOTE": 'it\'s "x" $y `z` \\',
+        "GONE": None,
+        "LINES": "1\n2",
+    },
     user="10001:0",
     directory="/work dir",
-    volumes=(Volume(name="v-home", target="/home/agent", read_only=True), Volume(name="v-aside", target="/.probe-conformance")),
+    volumes=(
+        Volume(name="v-home", target="/home/agent", read_only=True),
+        Volume(name="v-aside", target="/.probe-conformance"),
+    ),
     read_only=True,
     confinement=Confinement(network="bridge", cap_add=("NET_RAW", "CHOWN"), memory="64m", pids=100),
 )
@@ -90,7 +99,9 @@ def test_all_confinement_is_on_by_default_as_the_engine_is_asked() -> None:
     ],
     ids=["cap-add", "memory", "network", "pids", "read-only", "user"],
 )
-def test_what_is_loosened_changes_one_thing_and_no_other(spec: ContainerSpec, changed: set[str]) -> None:
+def test_what_is_loosened_changes_one_thing_and_no_other(
+    spec: ContainerSpec, changed: set[str]
+) -> None:
     before, after = created(PLAIN)["host_config"], created(spec)["host_config"]
     assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == changed
 
@@ -119,10 +130,23 @@ def test_nothing_of_the_engines_machine_is_mounted(spec: ContainerSpec) -> None:
     assert not host.get("PidMode")
     assert not host.get("IpcMode")
     assert {mount["Type"] for mount in host.get("Mounts", [])} <= {"volume"}
-    assert not [mount for mount in host.get("Mounts", []) if mount["Source"].startswith("/") or "sock" in mount["Source"]]
+    assert not [
+        mount
+        for mount in host.get("Mounts", [])
+        if mount["Source"].startswith("/") or "sock" in mount["Source"]
+    ]
     options, _ = options_of(spec.docker_run())
-    assert not options.keys() & {"--mount", "--volumes-from", "--privileged", "--pid", "--ipc", "--device"}
-    assert not [text for text in options.get("--volume", []) if text.startswith("/") or ".sock" in text]
+    assert not options.keys() & {
+        "--mount",
+        "--volumes-from",
+        "--privileged",
+        "--pid",
+        "--ipc",
+        "--device",
+    }
+    assert not [
+        text for text in options.get("--volume", []) if text.startswith("/") or ".sock" in text
+    ]
 
 
 def test_what_is_typed_asks_for_all_that_the_engine_is_asked_for() -> None:
@@ -135,8 +159,15 @@ def test_what_is_typed_asks_for_all_that_the_engine_is_asked_for() -> None:
         options[name] for name in ("--entrypoint", "--user", "--workdir")
     ]
     assert sorted(asked["environment"]) == sorted(options["--env"])
-    assert [[host["NetworkMode"]], host["CapDrop"], host["CapAdd"], host["SecurityOpt"], [str(host["PidsLimit"])]] == [
-        options[name] for name in ("--network", "--cap-drop", "--cap-add", "--security-opt", "--pids-limit")
+    assert [
+        [host["NetworkMode"]],
+        host["CapDrop"],
+        host["CapAdd"],
+        host["SecurityOpt"],
+        [str(host["PidsLimit"])],
+    ] == [
+        options[name]
+        for name in ("--network", "--cap-drop", "--cap-add", "--security-opt", "--pids-limit")
     ]
     assert host["Memory"] == host["MemorySwap"] == 64 * 1024**2
     assert options["--memory"] == options["--memory-swap"] == ["64m"]
@@ -144,13 +175,20 @@ def test_what_is_typed_asks_for_all_that_the_engine_is_asked_for() -> None:
     assert options["--read-only"] == [""]
     assert [f"{path}:{how}" for path, how in host["Tmpfs"].items()] == options["--tmpfs"]
     assert [
-        f"{mount['Source']}:{mount['Target']}:nocopy{',ro' if mount['ReadOnly'] else ''}" for mount in host["Mounts"]
+        f"{mount['Source']}:{mount['Target']}:nocopy{',ro' if mount['ReadOnly'] else ''}"
+        for mount in host["Mounts"]
     ] == options["--volume"]
     assert [mount["VolumeOptions"]["NoCopy"] for mount in host["Mounts"]] == [True, True]
 
 
 def test_values_reach_the_engine_as_they_are_and_what_is_to_go_away_has_no_value() -> None:
-    assert created(FULL)["environment"] == ["A=b c", "EMPTY=", 'QUOTE=it\'s "x" $y `z` \\', "GONE", "LINES=1\n2"]
+    assert created(FULL)["environment"] == [
+        "A=b c",
+        "EMPTY=",
+        'QUOTE=it\'s "x" $y `z` \\',
+        "GONE",
+        "LINES=1\n2",
+    ]
     assert created(FULL)["command"] == ["--flag", "two words", "it's", '"$HOME"', ""]
 
 
@@ -160,14 +198,25 @@ def test_the_line_survives_a_shell() -> None:
 
 def test_what_the_image_says_itself_is_left_to_it() -> None:
     asked = created(PLAIN)
-    assert (asked["user"], asked["working_dir"], asked["environment"], asked["command"]) == ("", None, [], [])
+    assert (asked["user"], asked["working_dir"], asked["environment"], asked["command"]) == (
+        "",
+        None,
+        [],
+        [],
+    )
     assert asked["entrypoint"] == ["/entrypoint"]
     assert asked["labels"] == LABELS
 
 
 def test_standard_input_is_open_only_for_a_shell_whose_container_goes_with_it() -> None:
-    assert (created(PLAIN)["stdin_open"], created(PLAIN)["host_config"].get("AutoRemove", False)) == (False, False)
-    assert (created(PLAIN, stdin=True)["stdin_open"], created(PLAIN, stdin=True)["host_config"]["AutoRemove"]) == (True, True)
+    assert (
+        created(PLAIN)["stdin_open"],
+        created(PLAIN)["host_config"].get("AutoRemove", False),
+    ) == (False, False)
+    assert (
+        created(PLAIN, stdin=True)["stdin_open"],
+        created(PLAIN, stdin=True)["host_config"]["AutoRemove"],
+    ) == (True, True)
 
 
 def test_the_engine_writes_no_log() -> None:

@@ -43,11 +43,25 @@ def node(path: str, kind: Any = "file", content: bytes = b"", **fields: Any) -> 
     """Return a node as it was read from an image."""
     pieces = ((content, 1),) if kind == "file" else ()
     mode = 0o755 if kind == "directory" else 0o644
-    return Node(**{"path": path.encode(), "kind": kind, "mode": mode, "owner": 0, "mtime": 1, "pieces": pieces, **fields})
+    return Node(
+        **{
+            "path": path.encode(),
+            "kind": kind,
+            "mode": mode,
+            "owner": 0,
+            "mtime": 1,
+            "pieces": pieces,
+            **fields,
+        }
+    )
 
 
 def laid(
-    *entries: Entry, seed: tuple[Node, ...] = (), own: tuple[str, ...] = (), contract: Contract = SLOT, **fields: Any
+    *entries: Entry,
+    seed: tuple[Node, ...] = (),
+    own: tuple[str, ...] = (),
+    contract: Contract = SLOT,
+    **fields: Any,
 ) -> PlacedLayout:
     verdict = fields.pop("verdict", "ready")
     case = scenario(*entries, expect=[verdict], **fields)
@@ -88,8 +102,19 @@ def test_everything_belongs_to_the_user_unless_an_entry_says_otherwise() -> None
 @pytest.mark.parametrize("owner", [0, 10_000])
 def test_a_scenario_may_give_the_whole_home_to_somebody_else(owner: int) -> None:
     seed = (node(".bashrc"),)
-    made = laid(file("f"), file("mine", owner=UID), seed=seed, container=ContainerNeeds(home_owner=owner), cli="missing")
-    assert {n.path.decode(): n.owner for n in made.home} == {"": owner, ".bashrc": owner, "f": owner, "mine": UID}
+    made = laid(
+        file("f"),
+        file("mine", owner=UID),
+        seed=seed,
+        container=ContainerNeeds(home_owner=owner),
+        cli="missing",
+    )
+    assert {n.path.decode(): n.owner for n in made.home} == {
+        "": owner,
+        ".bashrc": owner,
+        "f": owner,
+        "mine": UID,
+    }
     # What the suite lays beside it is no part of the case, and neither is whoever runs the probe.
     assert {n.owner for n in made.aside} == {0}
     assert (made.uid, made.gid) == (UID, GID)
@@ -150,7 +175,11 @@ def test_where_both_name_a_path_the_scenario_decides() -> None:
         ".claude/CLAUDE.md": b"scenario",
         ".claude/skills/one": b"image",
     }
-    assert (made[".bashrc"].mode, made[".claude/skills"].mode, made[".local/link"].kind) == (0o400, 0, "directory")
+    assert (made[".bashrc"].mode, made[".claude/skills"].mode, made[".local/link"].kind) == (
+        0o400,
+        0,
+        "directory",
+    )
 
 
 @pytest.mark.parametrize("kind", ["file", "symlink", "fifo", "socket"])
@@ -162,7 +191,13 @@ def test_nothing_of_the_image_lies_below_what_is_no_directory_any_more(kind: Any
 
 def test_parents_stand_before_their_children_also_where_names_sort_otherwise() -> None:
     """ "-" and "." sort before "/"."""
-    seed = (node("a", "directory"), node("a/x"), node("a-b"), node("a.d", "directory"), node("a.d/y"))
+    seed = (
+        node("a", "directory"),
+        node("a/x"),
+        node("a-b"),
+        node("a.d", "directory"),
+        node("a.d/y"),
+    )
     made = paths(laid(file("a/b/c"), file("a-b2"), seed=seed).home)
     seen = {""}
     for path in made:
@@ -252,7 +287,9 @@ def test_a_name_that_the_environment_asks_for_is_a_bystander_too() -> None:
 
 @pytest.mark.parametrize("state", [state for state in cli_states() if state != "healthy"])
 def test_the_stubs_are_those_of_local_runs(state: Any) -> None:
-    expected = Stubs(agent="claude", state=state, others=("codex",) if state != "alone" else ()).nodes()
+    expected = Stubs(
+        agent="claude", state=state, others=("codex",) if state != "alone" else ()
+    ).nodes()
     found = [n for n in laid(cli=state).aside if n.path.startswith(b"cli/")]
     assert found == [replace(n, path=b"cli/" + n.path, owner=0) for n in expected]
 
@@ -266,7 +303,11 @@ def test_the_opposite_home_is_laid_where_the_contract_asks_for_one() -> None:
     ]
     full = laid(contract=PREFLIGHT, verdict="creds-missing")
     found = [n for n in full.aside if n.path.startswith(b"opposite")]
-    assert [n.path.decode() for n in found] == ["opposite", "opposite/.claude", "opposite/.claude/.credentials.json"]
+    assert [n.path.decode() for n in found] == [
+        "opposite",
+        "opposite/.claude",
+        "opposite/.claude/.credentials.json",
+    ]
     assert {n.owner for n in found} == {UID}
 
 
@@ -279,7 +320,9 @@ def test_the_opposite_home_belongs_to_the_user_whoever_owns_the_other() -> None:
 
 
 def test_both_trees_are_one_archive_with_owners_and_groups() -> None:
-    made = laid(file(".claude/f", "x", mtime="{now-1h}"), file("roots", owner=0), seed=(node(".bashrc"),))
+    made = laid(
+        file(".claude/f", "x", mtime="{now-1h}"), file("roots", owner=0), seed=(node(".bashrc"),)
+    )
     found = list(read_tar(io.BytesIO(made.archive("home", "aside")), strip=0))
     assert [n.path for n in found] == [
         *((b"home/" + n.path).rstrip(b"/") for n in made.home),
@@ -292,4 +335,6 @@ def test_sockets_are_left_out_of_the_archive_and_told() -> None:
     made = laid(entry("s", "socket", mode=0o600), file("f"))
     assert [n.path for n in made.sockets] == [b"s"]
     assert made.sockets[0].owner == UID
-    assert b"home/s" not in [n.path for n in read_tar(io.BytesIO(made.archive("home", "aside")), strip=0)]
+    assert b"home/s" not in [
+        n.path for n in read_tar(io.BytesIO(made.archive("home", "aside")), strip=0)
+    ]

@@ -91,7 +91,9 @@ def test_preflight_must_not_look_at_home() -> None:
 
 
 @pytest.mark.parametrize("name", ["slot", "preflight"])
-def test_a_bundled_contract_gives_a_probe_fifteen_seconds_and_lets_the_cli_write_its_own_files(name: str) -> None:
+def test_a_bundled_contract_gives_a_probe_fifteen_seconds_and_lets_the_cli_write_its_own_files(
+    name: str,
+) -> None:
     contract = contracts.load(name)
     assert (contract.name, contract.lineage, contract.version) == (name, (name,), "1")
     assert contract.limits.seconds == 15
@@ -113,7 +115,9 @@ def test_a_bundled_contract_gives_a_probe_fifteen_seconds_and_lets_the_cli_write
         ("preflight", 64, ()),
     ],
 )
-def test_a_code_means_the_verdicts_that_have_it(name: str, code: int, verdicts: tuple[str, ...]) -> None:
+def test_a_code_means_the_verdicts_that_have_it(
+    name: str, code: int, verdicts: tuple[str, ...]
+) -> None:
     """Exit code 1 is no verdict of slot: a probe that crashed has not judged."""
     assert contracts.load(name).verdicts_of(code) == verdicts
 
@@ -143,30 +147,47 @@ def test_a_contract_that_extends_another_takes_what_it_leaves_out(tmp_path: Path
     assert child.lineage == ("child", "slot")
 
 
-def test_a_contract_that_extends_another_has_its_own_name_and_no_reference_probe(tmp_path: Path) -> None:
+def test_a_contract_that_extends_another_has_its_own_name_and_no_reference_probe(
+    tmp_path: Path,
+) -> None:
     """The probe of the parent answers by the parent's rules."""
     child = own(tmp_path, CHILD)
-    assert (child.name, child.version, child.summary, child.reference) == ("child", "1", "slot, but", "")
+    assert (child.name, child.version, child.summary, child.reference) == (
+        "child",
+        "1",
+        "slot, but",
+        "",
+    )
 
 
 def test_a_contract_that_extends_another_may_say_anything_anew(tmp_path: Path) -> None:
     child = own(
-        tmp_path, OWN.replace('name = "own"', 'name = "own"\nextends = "slot"\nallowed_writes = []') + "[limits]\nseconds = 2\n"
+        tmp_path,
+        OWN.replace('name = "own"', 'name = "own"\nextends = "slot"\nallowed_writes = []')
+        + "[limits]\nseconds = 2\n",
     )
     assert {v.name for v in child.verdicts} == {"good", "bad"}
     assert (child.inputs, child.agents) == (Inputs(home="SLOT_HOME"), ("claude",))
     assert (child.limits.seconds, child.allowed_writes) == (2, ())
 
 
-def test_bundled_contracts_may_extend_each_other_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bundled_contracts_may_extend_each_other_in_any_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the nearest of them says counts."""
     head = 'name = "{0}"\nversion = "1"\nsummary = "x"\nextends = "{1}"\n'
     (tmp_path / "a.toml").write_text(head.format("a", "b") + 'agents = ["codex"]\n')
-    (tmp_path / "b.toml").write_text(head.format("b", "c") + 'allowed_writes = ["x"]\n[limits]\nseconds = 2\n')
+    (tmp_path / "b.toml").write_text(
+        head.format("b", "c") + 'allowed_writes = ["x"]\n[limits]\nseconds = 2\n'
+    )
     (tmp_path / "c.toml").write_text(OWN.replace('"own"', '"c"'))
     monkeypatch.setattr(contracts, "contracts_dir", lambda: tmp_path)
     found = contracts.bundled()
-    assert {name: contract.lineage for name, contract in found.items()} == {"a": ("a", "b", "c"), "b": ("b", "c"), "c": ("c",)}
+    assert {name: contract.lineage for name, contract in found.items()} == {
+        "a": ("a", "b", "c"),
+        "b": ("b", "c"),
+        "c": ("c",),
+    }
     assert [found[name].agents for name in "abc"] == [("codex",), ("claude",), ("claude",)]
     assert [found[name].limits.seconds for name in "abc"] == [2, 2, 15]
     assert [found[name].allowed_writes for name in "abc"] == [("x",), ("x",), ()]
@@ -182,7 +203,9 @@ def test_a_contract_is_named_by_an_absolute_file_as_well(tmp_path: Path) -> None
     assert contracts.load(str(tmp_path / "x.toml")).name == "own"
 
 
-def test_a_relative_file_counts_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_file_counts_from_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "x.toml").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     assert contracts.load("x.toml").name == "own"
@@ -192,7 +215,9 @@ def test_a_relative_file_counts_from_the_current_directory(tmp_path: Path, monke
 def test_an_unknown_contract_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         contracts.load(name, base=tmp_path)
-    assert caught.value.lines() == [f"no contract '{name}'; bundled: {NAMES}; or name a contract file"]
+    assert caught.value.lines() == [
+        f"no contract '{name}'; bundled: {NAMES}; or name a contract file"
+    ]
 
 
 VERDICT = '[verdicts.more]\ncode = 5\nmeaning = "m"\naction = "a"\n'
@@ -214,7 +239,10 @@ BAD = {
     "name-blank": (OWN.replace('"own"', '"my own"'), "name: expected string matching regex"),
     "name-line-break": (OWN.replace('"own"', '"own\\n"'), "name: expected string matching regex"),
     "name-digit": (OWN.replace('"own"', '"1own"'), "name: expected string matching regex"),
-    "name-bundled": (OWN.replace('"own"', '"slot"'), "name: 'slot' is the name of a bundled contract; choose another name"),
+    "name-bundled": (
+        OWN.replace('"own"', '"slot"'),
+        "name: 'slot' is the name of a bundled contract; choose another name",
+    ),
     "extends-unknown": (
         CHILD.replace('"slot"', '"slots"'),
         f"extends: no contract 'slots'; known: {NAMES}",
@@ -227,23 +255,41 @@ BAD = {
         OWN.replace('agents = ["claude"]', ""),
         "agents: missing; only a contract that extends another may leave it out",
     ),
-    "no-inputs": (OWN.replace('[inputs]\nhome = "SLOT_HOME"\n', ""), "inputs: missing; only a contract that extends another"),
-    "no-verdicts": (OWN.partition("[verdicts")[0], "verdicts: missing; only a contract that extends another"),
+    "no-inputs": (
+        OWN.replace('[inputs]\nhome = "SLOT_HOME"\n', ""),
+        "inputs: missing; only a contract that extends another",
+    ),
+    "no-verdicts": (
+        OWN.partition("[verdicts")[0],
+        "verdicts: missing; only a contract that extends another",
+    ),
     "agents-empty": (OWN.replace('["claude"]', "[]"), "agents: expected a list of length >= 1"),
-    "agents-of-nothing": (OWN.replace('["claude"]', '[""]'), "agents.0: expected string of length >= 1"),
+    "agents-of-nothing": (
+        OWN.replace('["claude"]', '[""]'),
+        "agents.0: expected string of length >= 1",
+    ),
     "agents-text": (OWN.replace('["claude"]', '"claude"'), "agents: expected a list, got string"),
     "inputs-empty": (OWN.replace('home = "SLOT_HOME"', ""), "inputs.home: missing"),
     "inputs-unknown": (
         OWN.replace("home = ", "hom = "),
         "inputs.hom: unknown key; allowed here: home, agent, opposite_home",
     ),
-    "verdicts-empty": (OWN.partition("[verdicts")[0] + "[verdicts]\n", "verdicts: all verdicts share one exit code"),
+    "verdicts-empty": (
+        OWN.partition("[verdicts")[0] + "[verdicts]\n",
+        "verdicts: all verdicts share one exit code",
+    ),
     "verdicts-share-a-code": (
         OWN.replace("code = 3", "code = 0"),
         "verdicts: all verdicts share one exit code; a contract needs at least two answers",
     ),
-    "verdict-code-text": (OWN.replace("code = 3", 'code = "3"'), "verdicts.bad.code: expected int, got string"),
-    "verdict-code-bool": (OWN.replace("code = 3", "code = true"), "verdicts.bad.code: expected int, got bool"),
+    "verdict-code-text": (
+        OWN.replace("code = 3", 'code = "3"'),
+        "verdicts.bad.code: expected int, got string",
+    ),
+    "verdict-code-bool": (
+        OWN.replace("code = 3", "code = true"),
+        "verdicts.bad.code: expected int, got bool",
+    ),
     "verdict-no-code": (OWN.replace("code = 3\n", ""), "verdicts.bad.code: missing"),
     "verdict-no-meaning": (OWN.replace('meaning = "no"\n', ""), "verdicts.bad.meaning: missing"),
     "verdict-no-action": (OWN.replace('action = "stop"\n', ""), "verdicts.bad.action: missing"),
@@ -251,16 +297,31 @@ BAD = {
         OWN.replace("action = ", "act = "),
         "verdicts.good.act: unknown key; allowed here: code, meaning, action",
     ),
-    "limits-unknown": (OWN + "[limits]\nminutes = 1\n", "limits.minutes: unknown key; allowed here: seconds"),
-    "limits-text": (OWN + '[limits]\nseconds = "15"\n', "limits.seconds: expected float, got string"),
+    "limits-unknown": (
+        OWN + "[limits]\nminutes = 1\n",
+        "limits.minutes: unknown key; allowed here: seconds",
+    ),
+    "limits-text": (
+        OWN + '[limits]\nseconds = "15"\n',
+        "limits.seconds: expected float, got string",
+    ),
     "writes-text": ('allowed_writes = "x"\n' + OWN, "allowed_writes: expected a list, got string"),
-    "writes-empty": ('allowed_writes = [""]\n' + OWN, "allowed_writes.0: expected string of length >= 1"),
+    "writes-empty": (
+        'allowed_writes = [""]\n' + OWN,
+        "allowed_writes.0: expected string of length >= 1",
+    ),
     "reference-unknown": (
         'reference = "nothing.py"\n' + OWN,
         f"reference: no reference probe 'nothing.py'; bundled: {PROBES}",
     ),
-    "reference-outside": ('reference = "../probes/slot.py"\n' + OWN, "reference: no reference probe '../probes/slot.py'"),
-    "reference-absolute": ('reference = "/bin/true"\n' + OWN, "reference: no reference probe '/bin/true'"),
+    "reference-outside": (
+        'reference = "../probes/slot.py"\n' + OWN,
+        "reference: no reference probe '../probes/slot.py'",
+    ),
+    "reference-absolute": (
+        'reference = "/bin/true"\n' + OWN,
+        "reference: no reference probe '/bin/true'",
+    ),
 }
 
 
@@ -279,10 +340,14 @@ def test_an_input_is_the_name_of_a_variable(variable: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("variable", VARIABLES[1:])
 @pytest.mark.parametrize("key", ["agent", "opposite_home"])
-def test_an_input_that_may_be_left_out_is_the_name_of_a_variable_or_nothing(key: str, variable: str, tmp_path: Path) -> None:
+def test_an_input_that_may_be_left_out_is_the_name_of_a_variable_or_nothing(
+    key: str, variable: str, tmp_path: Path
+) -> None:
     line = '{} = "{}"\n[verdicts.good]'
     words = f"inputs.{key}: expected string matching regex"
-    assert contract_refusal(tmp_path, OWN.replace("[verdicts.good]", line.format(key, variable))).startswith(words)
+    assert contract_refusal(
+        tmp_path, OWN.replace("[verdicts.good]", line.format(key, variable))
+    ).startswith(words)
     contract = own(tmp_path, OWN.replace("[verdicts.good]", line.format(key, "")))
     assert contract.inputs == Inputs(home="SLOT_HOME")
 
@@ -300,8 +365,12 @@ def test_a_contract_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("code = 1", "code = -1", "verdicts.bad.code: expected int >= 0"),
     ],
 )
-def test_an_exit_code_is_what_a_process_can_end_with(inside: str, outside: str, words: str, tmp_path: Path) -> None:
-    assert own(tmp_path, OWN.replace("code = 3", inside)).code("bad") == int(inside.removeprefix("code = "))
+def test_an_exit_code_is_what_a_process_can_end_with(
+    inside: str, outside: str, words: str, tmp_path: Path
+) -> None:
+    assert own(tmp_path, OWN.replace("code = 3", inside)).code("bad") == int(
+        inside.removeprefix("code = ")
+    )
     assert contract_refusal(tmp_path, OWN.replace("code = 3", outside)) == words
 
 
@@ -315,11 +384,19 @@ def test_a_probe_may_have_up_to_a_hundred_seconds(seconds: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "100.1", "inf", "nan"])
-def test_a_probe_may_not_have_no_time_or_more_than_a_hundred_seconds(seconds: str, tmp_path: Path) -> None:
-    assert contract_refusal(tmp_path, f"{OWN}[limits]\nseconds = {seconds}\n").startswith("limits.seconds: expected float ")
+def test_a_probe_may_not_have_no_time_or_more_than_a_hundred_seconds(
+    seconds: str, tmp_path: Path
+) -> None:
+    assert contract_refusal(tmp_path, f"{OWN}[limits]\nseconds = {seconds}\n").startswith(
+        "limits.seconds: expected float "
+    )
 
 
-@pytest.mark.parametrize("state", ["hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "leaves-a-child"])
-def test_a_cli_that_hangs_or_its_child_does_so_for_longer_than_any_probe_may_have(state: str) -> None:
+@pytest.mark.parametrize(
+    "state", ["hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "leaves-a-child"]
+)
+def test_a_cli_that_hangs_or_its_child_does_so_for_longer_than_any_probe_may_have(
+    state: str,
+) -> None:
     stub = (fixtures_dir() / "cli" / f"{state}.toml").read_text(encoding="utf-8")
     assert [int(seconds) > 100 for seconds in re.findall(r"sleep (\d+)", stub)] == [True]

@@ -19,11 +19,17 @@ SLOT, PREFLIGHT = bundled()["slot"], bundled()["preflight"]
 CONTEXT = Context(now=1_000_000, seed="seed", scenario="a/b", home="/fake/home")
 
 
-def variables(contract: Contract, case: Scenario, extra: dict[str, str] | None = None) -> dict[str, str]:
-    return environment(case, contract, CONTEXT, path="/stubs:/bin", opposite="/fake/opposite", extra=extra)
+def variables(
+    contract: Contract, case: Scenario, extra: dict[str, str] | None = None
+) -> dict[str, str]:
+    return environment(
+        case, contract, CONTEXT, path="/stubs:/bin", opposite="/fake/opposite", extra=extra
+    )
 
 
-def test_slot_gets_its_inputs_and_what_is_the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slot_gets_its_inputs_and_what_is_the_same_everywhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CALLER_MARKER", "leaked")
     monkeypatch.setenv("LANG", "de_DE.UTF-8")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -52,15 +58,22 @@ def test_a_contract_without_an_opposite_home_sets_no_home_but_its_own() -> None:
 
 
 def test_the_scenario_sets_variables_with_placeholders() -> None:
-    case = scenario(env={"FILE": "{home}/x", "WHEN": "{now:s}", "SECRET": "{secret}", "PLAIN": "{not one}"})
+    case = scenario(
+        env={"FILE": "{home}/x", "WHEN": "{now:s}", "SECRET": "{secret}", "PLAIN": "{not one}"}
+    )
     result = variables(PREFLIGHT, case)
-    assert (result["FILE"], result["WHEN"], result["PLAIN"]) == ("/fake/home/x", "1000000", "{not one}")
+    assert (result["FILE"], result["WHEN"], result["PLAIN"]) == (
+        "/fake/home/x",
+        "1000000",
+        "{not one}",
+    )
     assert result["SECRET"] == CONTEXT.secret()
 
 
 def test_the_scenario_overrides_all_other_variables() -> None:
     case = scenario(
-        env={"WOVED_TASK_AGENT": "ghost", "TZ": "Asia/Tokyo", "A": "scenario", "HOME": ""}, unset=("LANG", "B", "NONE")
+        env={"WOVED_TASK_AGENT": "ghost", "TZ": "Asia/Tokyo", "A": "scenario", "HOME": ""},
+        unset=("LANG", "B", "NONE"),
     )
     assert variables(SLOT, case, {"A": "user", "B": "user"}) == {
         "A": "scenario",
@@ -90,18 +103,29 @@ def test_a_path_of_the_user_does_not_come_before_the_stubs() -> None:
 
 @pytest.mark.parametrize(
     ("contract", "name"),
-    [("slot", "HOME"), ("slot", "WOVED_TASK_AGENT"), ("preflight", "AGENT_HOME"), ("preflight", "HOME")],
+    [
+        ("slot", "HOME"),
+        ("slot", "WOVED_TASK_AGENT"),
+        ("preflight", "AGENT_HOME"),
+        ("preflight", "HOME"),
+    ],
 )
 def test_a_variable_that_the_contract_decides_is_refused_by_name(contract: str, name: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_extra({"A": "1", name: "x"}, bundled()[contract])
-    assert str(caught.value) == f"{name} is set by the contract '{contract}'; leave it out of --env and --pass-env"
+    assert (
+        str(caught.value)
+        == f"{name} is set by the contract '{contract}'; leave it out of --env and --pass-env"
+    )
 
 
 @pytest.mark.parametrize("contract", ["slot", "preflight"])
 def test_other_variables_are_taken(contract: str) -> None:
     check_extra({}, bundled()[contract])
-    check_extra({"PATH": "/bin", "LANG": "C", "A": "", "ORCH_PREFLIGHT_CHECK_AUTH": "false"}, bundled()[contract])
+    check_extra(
+        {"PATH": "/bin", "LANG": "C", "A": "", "ORCH_PREFLIGHT_CHECK_AUTH": "false"},
+        bundled()[contract],
+    )
     check_extra({"AGENT_HOME": "/x"}, SLOT)
     check_extra({"WOVED_TASK_AGENT": "x"}, PREFLIGHT)
 

@@ -39,7 +39,9 @@ def test_any_text_becomes_one_line_that_a_terminal_only_shows(text: str, shown: 
         (CannotJudge("x"), 3),
     ],
 )
-def test_an_error_knows_the_exit_status_it_ends_a_command_with(error: ConformanceError, status: int) -> None:
+def test_an_error_knows_the_exit_status_it_ends_a_command_with(
+    error: ConformanceError, status: int
+) -> None:
     assert error.exit_status == status
 
 
@@ -51,20 +53,32 @@ def test_an_error_knows_the_exit_status_it_ends_a_command_with(error: Conformanc
         (FileError("a.toml", "is empty"), "a.toml: is empty"),
         (FileError("a.toml", "is wrong", key="home.files.x"), "a.toml: home.files.x: is wrong"),
         (FileError("a.toml", "is wrong", key="x", hint="mend it"), "a.toml: x: is wrong; mend it"),
-        (FileError("a\nb.toml", "is\nwrong", key="x\ny", hint="mend\nit"), "a b.toml: x y: is wrong; mend it"),
+        (
+            FileError("a\nb.toml", "is\nwrong", key="x\ny", hint="mend\nit"),
+            "a b.toml: x y: is wrong; mend it",
+        ),
     ],
 )
-def test_an_error_is_its_cause_and_the_way_out_on_one_line(error: ConformanceError, line: str) -> None:
+def test_an_error_is_its_cause_and_the_way_out_on_one_line(
+    error: ConformanceError, line: str
+) -> None:
     assert (str(error), error.lines()) == (line, [line])
 
 
 def test_an_error_about_a_file_keeps_file_and_key_for_programs() -> None:
     error = FileError("a.toml", "is wrong", key="x", hint="mend it")
-    assert (error.file, error.key, error.cause, error.hint) == ("a.toml", "x", "a.toml: x: is wrong", "mend it")
+    assert (error.file, error.key, error.cause, error.hint) == (
+        "a.toml",
+        "x",
+        "a.toml: x: is wrong",
+        "mend it",
+    )
 
 
 def test_many_errors_are_a_line_each_in_the_order_they_were_found() -> None:
-    error = ManyErrors([FileError("b", "x"), ManyErrors([UsageError("y"), UsageError("z")]), FileError("a", "x")])
+    error = ManyErrors(
+        [FileError("b", "x"), ManyErrors([UsageError("y"), UsageError("z")]), FileError("a", "x")]
+    )
     assert error.lines() == ["b: x", "y", "z", "a: x"]
 
 

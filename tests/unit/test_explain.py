@@ -13,7 +13,13 @@ from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.model.scenario import ContainerNeeds
-from conformance.model.wording import against_control, answer, describe_entry, expectation, probe_lines
+from conformance.model.wording import (
+    against_control,
+    answer,
+    describe_entry,
+    expectation,
+    probe_lines,
+)
 from conformance.text import join, quote
 
 SLOT = contracts.bundled()["slot"]
@@ -61,7 +67,9 @@ def test_an_entry_in_words(fields: dict[str, Any], words: str) -> None:
 
 def test_scenarios_with_the_same_homes_do_not_differ() -> None:
     one = scenario(entries=(entry("a", text=""), directory("b")))
-    other = replace(one, id="c", summary="t", entries=one.entries[::-1], expect={"slot": ("creds-missing",)})
+    other = replace(
+        one, id="c", summary="t", entries=one.entries[::-1], expect={"slot": ("creds-missing",)}
+    )
     assert against_control(one, other) == ()
 
 
@@ -77,16 +85,28 @@ def test_scenarios_with_the_same_homes_do_not_differ() -> None:
         ({"unset": ("A",)}, {}, ("+ A unset",)),
         ({}, {"unset": ("A",)}, ("- A unset",)),
         ({"unset": ("A",)}, {"env": {"A": "x"}}, ("+ A unset",)),
-        ({"env": {"B": "1", "A": "2"}}, {"env": {"B": "1"}, "unset": ("C",)}, ("+ A='2'", "- C unset")),
+        (
+            {"env": {"B": "1", "A": "2"}},
+            {"env": {"B": "1"}, "unset": ("C",)},
+            ("+ A='2'", "- C unset"),
+        ),
         (
             {"container": ContainerNeeds(user="1:2", home_owner=0, home_read_only=True)},
             {},
-            ("+ the image run as user 1:2", "+ a HOME owned by uid 0", "+ a HOME on a read-only mount"),
+            (
+                "+ the image run as user 1:2",
+                "+ a HOME owned by uid 0",
+                "+ a HOME on a read-only mount",
+            ),
         ),
         (
             {},
             {"container": ContainerNeeds(user="1:2", home_owner=0, home_read_only=True)},
-            ("- the image run as user 1:2", "- a HOME owned by uid 0", "- a HOME on a read-only mount"),
+            (
+                "- the image run as user 1:2",
+                "- a HOME owned by uid 0",
+                "- a HOME on a read-only mount",
+            ),
         ),
         (
             {"container": ContainerNeeds(user="1", home_owner=3)},
@@ -107,7 +127,9 @@ def test_scenarios_with_the_same_homes_do_not_differ() -> None:
         ),
     ],
 )
-def test_a_difference_is_a_line_for_each_thing(ours: dict[str, Any], theirs: dict[str, Any], lines: tuple[str, ...]) -> None:
+def test_a_difference_is_a_line_for_each_thing(
+    ours: dict[str, Any], theirs: dict[str, Any], lines: tuple[str, ...]
+) -> None:
     assert against_control(scenario(**ours), scenario(**theirs)) == lines
 
 
@@ -155,7 +177,25 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @settings(deadline=None, database=None, max_examples=60)
 @given(st.lists(WORDS | st.text("'\"\\$`! \n~*;&|", max_size=8), max_size=8))
-@example(["'", '"', "'\"", "$HOME'", "`'`", "\\'", "!'", "\n'", "a=b", "-n", "~", "#", "{a,b}'", "\\\\'", "\\\n'"])
+@example(
+    [
+        "'",
+        '"',
+        "'\"",
+        "$HOME'",
+        "`'`",
+        "\\'",
+        "!'",
+        "\n'",
+        "a=b",
+        "-n",
+        "~",
+        "#",
+        "{a,b}'",
+        "\\\\'",
+        "\\\n'",
+    ]
+)
 def test_a_shell_reads_back_what_was_joined(words: list[str]) -> None:
     script = f"for word in {join(words)}; do printf '%s\\0' \"$word\"; done"
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, timeout=60)
@@ -164,8 +204,16 @@ def test_a_shell_reads_back_what_was_joined(words: list[str]) -> None:
 
 
 def test_what_is_judged_and_what_isolates_it_is_said_of_commands_and_images() -> None:
-    command = {"kind": "command", "command": ["/bin/sh", "a b"], "network": "cut", "capabilities": "dropped"}
-    assert list(probe_lines(command)) == ["probe: /bin/sh 'a b'", "isolation: network cut, capabilities dropped"]
+    command = {
+        "kind": "command",
+        "command": ["/bin/sh", "a b"],
+        "network": "cut",
+        "capabilities": "dropped",
+    }
+    assert list(probe_lines(command)) == [
+        "probe: /bin/sh 'a b'",
+        "isolation: network cut, capabilities dropped",
+    ]
 
     image = {
         **command,

@@ -71,7 +71,8 @@ def test_each_variant_is_a_scenario_with_an_id_of_its_own(tmp_path: Path) -> Non
     found = family(tmp_path)
 
     assert {s.id: s.file for s in found.values()} == {
-        f"own/family/{name}": f"{tmp_path}/own/family.toml" for name in ("plain", "changed", "emptied")
+        f"own/family/{name}": f"{tmp_path}/own/family.toml"
+        for name in ("plain", "changed", "emptied")
     }
 
 
@@ -82,10 +83,20 @@ def test_tables_are_merged_and_all_else_takes_the_place_of_what_was_there(tmp_pa
     assert plain.expect == {"slot": ("ready",)}
     assert changed.expect == {"slot": ("ready",), "preflight": ("ready",)}
     assert changed.rules == {"slot": ("claude-login",), "preflight": ("login",)}
-    assert (plain.env, changed.env) == ({"COLOUR": "red", "SHAPE": "round"}, {"COLOUR": "blue", "SHAPE": "round"})
-    assert (plain.control, changed.control["slot"]) == ({"": "claude/baseline-only"}, "claude/no-dot-claude")
+    assert (plain.env, changed.env) == (
+        {"COLOUR": "red", "SHAPE": "round"},
+        {"COLOUR": "blue", "SHAPE": "round"},
+    )
+    assert (plain.control, changed.control["slot"]) == (
+        {"": "claude/baseline-only"},
+        "claude/no-dot-claude",
+    )
     kinds = {entry.path: entry.kind for entry in changed.entries}
-    assert (kinds[".claude/a"], kinds[".claude/b"], kinds[".claude/CLAUDE.md"]) == ("file", "directory", "file")
+    assert (kinds[".claude/a"], kinds[".claude/b"], kinds[".claude/CLAUDE.md"]) == (
+        "file",
+        "directory",
+        "file",
+    )
     assert {entry.path for entry in emptied.entries} == {".claude/a", ".claude/b"}
 
 
@@ -101,22 +112,48 @@ def test_a_family_can_become_a_directory_and_ids_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[variants.plain]", "[variants.Plain]", "variants: 'Plain' is not a variant name; use lower-case"),
+        (
+            "[variants.plain]",
+            "[variants.Plain]",
+            "variants: 'Plain' is not a variant name; use lower-case",
+        ),
         ('summary = "As the family is"', "", "variants.plain.summary: missing"),
         (
             'summary = "As the family is"',
             'summary = "x"\ncolour = 1',
             "variants.plain.colour: unknown key; allowed here: summary,",
         ),
-        ('expect.preflight = "ready"', 'expect.preflight = "red"', "variants.changed.expect.preflight: unknown verdict 'red'; "),
-        ('env.set.COLOUR = "blue"', 'env.unset = ["SHAPE"]', "variants.changed.env: 'SHAPE' is both set and unset"),
-        ('rules.preflight = "login"', 'rules.preflight = "log"', "variants.changed.rules.preflight: no rule 'log'; known: "),
-        ('rules.preflight = "login"', 'rules.cli-status = "x"', "variants.changed.rules.cli-status: it expects nothing under"),
-        ("home.include = []", 'home.include = ["x"]', "variants.emptied.home.include: no layer 'x'; known: "),
+        (
+            'expect.preflight = "ready"',
+            'expect.preflight = "red"',
+            "variants.changed.expect.preflight: unknown verdict 'red'; ",
+        ),
+        (
+            'env.set.COLOUR = "blue"',
+            'env.unset = ["SHAPE"]',
+            "variants.changed.env: 'SHAPE' is both set and unset",
+        ),
+        (
+            'rules.preflight = "login"',
+            'rules.preflight = "log"',
+            "variants.changed.rules.preflight: no rule 'log'; known: ",
+        ),
+        (
+            'rules.preflight = "login"',
+            'rules.cli-status = "x"',
+            "variants.changed.rules.cli-status: it expects nothing under",
+        ),
+        (
+            "home.include = []",
+            'home.include = ["x"]',
+            "variants.emptied.home.include: no layer 'x'; known: ",
+        ),
         ("home.include = []", 'control = "a/b"', "variants.emptied.control: no scenario 'a/b'; "),
     ],
 )
-def test_errors_in_a_variant_name_the_variant(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_errors_in_a_variant_name_the_variant(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
     assert old in FAMILY
 
     assert family_refusal(tmp_path, FAMILY.replace(old, new, 1)).startswith(said)
@@ -131,8 +168,13 @@ class TestPatch:
 
     def json(self, directory: Path, patch: str) -> Any:
         """Return the login of the bundled layer with *patch* applied."""
-        text = FAMILY.partition("[home]")[0] + '[home]\ninclude = ["claude-credentials"]\n[variants.one]\nsummary = "One"\n'
-        scenario = load(directory, text + f'home.files.".claude/.credentials.json" = {patch}\n').get("own/family/one")
+        text = (
+            FAMILY.partition("[home]")[0]
+            + '[home]\ninclude = ["claude-credentials"]\n[variants.one]\nsummary = "One"\n'
+        )
+        scenario = load(
+            directory, text + f'home.files.".claude/.credentials.json" = {patch}\n'
+        ).get("own/family/one")
         [entry] = scenario.entries
         return json_of(entry)
 
@@ -142,19 +184,32 @@ class TestPatch:
         found = self.json(tmp_path, patch)
 
         login = found["claudeAiOauth"]
-        assert (login["accessToken"], "scopes" in login, login["new"], found["other"]) == ("", False, {"a": "{null}"}, 1)
+        assert (login["accessToken"], "scopes" in login, login["new"], found["other"]) == (
+            "",
+            False,
+            {"a": "{null}"},
+            1,
+        )
         assert (login["refreshToken"], login["expiresAt"]) == ("{secret:refresh}", "{now+8h}")
 
     def test_a_list_or_a_value_takes_the_place_of_all_there_was(self, tmp_path: Path) -> None:
-        assert self.json(tmp_path, '{ patch = { claudeAiOauth = ["x"] } }') == {"claudeAiOauth": ["x"]}
+        assert self.json(tmp_path, '{ patch = { claudeAiOauth = ["x"] } }') == {
+            "claudeAiOauth": ["x"]
+        }
 
     def test_it_leaves_the_layer_itself_alone(self, tmp_path: Path) -> None:
         self.json(tmp_path / "a", '{ patch = { claudeAiOauth = "{absent}" } }')
 
-        assert self.json(tmp_path / "b", "{ patch = {} }")["claudeAiOauth"]["accessToken"] == "{secret}"
+        assert (
+            self.json(tmp_path / "b", "{ patch = {} }")["claudeAiOauth"]["accessToken"]
+            == "{secret}"
+        )
 
     def test_it_can_give_a_mode_as_well_and_keeps_that_of_the_layer(self, tmp_path: Path) -> None:
-        text = FAMILY.partition("[home]")[0] + '[home]\ninclude = ["claude-credentials"]\n[variants.one]\nsummary = "One"\n'
+        text = (
+            FAMILY.partition("[home]")[0]
+            + '[home]\ninclude = ["claude-credentials"]\n[variants.one]\nsummary = "One"\n'
+        )
         line = 'home.files.".claude/.credentials.json" = { patch = { a = 1 }, mode = "0644" }\n'
 
         [entry] = load(tmp_path, text + line).get("own/family/one").entries
@@ -169,9 +224,13 @@ class TestPatch:
         )
 
     def test_outside_of_a_patch_absent_is_no_placeholder(self, tmp_path: Path) -> None:
-        text = FAMILY.replace("home.include = []", 'home.files.".claude/a" = { json = { a = "{absent}" } }')
+        text = FAMILY.replace(
+            "home.include = []", 'home.files.".claude/a" = { json = { a = "{absent}" } }'
+        )
 
-        assert family_refusal(tmp_path, text).startswith("variants.emptied.home.files..claude/a: unknown placeholder {absent}")
+        assert family_refusal(tmp_path, text).startswith(
+            "variants.emptied.home.files..claude/a: unknown placeholder {absent}"
+        )
 
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
@@ -179,14 +238,31 @@ def test_pytest_shows_variants_as_parametrized_cases(tmp_path: Path, workers: st
     load(tmp_path / "scenarios", FAMILY)
 
     done = run_pytest(
-        tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios", "--conformance-probe", "true", "-v", "-n", workers
+        tmp_path,
+        "-c",
+        os.devnull,
+        "--rootdir",
+        ".",
+        "scenarios",
+        "--conformance-probe",
+        "true",
+        "-v",
+        "-n",
+        workers,
     )
 
     assert done.returncode == 0, done.stdout
     for name in ("plain", "changed", "emptied"):
         assert f"scenarios/own/family.toml::slot[{name}]" in done.stdout
     one = run_pytest(
-        tmp_path, "-c", os.devnull, "--rootdir", ".", "scenarios/own/family.toml::slot[plain]", "--conformance-probe", "true"
+        tmp_path,
+        "-c",
+        os.devnull,
+        "--rootdir",
+        ".",
+        "scenarios/own/family.toml::slot[plain]",
+        "--conformance-probe",
+        "true",
     )
     assert "1 passed" in one.stdout
 
@@ -196,10 +272,25 @@ def test_run_takes_a_variant_a_glob_or_the_whole_file(tmp_path: Path) -> None:
     load(tmp_path, FAMILY)
     found = {}
     for asked in ("own/family/plain", "own/family/*", str(tmp_path / "own/family.toml")):
-        words = ["run", asked, "--scenarios", str(tmp_path), "--probe", "true", "-n", "0", "--json", "-"]
+        words = [
+            "run",
+            asked,
+            "--scenarios",
+            str(tmp_path),
+            "--probe",
+            "true",
+            "-n",
+            "0",
+            "--json",
+            "-",
+        ]
         done = suite(tmp_path, *words)
         found[asked] = [(row["id"], row["result"]) for row in json.loads(done.stdout)["scenarios"]]
 
     one, glob, file = found.values()
     assert one == [("own/family/plain", "conforms")]
-    assert glob == file == [(f"own/family/{name}", "conforms") for name in ("changed", "emptied", "plain")]
+    assert (
+        glob
+        == file
+        == [(f"own/family/{name}", "conforms") for name in ("changed", "emptied", "plain")]
+    )

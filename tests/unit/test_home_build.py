@@ -79,7 +79,13 @@ def test_text_is_written_as_utf_8_with_its_placeholders_replaced(tmp_path: Path)
 
 
 def test_json_is_written_with_placeholders_in_their_own_types(tmp_path: Path) -> None:
-    value = {"token": "{secret}", "expiresAt": "{now+8h}", "none": "{null}", "list": [1.5, True, "é\u0000"], "{now}": {}}
+    value = {
+        "token": "{secret}",
+        "expiresAt": "{now+8h}",
+        "none": "{null}",
+        "list": [1.5, True, "é\u0000"],
+        "{now}": {},
+    }
     home = make(tmp_path, entry("f", json=value))
     assert json.loads((home / "f").read_bytes()) == {
         "token": context().secret(),
@@ -91,7 +97,9 @@ def test_json_is_written_with_placeholders_in_their_own_types(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("value", [None, [], {}, 0, "", False])
-def test_a_json_value_that_python_takes_for_false_is_still_written(tmp_path: Path, value: Any) -> None:
+def test_a_json_value_that_python_takes_for_false_is_still_written(
+    tmp_path: Path, value: Any
+) -> None:
     home = make(tmp_path, entry("f", json=value))
     assert (home / "f").read_text() == json.dumps(value)
 
@@ -117,7 +125,9 @@ def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
     ],
     ids=repr,
 )
-def test_size_pads_with_blanks_and_runs_repeat(tmp_path: Path, fields: dict[str, Any], content: bytes) -> None:
+def test_size_pads_with_blanks_and_runs_repeat(
+    tmp_path: Path, fields: dict[str, Any], content: bytes
+) -> None:
     home = make(tmp_path, entry("f", **fields))
     assert (home / "f").read_bytes() == content
 
@@ -139,7 +149,9 @@ def test_a_large_file_is_never_held_in_memory() -> None:
     size = 200 * 1024**2
     tracemalloc.start()
     try:
-        nodes = plan([entry("a", text="{}", size=size), entry("b", runs=(("[1, ", size // 4),))], context())
+        nodes = plan(
+            [entry("a", text="{}", size=size), entry("b", runs=(("[1, ", size // 4),))], context()
+        )
         lengths = [sum(map(len, node.chunks())) for node in nodes]
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -174,7 +186,10 @@ def test_symlinks_keep_their_targets_whether_or_not_they_lead_anywhere(tmp_path:
     }
     links = [entry(path, "symlink", target=target) for path, target in targets.items()]
     home = make(tmp_path, entry("d/good", text="good"), *links)
-    assert {path: os.readlink(home / path) for path in targets} == {**targets, "absolute": f"{home}/d/good"}
+    assert {path: os.readlink(home / path) for path in targets} == {
+        **targets,
+        "absolute": f"{home}/d/good",
+    }
     assert (home / "relative").read_text() == (home / "absolute").read_text() == "good"
     for looping in ("self", "ping"):
         with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
@@ -190,12 +205,25 @@ def test_a_kubernetes_secret_mount_is_a_chain_of_links(tmp_path: Path) -> None:
         entry(".codex/auth.json", "symlink", target="..data/auth.json"),
     )
     assert (home / ".codex/auth.json").read_text() == "{}"
-    assert os.path.realpath(home / ".codex/auth.json") == str(home / ".codex/..2026_01_01_00_00_00.123/auth.json")
+    assert os.path.realpath(home / ".codex/auth.json") == str(
+        home / ".codex/..2026_01_01_00_00_00.123/auth.json"
+    )
 
 
 def test_kinds_and_default_modes(tmp_path: Path) -> None:
-    kinds: dict[str, EntryKind] = {"file": "file", "directory": "directory", "fifo": "fifo", "socket": "socket"}
-    home = make(tmp_path, *(entry(f"sub/{path}", kind, size=0 if path == "file" else None) for path, kind in kinds.items()))
+    kinds: dict[str, EntryKind] = {
+        "file": "file",
+        "directory": "directory",
+        "fifo": "fifo",
+        "socket": "socket",
+    }
+    home = make(
+        tmp_path,
+        *(
+            entry(f"sub/{path}", kind, size=0 if path == "file" else None)
+            for path, kind in kinds.items()
+        ),
+    )
     found = {path.name: stat.filemode(path.lstat().st_mode) for path in (home, *home.rglob("*"))}
     assert found == {
         "home": "drwx------",
@@ -213,7 +241,9 @@ def test_a_socket_may_have_a_path_too_long_to_bind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
-def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: Callable[[int], object], mask: int) -> None:
+def test_modes_do_not_depend_on_the_umask(
+    tmp_path: Path, umask: Callable[[int], object], mask: int
+) -> None:
     modes = [0o000, 0o200, 0o400, 0o600, 0o644, 0o700, 0o777, 0o1777, 0o4755]
     kinds: tuple[EntryKind, ...] = ("file", "directory", "fifo", "socket")
     entries = [entry(f"d/{kind}-{mode:o}", kind, mode=mode) for kind in kinds for mode in modes]
@@ -221,16 +251,25 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path, umask: Callable[[int],
     home = make(tmp_path, *entries, entry("made-on-the-way/plain", text=""))
     found = {entry.path: stat.S_IMODE((home / entry.path).lstat().st_mode) for entry in entries}
     assert found == {entry.path: entry.mode for entry in entries}
-    assert stat.S_IMODE(home.stat().st_mode) == stat.S_IMODE((home / "made-on-the-way").stat().st_mode) == 0o700
+    assert (
+        stat.S_IMODE(home.stat().st_mode)
+        == stat.S_IMODE((home / "made-on-the-way").stat().st_mode)
+        == 0o700
+    )
     assert stat.S_IMODE((home / "made-on-the-way/plain").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o200, 0o300, 0o400, 0o500, 0o600])
-def test_a_directory_that_shuts_its_owner_out_still_gets_its_content(tmp_path: Path, mode: int) -> None:
+def test_a_directory_that_shuts_its_owner_out_still_gets_its_content(
+    tmp_path: Path, mode: int
+) -> None:
     def work() -> None:
         home = Path("home")
         shut = directory("shut", mode=mode)
-        build(plan([shut, entry("shut/in/f", text="x"), directory("shut/in", mode=mode)], context()), home)
+        build(
+            plan([shut, entry("shut/in/f", text="x"), directory("shut/in", mode=mode)], context()),
+            home,
+        )
         assert stat.S_IMODE((home / "shut").stat().st_mode) == mode
         (home / "shut").chmod(0o700)
         assert stat.S_IMODE((home / "shut/in").stat().st_mode) == mode
@@ -295,7 +334,9 @@ def test_the_same_context_makes_the_same_home(tmp_path: Path) -> None:
 def test_an_owner_is_given(tmp_path: Path) -> None:
     """The mode survives the change of owner, which takes set-user-ID bits away."""
     kinds: tuple[EntryKind, ...] = ("file", "directory", "symlink", "fifo", "socket")
-    entries = [entry(kind, kind, owner=NOBODY, target="x" if kind == "symlink" else "") for kind in kinds]
+    entries = [
+        entry(kind, kind, owner=NOBODY, target="x" if kind == "symlink" else "") for kind in kinds
+    ]
     home = make(tmp_path, *entries, entry("set-user-id", text="", owner=NOBODY, mode=0o4755))
     found = {path.name: path.lstat().st_uid for path in home.iterdir()}
     assert found == dict.fromkeys([*kinds, "set-user-id"], NOBODY)
@@ -311,12 +352,27 @@ def test_an_owner_is_given(tmp_path: Path) -> None:
         ((entry("a", text=""), entry("{byte:61}", text="")), "two entries make the path b'a'"),
         ((entry("d{byte:2f}a", text="", count=2),), "two entries make the path b'd/a'"),
         ((entry("x" * 3001, text=""),), f"the path b'{'x' * 200}' is longer than 3000 bytes"),
-        ((entry("a/x", text="", depth=1500),), f"the path b'a/{'d/' * 99}' is longer than 3000 bytes"),
-        ((entry("{byte:2e}{byte:2e}/evil", text=""),), "b'../evil' is not a plain path below the home"),
-        ((entry("a/{byte:2e}{byte:2e}/{byte:2e}{byte:2e}/evil", text=""),), "b'a/../../evil' is not a plain path below the home"),
-        ((entry("{byte:2f}etc/passwd", text=""),), "b'/etc/passwd' is not a plain path below the home"),
+        (
+            (entry("a/x", text="", depth=1500),),
+            f"the path b'a/{'d/' * 99}' is longer than 3000 bytes",
+        ),
+        (
+            (entry("{byte:2e}{byte:2e}/evil", text=""),),
+            "b'../evil' is not a plain path below the home",
+        ),
+        (
+            (entry("a/{byte:2e}{byte:2e}/{byte:2e}{byte:2e}/evil", text=""),),
+            "b'a/../../evil' is not a plain path below the home",
+        ),
+        (
+            (entry("{byte:2f}etc/passwd", text=""),),
+            "b'/etc/passwd' is not a plain path below the home",
+        ),
         ((entry("a{byte:00}", text=""),), r"b'a\\x00' is not a plain path below the home"),
-        ((entry("a", text=""), entry("{byte:61}/b", text="")), "something lies below b'a', which is not a directory"),
+        (
+            (entry("a", text=""), entry("{byte:61}/b", text="")),
+            "something lies below b'a', which is not a directory",
+        ),
         (
             (entry("a", "symlink", target="b"), entry("{byte:61}/b/c", text="")),
             "something lies below b'a', which is not a directory",
@@ -331,7 +387,14 @@ def test_a_plan_that_no_home_can_hold_is_refused(entries: tuple[Entry, ...], mes
 
 
 @pytest.mark.parametrize(
-    "path", ["{byte:2e}{byte:2e}/evil", "a/{byte:2e}{byte:2e}/b", "{byte:2f}etc", "a{byte:00}", "a/{byte:2e}"]
+    "path",
+    [
+        "{byte:2e}{byte:2e}/evil",
+        "a/{byte:2e}{byte:2e}/b",
+        "{byte:2f}etc",
+        "a{byte:00}",
+        "a/{byte:2e}",
+    ],
 )
 def test_a_file_cannot_smuggle_a_way_out_in_as_bytes(path: str) -> None:
     with pytest.raises(FileError):
@@ -339,7 +402,10 @@ def test_a_file_cannot_smuggle_a_way_out_in_as_bytes(path: str) -> None:
 
 
 def test_parents_come_before_their_children() -> None:
-    nodes = plan([entry("b/c/f", text=""), entry("b-c", text=""), entry("b/a", text=""), directory("a")], context())
+    nodes = plan(
+        [entry("b/c/f", text=""), entry("b-c", text=""), entry("b/a", text=""), directory("a")],
+        context(),
+    )
     assert [node.path for node in nodes] == [b"a", b"b", b"b/a", b"b/c", b"b/c/f", b"b-c"]
 
 
@@ -348,7 +414,12 @@ def test_parents_come_before_their_children() -> None:
 
 def test_a_new_or_an_empty_directory_is_a_good_target(tmp_path: Path, own_home: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for target in (tmp_path / "new", tmp_path / "new/below", tmp_path / "empty", own_home / "below"):
+    for target in (
+        tmp_path / "new",
+        tmp_path / "new/below",
+        tmp_path / "empty",
+        own_home / "below",
+    ):
         check_target(target)
 
 
@@ -360,9 +431,19 @@ def test_a_new_or_an_empty_directory_is_a_good_target(tmp_path: Path, own_home: 
         (os.mkfifo, "{} is not a directory"),
         (lambda target: target.symlink_to("nowhere"), "{} is not a directory"),
         (lambda target: target.symlink_to(target.parent / "own"), "{} is your own home"),
-        (lambda target: (target.with_name("x").mkdir(), target.symlink_to("x")), "{} is not a directory"),
+        (
+            lambda target: (target.with_name("x").mkdir(), target.symlink_to("x")),
+            "{} is not a directory",
+        ),
     ],
-    ids=["not empty", "file", "fifo", "dangling link", "link to the own home", "link to an empty directory"],
+    ids=[
+        "not empty",
+        "file",
+        "fifo",
+        "dangling link",
+        "link to the own home",
+        "link to an empty directory",
+    ],
 )
 def test_a_target_that_is_in_use_is_refused(
     tmp_path: Path, own_home: Path, prepare: Callable[[Path], object], message: str
@@ -374,9 +455,16 @@ def test_a_target_that_is_in_use_is_refused(
     assert caught.value.cause == message.format(target)
 
 
-def test_the_callers_own_home_is_refused_however_it_is_spelled(tmp_path: Path, own_home: Path) -> None:
+def test_the_callers_own_home_is_refused_however_it_is_spelled(
+    tmp_path: Path, own_home: Path
+) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    for target in (own_home, own_home / "below" / "..", tmp_path / "link" / "own", tmp_path / "." / "own"):
+    for target in (
+        own_home,
+        own_home / "below" / "..",
+        tmp_path / "link" / "own",
+        tmp_path / "." / "own",
+    ):
         with pytest.raises(UsageError, match="is your own home"):
             check_target(target)
 
@@ -384,7 +472,9 @@ def test_the_callers_own_home_is_refused_however_it_is_spelled(tmp_path: Path, o
 def test_the_home_of_the_password_file_is_refused_whatever_the_environment_says(
     tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = pwd.struct_passwd(("me", "x", os.getuid(), os.getgid(), "", str(tmp_path / "real"), "/bin/sh"))
+    entry = pwd.struct_passwd(
+        ("me", "x", os.getuid(), os.getgid(), "", str(tmp_path / "real"), "/bin/sh")
+    )
     (tmp_path / "real").mkdir()
     monkeypatch.setattr(pwd, "getpwuid", lambda _: entry)
     for wrong in (tmp_path / "real", own_home):
@@ -461,7 +551,10 @@ def test_a_plain_user_cannot_build_an_owner(tmp_path: Path) -> None:
             one = entry("some", kind, owner=12345, target="x" if kind == "symlink" else "")
             with pytest.raises(Unbuildable) as caught:
                 build(plan([one], context()), Path(f"home{number}"))
-            assert caught.value.cause == f"cannot build 'some' ({kind}) of the home: Operation not permitted"
+            assert (
+                caught.value.cause
+                == f"cannot build 'some' ({kind}) of the home: Operation not permitted"
+            )
 
     as_plain_user(tmp_path, work)
 
@@ -473,9 +566,14 @@ def _failing(number: int) -> Callable[..., Any]:
     return fail
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENOENT])
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE, errno.ENOENT],
+)
 @pytest.mark.parametrize("call", ["write", "mkdir", "mknod", "symlink", "utime", "chmod"])
-def test_system_failures_cannot_be_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
+def test_system_failures_cannot_be_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
     """A full disk says nothing about the probe, and nothing about what this system can hold."""
     entries = {
         "write": entry("some", text="x"),
@@ -489,22 +587,33 @@ def test_system_failures_cannot_be_judged(tmp_path: Path, monkeypatch: pytest.Mo
     real_chmod = os.chmod
     failing = _failing(number)
     if call == "chmod":
-        monkeypatch.setattr(os, "chmod", lambda path, mode, **kw: (real_chmod if mode == 0o700 else failing)(path, mode, **kw))
+        monkeypatch.setattr(
+            os,
+            "chmod",
+            lambda path, mode, **kw: (real_chmod if mode == 0o700 else failing)(path, mode, **kw),
+        )
     else:
         monkeypatch.setattr(os, call, failing)
     with pytest.raises(CannotJudge) as caught:
         build(plan([entries[call]], context()), tmp_path / "home")
     assert type(caught.value) is CannotJudge
-    assert caught.value.cause == f"cannot build 'some' ({entries[call].kind}) of the home: {os.strerror(number)}"
+    assert (
+        caught.value.cause
+        == f"cannot build 'some' ({entries[call].kind}) of the home: {os.strerror(number)}"
+    )
     assert caught.value.exit_status == 3
 
 
-@pytest.mark.parametrize("number", [errno.EILSEQ, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])
+@pytest.mark.parametrize(
+    "number", [errno.EILSEQ, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL]
+)
 def test_entries_the_file_system_cannot_hold_are_unsupported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr(os, "mknod", _failing(number))
-    with pytest.raises(Unbuildable, match=rf"cannot build 'd/\\udcff' \(fifo\) of the home: {os.strerror(number)}"):
+    with pytest.raises(
+        Unbuildable, match=rf"cannot build 'd/\\udcff' \(fifo\) of the home: {os.strerror(number)}"
+    ):
         build(plan([entry("d/{byte:ff}", "fifo")], context()), tmp_path / "home")
 
 
@@ -515,11 +624,16 @@ def test_a_name_that_is_too_long_is_unsupported_here(tmp_path: Path) -> None:
 
 def test_a_home_in_a_place_that_cannot_be_made_cannot_be_judged(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CannotJudge, match=r"cannot build 'its top directory' \(directory\) of the home: Not a directory"):
+    with pytest.raises(
+        CannotJudge,
+        match=r"cannot build 'its top directory' \(directory\) of the home: Not a directory",
+    ):
         build([], tmp_path / "file" / "home")
 
 
-def test_a_write_that_takes_only_a_part_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_takes_only_a_part_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
     home = make(tmp_path, entry("f", text="a text of more than seven bytes", size=100))

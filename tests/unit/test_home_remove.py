@@ -63,8 +63,12 @@ def test_files_of_any_kind_and_mode_are_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("length", "levels"), [(200, 60), (255, 40), pytest.param(1, 6000, marks=pytest.mark.slow)])
-def test_a_tree_deeper_than_any_path_can_say_is_removed(tmp_path: Path, length: int, levels: int) -> None:
+@pytest.mark.parametrize(
+    ("length", "levels"), [(200, 60), (255, 40), pytest.param(1, 6000, marks=pytest.mark.slow)]
+)
+def test_a_tree_deeper_than_any_path_can_say_is_removed(
+    tmp_path: Path, length: int, levels: int
+) -> None:
     name = b"x" * length
     (tmp_path / "top").mkdir()
     fd = os.open(tmp_path / "top", os.O_RDONLY)
@@ -117,9 +121,17 @@ def test_a_top_that_is_a_link_goes_alone(tmp_path: Path, mode: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda top: top.touch(), os.mkfifo, lambda top: top.symlink_to("nowhere"), lambda top: top.symlink_to(top)]
+    "make",
+    [
+        lambda top: top.touch(),
+        os.mkfifo,
+        lambda top: top.symlink_to("nowhere"),
+        lambda top: top.symlink_to(top),
+    ],
 )
-def test_a_top_that_is_no_directory_is_removed(tmp_path: Path, make: Callable[[Path], object]) -> None:
+def test_a_top_that_is_no_directory_is_removed(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
     make(tmp_path / "top")
     remove(tmp_path / "top")
     assert os.listdir(tmp_path) == []
@@ -139,7 +151,9 @@ def test_neighbours_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["rmdir", "unlink"])
-def test_a_failed_removal_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_a_failed_removal_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     def busy(*_: object, **__: object) -> None:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 

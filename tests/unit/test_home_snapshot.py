@@ -91,18 +91,42 @@ def test_nothing_changed_is_no_difference(home: Path) -> None:
 @pytest.mark.parametrize(
     ("act", "expected"),
     [
-        (lambda h: rewrite(h / "file", b"CONTENT"), "changed file: other content, file, mode 0600, 7 bytes"),
+        (
+            lambda h: rewrite(h / "file", b"CONTENT"),
+            "changed file: other content, file, mode 0600, 7 bytes",
+        ),
         (
             lambda h: rewrite(h / "dir/file", b"longer content"),
             "changed dir/file: file, mode 0600, 7 bytes became file, mode 0600, 14 bytes",
         ),
-        (lambda h: rewrite(h / "file", b""), "changed file: file, mode 0600, 7 bytes became file, mode 0600, 0 bytes"),
-        (lambda h: (h / "file").chmod(0o640), "changed file: file, mode 0600, 7 bytes became file, mode 0640, 7 bytes"),
-        (lambda h: (h / "file").chmod(0o4600), "changed file: file, mode 0600, 7 bytes became file, mode 4600, 7 bytes"),
-        (lambda h: (h / "dir").chmod(0o1700), "changed dir: directory, mode 0700 became directory, mode 1700"),
-        (lambda h: (h / "fifo").chmod(0o666), "changed fifo: fifo, mode 0600 became fifo, mode 0666"),
-        (lambda h: (h / "socket").chmod(0o666), "changed socket: socket, mode 0600 became socket, mode 0666"),
-        (lambda h: h.chmod(0o755), "changed the HOME itself: directory, mode 0700 became directory, mode 0755"),
+        (
+            lambda h: rewrite(h / "file", b""),
+            "changed file: file, mode 0600, 7 bytes became file, mode 0600, 0 bytes",
+        ),
+        (
+            lambda h: (h / "file").chmod(0o640),
+            "changed file: file, mode 0600, 7 bytes became file, mode 0640, 7 bytes",
+        ),
+        (
+            lambda h: (h / "file").chmod(0o4600),
+            "changed file: file, mode 0600, 7 bytes became file, mode 4600, 7 bytes",
+        ),
+        (
+            lambda h: (h / "dir").chmod(0o1700),
+            "changed dir: directory, mode 0700 became directory, mode 1700",
+        ),
+        (
+            lambda h: (h / "fifo").chmod(0o666),
+            "changed fifo: fifo, mode 0600 became fifo, mode 0666",
+        ),
+        (
+            lambda h: (h / "socket").chmod(0o666),
+            "changed socket: socket, mode 0600 became socket, mode 0666",
+        ),
+        (
+            lambda h: h.chmod(0o755),
+            "changed the HOME itself: directory, mode 0700 became directory, mode 0755",
+        ),
         (
             lambda h: replace(h / "link", lambda p: p.symlink_to("file")),
             "changed link: symlink, mode 0777 to dir became symlink, mode 0777 to file",
@@ -116,7 +140,10 @@ def test_nothing_changed_is_no_difference(home: Path) -> None:
             "changed file: file, mode 0600, 7 bytes became directory, mode 0700",
         ),
         (
-            lambda h: ((h / "file").rename(h.parent / "moved"), (h / "file").symlink_to(h.parent / "moved")),
+            lambda h: (
+                (h / "file").rename(h.parent / "moved"),
+                (h / "file").symlink_to(h.parent / "moved"),
+            ),
             "changed file: file, mode 0600, 7 bytes became symlink, mode 0777 to {home}/../moved",
         ),
         (
@@ -128,14 +155,20 @@ def test_nothing_changed_is_no_difference(home: Path) -> None:
         (lambda h: (h / "link").unlink(), "removed link (symlink, mode 0777 to dir)"),
         (lambda h: (h / "new").touch(0o600), "added new (file, mode 0600, 0 bytes)"),
         (lambda h: (h / "empty/new").mkdir(0o700), "added empty/new (directory, mode 0700)"),
-        (lambda h: (h / "new").symlink_to("/etc/passwd"), "added new (symlink, mode 0777 to /etc/passwd)"),
+        (
+            lambda h: (h / "new").symlink_to("/etc/passwd"),
+            "added new (symlink, mode 0777 to /etc/passwd)",
+        ),
         (lambda h: os.mkfifo(h / "new", 0o600), "added new (fifo, mode 0600)"),
         (lambda h: os.link(h / "file", h / "new"), "added new (file, mode 0600, 7 bytes)"),
     ],
 )
 def test_a_change_is_one_line(home: Path, act: Callable[[Path], object], expected: str) -> None:
     [line] = changes_by(home, lambda: act(home))
-    assert line.replace(f"{home.parent}/moved", "{home}/../moved").replace(str(home), "{home}") == expected
+    assert (
+        line.replace(f"{home.parent}/moved", "{home}/../moved").replace(str(home), "{home}")
+        == expected
+    )
 
 
 def test_several_changes_come_in_a_fixed_order(home: Path) -> None:
@@ -177,7 +210,10 @@ def test_the_home_itself_may_go(home: Path) -> None:
         home.symlink_to("moved")
 
     lines = changes_by(home, swap, known=[b"file"])
-    assert lines[0] == "changed the HOME itself: directory, mode 0700 became symlink, mode 0777 to moved"
+    assert (
+        lines[0]
+        == "changed the HOME itself: directory, mode 0700 became symlink, mode 0777 to moved"
+    )
     assert "removed file (file, mode 0600, 7 bytes)" in lines
     before = snapshot(home.with_name("moved"))
     home.unlink()
@@ -231,18 +267,27 @@ def test_a_fifo_and_a_socket_block_nobody(home: Path) -> None:
         server.bind(f"/proc/self/fd/{directory}/listening")
         os.close(directory)
         try:
-            kinds = {path: stamp.kind for path, stamp in pool.submit(snapshot, home).result(timeout=60).items()}
+            kinds = {
+                path: stamp.kind
+                for path, stamp in pool.submit(snapshot, home).result(timeout=60).items()
+            }
         finally:
-            os.close(os.open(home / "fifo", os.O_RDWR | os.O_NONBLOCK))  # lets go of a snapshot that waits
+            os.close(
+                os.open(home / "fifo", os.O_RDWR | os.O_NONBLOCK)
+            )  # lets go of a snapshot that waits
     assert (kinds[b"fifo"], kinds[b"socket"], kinds[b"listening"]) == ("fifo", "socket", "socket")
 
 
-def test_a_file_that_becomes_a_fifo_while_it_is_looked_at_blocks_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_becomes_a_fifo_while_it_is_looked_at_blocks_nobody(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     status = (home / "file").lstat()
     (home / "file").unlink()
     os.mkfifo(home / "file")
     stat = os.stat
-    monkeypatch.setattr(os, "stat", lambda path, **kw: status if path == b"file" else stat(path, **kw))
+    monkeypatch.setattr(
+        os, "stat", lambda path, **kw: status if path == b"file" else stat(path, **kw)
+    )
     with ThreadPoolExecutor(1) as pool:
         try:
             assert pool.submit(snapshot, home).result(timeout=60)[b"file"].kind == "file"
@@ -261,8 +306,12 @@ def _deep(home: Path, name: bytes, levels: int) -> int:
     return fd
 
 
-@pytest.mark.parametrize(("length", "levels"), [(200, 60), (255, 40), pytest.param(2, 4000, marks=pytest.mark.slow)])
-def test_a_change_deeper_than_any_path_can_say_is_seen(home: Path, length: int, levels: int) -> None:
+@pytest.mark.parametrize(
+    ("length", "levels"), [(200, 60), (255, 40), pytest.param(2, 4000, marks=pytest.mark.slow)]
+)
+def test_a_change_deeper_than_any_path_can_say_is_seen(
+    home: Path, length: int, levels: int
+) -> None:
     fd = _deep(home, b"x" * length, levels)
     try:
         assert (length + 1) * levels > os.pathconf(home, "PC_PATH_MAX")
@@ -273,7 +322,9 @@ def test_a_change_deeper_than_any_path_can_say_is_seen(home: Path, length: int, 
         assert line == f"added {place}/link (symlink, mode 0777 to x)"
         os.close(os.open("f", os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=fd))
         [line] = changes_by(home, lambda: os.chmod("f", 0o640, dir_fd=fd))
-        assert line == f"changed {place}/f: file, mode 0600, 0 bytes became file, mode 0640, 0 bytes"
+        assert (
+            line == f"changed {place}/f: file, mode 0600, 0 bytes became file, mode 0640, 0 bytes"
+        )
     finally:
         os.close(fd)
 
@@ -286,7 +337,9 @@ def test_many_directories_far_down_do_not_use_up_the_descriptors(home: Path, lev
         os.mkdir(f"{number:0250}", 0o700, dir_fd=fd)
     os.close(fd)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 40, limits[1]))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 40, limits[1])
+    )
     try:
         found = snapshot(home)
         remove(home)
@@ -335,7 +388,9 @@ def test_a_shut_directory_that_nobody_touched_is_no_difference(tmp_path: Path, m
 
 @pytest.mark.parametrize("place", ["shut/f", "shut/below/f"])
 @pytest.mark.parametrize("mode", SHUT)
-def test_a_change_behind_a_directory_that_was_opened_and_shut_again_is_seen(tmp_path: Path, mode: int, place: str) -> None:
+def test_a_change_behind_a_directory_that_was_opened_and_shut_again_is_seen(
+    tmp_path: Path, mode: int, place: str
+) -> None:
     """Nobody without privileges can change what is behind it and leave no trace."""
 
     def work() -> None:
@@ -351,14 +406,18 @@ def test_a_change_behind_a_directory_that_was_opened_and_shut_again_is_seen(tmp_
 
         lines = changes_by(home, act)
         assert lines
-        assert all(line.startswith("changed shut") and "other content" in line for line in lines), lines
+        assert all(line.startswith("changed shut") and "other content" in line for line in lines), (
+            lines
+        )
 
     as_plain_user(tmp_path, work)
 
 
 @pytest.mark.parametrize("place", ["shut/f", "shut/below/f"])
 @pytest.mark.parametrize("mode", [0o100, 0o300])
-def test_a_change_by_name_behind_a_directory_that_cannot_be_listed_is_seen(tmp_path: Path, mode: int, place: str) -> None:
+def test_a_change_by_name_behind_a_directory_that_cannot_be_listed_is_seen(
+    tmp_path: Path, mode: int, place: str
+) -> None:
     """Who may search a directory can change what is in it without listing it, and without a trace on the directory."""
 
     def work() -> None:
@@ -418,7 +477,10 @@ def test_writes_of_the_cli_and_their_directories_are_excused(home: Path, paths: 
         (["xclaude.json"], ["xclaude.json"]),
         (["empty/.claude.json"], ["empty/.claude.json"]),
         ([".claude/backupsx"], [".claude/backupsx"]),
-        ([".claude/projects/backups/x"], [".claude/projects", ".claude/projects/backups", ".claude/projects/backups/x"]),
+        (
+            [".claude/projects/backups/x"],
+            [".claude/projects", ".claude/projects/backups", ".claude/projects/backups/x"],
+        ),
         ([".codex/tmp/x", ".codex/auth.json"], [".codex/auth.json"]),
         ([".codex/log/x"], [".codex", ".codex/log", ".codex/log/x"]),
         ([".codex/tmp\n/x"], [".codex", ".codex/tmp\n", ".codex/tmp\n/x"]),
@@ -435,19 +497,32 @@ def test_lookalike_paths_are_not_excused(home: Path, paths: list[str], expected:
 
 
 def test_an_empty_directory_that_nothing_excused_lies_in_is_not_excused(home: Path) -> None:
-    assert changes_by(home, lambda: (home / ".codex").mkdir(0o700), ALLOWED) == ("added .codex (directory, mode 0700)",)
+    assert changes_by(home, lambda: (home / ".codex").mkdir(0o700), ALLOWED) == (
+        "added .codex (directory, mode 0700)",
+    )
 
 
 @pytest.mark.parametrize(
     ("act", "expected"),
     [
-        (lambda p: rewrite(p, b"{ }"), "changed .claude.json: file, mode 0600, 2 bytes became file, mode 0600, 3 bytes"),
-        (lambda p: rewrite(p, b"[]"), "changed .claude.json: other content, file, mode 0600, 2 bytes"),
-        (lambda p: p.chmod(0o644), "changed .claude.json: file, mode 0600, 2 bytes became file, mode 0644, 2 bytes"),
+        (
+            lambda p: rewrite(p, b"{ }"),
+            "changed .claude.json: file, mode 0600, 2 bytes became file, mode 0600, 3 bytes",
+        ),
+        (
+            lambda p: rewrite(p, b"[]"),
+            "changed .claude.json: other content, file, mode 0600, 2 bytes",
+        ),
+        (
+            lambda p: p.chmod(0o644),
+            "changed .claude.json: file, mode 0600, 2 bytes became file, mode 0644, 2 bytes",
+        ),
         (lambda p: p.unlink(), "removed .claude.json (file, mode 0600, 2 bytes)"),
     ],
 )
-def test_allowed_paths_may_be_added_but_not_changed(home: Path, act: Callable[[Path], object], expected: str) -> None:
+def test_allowed_paths_may_be_added_but_not_changed(
+    home: Path, act: Callable[[Path], object], expected: str
+) -> None:
     (home / ".claude.json").write_text("{}")
     (home / ".claude.json").chmod(0o600)
     assert changes_by(home, lambda: act(home / ".claude.json"), ALLOWED) == (expected,)
@@ -458,7 +533,9 @@ def test_a_directory_that_was_there_may_not_change_for_an_excused_entry(home: Pa
         (home / ".claude").chmod(0o755)
         (home / ".claude/backups").mkdir()
 
-    assert changes_by(home, act, ALLOWED) == ("changed .claude: directory, mode 0700 became directory, mode 0755",)
+    assert changes_by(home, act, ALLOWED) == (
+        "changed .claude: directory, mode 0700 became directory, mode 0755",
+    )
 
 
 @pytest.mark.parametrize(
@@ -486,7 +563,9 @@ def test_patterns_of_allowed_writes(tmp_path: Path, pattern: str, excused: set[s
             (tmp_path / path).write_text("")
 
     lines = changes_by(tmp_path, act, [pattern])
-    assert everything - {line.partition(" (")[0].removeprefix("added ") for line in lines} == excused
+    assert (
+        everything - {line.partition(" (")[0].removeprefix("added ") for line in lines} == excused
+    )
 
 
 # The home on disk against its plan
@@ -501,11 +580,16 @@ def test_patterns_of_allowed_writes(tmp_path: Path, pattern: str, excused: set[s
         (lambda h: (h / "empty").chmod(0o2700), "'empty' has mode 2700, not 0700"),
         (lambda h: rewrite(h / "file", b""), "'file' has 0 bytes, not 7"),
         (lambda h: replace(h / "fifo", lambda p: p.touch(0o600)), "'fifo' is a file, not a fifo"),
-        (lambda h: replace(h / "link", lambda p: p.symlink_to("elsewhere")), "'link' leads to 'elsewhere'"),
+        (
+            lambda h: replace(h / "link", lambda p: p.symlink_to("elsewhere")),
+            "'link' leads to 'elsewhere'",
+        ),
         (lambda h: remove(h / "dir"), "'dir' is not there after it was built"),
     ],
 )
-def test_a_home_that_is_not_what_was_planned_is_noticed(home: Path, act: Callable[[Path], object], expected: str) -> None:
+def test_a_home_that_is_not_what_was_planned_is_noticed(
+    home: Path, act: Callable[[Path], object], expected: str
+) -> None:
     entries = (
         entry("file", text="content"),
         entry("dir/file", text="content"),
@@ -533,6 +617,8 @@ def test_allowed_writes_may_go_through_a_link_of_the_home(tmp_path: Path) -> Non
         (home / ".codex/tmp/arg0/lock").touch()
 
     assert changes_by(home, act, ALLOWED) == ()
-    assert changes_by(home, (home / "volume/tmp").mkdir, ALLOWED) == ("added volume/tmp (directory, mode 0755)",)
+    assert changes_by(home, (home / "volume/tmp").mkdir, ALLOWED) == (
+        "added volume/tmp (directory, mode 0755)",
+    )
     found = changes_by(home, (home / ".codex/tmp/arg0/lock").unlink, ALLOWED)
     assert [line.partition(" (")[0] for line in found] == ["removed volume/codex/tmp/arg0/lock"]

@@ -18,7 +18,17 @@ import pytest
 from factories import clear, directory, entry, symlink
 from msgspec.structs import replace
 
-from conformance.home import Node, build, changes, mismatch, plan, read_tar, snapshot, stamps, write_tar
+from conformance.home import (
+    Node,
+    build,
+    changes,
+    mismatch,
+    plan,
+    read_tar,
+    snapshot,
+    stamps,
+    write_tar,
+)
 from conformance.home.build import Unbuildable
 from conformance.home.snapshot import Snapshot, Stamp
 from conformance.model.placeholders import Context
@@ -50,8 +60,14 @@ ENTRIES = (
     entry("padded", text="", size=70_000),
     entry("runs", runs=(("[", 70_000), ("", 5), ("]", 70_000))),
     entry("bytes", data=bytes(range(256)) * 3),
-    *(entry(f"mode-{mode:04o}", text="x", mode=mode) for mode in (0o000, 0o200, 0o400, 0o644, 0o755, 0o777)),
-    *(directory(f"dir-{mode:04o}", mode=mode, mtime="{now-9d}") for mode in (0o000, 0o300, 0o500, 0o777)),
+    *(
+        entry(f"mode-{mode:04o}", text="x", mode=mode)
+        for mode in (0o000, 0o200, 0o400, 0o644, 0o755, 0o777)
+    ),
+    *(
+        directory(f"dir-{mode:04o}", mode=mode, mtime="{now-9d}")
+        for mode in (0o000, 0o300, 0o500, 0o777)
+    ),
     entry("dir-0000/in/f", text="x"),
     entry("dir-0500/f", text="x", mtime="{now-3d}"),
     symlink("relative", "d/../padded", mtime="{now-2d}"),
@@ -72,7 +88,9 @@ ENTRIES = (
 )
 
 
-def _check_round_trip(nodes: list[Node], built: Path, extracted: Path, *, times_of_links: bool) -> None:
+def _check_round_trip(
+    nodes: list[Node], built: Path, extracted: Path, *, times_of_links: bool
+) -> None:
     build(nodes, built)
     found = snapshot(built)
     assert mismatch(nodes, found) == ""
@@ -102,15 +120,24 @@ def test_everything_survives_extraction_by_python(tmp_path: Path) -> None:
     trust = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         tar.extractall(tmp_path / "extracted", **trust)  # type: ignore[arg-type]
-    _check_round_trip(nodes, tmp_path / "built", tmp_path / "extracted", times_of_links=False)  # Python does not set them
+    _check_round_trip(
+        nodes, tmp_path / "built", tmp_path / "extracted", times_of_links=False
+    )  # Python does not set them
 
 
-@pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion")
+@pytest.mark.skipif(
+    shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion"
+)
 def test_everything_survives_extraction_by_the_tar_program(tmp_path: Path) -> None:
     nodes = nodes_of(*ENTRIES)
     (tmp_path / "extracted").mkdir()
     data = archive(nodes, uid=os.geteuid(), gid=os.getegid(), now=NOW)
-    command = ["tar", "--extract", "--preserve-permissions", f"--directory={tmp_path / 'extracted'}"]
+    command = [
+        "tar",
+        "--extract",
+        "--preserve-permissions",
+        f"--directory={tmp_path / 'extracted'}",
+    ]
     done = subprocess.run(command, input=data, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     _check_round_trip(nodes, tmp_path / "built", tmp_path / "extracted", times_of_links=True)
@@ -139,7 +166,9 @@ def test_names_are_relative_and_directories_come_first() -> None:
 
 def test_owner_group_and_time_have_defaults_that_the_scenario_overrides() -> None:
     nodes = nodes_of(
-        entry("plain", text=""), entry("given", text="", owner=1234, mtime="{now-1d}"), symlink("l", "x", owner=4321)
+        entry("plain", text=""),
+        entry("given", text="", owner=1234, mtime="{now-1d}"),
+        symlink("l", "x", owner=4321),
     )
     first, second = archive(nodes), archive(nodes, uid=1000, gid=2_000_000_000, now=NOW + 0.9)
     assert {(i.name, i.uid, i.gid, i.mtime) for i in members(first).values()} == {
@@ -216,13 +245,19 @@ def test_the_stream_may_be_a_socket(tmp_path: Path) -> None:
 def test_symlinks_have_all_permissions_as_on_disk(tmp_path: Path) -> None:
     """Some tools apply the mode of a link to what it leads to, or show it: it is what Linux shows."""
     os.symlink("x", tmp_path / "link")
-    assert members(archive(nodes_of(symlink("link", "x"))))["link"].mode == stat.S_IMODE((tmp_path / "link").lstat().st_mode)
+    assert members(archive(nodes_of(symlink("link", "x"))))["link"].mode == stat.S_IMODE(
+        (tmp_path / "link").lstat().st_mode
+    )
 
 
 def test_long_names_and_times_use_gnu_tar_records() -> None:
     """The tar of busybox reads that, and knows nothing of pax headers; those would be files beside ours."""
     data = archive(
-        nodes_of(entry("n" * 255, text="", mtime="{now-20000d}"), symlink("l", "t" * 300), entry("{byte:ff}", text=""))
+        nodes_of(
+            entry("n" * 255, text="", mtime="{now-20000d}"),
+            symlink("l", "t" * 300),
+            entry("{byte:ff}", text=""),
+        )
     )
     found = members(data)
     assert sorted(found) == ["l", "n" * 255, "\udcff"]
@@ -233,7 +268,11 @@ def test_long_names_and_times_use_gnu_tar_records() -> None:
 
 
 def test_a_foreign_owners_group_has_the_owners_number() -> None:
-    nodes = nodes_of(entry("mine", text="", owner=1000), entry("root", text="", owner=0), entry("other", text="", owner=10_000))
+    nodes = nodes_of(
+        entry("mine", text="", owner=1000),
+        entry("root", text="", owner=0),
+        entry("other", text="", owner=10_000),
+    )
     found = members(archive(nodes, uid=1000, gid=50))
     assert {name: (info.uid, info.gid) for name, info in found.items()} == {
         "mine": (1000, 50),
@@ -253,15 +292,28 @@ def normal(node: Node) -> Node:
     """Return *node* as an archive holds it: owner and time are said, and content is one piece."""
     content = b"".join(node.chunks())
     mode = 0o777 if node.kind == "symlink" else node.mode
-    owner, mtime = (1000 if node.owner is None else node.owner), (NOW if node.mtime is None else node.mtime)
-    return replace(node, mode=mode, owner=owner, mtime=mtime, pieces=((content, 1),) if node.kind == "file" else ())
+    owner, mtime = (
+        (1000 if node.owner is None else node.owner),
+        (NOW if node.mtime is None else node.mtime),
+    )
+    return replace(
+        node,
+        mode=mode,
+        owner=owner,
+        mtime=mtime,
+        pieces=((content, 1),) if node.kind == "file" else (),
+    )
 
 
 def test_archives_round_trip() -> None:
     """Every kind, mode, owner and time; names that are no UTF-8, very long or odd; links to anything."""
-    nodes = nodes_of(*ENTRIES, entry("mine", text="", owner=1000), entry("other", text="", owner=2_000_000))
+    nodes = nodes_of(
+        *ENTRIES, entry("mine", text="", owner=1000), entry("other", text="", owner=2_000_000)
+    )
     assert {node.kind for node in nodes} == {"file", "directory", "symlink", "fifo"}
-    assert read(archive(nodes, uid=1000, gid=50, now=NOW), strip=0) == [normal(node) for node in nodes]
+    assert read(archive(nodes, uid=1000, gid=50, now=NOW), strip=0) == [
+        normal(node) for node in nodes
+    ]
 
 
 def test_an_archive_of_one_directory_is_read_as_what_lies_in_it() -> None:
@@ -274,26 +326,36 @@ def test_an_archive_of_one_directory_is_read_as_what_lies_in_it() -> None:
     assert [node.path for node in read(archive([top, *inside]), strip=2)] == [b"", b"", b"b", b""]
 
 
-@pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion")
+@pytest.mark.skipif(
+    shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion"
+)
 def test_a_hard_link_is_a_second_file_with_the_same_content(tmp_path: Path) -> None:
     (tmp_path / "home" / "d").mkdir(parents=True)
     (tmp_path / "home" / "a").write_text("content")
     (tmp_path / "home" / "a").chmod(0o640)
     os.link(tmp_path / "home" / "a", tmp_path / "home" / "d" / "b")
     os.link(tmp_path / "home" / "a", tmp_path / "home" / "d" / os.fsdecode(b"\xff"))
-    done = subprocess.run(["tar", "-C", tmp_path, "-cf", "-", "home"], stdout=subprocess.PIPE, timeout=60, check=True)
+    done = subprocess.run(
+        ["tar", "-C", tmp_path, "-cf", "-", "home"], stdout=subprocess.PIPE, timeout=60, check=True
+    )
 
     found = {node.path: node for node in read(done.stdout)}
     assert found.keys() == {b"", b"a", b"d", b"d/b", b"d/\xff"}
     files = [found[path] for path in (b"a", b"d/b", b"d/\xff")]
-    assert [(node.kind, node.mode, node.pieces) for node in files] == [("file", 0o640, ((b"content", 1),))] * 3
+    assert [(node.kind, node.mode, node.pieces) for node in files] == [
+        ("file", 0o640, ((b"content", 1),))
+    ] * 3
     assert stamps(found.values()) == snapshot(tmp_path / "home")
 
 
-@pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion")
+@pytest.mark.skipif(
+    shutil.which("tar") is None, reason="there is no tar program to ask for a second opinion"
+)
 @pytest.mark.parametrize("format_", ["gnu", "pax", "ustar"])
 def test_archives_of_other_programs_are_read(tmp_path: Path, format_: str) -> None:
-    nodes = nodes_of(entry("a/é", text="x"), entry("a/" + "n" * 90, text="y", mode=0o400), symlink("l", "a"))
+    nodes = nodes_of(
+        entry("a/é", text="x"), entry("a/" + "n" * 90, text="y", mode=0o400), symlink("l", "a")
+    )
     build(nodes, tmp_path / "home")
     argv = ["tar", "-C", os.fspath(tmp_path / "home"), f"--format={format_}", "-cf", "-", "."]
     done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=60, check=True)
@@ -314,7 +376,11 @@ def test_an_archive_that_ends_too_early_is_an_error(keep: int) -> None:
 def test_devices_are_left_out() -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
-        for name, type_ in (("null", tarfile.CHRTYPE), ("disk", tarfile.BLKTYPE), ("fifo", tarfile.FIFOTYPE)):
+        for name, type_ in (
+            ("null", tarfile.CHRTYPE),
+            ("disk", tarfile.BLKTYPE),
+            ("fifo", tarfile.FIFOTYPE),
+        ):
             info = tarfile.TarInfo(name)
             info.type = type_
             tar.addfile(info)
@@ -341,7 +407,9 @@ def test_sockets_have_no_stamp_because_no_archive_brings_them_back() -> None:
 # Differences that are excused
 
 
-BEFORE = stamps(nodes_of(entry("d/CLAUDE.md", text="old"), entry("d/other", text="x"), symlink("d/link", "x")))
+BEFORE = stamps(
+    nodes_of(entry("d/CLAUDE.md", text="old"), entry("d/other", text="x"), symlink("d/link", "x"))
+)
 
 
 def after(*entries: Entry) -> Snapshot:
@@ -350,14 +418,24 @@ def after(*entries: Entry) -> Snapshot:
 
 def test_a_replaceable_file_may_have_other_content_and_mode_and_may_appear() -> None:
     where = ("d/*.md", "new/**")
-    assert changes(BEFORE, after(entry("d/CLAUDE.md", text="new", mode=0o644)), replaceable=where) == ()
-    assert changes(BEFORE, after(entry("d/2.md", text=""), entry("new/a/b", text="")), replaceable=where) == ()
+    assert (
+        changes(BEFORE, after(entry("d/CLAUDE.md", text="new", mode=0o644)), replaceable=where)
+        == ()
+    )
+    assert (
+        changes(
+            BEFORE, after(entry("d/2.md", text=""), entry("new/a/b", text="")), replaceable=where
+        )
+        == ()
+    )
     assert changes(BEFORE, BEFORE, replaceable=where) == ()
 
 
 def test_no_other_file_may_and_none_without_being_named() -> None:
     changed = after(entry("d/CLAUDE.md", text="new"))
-    assert changes(BEFORE, changed) == ("changed d/CLAUDE.md: other content, file, mode 0600, 3 bytes",)
+    assert changes(BEFORE, changed) == (
+        "changed d/CLAUDE.md: other content, file, mode 0600, 3 bytes",
+    )
     assert changes(BEFORE, changed, allowed=("d/*.md",)) != ()  # only additions are allowed by that
     assert changes(BEFORE, after(entry("d/other", text="y")), replaceable=("d/*.md",)) == (
         "changed d/other: other content, file, mode 0600, 1 bytes",
@@ -366,6 +444,8 @@ def test_no_other_file_may_and_none_without_being_named() -> None:
 
 def test_a_replaceable_file_may_neither_go_away_nor_become_something_else() -> None:
     gone = {path: stamp for path, stamp in BEFORE.items() if path != b"d/CLAUDE.md"}
-    assert changes(BEFORE, gone, replaceable=("d/*.md",)) == ("removed d/CLAUDE.md (file, mode 0600, 3 bytes)",)
+    assert changes(BEFORE, gone, replaceable=("d/*.md",)) == (
+        "removed d/CLAUDE.md (file, mode 0600, 3 bytes)",
+    )
     assert changes(BEFORE, after(symlink("d/CLAUDE.md", "x")), replaceable=("d/*.md",)) != ()
     assert changes(BEFORE, after(symlink("d/link", "y")), replaceable=("d/**",)) != ()

@@ -31,14 +31,20 @@ def judged(one: Scenario, *executions: Execution, contract: Any = SLOT) -> Scena
 
 
 def findings(one: Scenario, *executions: Execution, contract: Any = SLOT) -> list[tuple[str, str]]:
-    return [(finding.kind, finding.message) for finding in judged(one, *executions, contract=contract).findings]
+    return [
+        (finding.kind, finding.message)
+        for finding in judged(one, *executions, contract=contract).findings
+    ]
 
 
 # Answers
 
 
 def test_the_expected_code_conforms() -> None:
-    result = judged(MISSING, ran(exited(65, seconds=0.25, stdout=b"nobody has logged in\n", stderr=b"a warning\n")))
+    result = judged(
+        MISSING,
+        ran(exited(65, seconds=0.25, stdout=b"nobody has logged in\n", stderr=b"a warning\n")),
+    )
     assert result == ScenarioResult(
         id="some/id",
         agent="claude",
@@ -57,9 +63,24 @@ def test_the_expected_code_conforms() -> None:
     ("one", "execution", "kind", "message"),
     [
         (MISSING, ran(exited(0)), "wrong-verdict", "expected creds-missing (65), got ready (0)"),
-        (MISSING, ran(exited(64)), "wrong-verdict", "expected creds-missing (65), got cli-broken (64)"),
-        (MISSING, ran(exited(66)), "wrong-verdict", "expected creds-missing (65), got creds-invalid (66)"),
-        (OPEN, ran(exited(65)), "wrong-verdict", "expected ready (0) or creds-invalid (66), got creds-missing (65)"),
+        (
+            MISSING,
+            ran(exited(64)),
+            "wrong-verdict",
+            "expected creds-missing (65), got cli-broken (64)",
+        ),
+        (
+            MISSING,
+            ran(exited(66)),
+            "wrong-verdict",
+            "expected creds-missing (65), got creds-invalid (66)",
+        ),
+        (
+            OPEN,
+            ran(exited(65)),
+            "wrong-verdict",
+            "expected ready (0) or creds-invalid (66), got creds-missing (65)",
+        ),
         (
             MISSING,
             ran(exited(1)),
@@ -84,12 +105,42 @@ def test_the_expected_code_conforms() -> None:
             "outside-contract",
             "expected ready (0) or creds-invalid (66), got exit code 2, which is none of 0, 64, 65, 66",
         ),
-        (MISSING, ran(timed_out()), "timed-out", "expected creds-missing (65), got no answer within 15 s"),
-        (OPEN, ran(timed_out()), "timed-out", "expected ready (0) or creds-invalid (66), got no answer within 15 s"),
-        (MISSING, ran(killed(9)), "killed-by-signal", "expected creds-missing (65), got killed by SIGKILL"),
-        (MISSING, ran(killed(11)), "killed-by-signal", "expected creds-missing (65), got killed by SIGSEGV"),
-        (MISSING, ran(killed(40)), "killed-by-signal", "expected creds-missing (65), got killed by signal 40"),
-        (MISSING, ran(killed(0)), "killed-by-signal", "expected creds-missing (65), got killed by signal 0"),
+        (
+            MISSING,
+            ran(timed_out()),
+            "timed-out",
+            "expected creds-missing (65), got no answer within 15 s",
+        ),
+        (
+            OPEN,
+            ran(timed_out()),
+            "timed-out",
+            "expected ready (0) or creds-invalid (66), got no answer within 15 s",
+        ),
+        (
+            MISSING,
+            ran(killed(9)),
+            "killed-by-signal",
+            "expected creds-missing (65), got killed by SIGKILL",
+        ),
+        (
+            MISSING,
+            ran(killed(11)),
+            "killed-by-signal",
+            "expected creds-missing (65), got killed by SIGSEGV",
+        ),
+        (
+            MISSING,
+            ran(killed(40)),
+            "killed-by-signal",
+            "expected creds-missing (65), got killed by signal 40",
+        ),
+        (
+            MISSING,
+            ran(killed(0)),
+            "killed-by-signal",
+            "expected creds-missing (65), got killed by signal 0",
+        ),
         (
             MISSING,
             ran(exited(65), changes=("added x (file)",)),
@@ -134,7 +185,9 @@ def test_the_expected_code_conforms() -> None:
         ),
     ],
 )
-def test_each_deviation_has_its_finding(one: Scenario, execution: Execution, kind: str, message: str) -> None:
+def test_each_deviation_has_its_finding(
+    one: Scenario, execution: Execution, kind: str, message: str
+) -> None:
     result = judged(one, execution)
     assert result.result == "deviates"
     assert [(finding.kind, finding.message) for finding in result.findings] == [(kind, message)]
@@ -143,11 +196,23 @@ def test_each_deviation_has_its_finding(one: Scenario, execution: Execution, kin
 @pytest.mark.parametrize("code", [0, 66])
 def test_each_answer_conforms_when_the_contract_leaves_a_point_open(code: int) -> None:
     result = judged(OPEN, ran(exited(code)))
-    assert (result.result, result.verdict, result.findings) == ("conforms", SLOT.verdicts_of(code)[0], ())
+    assert (result.result, result.verdict, result.findings) == (
+        "conforms",
+        SLOT.verdicts_of(code)[0],
+        (),
+    )
 
 
 @pytest.mark.parametrize(
-    ("code", "verdict"), [(0, "ready"), (64, "cli-broken"), (65, "creds-missing"), (66, "creds-invalid"), (1, None), (137, None)]
+    ("code", "verdict"),
+    [
+        (0, "ready"),
+        (64, "cli-broken"),
+        (65, "creds-missing"),
+        (66, "creds-invalid"),
+        (1, None),
+        (137, None),
+    ],
 )
 def test_a_verdict_is_what_the_contract_calls_the_code(code: int, verdict: str | None) -> None:
     result = judged(MISSING, ran(exited(code)))
@@ -182,8 +247,15 @@ def test_one_execution_may_deviate_in_many_ways() -> None:
 
 
 def test_other_findings_are_judged_even_without_an_answer() -> None:
-    execution = ran(timed_out(left=("sleep",), stdout=b"canary-0123456789abcdef"), changes=("removed x",))
-    assert [kind for kind, _ in findings(MISSING, execution)] == ["timed-out", "changed-home", "leaked-secret", "left-process"]
+    execution = ran(
+        timed_out(left=("sleep",), stdout=b"canary-0123456789abcdef"), changes=("removed x",)
+    )
+    assert [kind for kind, _ in findings(MISSING, execution)] == [
+        "timed-out",
+        "changed-home",
+        "leaked-secret",
+        "left-process",
+    ]
 
 
 # Codes that several verdicts share
@@ -282,18 +354,24 @@ Exception in thread "main" java.lang.RuntimeException: x
 Caused by: java.lang.Exception: y
 """
 RUBY = "/usr/local/bin/probe.rb:3:in `<main>': undefined local variable or method `x' for main:Object (NameError)\n"
-RUBY_NEW = "probe.rb:1:in 'Integer#/': divided by 0 (ZeroDivisionError)\n\tfrom probe.rb:1:in '<main>'\n"
+RUBY_NEW = (
+    "probe.rb:1:in 'Integer#/': divided by 0 (ZeroDivisionError)\n\tfrom probe.rb:1:in '<main>'\n"
+)
 RUBY_EXECUTABLE = "/usr/local/bin/smoke-test:3:in `<main>': unhandled exception\n"
 
 FALLEN = {
-    name: text for name, text in globals().items() if name.split("_")[0] in ("PYTHON", "NODE", "GO", "RUST", "JAVA", "RUBY")
+    name: text
+    for name, text in globals().items()
+    if name.split("_")[0] in ("PYTHON", "NODE", "GO", "RUST", "JAVA", "RUBY")
 }
 
 
 @pytest.mark.parametrize("name", FALLEN)
 @pytest.mark.parametrize("code", [65, 0, 1])
 def test_a_traceback_is_a_crash_whatever_the_exit_code(name: str, code: int) -> None:
-    execution = ran(exited(code, stderr=b"checking \xff\n" + FALLEN[name].encode() + b"after that\n"))
+    execution = ran(
+        exited(code, stderr=b"checking \xff\n" + FALLEN[name].encode() + b"after that\n")
+    )
     result = judged(MISSING, execution)
     assert result.result == "deviates"
     assert [kind for kind in result.kinds() if kind == "crashed"] == ["crashed"]
@@ -331,7 +409,22 @@ def test_a_traceback_on_standard_output_is_the_probes_own_affair() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["\n", " \n", "\t", "  at / ", "  at (", "at /x:1:", ":1", "thread '", "x.rb:1:", 'File "', " + ", "goroutine ", "'", "\\"],
+    [
+        "\n",
+        " \n",
+        "\t",
+        "  at / ",
+        "  at (",
+        "at /x:1:",
+        ":1",
+        "thread '",
+        "x.rb:1:",
+        'File "',
+        " + ",
+        "goroutine ",
+        "'",
+        "\\",
+    ],
     ids=repr,
 )
 def test_no_output_takes_long_to_judge(unit: str) -> None:
@@ -354,7 +447,12 @@ def test_no_output_takes_long_to_judge(unit: str) -> None:
 
 
 def test_the_same_answer_every_time_is_one_result() -> None:
-    result = judged(MISSING, ran(exited(65, seconds=1.00001)), ran(exited(65, seconds=2.00002)), ran(exited(65, seconds=0.5)))
+    result = judged(
+        MISSING,
+        ran(exited(65, seconds=1.00001)),
+        ran(exited(65, seconds=2.00002)),
+        ran(exited(65, seconds=0.5)),
+    )
     assert (result.result, result.seconds, result.findings) == ("conforms", 3.5, ())
 
 
@@ -390,17 +488,27 @@ def test_unequal_answers_are_counted_by_isolation_where_there_are_two() -> None:
 
 
 def test_answers_that_differ_between_isolations_deviate_also_where_each_would_conform() -> None:
-    assert findings(OPEN, ran(exited(0), isolation="fresh"), ran(exited(66), isolation="shared")) == [
+    assert findings(
+        OPEN, ran(exited(0), isolation="fresh"), ran(exited(66), isolation="shared")
+    ) == [
         (
             "unsteady",
             "unequal answers in 2 runs: exit code 0 in fresh isolation, exit code 66 in shared isolation",
         )
     ]
-    assert findings(OPEN, ran(exited(0), isolation="fresh"), ran(exited(0), isolation="shared")) == []
+    assert (
+        findings(OPEN, ran(exited(0), isolation="fresh"), ran(exited(0), isolation="shared")) == []
+    )
 
 
 def test_unequal_answers_come_after_what_is_wrong_with_each() -> None:
-    executions = [ran(exited(65)), ran(exited(0)), ran(timed_out()), ran(killed(15)), ran(exited(0))]
+    executions = [
+        ran(exited(65)),
+        ran(exited(0)),
+        ran(timed_out()),
+        ran(killed(15)),
+        ran(exited(0)),
+    ]
     assert findings(MISSING, *executions) == [
         ("wrong-verdict", "expected creds-missing (65), got ready (0)"),
         ("timed-out", "expected creds-missing (65), got no answer within 15 s"),
@@ -415,9 +523,17 @@ def test_unequal_answers_come_after_what_is_wrong_with_each() -> None:
 
 def test_the_run_that_deviated_is_the_one_that_is_shown() -> None:
     result = judged(
-        MISSING, ran(exited(65, stdout=b"good")), ran(exited(66, stdout=b"bad", stderr=b"worse")), ran(exited(0, stdout=b"later"))
+        MISSING,
+        ran(exited(65, stdout=b"good")),
+        ran(exited(66, stdout=b"bad", stderr=b"worse")),
+        ran(exited(0, stdout=b"later")),
     )
-    assert (result.code, result.verdict, result.stdout, result.stderr) == (66, "creds-invalid", "bad", "worse")
+    assert (result.code, result.verdict, result.stdout, result.stderr) == (
+        66,
+        "creds-invalid",
+        "bad",
+        "worse",
+    )
 
 
 def test_unequal_output_with_equal_answers_is_steady() -> None:
@@ -431,7 +547,9 @@ OUTSIDE = tuple(f"added /srv/{n}" for n in range(7))
 FORBIDS = replace(SLOT, outside_writes="forbidden")
 
 
-def test_changes_outside_the_home_are_shown_and_no_finding_unless_the_contract_forbids_them() -> None:
+def test_changes_outside_the_home_are_shown_and_no_finding_unless_the_contract_forbids_them() -> (
+    None
+):
     assert SLOT.outside_writes != "forbidden"
     result = judged(MISSING, ran(exited(65)), ran(exited(65), outside=OUTSIDE[:2]))
     assert (result.result, result.findings, result.outside) == ("conforms", (), OUTSIDE[:2])
@@ -442,14 +560,20 @@ def test_a_contract_that_forbids_changes_outside_the_home_makes_a_finding_of_the
         ("changed-outside", "the probe changed files outside the HOME: added /srv/0"),
     ]
     assert findings(MISSING, ran(exited(65), outside=OUTSIDE), contract=FORBIDS) == [
-        ("changed-outside", f"the probe changed files outside the HOME: {'; '.join(OUTSIDE[:5])} and 2 more"),
+        (
+            "changed-outside",
+            f"the probe changed files outside the HOME: {'; '.join(OUTSIDE[:5])} and 2 more",
+        ),
     ]
     assert findings(MISSING, ran(exited(65)), contract=FORBIDS) == []
 
 
 def test_a_signal_comes_with_its_reason_where_that_is_known() -> None:
     assert findings(MISSING, ran(killed(9, why="out of memory, the limit is 64m"))) == [
-        ("killed-by-signal", "expected creds-missing (65), got killed by SIGKILL: out of memory, the limit is 64m"),
+        (
+            "killed-by-signal",
+            "expected creds-missing (65), got killed by SIGKILL: out of memory, the limit is 64m",
+        ),
     ]
 
 
@@ -466,7 +590,12 @@ def test_a_signal_comes_with_its_reason_where_that_is_known() -> None:
 def test_unjudged_executions_never_conform(outcome: Outcome, result: str, reason: str) -> None:
     found = judged(MISSING, Execution(outcome=outcome, changes=("added x",)))
     assert (found.result, found.reason, found.findings) == (result, reason, ())
-    assert (found.code, found.verdict, found.expected, found.control) == (None, None, ("creds-missing",), "some/control")
+    assert (found.code, found.verdict, found.expected, found.control) == (
+        None,
+        None,
+        ("creds-missing",),
+        "some/control",
+    )
 
 
 def test_one_repetition_that_broke_spoils_all() -> None:
@@ -477,7 +606,11 @@ def test_one_repetition_that_broke_spoils_all() -> None:
         assert (result.result, result.reason, result.findings) == ("broke", "worker lost", ())
     for executions in itertools.permutations([ran(exited(65)), lacking, ran(killed(9))]):
         result = judged(MISSING, *executions)
-        assert (result.result, result.reason, result.findings) == ("unsupported", "no socket here", ())
+        assert (result.result, result.reason, result.findings) == (
+            "unsupported",
+            "no socket here",
+            (),
+        )
 
 
 def test_only_an_exact_code_of_the_table_ever_conforms() -> None:
@@ -489,10 +622,16 @@ def test_only_an_exact_code_of_the_table_ever_conforms() -> None:
     )
     for contract in (SLOT, PREFLIGHT):
         names = [verdict.name for verdict in contract.verdicts]
-        for expected in itertools.chain.from_iterable(itertools.combinations(names, size) for size in (1, 2)):
+        for expected in itertools.chain.from_iterable(
+            itertools.combinations(names, size) for size in (1, 2)
+        ):
             conforming = {contract.code(verdict) for verdict in expected}
             one = scenario(expect={contract.name: expected})
-            found = {way.outcome.code for way in ways if judged(one, way, contract=contract).result == "conforms"}
+            found = {
+                way.outcome.code
+                for way in ways
+                if judged(one, way, contract=contract).result == "conforms"
+            }
             assert found == conforming
 
 
@@ -503,19 +642,30 @@ def test_the_difference_to_the_control_is_told() -> None:
     control = replace(MISSING, id="some/control", entries=(entry("f", text="x"),))
     assert judge(MISSING, SLOT, [ran(exited(0))], SECRETS, control).difference == ('- f: text "x"',)
     assert judge(MISSING, SLOT, [ran(exited(0))], SECRETS).difference == ()
-    assert judge(MISSING, SLOT, [ran(broke("x"))], SECRETS, control).difference == ('- f: text "x"',)
+    assert judge(MISSING, SLOT, [ran(broke("x"))], SECRETS, control).difference == (
+        '- f: text "x"',
+    )
 
 
 def test_a_control_may_depend_on_the_contract() -> None:
-    one = replace(MISSING, control={"slot": "a", "preflight": "b"}, expect={"slot": ("ready",), "preflight": ("ready",)})
-    assert (judged(one, ran(exited(0))).control, judged(one, ran(exited(0)), contract=PREFLIGHT).control) == ("a", "b")
+    one = replace(
+        MISSING,
+        control={"slot": "a", "preflight": "b"},
+        expect={"slot": ("ready",), "preflight": ("ready",)},
+    )
+    assert (
+        judged(one, ran(exited(0))).control,
+        judged(one, ran(exited(0)), contract=PREFLIGHT).control,
+    ) == ("a", "b")
 
 
 def test_expectations_are_inherited_from_the_contract_that_is_extended() -> None:
     strict = replace(SLOT, name="slot-strict", lineage=("slot-strict", "slot"))
     assert judged(MISSING, ran(exited(65)), contract=strict).expected == ("creds-missing",)
     own = scenario(expect={"slot": ("creds-missing",), "slot-strict": ("ready",)})
-    assert findings(own, ran(exited(65)), contract=strict) == [("wrong-verdict", "expected ready (0), got creds-missing (65)")]
+    assert findings(own, ran(exited(65)), contract=strict) == [
+        ("wrong-verdict", "expected ready (0), got creds-missing (65)")
+    ]
 
 
 def test_time_limits_are_told_as_the_contract_has_them() -> None:
@@ -526,7 +676,9 @@ def test_time_limits_are_told_as_the_contract_has_them() -> None:
 
 
 def test_a_report_carries_an_excerpt_that_is_text() -> None:
-    result = judged(MISSING, ran(exited(0, stdout=b"\xff\xfe" + b"a" * 5000, stderr="é".encode() * 1_000_000)))
+    result = judged(
+        MISSING, ran(exited(0, stdout=b"\xff\xfe" + b"a" * 5000, stderr="é".encode() * 1_000_000))
+    )
     assert result.stdout == "\\xff\\xfe" + "a" * 1992 + "…"
     assert result.stderr == "é" * 2000 + "…"
 
@@ -541,4 +693,8 @@ def test_an_excerpt_of_any_bytes_can_be_written_as_utf_8(length: int) -> None:
 
 def test_findings_are_values() -> None:
     [one], [other] = (judged(MISSING, ran(exited(0))).findings for _ in range(2))
-    assert one == other == Finding(kind="wrong-verdict", message="expected creds-missing (65), got ready (0)")
+    assert (
+        one
+        == other
+        == Finding(kind="wrong-verdict", message="expected creds-missing (65), got ready (0)")
+    )

@@ -29,10 +29,15 @@ def read(tmp_path: Path, text: str) -> KnownFailures:
 
 
 def row(
-    id_: str, result: Result = "deviates", kinds: Sequence[FindingKind] = ("wrong-verdict",), message: str = "some message"
+    id_: str,
+    result: Result = "deviates",
+    kinds: Sequence[FindingKind] = ("wrong-verdict",),
+    message: str = "some message",
 ) -> ScenarioResult:
     findings = tuple(Finding(kind=kind, message=message) for kind in kinds)
-    return ScenarioResult(id=id_, agent="claude", expected=("ready",), result=result, findings=findings)
+    return ScenarioResult(
+        id=id_, agent="claude", expected=("ready",), result=result, findings=findings
+    )
 
 
 # Reading
@@ -40,7 +45,12 @@ def row(
 
 def test_no_file_knows_nothing() -> None:
     known = KnownFailures.read("")
-    assert (known.entries, known.file, known.covers(row("a/b")), known.reason("a/b")) == ({}, "", False, "")
+    assert (known.entries, known.file, known.covers(row("a/b")), known.reason("a/b")) == (
+        {},
+        "",
+        False,
+        "",
+    )
 
 
 def test_entries_are_a_reason_or_a_table(tmp_path: Path) -> None:
@@ -71,11 +81,20 @@ def test_an_empty_list_is_fine(tmp_path: Path) -> None:
         ("", "known-failures: missing"),
         ('known-failures = "x"', "known-failures: expected a table, got string"),
         ('[known-failures]\n"a/b" = ""', "known-failures.a/b: expected string of length >= 1"),
-        ('[known-failures]\n"a/b" = " \\t\\n"', "known-failures.a/b: expected string matching regex '\\\\S'"),
+        (
+            '[known-failures]\n"a/b" = " \\t\\n"',
+            "known-failures.a/b: expected string matching regex '\\\\S'",
+        ),
         ('[known-failures]\n"a/b" = 5', "known-failures.a/b: expected string | table, got int"),
         ('[known-failures]\n"a/b" = {}', "known-failures.a/b.reason: missing"),
-        ('[known-failures]\n"a/b" = { reason = "" }', "known-failures.a/b.reason: expected string of length >= 1"),
-        ('[known-failures]\n"a/b" = { findings = ["crashed"] }', "known-failures.a/b.reason: missing"),
+        (
+            '[known-failures]\n"a/b" = { reason = "" }',
+            "known-failures.a/b.reason: expected string of length >= 1",
+        ),
+        (
+            '[known-failures]\n"a/b" = { findings = ["crashed"] }',
+            "known-failures.a/b.reason: missing",
+        ),
         (
             '[known-failures]\n"a/b" = { reason = "x", until = "y" }',
             "known-failures.a/b.until: unknown key; allowed here: reason, findings",
@@ -90,10 +109,15 @@ def test_an_empty_list_is_fine(tmp_path: Path) -> None:
             "known-failures.a/b.findings: expected a list, got string",
         ),
         ("[known-failures]\n[more]\n", "more: unknown key; allowed here: known-failures"),
-        ('[known-failures]\n"a" = "x"\n"a" = "y"', "is not TOML: Cannot overwrite a value (at end of document)"),
+        (
+            '[known-failures]\n"a" = "x"\n"a" = "y"',
+            "is not TOML: Cannot overwrite a value (at end of document)",
+        ),
     ],
 )
-def test_a_file_that_is_wrong_is_one_line_that_says_where(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_wrong_is_one_line_that_says_where(
+    tmp_path: Path, text: str, message: str
+) -> None:
     with pytest.raises(FileError) as caught:
         read(tmp_path, text)
     assert caught.value.lines() == [f"{tmp_path}/known.toml: {message}"]
@@ -122,7 +146,14 @@ def test_an_entry_that_matches_no_scenario_of_the_contract_is_refused(tmp_path: 
     right = catalogue.in_contract(SLOT)[0].id
     foreign = next(one.id for one in catalogue.scenarios.values() if not one.expected(SLOT))
     read(tmp_path, f'[known-failures]\n"{right}" = "x"\n').check(catalogue, SLOT)
-    for wrong in ("claude/nested-sessoin", "claude/*", "claude/nested-session.toml", "", foreign, right.upper()):
+    for wrong in (
+        "claude/nested-sessoin",
+        "claude/*",
+        "claude/nested-session.toml",
+        "",
+        foreign,
+        right.upper(),
+    ):
         known = read(tmp_path, f'[known-failures]\n"{right}" = "x"\n"{wrong}" = "x"\n')
         with pytest.raises(FileError) as caught:
             known.check(catalogue, SLOT)
@@ -162,10 +193,15 @@ def test_a_reason_is_told_for_its_own_id_only(tmp_path: Path) -> None:
 # Writing
 
 
-def rewritten(tmp_path: Path, *results: ScenarioResult, known: KnownFailures | None = None) -> dict[str, tuple[str, list[str]]]:
+def rewritten(
+    tmp_path: Path, *results: ScenarioResult, known: KnownFailures | None = None
+) -> dict[str, tuple[str, list[str]]]:
     file = tmp_path / "written.toml"
     write(file, results, known or KnownFailures({}))
-    return {id_: (entry.reason, list(entry.findings)) for id_, entry in KnownFailures.read(str(file)).entries.items()}
+    return {
+        id_: (entry.reason, list(entry.findings))
+        for id_, entry in KnownFailures.read(str(file)).entries.items()
+    }
 
 
 def test_deviations_are_written_with_their_findings(tmp_path: Path) -> None:
@@ -178,7 +214,10 @@ def test_deviations_are_written_with_their_findings(tmp_path: Path) -> None:
 
 def test_only_failures_are_written(tmp_path: Path) -> None:
     results: list[Result] = ["conforms", "unsupported", "broke", "known-failure", "deviates"]
-    assert list(rewritten(tmp_path, *(row(f"a/{result}", result) for result in results))) == ["a/deviates", "a/known-failure"]
+    assert list(rewritten(tmp_path, *(row(f"a/{result}", result) for result in results))) == [
+        "a/deviates",
+        "a/known-failure",
+    ]
 
 
 def test_a_file_without_failures_can_be_read_again(tmp_path: Path) -> None:
@@ -220,7 +259,9 @@ def test_entries_whose_scenarios_were_not_judged_stay(tmp_path: Path) -> None:
         "a/unsupported" = { reason = "issue 3", findings = ["timed-out", "left-process"] }
         """,
     )
-    assert rewritten(tmp_path, row("a/broke", "broke", ()), row("a/unsupported", "unsupported", ()), known=known) == {
+    assert rewritten(
+        tmp_path, row("a/broke", "broke", ()), row("a/unsupported", "unsupported", ()), known=known
+    ) == {
         "a/not-selected": ("issue 1", []),
         "a/broke": ("issue 2", ["crashed"]),
         "a/unsupported": ("issue 3", ["timed-out", "left-process"]),
@@ -251,12 +292,16 @@ ODD = [
 
 @pytest.mark.parametrize("text", ODD, ids=ascii)
 def test_odd_characters_survive_in_ids_and_reasons(tmp_path: Path, text: str) -> None:
-    assert rewritten(tmp_path, row(f"a/{text}", message=text)) == {f"a/{text}": (text, ["wrong-verdict"])}
+    assert rewritten(tmp_path, row(f"a/{text}", message=text)) == {
+        f"a/{text}": (text, ["wrong-verdict"])
+    }
 
 
 def test_undecodable_text_is_written_as_escapes(tmp_path: Path) -> None:
     """A message may carry a name on disk that is not UTF-8."""
-    assert rewritten(tmp_path, row("a/b", message="added \udcff")) == {"a/b": ("added \\udcff", ["wrong-verdict"])}
+    assert rewritten(tmp_path, row("a/b", message="added \udcff")) == {
+        "a/b": ("added \\udcff", ["wrong-verdict"])
+    }
 
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -264,8 +309,12 @@ TEXT = st.text(st.characters(codec="utf-8"))
 
 @settings(deadline=None, database=None)
 @given(id_=TEXT, message=TEXT)
-def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, id_: str, message: str) -> None:
-    assert rewritten(tmp_path_factory.getbasetemp(), row(id_, message=f"x{message}")) == {id_: (f"x{message}", ["wrong-verdict"])}
+def test_any_text_survives(
+    tmp_path_factory: pytest.TempPathFactory, id_: str, message: str
+) -> None:
+    assert rewritten(tmp_path_factory.getbasetemp(), row(id_, message=f"x{message}")) == {
+        id_: (f"x{message}", ["wrong-verdict"])
+    }
 
 
 def onto_a_full_disk(fd: int, mode: str, **options: Any) -> IO[Any]:

@@ -94,7 +94,10 @@ def test_no_output_leaks_nothing() -> None:
         # Combinations
         (wrapped(b64(SECRET, b"x" * 40), 76), "in base64 split"),
         (wrapped(b64(SECRET, b"header"), 20, "\r\n"), "in base64 split"),
-        (json.dumps(base64.encodebytes(b"x" * 40 + SECRET.encode()).decode()).encode(), "in base64 split"),
+        (
+            json.dumps(base64.encodebytes(b"x" * 40 + SECRET.encode()).decode()).encode(),
+            "in base64 split",
+        ),
         (percent(b64(SECRET)), "in base64 percent-encoded"),
         (percent(SECRET.encode().hex().upper().encode()), "in hexadecimal percent-encoded"),
         (percent(SECRET[::-1].encode()), "backwards percent-encoded"),
@@ -126,9 +129,13 @@ def test_each_way_to_write_a_value_is_found_and_named(output: bytes, how: str) -
     ],
 )
 @pytest.mark.parametrize(
-    "value", [SECRET, ODD, "a/b/c/d/e/f/g/h", "????>>>>~~~~++++", "ÿ" * 12], ids=["canary", "odd", "slashes", "plus", "high"]
+    "value",
+    [SECRET, ODD, "a/b/c/d/e/f/g/h", "????>>>>~~~~++++", "ÿ" * 12],
+    ids=["canary", "odd", "slashes", "plus", "high"],
 )
-def test_values_of_other_characters_are_found_as_well(value: str, write: Callable[[str], bytes]) -> None:
+def test_values_of_other_characters_are_found_as_well(
+    value: str, write: Callable[[str], bytes]
+) -> None:
     assert [name for name, _ in found(write(value), it=value)] == ["it"]
 
 
@@ -188,12 +195,19 @@ WRITE: list[Callable[[str], bytes]] = [
 @example(before=b"%", after=b"%", write=WRITE[4])
 @example(before=b"%6", after=b"", write=WRITE[0])
 @example(before=b"a", after=b"f", write=WRITE[2])
-def test_a_value_is_found_between_any_bytes(before: bytes, after: bytes, write: Callable[[str], bytes]) -> None:
+def test_a_value_is_found_between_any_bytes(
+    before: bytes, after: bytes, write: Callable[[str], bytes]
+) -> None:
     assert [name for name, _ in found(before + write(SECRET) + after)] == ["secret"]
 
 
 @unhurried
-@given(before=SURROUNDINGS, after=SURROUNDINGS, width=st.integers(4, 80), alphabet=st.sampled_from([b"+/", b"-_"]))
+@given(
+    before=SURROUNDINGS,
+    after=SURROUNDINGS,
+    width=st.integers(4, 80),
+    alphabet=st.sampled_from([b"+/", b"-_"]),
+)
 def test_base64_of_a_text_with_the_value_in_it_is_found_at_any_offset_and_width(
     before: bytes, after: bytes, width: int, alphabet: bytes
 ) -> None:
@@ -203,12 +217,21 @@ def test_base64_of_a_text_with_the_value_in_it_is_found_at_any_offset_and_width(
 
 @unhurried
 @given(before=SURROUNDINGS, after=SURROUNDINGS, alphabet=st.sampled_from([b"+/", b"-_"]))
-def test_base64_of_odd_characters_is_found_in_both_alphabets(before: bytes, after: bytes, alphabet: bytes) -> None:
-    assert [name for name, _ in found(base64.b64encode(before + ODD.encode() + after, altchars=alphabet), odd=ODD)] == ["odd"]
+def test_base64_of_odd_characters_is_found_in_both_alphabets(
+    before: bytes, after: bytes, alphabet: bytes
+) -> None:
+    assert [
+        name
+        for name, _ in found(
+            base64.b64encode(before + ODD.encode() + after, altchars=alphabet), odd=ODD
+        )
+    ] == ["odd"]
 
 
 @unhurried
-@given(cuts=st.sets(st.integers(1, len(SECRET) - 1)), gap=st.text(" \t\r\n", min_size=1, max_size=4))
+@given(
+    cuts=st.sets(st.integers(1, len(SECRET) - 1)), gap=st.text(" \t\r\n", min_size=1, max_size=4)
+)
 def test_a_value_is_found_wherever_it_is_split(cuts: set[int], gap: str) -> None:
     places = [0, *sorted(cuts), len(SECRET)]
     output = gap.join(SECRET[a:b] for a, b in pairwise(places))
@@ -222,12 +245,16 @@ def test_random_output_is_no_alarm(output: bytes) -> None:
 
 
 @unhurried
-@given(st.text(string.ascii_letters + string.digits + "-", min_size=len(SECRET), max_size=len(SECRET)))
+@given(
+    st.text(string.ascii_letters + string.digits + "-", min_size=len(SECRET), max_size=len(SECRET))
+)
 def test_values_of_the_same_shape_are_no_alarm(output: str) -> None:
     assert found(f"canary-{output} {b64(output).decode()}") == []
 
 
-@pytest.mark.parametrize("unit", [b"\\", b"\n", b"%", b"\\u00", b"\\\\u004", b" :", b"a", b"%2", b"\0", b"\\n"], ids=repr)
+@pytest.mark.parametrize(
+    "unit", [b"\\", b"\n", b"%", b"\\u00", b"\\\\u004", b" :", b"a", b"%2", b"\0", b"\\n"], ids=repr
+)
 def test_no_output_takes_long(unit: bytes) -> None:
     """Time grows with the length only: for a whole stream of backslashes it was hours.
 

@@ -12,7 +12,13 @@ from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue
-from conformance.catalogue.lint import LONGEST_SUMMARY, MOST_DIFFERENCES, SCENARIOS_EACH, Complaint, lint
+from conformance.catalogue.lint import (
+    LONGEST_SUMMARY,
+    MOST_DIFFERENCES,
+    SCENARIOS_EACH,
+    Complaint,
+    lint,
+)
 from conformance.cli import cli
 from conformance.model.scenario import Scenario
 
@@ -38,29 +44,58 @@ def test_the_bundled_catalogue_gives_no_cause_for_complaint(bundled: Catalogue) 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"id": "claude/nested_session"}, "claude/nested_session: name: write it as words with hyphens"),
+        (
+            {"id": "claude/nested_session"},
+            "claude/nested_session: name: write it as words with hyphens",
+        ),
         ({"id": "nested-session"}, "nested-session: name: "),
-        ({"summary": "A login counts."}, f"{GOOD}: summary: must begin with a capital and end without a full stop"),
-        ({"summary": "a login counts"}, f"{GOOD}: summary: must begin with a capital and end without a full stop"),
-        ({"summary": "A" * (LONGEST_SUMMARY + 1)}, f"{GOOD}: summary: is {LONGEST_SUMMARY + 1} characters long"),
+        (
+            {"summary": "A login counts."},
+            f"{GOOD}: summary: must begin with a capital and end without a full stop",
+        ),
+        (
+            {"summary": "a login counts"},
+            f"{GOOD}: summary: must begin with a capital and end without a full stop",
+        ),
+        (
+            {"summary": "A" * (LONGEST_SUMMARY + 1)},
+            f"{GOOD}: summary: is {LONGEST_SUMMARY + 1} characters long",
+        ),
         ({"summary": "An .claude of nothing but baseline files"}, ""),
         ({"origin": "somebody said so"}, f"{GOOD}: origin: say where and what"),
         ({"rules": {}}, f"{GOOD}: rules: cites no rule of 'slot'"),
-        ({"rules": {"slot": ("claude-closed",)}}, f"{GOOD}: rules: 'claude-closed' of 'slot' calls for creds-invalid (66), the"),
-        ({"expect": {"slot": ("ready", "creds-missing")}}, f"{GOOD}: rules: 'claude-login' of 'slot' calls for ready (0), the"),
-        ({"control": {"": "claude/credentials-file"}}, f"{GOOD}: control: 'claude/credentials-file' does not call for another"),
+        (
+            {"rules": {"slot": ("claude-closed",)}},
+            f"{GOOD}: rules: 'claude-closed' of 'slot' calls for creds-invalid (66), the",
+        ),
+        (
+            {"expect": {"slot": ("ready", "creds-missing")}},
+            f"{GOOD}: rules: 'claude-login' of 'slot' calls for ready (0), the",
+        ),
+        (
+            {"control": {"": "claude/credentials-file"}},
+            f"{GOOD}: control: 'claude/credentials-file' does not call for another",
+        ),
     ],
 )
-def test_lint_reports_what_is_wrong_with_a_scenario(change: dict[str, object], said: str, bundled: Catalogue) -> None:
+def test_lint_reports_what_is_wrong_with_a_scenario(
+    change: dict[str, object], said: str, bundled: Catalogue
+) -> None:
     found = complaints(bundled, lambda scenario: replace(scenario, **change))
 
-    assert any(line.startswith(said) for line in found) if said else not [line for line in found if line.startswith(GOOD)]
+    assert (
+        any(line.startswith(said) for line in found)
+        if said
+        else not [line for line in found if line.startswith(GOOD)]
+    )
 
 
 def test_a_control_has_to_be_near(bundled: Catalogue) -> None:
     env = {f"VARIABLE_{n}": "x" for n in range(MOST_DIFFERENCES)}
 
-    found = complaints(bundled, lambda scenario: replace(scenario, env=env, control={"": "claude/baseline-only"}))
+    found = complaints(
+        bundled, lambda scenario: replace(scenario, env=env, control={"": "claude/baseline-only"})
+    )
 
     assert (
         f"{GOOD}: control: 'claude/baseline-only' differs in {MOST_DIFFERENCES + 1} things under 'slot'; name a nearer one"
@@ -70,35 +105,66 @@ def test_a_control_has_to_be_near(bundled: Catalogue) -> None:
 def test_two_scenarios_that_build_the_same_are_one_too_many(bundled: Catalogue) -> None:
     other = bundled.get("claude/credentials-file")
 
-    found = complaints(bundled, lambda scenario: replace(scenario, entries=tuple(reversed(other.entries)), summary=other.summary))
+    found = complaints(
+        bundled,
+        lambda scenario: replace(
+            scenario, entries=tuple(reversed(other.entries)), summary=other.summary
+        ),
+    )
 
-    assert f"{GOOD}: twin: builds the same home with the same environment as 'claude/credentials-file'" in found
+    assert (
+        f"{GOOD}: twin: builds the same home with the same environment as 'claude/credentials-file'"
+        in found
+    )
     assert f"{GOOD}: summary: is also that of 'claude/credentials-file'" in found
 
 
 def test_every_rule_needs_a_scenario(bundled: Catalogue) -> None:
-    without = {id_: s for id_, s in bundled.scenarios.items() if "claude-scope-text" not in s.rules.get("slot-strict", ())}
+    without = {
+        id_: s
+        for id_, s in bundled.scenarios.items()
+        if "claude-scope-text" not in s.rules.get("slot-strict", ())
+    }
 
     found = lint(Catalogue(without, bundled.contracts))
 
-    assert Complaint("contract slot-strict", "rules", "no scenario is about 'claude-scope-text'") in found
+    assert (
+        Complaint("contract slot-strict", "rules", "no scenario is about 'claude-scope-text'")
+        in found
+    )
 
 
 def test_every_verdict_needs_three_scenarios_for_every_agent(bundled: Catalogue) -> None:
     slot = bundled.contracts["slot"]
-    broken = [s.id for s in bundled.in_contract(slot) if (s.agent, s.expected(slot)) == ("codex", ("cli-broken",))]
-    without = {id_: s for id_, s in bundled.scenarios.items() if id_ not in broken[SCENARIOS_EACH - 1 :] or s.agent != "codex"}
+    broken = [
+        s.id
+        for s in bundled.in_contract(slot)
+        if (s.agent, s.expected(slot)) == ("codex", ("cli-broken",))
+    ]
+    without = {
+        id_: s
+        for id_, s in bundled.scenarios.items()
+        if id_ not in broken[SCENARIOS_EACH - 1 :] or s.agent != "codex"
+    }
 
-    found = [str(complaint) for complaint in lint(_without_lost_controls(without, bundled)) if complaint.check == "verdicts"]
+    found = [
+        str(complaint)
+        for complaint in lint(_without_lost_controls(without, bundled))
+        if complaint.check == "verdicts"
+    ]
 
-    said = f"{SCENARIOS_EACH - 1} scenarios expect 'cli-broken' of codex, fewer than {SCENARIOS_EACH}"
+    said = (
+        f"{SCENARIOS_EACH - 1} scenarios expect 'cli-broken' of codex, fewer than {SCENARIOS_EACH}"
+    )
     assert f"contract slot: verdicts: {said}" in found
 
 
 def _without_lost_controls(scenarios: dict[str, Scenario], bundled: Catalogue) -> Catalogue:
     """Return a catalogue in which whoever has lost the control has another."""
     kept = {
-        id_: s if set(s.control.values()) <= scenarios.keys() else replace(s, control={"": "codex/tokens"})
+        id_: s
+        if set(s.control.values()) <= scenarios.keys()
+        else replace(s, control={"": "codex/tokens"})
         for id_, s in scenarios.items()
     }
     return Catalogue(kept, bundled.contracts)
@@ -117,7 +183,9 @@ def test_the_command_takes_a_contract_of_ones_own(tmp_path: Path) -> None:
     )
     words = ["lint", "--scenarios", str(tmp_path / "own")]
 
-    without, known = (CliRunner().invoke(cli, [*words, *more]) for more in ((), ("--contract", str(contract))))
+    without, known = (
+        CliRunner().invoke(cli, [*words, *more]) for more in ((), ("--contract", str(contract)))
+    )
 
     assert "a contract of your own is named with --contract FILE" in str(without.exception)
     assert (known.exit_code, known.output.splitlines()[-1].endswith(": no complaints")) == (0, True)
@@ -131,7 +199,9 @@ def test_the_command_prints_a_line_for_each_complaint(tmp_path: Path) -> None:
         '[expect]\nslot = "ready"\n[rules]\nslot = "claude-login"\n[home.files]\n".claude/a" = "x"\n'
     )
 
-    clean, dirty = (CliRunner().invoke(cli, ["lint", *words]) for words in ((), ("--scenarios", str(tmp_path))))
+    clean, dirty = (
+        CliRunner().invoke(cli, ["lint", *words]) for words in ((), ("--scenarios", str(tmp_path)))
+    )
 
     assert (clean.exit_code, clean.output.count("\n")) == (0, 1)
     assert (dirty.exit_code, dirty.output.splitlines()[0]) == (

@@ -21,8 +21,20 @@ from conformance.model.contract import Action
 
 MANAGERS = fixtures_dir() / "managers"
 FIRST = (0, 64, 65, 66)
-RIGHT = ["slot.toml", "slot.json", "slot.yaml", "slot_manager:ACTIONS", "slot_manager:action", "./slot.sh"]
-KNOWN = [Action("accept"), Action("escalate"), Action("slot-init"), Action("re-auth", frozenset({"decision-needed"}))]
+RIGHT = [
+    "slot.toml",
+    "slot.json",
+    "slot.yaml",
+    "slot_manager:ACTIONS",
+    "slot_manager:action",
+    "./slot.sh",
+]
+KNOWN = [
+    Action("accept"),
+    Action("escalate"),
+    Action("slot-init"),
+    Action("re-auth", frozenset({"decision-needed"})),
+]
 
 
 def answers(spec: str, place: Path, directory: Path, **words: Action) -> Answers:
@@ -37,7 +49,9 @@ def program(file: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("spec", RIGHT)
 def test_the_manager_of_the_contract_says_the_same_in_every_form(spec: str, tmp_path: Path) -> None:
-    before = sorted(MANAGERS.rglob("*"))  # in an installed package pip has left its __pycache__ there
+    before = sorted(
+        MANAGERS.rglob("*")
+    )  # in an installed package pip has left its __pycache__ there
 
     found = answers(spec, tmp_path, MANAGERS)
 
@@ -88,14 +102,26 @@ def test_words_of_its_own_stand_for_actions_of_the_contract() -> None:
         ("m.json", "[" * 100_000, "m.json: is not JSON: "),
         ("m.json", "{}", 'm.json: no exit code is handled; write a table such as 0 = "accept"'),
         ("m.json", '{"default": "a"}', "m.json: no exit code is handled"),
-        ("m.json", '{"256": "a"}', "m.json: 256: '256' is no exit code; write 0 to 255, a negative number"),
+        (
+            "m.json",
+            '{"256": "a"}',
+            "m.json: 256: '256' is no exit code; write 0 to 255, a negative number",
+        ),
         ("m.json", '{"0x41": "a"}', "m.json: 0x41: '0x41' is no exit code"),
         ("m.json", '{"1.5": "a"}', "m.json: 1.5: '1.5' is no exit code"),
         ("m.json", '{"0": 7}', "m.json: 0: 7 (int), which is no action; write a word"),
         ("m.json", '{"0": ""}', "m.json: 0: an empty text, which is no action"),
         ("m.json", '{"0": null}', "m.json: 0: no action; write a word"),
-        ("m.json", '{"0": "a", "default": "b", "default": "c"}', "m.json: default: is listed twice"),
-        ("m.json", '{"codes": {"0": "a"}, "1": "b"}', "m.json: 1: stands beside 'codes'; only 'default' may"),
+        (
+            "m.json",
+            '{"0": "a", "default": "b", "default": "c"}',
+            "m.json: default: is listed twice",
+        ),
+        (
+            "m.json",
+            '{"codes": {"0": "a"}, "1": "b"}',
+            "m.json: 1: stands beside 'codes'; only 'default' may",
+        ),
         ("m.json", '{"codes": "a"}', "m.json: codes: holds no table of exit codes"),
         ("m.toml", "0 = 'a'\n0 = 'b'", "m.toml: is not TOML: "),
         ("m.yaml", "0: [", "m.yaml: is not YAML: "),
@@ -111,7 +137,9 @@ def test_words_of_its_own_stand_for_actions_of_the_contract() -> None:
         ("m.yaml", "0: !!python/object/apply:os.system [exit]", "m.yaml: "),
     ],
 )
-def test_a_table_that_is_none_is_one_line(name: str, text: str, message: str, tmp_path: Path) -> None:
+def test_a_table_that_is_none_is_one_line(
+    name: str, text: str, message: str, tmp_path: Path
+) -> None:
     (tmp_path / name).write_text(text)
 
     with pytest.raises(FileError) as caught:
@@ -130,7 +158,9 @@ def test_a_table_that_is_none_is_one_line(name: str, text: str, message: str, tm
         ("m.toml", 'default = "retry"\n[codes]\n65 = "a"\n"065" = "b"'),
     ],
 )
-def test_a_code_that_is_handled_twice_is_kept_with_both_actions(name: str, text: str, tmp_path: Path) -> None:
+def test_a_code_that_is_handled_twice_is_kept_with_both_actions(
+    name: str, text: str, tmp_path: Path
+) -> None:
     (tmp_path / name).write_text(text)
 
     assert answers(name, tmp_path, tmp_path).twice == ((65, (Action("a"), Action("b"))),)
@@ -150,7 +180,10 @@ def test_words_of_its_own_are_read_from_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('X = "re-uath"', "X: 're-uath' is no action of the contract; known: accept, escalate, re-auth, slot-init"),
+        (
+            'X = "re-uath"',
+            "X: 're-uath' is no action of the contract; known: accept, escalate, re-auth, slot-init",
+        ),
         ("X = 1", "X: '1 (int), which is no action' is no action of the contract"),
     ],
 )
@@ -172,7 +205,9 @@ def test_a_word_that_stands_for_nothing_is_refused(text: str, message: str, tmp_
         ("'a", "--manager cannot be split"),
     ],
 )
-def test_a_manager_that_is_not_there_is_a_wrong_request(spec: str, message: str, tmp_path: Path) -> None:
+def test_a_manager_that_is_not_there_is_a_wrong_request(
+    spec: str, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match=message):
         open_manager(spec, {}, tmp_path)
 
@@ -186,7 +221,9 @@ def test_a_manager_that_is_not_there_is_a_wrong_request(spec: str, message: str,
         ("own:NUMBER", "'own:NUMBER' is neither a mapping nor callable"),
     ],
 )
-def test_a_python_object_that_is_not_there_is_a_wrong_request(spec: str, message: str, tmp_path: Path) -> None:
+def test_a_python_object_that_is_not_there_is_a_wrong_request(
+    spec: str, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "own.py").write_text("NUMBER = 7")
 
     with pytest.raises(UsageError) as caught:
@@ -198,14 +235,19 @@ def test_a_python_object_that_is_not_there_is_a_wrong_request(spec: str, message
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
+        (
+            "import nowhere_to_be_found",
+            "ModuleNotFoundError: No module named 'nowhere_to_be_found'",
+        ),
         ("raise SystemExit(4)", "SystemExit: 4"),
         ("def x(:", "SyntaxError: "),
         ("import os; os._exit(3)", "it exited 3"),
         ("import os; os.kill(os.getpid(), 9)", "it was killed by signal 9"),
     ],
 )
-def test_a_module_that_cannot_be_imported_cannot_be_judged(text: str, message: str, tmp_path: Path) -> None:
+def test_a_module_that_cannot_be_imported_cannot_be_judged(
+    text: str, message: str, tmp_path: Path
+) -> None:
     (tmp_path / "own.py").write_text(text)
 
     with pytest.raises(CannotJudge) as caught:
@@ -214,7 +256,9 @@ def test_a_module_that_cannot_be_imported_cannot_be_judged(text: str, message: s
     assert "own:action cannot be imported: " + message in str(caught.value)
 
 
-def test_a_python_object_may_be_an_enumeration_print_and_keep_labels_in_a_set(tmp_path: Path) -> None:
+def test_a_python_object_may_be_an_enumeration_print_and_keep_labels_in_a_set(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "own.py").write_text(
         textwrap.dedent("""
         import enum, sys
@@ -252,15 +296,37 @@ def patient(spec: str, place: Path, seconds: float) -> Manager:
         ("exit 0", 0, "the Manager printed nothing", False),
         ("echo; echo", 0, "the Manager printed 2 lines", False),
         ("printf '\\377'", 0, "the Manager does \\xff", False),
-        ("[ $1 = 65 ] && exec sleep 100; echo a", 65, "the Manager gave no answer within 1 s", True),
+        (
+            "[ $1 = 65 ] && exec sleep 100; echo a",
+            65,
+            "the Manager gave no answer within 1 s",
+            True,
+        ),
         ("[ $1 = 65 ] && kill -9 $$; echo a", 65, "the Manager was killed by signal 9", True),
-        ("[ $1 = 65 ] && head -c 100000 /dev/zero; echo a", 65, "the Manager printed more than 65536 bytes", True),
-        ("[ $1 = 65 ] && yes; echo a", 65, "the Manager gave no answer within 1 s, and flooded its output", True),
-        ("trap '' TERM INT; [ $1 = 65 ] && while :; do :; done; echo a", 65, "the Manager gave no answer within 1 s", True),
+        (
+            "[ $1 = 65 ] && head -c 100000 /dev/zero; echo a",
+            65,
+            "the Manager printed more than 65536 bytes",
+            True,
+        ),
+        (
+            "[ $1 = 65 ] && yes; echo a",
+            65,
+            "the Manager gave no answer within 1 s, and flooded its output",
+            True,
+        ),
+        (
+            "trap '' TERM INT; [ $1 = 65 ] && while :; do :; done; echo a",
+            65,
+            "the Manager gave no answer within 1 s",
+            True,
+        ),
         ("cat; echo a", 0, "the Manager does a", False),
     ],
 )
-def test_errors_of_a_manager_are_in_its_answer_at_once(text: str, code: int, sentence: str, lost: bool, tmp_path: Path) -> None:
+def test_errors_of_a_manager_are_in_its_answer_at_once(
+    text: str, code: int, sentence: str, lost: bool, tmp_path: Path
+) -> None:
     program(tmp_path / "m", text)
     started = time.monotonic()
 
@@ -268,7 +334,9 @@ def test_errors_of_a_manager_are_in_its_answer_at_once(text: str, code: int, sen
 
     assert (found.by_code[code].sentence, found.by_code[code].lost) == (sentence, lost)
     assert any(answer.lost for answer in found.by_code.values()) == lost
-    assert (len(found.by_code) < len(CODES)) == lost  # a Manager that is lost is not asked any further
+    assert (
+        len(found.by_code) < len(CODES)
+    ) == lost  # a Manager that is lost is not asked any further
     assert time.monotonic() - started < 60
 
 
@@ -277,12 +345,22 @@ def test_errors_of_a_manager_are_in_its_answer_at_once(text: str, code: int, sen
     [
         ("import time; time.sleep(100)", "the Manager gave no answer within 2 s"),
         ("import os; os.abort()", f"the Manager was killed by signal {signal.SIGABRT.value}"),
-        ("import os; os._exit(0)", "the Manager ended its process (0) without an answer: it said nothing on stderr"),
-        ("while True: print('x' * 10000)", "the Manager gave no answer within 2 s, and flooded its output"),
+        (
+            "import os; os._exit(0)",
+            "the Manager ended its process (0) without an answer: it said nothing on stderr",
+        ),
+        (
+            "while True: print('x' * 10000)",
+            "the Manager gave no answer within 2 s, and flooded its output",
+        ),
     ],
 )
-def test_a_callable_that_does_not_come_back_is_lost_for_that_code(text: str, sentence: str, tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(f"def action(code):\n    if code == 65:\n        {text}\n    return 'a'")
+def test_a_callable_that_does_not_come_back_is_lost_for_that_code(
+    text: str, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(
+        f"def action(code):\n    if code == 65:\n        {text}\n    return 'a'"
+    )
 
     found = patient("own:action", tmp_path, 2).ask(FIRST, tmp_path)
 
@@ -296,11 +374,18 @@ def test_a_callable_that_does_not_come_back_is_lost_for_that_code(text: str, sen
 
 @pytest.mark.slow
 def test_asking_a_manager_leaves_nothing_running_and_reaches_no_network(tmp_path: Path) -> None:
-    program(tmp_path / "m", "(sleep 987654 >/dev/null 2>&1 &) ; ls /sys/class/net >/dev/null; tail -n +3 /proc/net/dev | wc -l")
+    program(
+        tmp_path / "m",
+        "(sleep 987654 >/dev/null 2>&1 &) ; ls /sys/class/net >/dev/null; tail -n +3 /proc/net/dev | wc -l",
+    )
 
     found = patient("./m", tmp_path, 5).ask(FIRST, tmp_path)
 
-    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+    commands = [
+        path.read_bytes()
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if os.access(path, os.R_OK)
+    ]
     assert b"sleep\x00987654\x00" not in commands
     if ROOT:  # a plain user may not be allowed to cut it, and then the report says so
         assert found.by_code[65].words == "1"  # the loopback device alone

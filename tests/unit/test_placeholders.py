@@ -66,7 +66,11 @@ def test_a_word_inside_a_text_is_replaced(text: str, made: str) -> None:
 
 
 def test_an_entry_that_is_not_repeated_is_number_one() -> None:
-    assert (expand("{n}", HERE), expand_bytes("{n}", HERE), expand_json("{n}", HERE)) == ("1", b"1", 1)
+    assert (expand("{n}", HERE), expand_bytes("{n}", HERE), expand_json("{n}", HERE)) == (
+        "1",
+        b"1",
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +139,16 @@ def test_braces_around_anything_but_a_word_are_plain_text(text: str) -> None:
 def test_an_unknown_word_is_refused_with_the_known_ones(word: str) -> None:
     wrong = check(f"some {word} text")
     assert wrong.startswith(f"unknown placeholder {word}; known: {{now}}, ")
-    for known in ("{now+8h}", "{now+1h:rfc3339}", "{now+1h:jwt}", "{secret}", "{home}", "{byte:ff}", "{n}", "{null}"):
+    for known in (
+        "{now+8h}",
+        "{now+1h:rfc3339}",
+        "{now+1h:jwt}",
+        "{secret}",
+        "{home}",
+        "{byte:ff}",
+        "{n}",
+        "{null}",
+    ):
         assert known in wrong
 
 
@@ -151,18 +164,34 @@ def test_bytes_that_are_no_text_come_out_as_they_are() -> None:
 
 def test_json_is_searched_all_the_way_down_and_nothing_else_is_touched() -> None:
     value = {"a": ["{n}", {"b": "x{n}"}], "c": 1, "d": True, "e": 1.5, "{n}": "{null}", "f": []}
-    assert expand_json(value, HERE, n=2) == {"a": [2, {"b": "x2"}], "c": 1, "d": True, "e": 1.5, "{n}": None, "f": []}
+    assert expand_json(value, HERE, n=2) == {
+        "a": [2, {"b": "x2"}],
+        "c": 1,
+        "d": True,
+        "e": 1.5,
+        "{n}": None,
+        "f": [],
+    }
 
 
 @pytest.mark.parametrize(
-    ("word", "exp"), [("{now+1h:jwt}", 1_700_003_600), ("{now-1h:jwt}", 1_699_996_400), ("{now:jwt}", 1_700_000_000)]
+    ("word", "exp"),
+    [
+        ("{now+1h:jwt}", 1_700_003_600),
+        ("{now-1h:jwt}", 1_699_996_400),
+        ("{now:jwt}", 1_700_000_000),
+    ],
 )
 def test_a_token_is_a_json_web_token_that_expires_then(word: str, exp: int) -> None:
     """Three parts in unpadded base64url; the last one is a secret, so a probe that prints it is found out."""
     parts = expand(word, HERE).split(".")
     assert len(parts) == 3
-    assert [part for part in parts if "=" in part or not re.fullmatch(r"[A-Za-z0-9_-]+", part)] == []
-    header, claims = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2])
+    assert [
+        part for part in parts if "=" in part or not re.fullmatch(r"[A-Za-z0-9_-]+", part)
+    ] == []
+    header, claims = (
+        json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
+    )
     assert (header["alg"], claims["exp"]) == ("none", exp)
     assert parts[2] == HERE.secret("jwt")
 
@@ -195,7 +224,12 @@ def test_each_scenario_label_and_run_has_a_secret_of_its_own() -> None:
 
 def test_a_secret_does_not_run_together_from_its_parts() -> None:
     parts = [("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ("", "ab", "c")]
-    assert len({Context(now=0, seed=seed, scenario=scenario).secret(label) for seed, scenario, label in parts}) == len(parts)
+    assert len(
+        {
+            Context(now=0, seed=seed, scenario=scenario).secret(label)
+            for seed, scenario, label in parts
+        }
+    ) == len(parts)
 
 
 #: What secret scanners look for, written so that it does not find itself.
@@ -208,11 +242,22 @@ SECRETS = re.compile(
 def test_no_file_of_the_catalogue_or_the_suite_holds_anything_like_a_secret() -> None:
     """They are put together when a run starts, so that no secret scanner fires on the repository."""
     here = Path(__file__).resolve().parents[1]
-    tops = {scenarios_dir(), fixtures_dir(), Path(catalog.__file__).parents[1], here, here.parent / "docs"}
-    files = [path for top in tops for path in top.rglob("*") if path.suffix != ".pyc" and path.is_file()]
+    tops = {
+        scenarios_dir(),
+        fixtures_dir(),
+        Path(catalog.__file__).parents[1],
+        here,
+        here.parent / "docs",
+    }
+    files = [
+        path for top in tops for path in top.rglob("*") if path.suffix != ".pyc" and path.is_file()
+    ]
     files += list(here.parent.glob("*.md"))
     assert len(files) > 200
-    found = {str(path): SECRETS.findall(path.read_text(encoding="utf-8", errors="replace")) for path in files}
+    found = {
+        str(path): SECRETS.findall(path.read_text(encoding="utf-8", errors="replace"))
+        for path in files
+    }
     assert {path: secrets for path, secrets in found.items() if secrets} == {}
 
 

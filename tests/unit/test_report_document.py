@@ -34,10 +34,19 @@ def known(tmp_path: Path, ids: Iterable[str]) -> KnownFailures:
     return KnownFailures.read(str(file))
 
 
-def report(kinds: Mapping[str, Result | None], known: KnownFailures | None = None, **fields: Any) -> RunReport:
+def report(
+    kinds: Mapping[str, Result | None], known: KnownFailures | None = None, **fields: Any
+) -> RunReport:
     """Return a report over scenarios with these results; None for one that never came in."""
-    probe = {"kind": "command", "command": ["/bin/true"], "network": "cut", "capabilities": "dropped"}
-    made = RunReport(SLOT, [scenario(id_=id_) for id_ in kinds], probe, NOW, known or KnownFailures({}))
+    probe = {
+        "kind": "command",
+        "command": ["/bin/true"],
+        "network": "cut",
+        "capabilities": "dropped",
+    }
+    made = RunReport(
+        SLOT, [scenario(id_=id_) for id_ in kinds], probe, NOW, known or KnownFailures({})
+    )
     for id_, kind in kinds.items():
         if kind is not None:
             made.add(result(id_, kind))
@@ -59,10 +68,14 @@ def numbered(kinds: Iterable[Result | None]) -> dict[str, Result | None]:
 # Exit status
 
 
-@pytest.mark.parametrize("kinds", [c for size in range(6) for c in itertools.combinations(RESULTS, size)], ids=" ".join)
+@pytest.mark.parametrize(
+    "kinds", [c for size in range(6) for c in itertools.combinations(RESULTS, size)], ids=" ".join
+)
 @pytest.mark.parametrize("trouble", [[], ["a file could not be collected"]], ids=["", "trouble"])
 @pytest.mark.parametrize("interrupted", [False, True], ids=["", "interrupted"])
-def test_the_exit_status_of_every_mix_of_results(kinds: tuple[Result, ...], trouble: list[str], interrupted: bool) -> None:
+def test_the_exit_status_of_every_mix_of_results(
+    kinds: tuple[Result, ...], trouble: list[str], interrupted: bool
+) -> None:
     """What was interrupted says so, then what could not be judged, then what deviates; to judge nothing is no success."""
     if interrupted:
         expected = 130
@@ -91,23 +104,45 @@ def test_the_exit_status_of_every_mix_of_results(kinds: tuple[Result, ...], trou
         ([], 3, False),
     ],
 )
-def test_conformant_means_that_nothing_is_left_open(kinds: list[Result | None], status: int, conformant: bool) -> None:
+def test_conformant_means_that_nothing_is_left_open(
+    kinds: list[Result | None], status: int, conformant: bool
+) -> None:
     made = report(numbered(kinds))
-    assert (made.exit_status(), made.conformant(), made.document()["conformant"]) == (status, conformant, conformant)
+    assert (made.exit_status(), made.conformant(), made.document()["conformant"]) == (
+        status,
+        conformant,
+        conformant,
+    )
 
 
 def test_trouble_with_the_run_as_a_whole_is_never_conformant() -> None:
     made = report({"a/b": "conforms"}, trouble=["a worker was lost"])
-    assert (made.exit_status(), made.conformant(), made.document()["trouble"]) == (3, False, ["a worker was lost"])
+    assert (made.exit_status(), made.conformant(), made.document()["trouble"]) == (
+        3,
+        False,
+        ["a worker was lost"],
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "stale", "status"),
-    [("conforms", ["a/0"], 1), ("known-failure", [], 0), ("deviates", [], 1), ("unsupported", [], 0), ("broke", [], 3)],
+    [
+        ("conforms", ["a/0"], 1),
+        ("known-failure", [], 0),
+        ("deviates", [], 1),
+        ("unsupported", [], 0),
+        ("broke", [], 3),
+    ],
 )
-def test_a_known_failure_that_conforms_fails_the_run(tmp_path: Path, kind: Result, stale: list[str], status: int) -> None:
+def test_a_known_failure_that_conforms_fails_the_run(
+    tmp_path: Path, kind: Result, stale: list[str], status: int
+) -> None:
     made = report(numbered([kind, "conforms"]), known(tmp_path, ["a/0", "a/not-selected"]))
-    assert (made.stale(), made.document()["stale_known_failures"], made.exit_status()) == (stale, stale, status)
+    assert (made.stale(), made.document()["stale_known_failures"], made.exit_status()) == (
+        stale,
+        stale,
+        status,
+    )
 
 
 def test_broke_outweighs_a_stale_known_failure(tmp_path: Path) -> None:
@@ -122,7 +157,12 @@ def test_a_result_that_never_came_in_broke() -> None:
     made = report({"a/0": "conforms", "a/1": None})
     row = made.results()[1]
     assert row == ScenarioResult(
-        id="a/1", agent="claude", expected=("ready",), control="some/control", result="broke", reason="not run"
+        id="a/1",
+        agent="claude",
+        expected=("ready",),
+        control="some/control",
+        result="broke",
+        reason="not run",
     )
     assert (made.done(), made.counts()["broke"]) == (1, 1)
     made.interrupted = True
@@ -138,7 +178,9 @@ def test_a_scenario_that_could_not_be_judged_says_why() -> None:
     ]
 
 
-@pytest.mark.parametrize(("first", "second"), [("broke", "conforms"), ("conforms", "broke"), ("broke", "deviates")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("broke", "conforms"), ("conforms", "broke"), ("broke", "deviates")]
+)
 def test_the_later_result_of_a_scenario_counts(first: Result, second: Result) -> None:
     """What a lost worker was at is run again by another."""
     made = report({"a/0": first})
@@ -156,7 +198,13 @@ def test_rows_stand_in_the_order_of_the_selection_whoever_comes_first() -> None:
 
 def test_counts_name_every_result() -> None:
     made = report(numbered(["conforms", "conforms", "deviates", "known-failure", None, "broke"]))
-    assert made.counts() == {"conforms": 2, "deviates": 1, "unsupported": 0, "broke": 2, "known-failure": 1}
+    assert made.counts() == {
+        "conforms": 2,
+        "deviates": 1,
+        "unsupported": 0,
+        "broke": 2,
+        "known-failure": 1,
+    }
 
 
 def test_the_control_is_told_with_what_it_expects() -> None:
@@ -164,8 +212,13 @@ def test_the_control_is_told_with_what_it_expects() -> None:
     row = made.results()[0]
     scenarios = {"some/control": scenario(id_="some/control", expect=["ready", "creds-missing"])}
     assert made.control_words(row, scenarios) == "ready (0) or creds-missing (65)"
-    elsewhere = {"some/control": replace(scenarios["some/control"], expect={"preflight": ("ready",)})}
-    assert [made.control_words(row, known_here) for known_here in ({}, elsewhere)] == ["nothing here", "nothing here"]
+    elsewhere = {
+        "some/control": replace(scenarios["some/control"], expect={"preflight": ("ready",)})
+    }
+    assert [made.control_words(row, known_here) for known_here in ({}, elsewhere)] == [
+        "nothing here",
+        "nothing here",
+    ]
 
 
 def test_the_document_has_everything_that_others_rely_on() -> None:
@@ -178,7 +231,9 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
             code=65,
             verdict="creds-missing",
             result="deviates",
-            findings=(Finding(kind="wrong-verdict", message="expected ready (0), got creds-missing (65)"),),
+            findings=(
+                Finding(kind="wrong-verdict", message="expected ready (0), got creds-missing (65)"),
+            ),
             seconds=0.25,
             control="some/control",
             difference=("+ f: fifo",),
@@ -192,7 +247,12 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "schema_version": 1,
         "suite": {"name": "probe-conformance", "version": __version__},
         "contract": {"name": "slot", "version": SLOT.version},
-        "probe": {"kind": "command", "command": ["/bin/true"], "network": "cut", "capabilities": "dropped"},
+        "probe": {
+            "kind": "command",
+            "command": ["/bin/true"],
+            "network": "cut",
+            "capabilities": "dropped",
+        },
         "started": "2023-11-14T22:13:20.250+00:00",
         "now": NOW,
         "seconds": 1.235,
@@ -214,7 +274,9 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "verdict": "creds-missing",
         "result": "deviates",
         "reason": "",
-        "findings": [{"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}],
+        "findings": [
+            {"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}
+        ],
         "seconds": 0.25,
         "control": "some/control",
         "difference": ["+ f: fifo"],
@@ -238,13 +300,17 @@ def test_the_report_is_written_as_json(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["report.json"]
 
 
-def test_a_relative_file_is_one_below_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_file_is_one_below_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_json({"a": 1}, "report.json")
     assert json.loads((tmp_path / "report.json").read_text()) == {"a": 1}
 
 
-def test_standard_output_holds_the_report_and_nothing_else(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_standard_output_holds_the_report_and_nothing_else(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     made = report({"a/b": "conforms"})
     write_json(made.document(), "-")
     out, err = capfd.readouterr()
@@ -291,7 +357,11 @@ def test_a_write_that_fails_leaves_the_old_report_and_nothing_else(
 
 @pytest.mark.parametrize(
     ("file", "reason"),
-    [("missing/report.json", "No such file or directory"), ("directory", "Is a directory"), ("file/x", "Not a directory")],
+    [
+        ("missing/report.json", "No such file or directory"),
+        ("directory", "Is a directory"),
+        ("file/x", "Not a directory"),
+    ],
 )
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, file: str, reason: str) -> None:
     (tmp_path / "directory").mkdir()

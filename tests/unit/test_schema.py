@@ -81,7 +81,9 @@ def parts(value: Any) -> Iterator[dict[str, Any]]:
     """Yield every table of a schema, however deep it lies."""
     if isinstance(value, dict):
         yield value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for inner in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         yield from parts(inner)
 
 
@@ -97,17 +99,25 @@ def test_the_copy_in_the_docs_is_what_the_command_prints(kind: str) -> None:
 
 
 def test_every_copy_in_the_docs_is_of_a_kind() -> None:
-    assert {file.name.removesuffix(".schema.json") for file in (ROOT / "docs").glob("*.json")} == FILES.keys()
+    assert {
+        file.name.removesuffix(".schema.json") for file in (ROOT / "docs").glob("*.json")
+    } == FILES.keys()
 
 
 def test_the_command_prints_the_schema_of_a_scenario_by_default() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "conformance", "schema"], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "conformance", "schema"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stderr, json.loads(done.stdout)) == (0, "", schema("scenario"))
 
 
-def test_an_unknown_kind_is_one_line_that_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_kind_is_one_line_that_names_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["schema", "scenarios"])
     assert ended.value.code == 2
@@ -159,17 +169,25 @@ def test_a_family_may_have_every_key_of_a_scenario() -> None:
 
 
 def test_editors_can_complete_the_conditions_of_the_cli() -> None:
-    assert sorted(schema()["$defs"]["CliTable"]["properties"]["state"]["enum"]) == sorted(cli_states())
+    assert sorted(schema()["$defs"]["CliTable"]["properties"]["state"]["enum"]) == sorted(
+        cli_states()
+    )
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_nothing_unknown_is_allowed_anywhere(kind: str) -> None:
-    assert [name for name, table in tables(kind).items() if table["additionalProperties"] is not False] == []
+    assert [
+        name for name, table in tables(kind).items() if table["additionalProperties"] is not False
+    ] == []
 
 
 @pytest.mark.parametrize(
     ("kind", "file"),
-    [pytest.param(kind, file, id=f"{kind}-{file.parent.name}/{file.stem}") for kind, files in FILES.items() for file in files],
+    [
+        pytest.param(kind, file, id=f"{kind}-{file.parent.name}/{file.stem}")
+        for kind, files in FILES.items()
+        for file in files
+    ],
 )
 def test_every_bundled_file_is_valid(kind: str, file: Path) -> None:
     assert messages(tomllib.loads(file.read_text(encoding="utf-8")), kind) == []
@@ -179,13 +197,19 @@ def test_every_bundled_file_is_valid(kind: str, file: Path) -> None:
 def test_the_example_in_the_docs_is_valid(kind: str) -> None:
     page, line = EXAMPLES[kind]
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    found = [block for block in re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if line in block]
+    found = [
+        block
+        for block in re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        if line in block
+    ]
     assert [messages(tomllib.loads(block), kind) for block in found] == [[] for _ in found] != []
 
 
 def test_the_known_failures_that_a_run_writes_are_valid(tmp_path: Path) -> None:
     findings = (Finding(kind="timed-out", message="no answer within 15 s"),)
-    result = ScenarioResult(id="a/b", agent="claude", expected=("ready",), result="deviates", findings=findings)
+    result = ScenarioResult(
+        id="a/b", agent="claude", expected=("ready",), result="deviates", findings=findings
+    )
     write(tmp_path / "known.toml", [result], KnownFailures({}))
 
     document = tomllib.loads((tmp_path / "known.toml").read_text())
@@ -196,14 +220,26 @@ def test_the_known_failures_that_a_run_writes_are_valid(tmp_path: Path) -> None:
 def test_editors_find_the_schema_of_every_file_of_the_checkout() -> None:
     """The settings of Taplo: each file has the schema of its kind, and no other."""
     rules = tomllib.loads((ROOT / ".taplo.toml").read_text())["rule"]
-    found = {rule["schema"]["path"]: sorted(file for pattern in rule["include"] for file in ROOT.glob(pattern)) for rule in rules}
+    found = {
+        rule["schema"]["path"]: sorted(
+            file for pattern in rule["include"] for file in ROOT.glob(pattern)
+        )
+        for rule in rules
+    }
     assert found == {f"docs/{kind}.schema.json": files for kind, files in FILES.items() if files}
 
 
 def test_a_file_that_uses_every_key_is_valid() -> None:
     files = {
         "text": "x",
-        "all": {"text": "x", "mode": "0600", "owner": 0, "mtime": "{now-1d}", "size": "1 KiB", "depth": 3},
+        "all": {
+            "text": "x",
+            "mode": "0600",
+            "owner": 0,
+            "mtime": "{now-1d}",
+            "size": "1 KiB",
+            "depth": 3,
+        },
         "json": {"json": {"a": [1, None]}},
         "hex": {"hex": "00"},
         "base64": {"base64": "AAAA"},
@@ -280,13 +316,18 @@ BAD: dict[str, dict[str, Any]] = {
 
 def test_the_document_the_bad_ones_start_from_is_valid() -> None:
     assert messages(GOOD) == []
-    assert messages(with_entry({"text": "", "count": 100_000, "depth": 1_000, "owner": 2**32 - 2})) == []
+    assert (
+        messages(with_entry({"text": "", "count": 100_000, "depth": 1_000, "owner": 2**32 - 2}))
+        == []
+    )
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_schema_and_suite_refuse_the_same_shapes(name: str, tmp_path: Path) -> None:
     assert messages(BAD[name]) != []
-    (tmp_path / "case.toml").write_text("".join(f"{key} = {toml(value)}\n" for key, value in BAD[name].items()))
+    (tmp_path / "case.toml").write_text(
+        "".join(f"{key} = {toml(value)}\n" for key, value in BAD[name].items())
+    )
     with pytest.raises(ConformanceError):
         load_catalogue([tmp_path])
 
@@ -294,7 +335,9 @@ def test_schema_and_suite_refuse_the_same_shapes(name: str, tmp_path: Path) -> N
 def toml(value: Any) -> str:
     """Return *value* as TOML writes it inside a line."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{json.dumps(key)} = {toml(inner)}' for key, inner in value.items())}}}"
+        return (
+            f"{{{', '.join(f'{json.dumps(key)} = {toml(inner)}' for key, inner in value.items())}}}"
+        )
     return json.dumps(value)
 
 
@@ -308,7 +351,11 @@ CONTRACT: dict[str, Any] = {
     "verdicts": {"ready": VERDICT, "broken": {**VERDICT, "code": 1}},
 }
 LAYER: dict[str, Any] = {"summary": "What the vault writes", "files": {".claude/vault": "x"}}
-WRONG: dict[str, Any] = {"vice": "It does wrong", "about": ["agent/claude-ready"], "command": "false"}
+WRONG: dict[str, Any] = {
+    "vice": "It does wrong",
+    "about": ["agent/claude-ready"],
+    "command": "false",
+}
 BANK: dict[str, Any] = {"contract": "slot", "wrong": {"one": WRONG}}
 KNOWN: dict[str, Any] = {"known-failures": {"a/b": "issue 12", "c/d": {"reason": "issue 13"}}}
 
@@ -318,7 +365,9 @@ def read_layer(file: Path) -> None:
     (catalogue / "layers").mkdir(parents=True)
     file.rename(catalogue / "layers" / "vault.toml")
     case = {**GOOD, "home": {"include": ["vault"]}}
-    (catalogue / "case.toml").write_text("".join(f"{key} = {toml(value)}\n" for key, value in case.items()))
+    (catalogue / "case.toml").write_text(
+        "".join(f"{key} = {toml(value)}\n" for key, value in case.items())
+    )
     load_catalogue([catalogue])
 
 
@@ -327,7 +376,10 @@ READERS: dict[str, tuple[Callable[[Path], object], dict[str, Any]]] = {
     "scenario": (lambda file: load_catalogue([file.parent]), GOOD),
     "layer": (read_layer, LAYER),
     "contract": (lambda file: contracts.load(str(file)), CONTRACT),
-    "bank": (lambda file: read_banks(file.parent, load_catalogue([scenarios_dir() / "agent"])), BANK),
+    "bank": (
+        lambda file: read_banks(file.parent, load_catalogue([scenarios_dir() / "agent"])),
+        BANK,
+    ),
     "known-failures": (lambda file: KnownFailures.read(str(file)), KNOWN),
 }
 #: A slip in a file of each kind, in the file's own table and in one below.
@@ -338,24 +390,41 @@ SLIPS = {
     "layer-entry": ("layer", {**LAYER, "files": {"a": {"txt": "x"}}}),
     "layer-without-files": ("layer", {"summary": "x"}),
     "contract-key": ("contract", {**CONTRACT, "extend": "slot"}),
-    "contract-without-verdicts": ("contract", {key: value for key, value in CONTRACT.items() if key != "verdicts"}),
+    "contract-without-verdicts": (
+        "contract",
+        {key: value for key, value in CONTRACT.items() if key != "verdicts"},
+    ),
     "contract-code": ("contract", {**CONTRACT, "verdicts": {"ready": {**VERDICT, "code": 256}}}),
-    "contract-verdict": ("contract", {**CONTRACT, "verdicts": {"ready": {**VERDICT, "label": "x"}}}),
+    "contract-verdict": (
+        "contract",
+        {**CONTRACT, "verdicts": {"ready": {**VERDICT, "label": "x"}}},
+    ),
     "contract-variable": ("contract", {**CONTRACT, "inputs": {"home": "MY-HOME"}}),
-    "contract-finding": ("contract", {**CONTRACT, "rules": {"one": {"text": "x", "findings": ["crash"]}}}),
+    "contract-finding": (
+        "contract",
+        {**CONTRACT, "rules": {"one": {"text": "x", "findings": ["crash"]}}},
+    ),
     "bank-key": ("bank", {**BANK, "bases": "slot.py"}),
     "bank-wrong": ("bank", {**BANK, "wrong": {"one": {**WRONG, "abuot": []}}}),
-    "bank-edit": ("bank", {**BANK, "wrong": {"one": {**WRONG, "edits": [{"old": "x", "nwe": "y"}]}}}),
+    "bank-edit": (
+        "bank",
+        {**BANK, "wrong": {"one": {**WRONG, "edits": [{"old": "x", "nwe": "y"}]}}},
+    ),
     "bank-name": ("bank", {**BANK, "wrong": {"One": WRONG}}),
     "known-failures-key": ("known-failures", {"known_failures": {}}),
     "known-failures-blank": ("known-failures", {"known-failures": {"a/b": " "}}),
     "known-failures-entry": ("known-failures", {"known-failures": {"a/b": {"reasons": "x"}}}),
-    "known-failures-finding": ("known-failures", {"known-failures": {"a/b": {"reason": "x", "findings": ["time-out"]}}}),
+    "known-failures-finding": (
+        "known-failures",
+        {"known-failures": {"a/b": {"reason": "x", "findings": ["time-out"]}}},
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_the_files_that_slips_start_from_are_taken_by_the_schema_and_by_the_suite(kind: str, tmp_path: Path) -> None:
+def test_the_files_that_slips_start_from_are_taken_by_the_schema_and_by_the_suite(
+    kind: str, tmp_path: Path
+) -> None:
     read, document = READERS[kind]
     assert messages(document, kind) == []
     read(written(tmp_path, document))

@@ -31,7 +31,9 @@ FLOORS = [
     {"__main__"},
 ]
 #: In an installed package the fixtures lie below it as well; they are programs of their own.
-MODULES = sorted(file for file in PACKAGE.rglob("*.py") if "fixtures" not in file.relative_to(PACKAGE).parts)
+MODULES = sorted(
+    file for file in PACKAGE.rglob("*.py") if "fixtures" not in file.relative_to(PACKAGE).parts
+)
 
 
 def name(file: Path) -> str:
@@ -53,7 +55,11 @@ def tree(file: Path) -> ast.Module:
 def imported(node: ast.AST) -> Iterator[str]:
     """Yield what is imported anywhere below *node*, also in functions, but not what only type checkers see."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+        if (
+            isinstance(child, ast.If)
+            and isinstance(child.test, ast.Name)
+            and child.test.id == "TYPE_CHECKING"
+        ):
             continue
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
@@ -66,7 +72,11 @@ def imported(node: ast.AST) -> Iterator[str]:
 
 def ours(file: Path) -> set[str]:
     """Return the names below the package that *file* imports."""
-    return {found.removeprefix("conformance.") for found in imported(tree(file)) if found.startswith("conformance.")}
+    return {
+        found.removeprefix("conformance.")
+        for found in imported(tree(file))
+        if found.startswith("conformance.")
+    }
 
 
 def test_every_module_has_its_floor() -> None:
@@ -87,11 +97,29 @@ def test_imports_point_one_way(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["model", "catalogue", "home", "drivers", "judge", "report", "run", "strength", "compare", "lockstep", "cli"]
+    "part",
+    [
+        "model",
+        "catalogue",
+        "home",
+        "drivers",
+        "judge",
+        "report",
+        "run",
+        "strength",
+        "compare",
+        "lockstep",
+        "cli",
+    ],
 )
 def test_there_is_no_circle_inside_a_package(part: str) -> None:
     edges = {
-        name(file): {target for found in ours(file) for target in (found, found.rpartition(".")[0]) if noun(target) == part}
+        name(file): {
+            target
+            for found in ours(file)
+            for target in (found, found.rpartition(".")[0])
+            if noun(target) == part
+        }
         for file in MODULES
         if noun(name(file)) == part
     }
@@ -102,7 +130,9 @@ def test_there_is_no_circle_inside_a_package(part: str) -> None:
     }
 
     while leaves := {module for module, targets in known.items() if not targets}:
-        known = {module: targets - leaves for module, targets in known.items() if module not in leaves}
+        known = {
+            module: targets - leaves for module, targets in known.items() if module not in leaves
+        }
 
     assert known == {}
 
@@ -121,7 +151,12 @@ def test_there_is_no_circle_inside_a_package(part: str) -> None:
     ],
 )
 def test_a_part_knows_nothing_of_what_is_not_its_business(part: str, foreign: set[str]) -> None:
-    found = {noun(module) for file in MODULES if noun(name(file)) == part for module in imported(tree(file))}
+    found = {
+        noun(module)
+        for file in MODULES
+        if noun(name(file)) == part
+        for module in imported(tree(file))
+    }
 
     assert sorted(found & foreign) == []
 
@@ -129,7 +164,12 @@ def test_a_part_knows_nothing_of_what_is_not_its_business(part: str, foreign: se
 def test_what_msgspec_knows_of_a_type_is_built_by_one_thread_at_a_time() -> None:
     """Elsewhere types are read by decoders that are made at import; two threads that are first would end the process."""
     reads = {"msgspec.convert", "msgspec.json.decode", "msgspec.msgpack.decode"}
-    calls = {file: {ast.unparse(node.func) for node in ast.walk(tree(file)) if isinstance(node, ast.Call)} for file in MODULES}
+    calls = {
+        file: {
+            ast.unparse(node.func) for node in ast.walk(tree(file)) if isinstance(node, ast.Call)
+        }
+        for file in MODULES
+    }
     found = {name(file) for file, called in calls.items() if called & reads}
 
     # The settings are the first thing a process reads, results and options are read where no other thread reads anything new.
@@ -138,7 +178,9 @@ def test_what_msgspec_knows_of_a_type_is_built_by_one_thread_at_a_time() -> None
 
 def test_the_supervisor_needs_nothing_but_the_standard_library() -> None:
     """It is started with ``-I -S``, so nothing else can be found."""
-    found = {noun(module) for module in imported(tree(PACKAGE / "drivers" / "local" / "supervisor.py"))}
+    found = {
+        noun(module) for module in imported(tree(PACKAGE / "drivers" / "local" / "supervisor.py"))
+    }
 
     assert sorted(found - sys.stdlib_module_names) == []
 
@@ -178,18 +220,35 @@ def test_importing_the_plugin_brings_nothing_that_is_not_loaded_for_pytest_anywa
 
 def test_commands_that_run_nothing_do_without_pytest() -> None:
     """``list`` is to answer in under 0.3 s."""
-    loaded = loaded_by("from conformance.cli import cli\ncli.main(['list', 'claude/nested-session'], standalone_mode=False)")
+    loaded = loaded_by(
+        "from conformance.cli import cli\ncli.main(['list', 'claude/nested-session'], standalone_mode=False)"
+    )
 
     assert {"conformance.catalogue.catalogue", "click", "msgspec"} <= loaded
-    foreign = {"pytest", "_pytest", "xdist", "rich", "docker", "subprocess", "conformance.drivers", "conformance.run.items"}
+    foreign = {
+        "pytest",
+        "_pytest",
+        "xdist",
+        "rich",
+        "docker",
+        "subprocess",
+        "conformance.drivers",
+        "conformance.run.items",
+    }
     assert loaded & foreign == set()
 
 
 def test_only_what_deals_with_an_engine_knows_its_sdk() -> None:
     """What only type checkers see does not count."""
-    found = {name(file) for file in MODULES if {noun(module) for module in imported(tree(file))} & {"docker", "requests"}}
+    found = {
+        name(file)
+        for file in MODULES
+        if {noun(module) for module in imported(tree(file))} & {"docker", "requests"}
+    }
 
-    assert {module for module in found if not module.startswith("drivers.container.")} <= {"images.reference"}
+    assert {module for module in found if not module.startswith("drivers.container.")} <= {
+        "images.reference"
+    }
     assert "drivers.container.request" not in found  # the settings of every run know it
 
 
@@ -197,13 +256,24 @@ def test_in_features_only_reports_know_how_they_are_shown() -> None:
     """What they come to is computed elsewhere, and can be tested without a stream."""
     features = {"strength", "compare", "lockstep"}
     modules = {name(file): file for file in MODULES if noun(name(file)) in features}
-    found = {module for module, file in modules.items() if "rich" in {noun(each) for each in imported(tree(file))}}
+    found = {
+        module
+        for module, file in modules.items()
+        if "rich" in {noun(each) for each in imported(tree(file))}
+    }
 
-    assert found == {"strength.report", "compare.report", "compare.reality_report", "lockstep.report"}
+    assert found == {
+        "strength.report",
+        "compare.report",
+        "compare.reality_report",
+        "lockstep.report",
+    }
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_run_of_a_local_probe_does_without_the_sdk_of_engines(tmp_path: Path, workers: str) -> None:
+def test_a_run_of_a_local_probe_does_without_the_sdk_of_engines(
+    tmp_path: Path, workers: str
+) -> None:
     """It takes a fifth of a second to import, in every worker."""
     words = ["run", "claude/nested-session", "--probe", "sh -c 'exit 0'", "-n", workers]
     done = subprocess.run(
@@ -215,7 +285,11 @@ def test_a_run_of_a_local_probe_does_without_the_sdk_of_engines(tmp_path: Path, 
         timeout=120,
         check=False,
     )
-    loaded = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    loaded = [
+        line.rpartition("|")[2].strip()
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    ]
 
     assert done.returncode == 0, done.stdout
     # The driver is imported by whoever runs a scenario: so the imports of workers are seen as well.
@@ -224,4 +298,6 @@ def test_a_run_of_a_local_probe_does_without_the_sdk_of_engines(tmp_path: Path, 
 
 
 def test_importing_the_package_costs_next_to_nothing() -> None:
-    assert {module for module in loaded_by("import conformance") if noun(module) == "conformance"} == {"conformance"}
+    assert {
+        module for module in loaded_by("import conformance") if noun(module) == "conformance"
+    } == {"conformance"}

@@ -33,7 +33,9 @@ def report(scenarios: int) -> RunReport:
 
 
 def conforms(id_: str) -> ScenarioResult:
-    return ScenarioResult(id=id_, agent="claude", expected=("ready",), control="", result="conforms")
+    return ScenarioResult(
+        id=id_, agent="claude", expected=("ready",), control="", result="conforms"
+    )
 
 
 def said(made: RunReport) -> list[str]:

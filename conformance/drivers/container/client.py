@@ -54,7 +54,9 @@ def connect() -> docker.DockerClient:
         if "DOCKER_HOST" in os.environ:
             client = docker.from_env(timeout=TIMEOUT, version=_OLDEST)
         else:
-            client = docker.DockerClient(base_url=host, tls=tls or False, timeout=TIMEOUT, version=_OLDEST)
+            client = docker.DockerClient(
+                base_url=host, tls=tls or False, timeout=TIMEOUT, version=_OLDEST
+            )
         if not client.ping():
             raise DockerException("what listens there is not an engine")
     except (*ENGINE_ERRORS, ValueError) as e:

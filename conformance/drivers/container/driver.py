@@ -92,7 +92,9 @@ class ContainerDriver:
             "notes": list(facts.notes),
         }
 
-    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
+    def execute(
+        self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
+    ) -> Execution:
         """See :class:`~conformance.drivers.Driver`.
 
         With both isolations, an odd *number* takes the shared one.
@@ -133,7 +135,9 @@ class ContainerDriver:
         else:
             self._silences = -1
 
-    def _execute(self, scenario: Scenario, contract: Contract, context: Context, *, shared: bool) -> Execution:
+    def _execute(
+        self, scenario: Scenario, contract: Contract, context: Context, *, shared: bool
+    ) -> Execution:
         with self._pool.taken() as pooled:
             try:
                 return self._execute_in(pooled, scenario, contract, context, shared=shared)
@@ -189,7 +193,9 @@ class ContainerDriver:
         uid, _, gid = needs.user.partition(":")
         return int(uid), int(gid or 0)
 
-    def _spec(self, scenario: Scenario, contract: Contract, layout: Layout, volumes: HomeVolumes) -> ContainerSpec:
+    def _spec(
+        self, scenario: Scenario, contract: Contract, layout: Layout, volumes: HomeVolumes
+    ) -> ContainerSpec:
         """Return the container that *scenario* needs, over *volumes*."""
         facts, needs = self._facts, scenario.container
         home, aside = volumes.volumes
@@ -319,7 +325,9 @@ def _tests(placed: PlacedLayout, spec: ContainerSpec) -> bytes:
     return "".join(lines).encode("utf-8", "surrogateescape")
 
 
-def _with_changes(volumes: HomeVolumes, execution: Execution, placed: PlacedLayout, contract: Contract) -> Execution:
+def _with_changes(
+    volumes: HomeVolumes, execution: Execution, placed: PlacedLayout, contract: Contract
+) -> Execution:
     """Return *execution* with what the probe has changed in the homes.
 
     It is unsupported if the homes were not as they should be in the first place.
@@ -333,10 +341,15 @@ def _with_changes(volumes: HomeVolumes, execution: Execution, placed: PlacedLayo
     return replace(execution, changes=changes)
 
 
-def _changes(placed: PlacedLayout, after: tuple[Snapshot, Snapshot], contract: Contract | None) -> tuple[str, ...]:
+def _changes(
+    placed: PlacedLayout, after: tuple[Snapshot, Snapshot], contract: Contract | None
+) -> tuple[str, ...]:
     """Return what differs from how it was placed, except for what *contract* allows."""
     allowed = contract.allowed_writes if contract is not None else ()
     filled = contract.entrypoint_writes if contract is not None else ()
     expected = (stamps(placed.home), stamps(placed.opposite))
-    home, opposite = (changes(before, found, allowed, replaceable=filled) for before, found in zip(expected, after, strict=True))
+    home, opposite = (
+        changes(before, found, allowed, replaceable=filled)
+        for before, found in zip(expected, after, strict=True)
+    )
     return (*home, *(f"in the opposite home: {change}" for change in opposite))

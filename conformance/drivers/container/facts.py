@@ -99,16 +99,22 @@ def look_up(
 
 
 @contextmanager
-def _never_started(client: docker.DockerClient, image: str, labels: Labels, user: str | None = None) -> Iterator[str]:
+def _never_started(
+    client: docker.DockerClient, image: str, labels: Labels, user: str | None = None
+) -> Iterator[str]:
     """Make a container to look into or to copy files to; yield its id, and remove it afterwards."""
-    made = client.api.create_container(image, entrypoint=["/"], user=user, labels=labels.for_scenario())
+    made = client.api.create_container(
+        image, entrypoint=["/"], user=user, labels=labels.for_scenario()
+    )
     try:
         yield made["Id"]
     finally:
         client.api.remove_container(made["Id"], v=True, force=True)
 
 
-def _program(request: ImageRequest, config: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _program(
+    request: ImageRequest, config: dict[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return entrypoint and command; as in engines, a new entrypoint drops the image's command."""
     entrypoint = config.get("Entrypoint") if request.entrypoint is None else request.entrypoint
     command = request.command
@@ -150,7 +156,9 @@ def _engine(version: dict[str, Any]) -> str:
     return f"{name} {version.get('Version', '')}".strip()
 
 
-def _identity(client: docker.DockerClient, container: str, user: str, home: str) -> tuple[int, int, str]:
+def _identity(
+    client: docker.DockerClient, container: str, user: str, home: str
+) -> tuple[int, int, str]:
     """Return uid, gid and HOME of the user that the image runs as, as the engine finds them.
 
     *home* is the HOME that the image's environment sets, if it does.
@@ -198,7 +206,9 @@ def _text(client: docker.DockerClient, container: str, path: str) -> list[str]:
         return file.read().decode("utf-8", "replace").splitlines() if file is not None else []
 
 
-def _cli_paths(client: docker.DockerClient, container: str, path: str, home: str, clis: Iterable[str]) -> Iterable[str]:
+def _cli_paths(
+    client: docker.DockerClient, container: str, path: str, home: str, clis: Iterable[str]
+) -> Iterable[str]:
     """Yield every path in *container* of an agent's CLI."""
     places = [*(part for part in path.split(":") if part.startswith("/")), *_PLACES]
     places += [f"{home.rstrip('/')}/{place}" for place in _HOME_PLACES]

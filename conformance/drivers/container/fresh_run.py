@@ -28,7 +28,9 @@ _KINDS = {0: "changed", 1: "added", 2: "removed"}
 class FreshRun:
     """One container, made, run and removed."""
 
-    def __init__(self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]) -> None:
+    def __init__(
+        self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]
+    ) -> None:
         self._client = client
         self._spec = spec
         self.container = spec.create(client, labels)

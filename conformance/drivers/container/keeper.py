@@ -48,7 +48,9 @@ for line in sys.stdin.buffer.read().split(b"\\0")[:-1]:
 """
 
 
-def volumes(client: docker.DockerClient, labels: dict[str, str], home: str) -> tuple[Volume, Volume]:
+def volumes(
+    client: docker.DockerClient, labels: dict[str, str], home: str
+) -> tuple[Volume, Volume]:
     """Make two volumes: one for the HOME, one for what is beside it.
 
     :raises CannotJudge: the engine refuses.
@@ -139,7 +141,9 @@ class VolumeKeeper:
             raise CannotJudge(f"the home cannot be read back: {e}") from None
         return stamps(home), stamps(opposite)
 
-    def _do(self, script: bytes, *, feed: bytes | None = None, check: bool = True) -> tuple[int, bytes]:
+    def _do(
+        self, script: bytes, *, feed: bytes | None = None, check: bool = True
+    ) -> tuple[int, bytes]:
         assert self._shell is not None
         try:
             reply = self._shell.run(script, _SECONDS, limit=_READ_BYTES, feed=feed)

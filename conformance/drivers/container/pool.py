@@ -25,7 +25,9 @@ class PooledContainers:
         self.volumes = volumes
         self._shared: dict[tuple[str, str, bool], SharedContainer] = {}
 
-    def shared(self, client: docker.DockerClient, spec: ContainerSpec, labels: Labels) -> SharedContainer:
+    def shared(
+        self, client: docker.DockerClient, spec: ContainerSpec, labels: Labels
+    ) -> SharedContainer:
         """Return a container that runs a shell, and otherwise is like *spec*."""
         key = _key(spec)
         if key not in self._shared:

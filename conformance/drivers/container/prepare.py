@@ -43,7 +43,9 @@ class PreparedImage:
         self._labels = labels
         self._keep = keep
 
-    def driver(self, variables: Mapping[str, str], *, always_compare: bool = False) -> ContainerDriver:
+    def driver(
+        self, variables: Mapping[str, str], *, always_compare: bool = False
+    ) -> ContainerDriver:
         """Return a driver for the image; *variables* go to every probe."""
         return ContainerDriver(
             self._client,
@@ -88,7 +90,9 @@ def prepare_image(
     return PreparedImage(client, request, facts, labels, keep=keep)
 
 
-def join_image(request: ImageRequest, facts: ImageFacts, run_directory: Path, worker: str) -> PreparedImage:
+def join_image(
+    request: ImageRequest, facts: ImageFacts, run_directory: Path, worker: str
+) -> PreparedImage:
     """Return the image that the main process has prepared, for the process called *worker*.
 
     :raises CannotJudge: the engine is not there any more.
@@ -137,7 +141,9 @@ def _unshareable(request: ImageRequest, facts: ImageFacts) -> str:
     return ""
 
 
-def _differs(driver: ContainerDriver, scenario: Scenario, contract: Contract, context: Context) -> str:
+def _differs(
+    driver: ContainerDriver, scenario: Scenario, contract: Contract, context: Context
+) -> str:
     """Return why containers cannot be shared, after trying one scenario in both ways."""
     try:
         executions = [driver.execute(scenario, contract, context, number) for number in (0, 1)]

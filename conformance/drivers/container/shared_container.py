@@ -56,7 +56,9 @@ tidy() {{
 class SharedContainer:
     """One container, for one probe at a time."""
 
-    def __init__(self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]) -> None:
+    def __init__(
+        self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]
+    ) -> None:
         self._client = client
         self._shell = Shell(client, spec, labels)
         self._shell.run(_FUNCTIONS.encode(), _SECONDS)
@@ -65,7 +67,9 @@ class SharedContainer:
         """Return what *script*, which tests conditions as the probe's user, finds unmet."""
         return self._shell.run(script, _SECONDS).stdout.decode(errors="backslashreplace").strip()
 
-    def run(self, argv: tuple[str, ...], env: Mapping[str, str | None], directory: str, seconds: float) -> Outcome:
+    def run(
+        self, argv: tuple[str, ...], env: Mapping[str, str | None], directory: str, seconds: float
+    ) -> Outcome:
         """Run the probe *argv* for at most *seconds*, with *env* beside the image's own variables.
 
         :raises ShellLost: the container cannot be used any more.

@@ -41,7 +41,9 @@ class Shell:
     and ends. Then the engine removes the container.
     """
 
-    def __init__(self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]) -> None:
+    def __init__(
+        self, client: docker.DockerClient, spec: ContainerSpec, labels: dict[str, str]
+    ) -> None:
         self._client = client
         self._container = spec.create(client, labels, stdin=True)
         try:
@@ -52,7 +54,9 @@ class Shell:
             self.close()
             raise
 
-    def run(self, script: bytes, seconds: float, *, limit: int = KEEP_BYTES, feed: bytes | None = None) -> Reply:
+    def run(
+        self, script: bytes, seconds: float, *, limit: int = KEEP_BYTES, feed: bytes | None = None
+    ) -> Reply:
         """Run *script* and wait for its end; *feed* is its standard input.
 
         :raises TimeoutError: it has not ended after *seconds*; the shell is unusable from then on.

@@ -39,7 +39,9 @@ class ContainerSpec(Struct, frozen=True, kw_only=True):
     read_only: bool = False
     confinement: Confinement = Confinement()
 
-    def create(self, client: docker.DockerClient, labels: dict[str, str], *, stdin: bool = False) -> str:
+    def create(
+        self, client: docker.DockerClient, labels: dict[str, str], *, stdin: bool = False
+    ) -> str:
         """Make the container; return its id.
 
         :raises CannotJudge: the engine refuses.

@@ -86,6 +86,7 @@ def own_command(contract: Contract, agent: str, path: str) -> tuple[str, ...]:
         where = f"there is no '{program}' on {path}"
         raise UsageError(
             f"contract '{contract.name}' asks the CLI itself, and {where}",
-            hint="install it, and say where with --env PATH=DIRECTORY:…, or name an image that has it with --image",
+            hint="install it, and say where with --env PATH=DIRECTORY:…, "
+            "or name an image that has it with --image",
         )
     return (os.path.abspath(found), *arguments)

@@ -104,7 +104,9 @@ class LocalDriver:
             "capabilities": f"kept: {capabilities}" if capabilities else "dropped",
         }
 
-    def execute(self, scenario: Scenario, contract: Contract, context: Context, number: int = 0) -> Execution:
+    def execute(
+        self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
+    ) -> Execution:
         """See :class:`~conformance.drivers.Driver`."""
         if lacks := _lacks(scenario):
             return not_run(Unsupported(lacks))
@@ -129,7 +131,9 @@ class LocalDriver:
             return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
 
-    def place(self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory) -> Layout:
+    def place(
+        self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory
+    ) -> Layout:
         """Build the homes and the stubs of *scenario* in *place*; return the layout."""
         layout = lay_out(scenario, contract, context, self._around(scenario, contract, place))
         place.top.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -256,7 +260,9 @@ def is_shut(scenario: Scenario, context: Context) -> bool:
     return any(conditions(plan(scenario.entries, context), b"", os.geteuid()))
 
 
-def standalone(scenario: Scenario, contract: Contract, directory: Path, context: Context) -> dict[str, str]:
+def standalone(
+    scenario: Scenario, contract: Contract, directory: Path, context: Context
+) -> dict[str, str]:
     """Build the home of *scenario* in *directory*, to run a probe by hand; return its environment.
 
     The CLI is put beside it, in ``DIRECTORY.cli``. If the contract asks for a home with the
