@@ -1,1 +1,1 @@
-"""Scenario and contract files, read strictly; what is wrong with a file is found here."""
+"""Read and check the files of the catalogue: scenarios, layers, CLI states and contracts."""

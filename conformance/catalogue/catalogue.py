@@ -225,7 +225,7 @@ def select(
             if not containers and named not in candidates:
                 found = _without_containers(found, candidates, pattern)
             chosen.update(found)
-    return [scenario for id_, scenario in candidates.items() if id_ in chosen]
+    return [candidates[id_] for id_ in sorted(chosen)]
 
 
 def _without_containers(

@@ -245,7 +245,7 @@ class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     summary: Annotated[Text, Meta(description="What the CLI is like, in one sentence.")]
     files: Annotated[
         Files,
-        Meta(description="The stub: 'cli' stands for the program, other paths lie beside it."),
+        Meta(description="The stub: 'cli' is the program, other paths lie beside it."),
     ]
     waits: Annotated[bool, Meta(description="Whether a right probe may spend its run waiting.")] = (
         False

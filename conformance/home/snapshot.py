@@ -54,7 +54,7 @@ class Stamp(Struct, frozen=True):
 
 Snapshot = Mapping[bytes, Stamp]
 
-#: The stamp of what is known by name only.
+#: The stamp of an entry of which only the name is known.
 _UNKNOWN = Stamp("unknown", 0)
 
 
@@ -171,7 +171,7 @@ def _wrong(stamp: Stamp, node: Node) -> str:
 
 
 def _shut_off(path: bytes, found: Snapshot) -> bool:
-    """Return whether *path* lies below an unreadable directory, which is the scenario's doing."""
+    """Return whether *path* lies below an unreadable directory, as some scenarios want it."""
     for above in _above(path):
         stamp = found.get(above)
         if stamp is not None and stamp.kind == "directory" and stamp.content:

@@ -52,7 +52,7 @@ class KnownFailuresFile(Struct, forbid_unknown_fields=True, rename="kebab"):
 
 
 class KnownFailures:
-    """The entries of one file; none where there is no file."""
+    """The entries of one file; none if there is no file."""
 
     def __init__(self, entries: Mapping[str, KnownFailure], file: str = "") -> None:
         self.entries = entries
