@@ -131,7 +131,9 @@ class ScenarioRunner:
         """Return the credential values in the homes of *scenario*, by their names in reports."""
         context = replace(self.context, scenario=scenario.id)
         text = msgspec.json.encode((scenario.entries, scenario.env)).decode()
-        labels = {"", "refresh", "jwt", *re.findall(r"\{secret:([a-z0-9-]+)\}", text)}
+        named = re.findall(r"\{secret:([a-z0-9-]+)\}", text)
+        # In order, so that findings come in the same order in every run.
+        labels = dict.fromkeys(["", "refresh", "jwt", *named])
         found = {}
         for label in labels:
             name = f"{{secret:{label}}}" if label else "{secret}"

@@ -141,7 +141,7 @@ class Session:
         """Report a scenario once, where ``probe-conformance run`` asks for that.
 
         Setup, call and teardown each send a report from worker to controller, which costs as much
-        as a fast probe. Scenarios have no fixtures, so there is nothing else to set up or tear down.
+        as a fast probe. Scenarios have no fixtures, so there is nothing to set up or tear down.
         """
         if not self._brief or not isinstance(item, ScenarioItem):
             return None
