@@ -60,9 +60,7 @@ def look_up(
     labels: Labels,
     clis: Iterable[str] = AGENT_CLIS,
 ) -> ImageFacts:
-    """Return what there is to know about the image of *request*.
-
-    *clis* are the programs that count as agents' CLIs.
+    """Return the facts about the image of *request*; *clis* are programs that count as agents'.
 
     :raises CannotJudge: the image is not there, cannot run here, or its user is unknown.
     """
