@@ -9,8 +9,10 @@ process may do, or look at how it starts have to start one themselves.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
+import io
 import json
 import os
 import runpy
@@ -21,9 +23,11 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import conformance
+from conformance.cli import main
 
 PACKAGE_ROOT = os.fspath(Path(conformance.__file__).parents[1])
 #: What the process that forks is started with: variables that no test has changed.
@@ -70,6 +74,18 @@ def suite(
         code = _end(server, timeout, arguments)
         stdout, stderr = (*(text.result() for text in texts), "")[:2]
     return subprocess.CompletedProcess(arguments, code, stdout, stderr)
+
+
+def call(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the command line in this process, for requests that are refused before anything starts."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(directory), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main([*arguments])
+        except SystemExit as e:
+            code = e.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def _read(descriptor: int, errors: str) -> str:

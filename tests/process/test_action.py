@@ -227,6 +227,7 @@ def test_lines_of_scenarios_and_args_are_words(job: Job) -> None:
     "name",
     ["image", "contract", "isolation", "scenarios", "known-failures", "args", "report", "python"],
 )
+@pytest.mark.slow
 def test_no_input_is_more_than_text(job: Job, name: str) -> None:
     job.inputs[name] = NASTY
     job.step(RUN)
@@ -301,6 +302,7 @@ def test_summary_counts_and_shows_what_deviates(job: Job) -> None:
         ),
     ],
 )
+@pytest.mark.slow
 def test_summary_says_how_a_probe_ended(job: Job, values: dict[str, Any], got: str) -> None:
     job.step(RUN, STAND_IN_REPORT=json.dumps(report(row(**values))))
     job.step(SUMMARY)
@@ -381,6 +383,7 @@ def test_without_a_report_the_summary_says_so(job: Job) -> None:
     assert job.page() == "## slot-image:ci: no report\n\nThe run did not start; its log says why.\n"
 
 
+@pytest.mark.slow
 def test_summary_reads_what_the_suite_writes(job: Job) -> None:
     """With the suite itself in place of the stand-in, and a local probe."""
     command = [

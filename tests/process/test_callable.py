@@ -79,6 +79,7 @@ def test_the_return_value_is_the_exit_code(
 
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_every_scenario_calls_it_in_a_process_and_a_home_of_its_own(
     tmp_path: Path, workers: str
 ) -> None:
@@ -90,6 +91,7 @@ def test_every_scenario_calls_it_in_a_process_and_a_home_of_its_own(
     assert sorted(os.listdir(tmp_path)) == ["probes.py", "report.json"]
 
 
+@pytest.mark.slow
 def test_repro_is_printed_with_it(tmp_path: Path) -> None:
     done, _ = run(tmp_path, "claude/no-dot-claude", "--python", "probes:ready")
 
@@ -114,6 +116,7 @@ def test_repro_is_printed_with_it(tmp_path: Path) -> None:
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_missing_callable_is_reported_in_one_line(tmp_path: Path, wanted: str, said: str) -> None:
     (tmp_path / "broken.py").write_text("import no_such_module\n")
 

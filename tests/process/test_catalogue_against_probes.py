@@ -66,7 +66,13 @@ def conforms_fully(directory: Path, *arguments: str) -> dict[str, Any]:
     return report
 
 
-@pytest.mark.parametrize("contract", ["slot", "slot-strict", "preflight"])
+@pytest.mark.parametrize(
+    "contract",
+    [
+        "slot",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("slot-strict", "preflight")),
+    ],
+)
 def test_the_reference_probe_conforms_in_a_sample_of_the_catalogue(
     tmp_path: Path, contract: str
 ) -> None:
@@ -211,7 +217,14 @@ def command(vice: str) -> str:
     return shlex.join([sys.executable, str(PROBES / f"{vice}.py")])
 
 
-@pytest.mark.parametrize("vice", VICES)
+#: The others are caught in the same way; in what runs while working, these stand for all.
+QUICK_VICES = {"leaks", "writes"}
+
+
+@pytest.mark.parametrize(
+    "vice",
+    [pytest.param(vice, marks=[] if vice in QUICK_VICES else pytest.mark.slow) for vice in VICES],
+)
 def test_a_wrong_probe_is_caught_by_name_and_leaves_no_process(tmp_path: Path, vice: str) -> None:
     """Two scenarios are enough, and a contract that waits for less time."""
     (tmp_path / "quick.toml").write_text(

@@ -21,7 +21,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import support_cli
 from factories import written
-from support_cli import environment
+from support_cli import call, environment
 
 import conformance
 from conformance.bundled import data_root, fixtures_dir, scenarios_dir
@@ -202,7 +202,7 @@ def test_a_wrong_request_is_one_line_with_status_2_and_leaves_nothing(
     written(tmp_path / "bad.toml", 'sumary = "a slip"\n')
     before = sorted(tmp_path.rglob("*"))
 
-    done = suite(tmp_path, *arguments)
+    done = call(tmp_path, *arguments)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
@@ -222,6 +222,7 @@ def test_without_a_command_the_help_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "argument", [["--no-such-option"], ["-k", "("], ["-m", "("], ["-p", "no_such_plugin"]]
 )
+@pytest.mark.slow
 def test_arguments_that_pytest_rejects_give_status_2(tmp_path: Path, argument: list[str]) -> None:
     done = suite(tmp_path, "run", *PAIR, "-n", "0", "--", *argument)
 
@@ -437,6 +438,7 @@ def test_standard_output_is_nothing_but_json_where_that_is_asked_for(
     assert "1 conform, 1 deviate" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_json_report_takes_the_place_of_an_older_one_in_one_step(tmp_path: Path) -> None:
     written(tmp_path / "report.json", "older")
 
@@ -537,6 +539,7 @@ def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Pa
 
 
 @pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.slow
 def test_a_terminal_shows_a_bar_that_goes_and_nothing_of_pytests(
     tmp_path: Path, workers: str
 ) -> None:
@@ -641,6 +644,7 @@ home.files.".claude/two" = "x"
         (["scenarios/mine/family.toml", "scenarios/mine/control.toml"], "mine/family/two"),
     ],
 )
+@pytest.mark.slow
 def test_the_line_that_repeats_a_scenario_of_a_file_works_when_it_is_pasted(
     tmp_path: Path, files: list[str], id_: str
 ) -> None:
@@ -684,6 +688,7 @@ def test_a_known_failure_does_not_fail_the_run_but_is_no_conformance(tmp_path: P
     assert rows(found)["claude/nested-session"]["findings"] != []
 
 
+@pytest.mark.slow
 def test_a_known_failure_that_conforms_by_now_fails_the_run(tmp_path: Path) -> None:
     entry = known(tmp_path, '[known-failures]\n"claude/nested-session" = "issue 12"\n')
 
@@ -737,7 +742,7 @@ def test_a_wrong_known_failure_is_one_line_with_status_2(
 ) -> None:
     entry = known(tmp_path, f"[known-failures]\n{text}\n")
 
-    done = suite(tmp_path, "run", *PAIR, "--probe", MISSING, *entry)
+    done = call(tmp_path, "run", *PAIR, "--probe", MISSING, *entry)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
@@ -751,6 +756,7 @@ def test_a_known_failure_outside_the_selection_does_not_matter(tmp_path: Path) -
     assert report(tmp_path, "claude/baseline-only", *entry)["exit_status"] == 0
 
 
+@pytest.mark.slow
 def test_the_file_of_known_failures_that_is_written_works_on_the_next_run(tmp_path: Path) -> None:
     first = suite(
         tmp_path,
@@ -772,6 +778,7 @@ def test_the_file_of_known_failures_that_is_written_works_on_the_next_run(tmp_pa
     assert rows(second)["codex/api-key"]["reason"] == "expected ready (0), got creds-missing (65)"
 
 
+@pytest.mark.slow
 def test_writing_known_failures_anew_keeps_the_reasons_and_drops_what_conforms(
     tmp_path: Path,
 ) -> None:
@@ -846,6 +853,7 @@ def test_ids_globs_and_files_select_each_scenario_once(tmp_path: Path) -> None:
     ids=lambda words: words[0],
 )
 @pytest.mark.parametrize("group", ["claude", "mine"])
+@pytest.mark.slow
 def test_commands_take_a_file_of_a_checkout_or_of_ones_own(
     tmp_path: Path, command: list[str], group: str
 ) -> None:
@@ -863,6 +871,7 @@ def test_commands_take_a_file_of_a_checkout_or_of_ones_own(
         assert "1 conform" in done.stdout
 
 
+@pytest.mark.slow
 def test_scenarios_of_ones_own_have_layers_of_their_own(tmp_path: Path) -> None:
     text = (
         SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["claude-baseline", "login"]\n'
@@ -890,12 +899,14 @@ def test_scenarios_of_ones_own_have_layers_of_their_own(tmp_path: Path) -> None:
     assert {"claude/nested-session", "mine/login", "other/codex"} <= set(listed(tmp_path, *own))
 
 
+@pytest.mark.slow
 def test_scenarios_of_ones_own_run_beside_the_bundled_ones(tmp_path: Path) -> None:
     written(tmp_path / "own" / "mine" / "login.toml", SCENARIO)
 
     assert listed(tmp_path, "--scenarios", "own") == sorted([*listed(tmp_path), "mine/login"])
 
 
+@pytest.mark.slow
 def test_a_layer_can_take_the_name_of_a_bundled_one(tmp_path: Path) -> None:
     text = SCENARIO.partition("[home.files]")[0] + '[home]\ninclude = ["claude-baseline"]\n'
     written(tmp_path / "own" / "mine" / "login.toml", text)
@@ -942,6 +953,7 @@ def test_a_contract_of_ones_own_judges_by_its_own_numbers(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.slow
 def test_arguments_after_two_dashes_go_to_pytest(tmp_path: Path, workers: str) -> None:
     found = report(tmp_path, "claude/near-*", "-n", workers, "--", "-k", "config or settings")
 
@@ -951,6 +963,7 @@ def test_arguments_after_two_dashes_go_to_pytest(tmp_path: Path, workers: str) -
     assert found["exit_status"] == 0
 
 
+@pytest.mark.slow
 def test_pytest_can_be_told_to_stop_at_the_first_failure(tmp_path: Path) -> None:
     found = report(tmp_path, "claude/near-*", "-n", "0", "--probe", MISSING, "--", "-x")
 
@@ -1063,6 +1076,7 @@ def test_the_line_that_repeats_an_unsteady_answer_repeats_it_as_often(tmp_path: 
 # Homes that stay
 
 
+@pytest.mark.slow
 def test_keep_leaves_the_homes_of_what_deviated_and_nothing_else(tmp_path: Path) -> None:
     found = report(
         tmp_path,
@@ -1124,6 +1138,7 @@ def test_the_summary_says_where_a_home_was_kept(tmp_path: Path) -> None:
         ("cli/missing", {"slot": 64, "preflight": 1}),
     ],
 )
+@pytest.mark.slow
 def test_the_command_that_repro_prints_gives_the_same_answer_by_hand(
     tmp_path: Path, contract: str, id_: str, codes: dict[str, int]
 ) -> None:
@@ -1212,6 +1227,7 @@ def test_repro_of_what_cannot_be_judged_ends_with_status_3(tmp_path: Path) -> No
     assert "two entries make" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_container_scenario_selected_by_id_is_unsupported_locally(tmp_path: Path) -> None:
     found = report(tmp_path, "container/random-uid-claude", "claude/nested-session")
 
@@ -1223,6 +1239,7 @@ def test_a_container_scenario_selected_by_id_is_unsupported_locally(tmp_path: Pa
     assert rows(found)["container/random-uid-claude"]["reason"] == reason
 
 
+@pytest.mark.slow
 def test_each_repro_has_a_home_of_its_own_which_no_run_removes(tmp_path: Path) -> None:
     for _ in range(2):
         suite(tmp_path, "repro", "claude/nested-session", "--probe", MISSING)
@@ -1237,6 +1254,7 @@ def test_each_repro_has_a_home_of_its_own_which_no_run_removes(tmp_path: Path) -
     "id_",
     ["claude/nested-session", "claude/credentials-file", "claude/dot-claude-closed", "cli/exit-1"],
 )
+@pytest.mark.slow
 def test_the_command_that_home_prints_runs_a_probe_in_it(
     tmp_path: Path, contract: str, id_: str
 ) -> None:
@@ -1253,6 +1271,7 @@ def test_the_command_that_home_prints_runs_a_probe_in_it(
     ]
 
 
+@pytest.mark.slow
 def test_home_refuses_ones_own_home_and_touches_nothing_in_it(tmp_path: Path) -> None:
     own = tmp_path / "me"
     own.mkdir()
@@ -1376,6 +1395,7 @@ def test_show_says_everything_about_a_scenario(tmp_path: Path, id_: str) -> None
 
 
 @pytest.mark.parametrize("contract", [pytest.param("slot", marks=pytest.mark.slow), "preflight"])
+@pytest.mark.slow
 def test_show_answers_for_every_scenario(tmp_path: Path, contract: str) -> None:
     """Nothing in the catalogue is beyond it. One process for all of them, since each would take its time to start."""
     program = f"""
@@ -1425,6 +1445,7 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command", [[], ["run"], ["list"], ["show"], ["home"], ["repro"], ["schema"]]
 )
+@pytest.mark.slow
 def test_every_command_explains_itself(tmp_path: Path, command: list[str]) -> None:
     done = suite(tmp_path, *command, "--help")
 

@@ -31,6 +31,7 @@ def compare(
     return done, json.loads(report.read_text()) if report.exists() else {}
 
 
+@pytest.mark.slow
 def test_a_reviewer_sees_that_two_probes_differ_in_one_case_and_in_what(tmp_path: Path) -> None:
     done, report = compare(tmp_path, "--probe", REFERENCE, "--probe", OLD, *THREE)
 
@@ -47,6 +48,7 @@ def test_a_reviewer_sees_that_two_probes_differ_in_one_case_and_in_what(tmp_path
     assert "disagree in 1, agree in 2; ! is not what the side's contract calls for; " in done.stdout
 
 
+@pytest.mark.slow
 def test_all_also_shows_where_they_agree_and_below_what_disagrees(tmp_path: Path) -> None:
     done, _ = compare(tmp_path, "--probe", REFERENCE, "--probe", OLD, "--all", *THREE)
 
@@ -69,6 +71,7 @@ def test_probes_that_agree_are_status_0(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_each_side_is_judged_by_its_own_contract_and_meanings_are_compared(tmp_path: Path) -> None:
     """Preflight says 1 for what slot says 65: that is no disagreement."""
     ids = ["claude/credentials-file", "claude/no-dot-claude", "claude/legacy-credentials-json"]
@@ -198,6 +201,7 @@ def test_an_image_and_a_local_probe(
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_request_is_one_line(tmp_path: Path, words: list[str], said: str) -> None:
     words = [*words, "--env", "PATH=/usr/bin:/bin"]
 

@@ -238,6 +238,7 @@ def test_much_can_be_fed(open_shell: Callable[..., Shell]) -> None:
     assert reply.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
 
 
+@pytest.mark.slow
 def test_what_is_fed_and_not_taken_ends_in_a_time_out(open_shell: Callable[..., Shell]) -> None:
     with pytest.raises(TimeoutError):
         open_shell().run(b"sleep 30", 0.5, feed=bytes(4_000_000))
@@ -298,6 +299,7 @@ def test_a_shell_that_cannot_be_written_to_is_lost_and_not_the_engine(
         shell.run(b"true", PATIENCE)
 
 
+@pytest.mark.slow
 def test_what_is_not_a_shell_is_lost(open_shell: Callable[..., Shell]) -> None:
     with pytest.raises(TimeoutError):
         open_shell(argv=("cat",)).run(b"echo x", 0.5)

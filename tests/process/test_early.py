@@ -97,6 +97,7 @@ def test_scenarios_that_wait_overlap(starts: Starter) -> None:
     assert [early.wait(case.id) for case in cases] == [[seen(case.id)] for case in cases]
 
 
+@pytest.mark.slow
 def test_twenty_seconds_of_waiting_take_far_less(starts: Starter) -> None:
     def observe(case: Scenario, number: int) -> Execution:
         time.sleep(1)

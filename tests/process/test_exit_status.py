@@ -161,6 +161,7 @@ class TestUnderAnyNumberOfWorkers:
             ([*PAIR, "--", "-k", "("], "pytest does not take what follows '--'"),
         ],
     )
+    @pytest.mark.slow
     def test_status_2_and_no_report_when_the_request_is_wrong(
         self, tmp_path: Path, workers: str, arguments: list[str], words: str
     ) -> None:
@@ -266,6 +267,7 @@ def far_down(directory: Path) -> dict[str, str]:
     return environment(XDG_CACHE_HOME=str(cache))
 
 
+@pytest.mark.slow
 def test_status_3_when_a_home_cannot_be_built_whatever_else_conforms(
     tmp_path: Path, unbuildable: list[str]
 ) -> None:
@@ -278,6 +280,7 @@ def test_status_3_when_a_home_cannot_be_built_whatever_else_conforms(
     assert "two entries make" in broken["reason"]
 
 
+@pytest.mark.slow
 def test_status_3_when_a_home_cannot_be_removed(tmp_path: Path) -> None:
     """The probe shuts the directory that its home lies in."""
     probe = program(tmp_path / "shuts.sh", '#!/bin/sh\nchmod 0555 "$HOME/../.."\nexit 0\n')
@@ -317,6 +320,7 @@ def test_status_3_when_a_home_cannot_be_removed(tmp_path: Path) -> None:
     assert report["scenarios"][0]["reason"].startswith("the home cannot be removed")
 
 
+@pytest.mark.slow
 def test_unsupported_scenarios_do_not_fail_a_run_that_has_a_conforming_one(tmp_path: Path) -> None:
     done, report = run(
         tmp_path, "claude/artifact-deep-down", *PAIR, "-n", "0", env=far_down(tmp_path)
@@ -379,6 +383,7 @@ def test_status_3_in_one_line_when_there_is_no_place_for_homes(tmp_path: Path) -
     ]
 
 
+@pytest.mark.slow
 def test_a_cache_directory_that_cannot_be_written_is_no_failure_where_another_can(
     tmp_path: Path,
 ) -> None:
@@ -403,6 +408,7 @@ def test_pytests_own_stop_at_the_first_failure_is_a_deviation_and_no_interrupt(
 
 
 @pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.slow
 def test_undecodable_names_do_not_change_the_status(tmp_path: Path, workers: str) -> None:
     """A probe that writes such a name into its home is judged like any other, also where results travel."""
     probe = program(
@@ -492,6 +498,7 @@ def test_status_3_when_the_report_cannot_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("lost", ["--junit", "--json"])
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_takes_no_other_with_it(
     tmp_path: Path, lost: str, workers: str
 ) -> None:
@@ -506,6 +513,7 @@ def test_a_report_that_cannot_be_written_takes_no_other_with_it(
     assert '"claude/nested-session"' in (tmp_path / "known.toml").read_text()
 
 
+@pytest.mark.slow
 def test_every_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     done = suite(
         tmp_path, "run", *PAIR, "-n", "0", "--json", "/proc/no-json", "--junit", "/proc/no-xml"

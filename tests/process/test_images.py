@@ -441,6 +441,7 @@ def test_debootstrap_is_quoted_with_its_error(
         (["--flavour", "x"], 2, "probe-conformance: Invalid value for '--flavour'"),
     ],
 )
+@pytest.mark.slow
 def test_errors_of_the_command_are_one_line_with_the_way_out(
     arguments: list[str], status: int, line: str
 ) -> None:

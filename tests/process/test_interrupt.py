@@ -333,6 +333,7 @@ def test_a_killed_worker_leaves_no_process(start_suite: Callable[..., Suite]) ->
     assert runs() == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_repro_ends_its_probe(tmp_path: Path) -> None:
     suite = Suite(
         tmp_path,

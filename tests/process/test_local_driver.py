@@ -373,6 +373,7 @@ def real_clis(directory: Path) -> Path:
         - {*[state for state in cli_states() if cli_state(state).waits], "huge-output"}
     ),
 )
+@pytest.mark.slow
 def test_a_real_cli_on_path_is_out_of_reach_and_its_neighbours_are_not(
     make_driver: MakeDriver, tmp_path: Path, state: str
 ) -> None:
@@ -397,6 +398,7 @@ def test_a_real_cli_on_path_is_out_of_reach_and_its_neighbours_are_not(
     ["", ".", "bin", "./bin/", "../{cwd}/bin", "{absolute}", "{absolute}/", "link", "/nonexistent"],
 )
 @pytest.mark.parametrize("state", ["missing", "not-executable"])
+@pytest.mark.slow
 def test_a_real_cli_is_out_of_reach_whatever_way_path_leads_to_it(
     make_driver: MakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, state: str
 ) -> None:
@@ -509,6 +511,7 @@ def test_changes_in_the_opposite_home_are_reported(make_driver: MakeDriver) -> N
     assert execution.changes == ("in the opposite home: added new (directory, mode 0700)",)
 
 
+@pytest.mark.slow
 def test_the_contracts_limit_of_time_holds(make_driver: MakeDriver) -> None:
     contract = replace(SLOT, limits=Limits(seconds=0.5))
     execution = run(make_driver('mkdir -m 700 "$HOME/new"; sleep 600'), scenario(), contract)
@@ -805,6 +808,7 @@ def homes(driver: LocalDriver) -> list[str]:
         'sleep 600 > "$HOME/held" & exit 0',
     ],
 )
+@pytest.mark.slow
 def test_the_home_is_removed_whatever_the_probe_did_to_it(
     make_driver: MakeDriver, code: str
 ) -> None:

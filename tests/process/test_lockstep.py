@@ -126,6 +126,7 @@ def test_the_bank_of_wrong_managers_is_whole() -> None:
 
 
 @pytest.mark.parametrize("spec", WRONG)
+@pytest.mark.slow
 def test_every_wrong_manager_has_its_fault(
     spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +370,7 @@ def test_a_renumbered_probe_against_a_right_manager(tmp_path: Path) -> None:
     assert document["contract_change"] == ""
 
 
+@pytest.mark.slow
 def test_a_right_probe_against_a_renumbered_manager(tmp_path: Path) -> None:
     status, document, done = run(tmp_path, "--manager", str(MANAGERS / "wrong" / "swapped.toml"))
 
@@ -433,6 +435,7 @@ def test_a_manager_that_is_lost_is_one_line_and_status_3(tmp_path: Path) -> None
         ("echo one; echo two", "it has no action for any code: it printed 2 lines"),
     ],
 )
+@pytest.mark.slow
 def test_a_manager_that_has_no_action_at_all_cannot_be_judged(
     text: str, line: str, tmp_path: Path
 ) -> None:
@@ -464,6 +467,7 @@ def test_a_manager_that_has_no_action_at_all_cannot_be_judged(
         ([], "Missing option '--manager'; see 'probe-conformance lockstep --help'"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_request_is_one_line_and_status_2(
     words: list[str], line: str, tmp_path: Path
 ) -> None:
@@ -532,6 +536,7 @@ def test_an_interrupted_lockstep_says_so(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a").read_text())["exit_status"] == 130
 
 
+@pytest.mark.slow
 def test_deviations_without_an_exit_code_are_counted_only(tmp_path: Path) -> None:
     script = 'case $WOVED_TASK_AGENT in gemini) exit 64 ;; esac; touch "$HOME/new"; exit 65'
 
@@ -543,6 +548,7 @@ def test_deviations_without_an_exit_code_are_counted_only(tmp_path: Path) -> Non
     assert "note: deviations that no exit code shows: 1; see probe-conformance run" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_report_alone_goes_to_standard_output(tmp_path: Path) -> None:
     done = suite(
         tmp_path,
@@ -560,6 +566,7 @@ def test_the_report_alone_goes_to_standard_output(tmp_path: Path) -> None:
     assert "IN LOCKSTEP" in done.stderr
 
 
+@pytest.mark.slow
 def test_words_of_its_own_are_mapped(tmp_path: Path) -> None:
     table = {"0": "GO", "64": "escalate", "65": "INIT", "66": "REAUTH", "default": "retry"}
     (tmp_path / "m.json").write_text(json.dumps(table))
@@ -646,6 +653,7 @@ expect = "unfit"
 
 @pytest.mark.parametrize("above", ["", 'extends = "slot"', 'extends = "preflight"'])
 @pytest.mark.parametrize("commands", ["", '[commands]\ngemini = ["gemini", "status"]'])
+@pytest.mark.slow
 def test_a_draft_from_a_contract_of_ones_own_has_all_that_is_in_that(
     tmp_path: Path, above: str, commands: str
 ) -> None:
@@ -674,6 +682,7 @@ def test_a_draft_under_another_name_says_what_becomes_of_scenarios(tmp_path: Pat
     assert "# Scenarios that name acme do not name this contract: add it to their" in done.stdout
 
 
+@pytest.mark.slow
 def test_two_contracts_side_by_side(tmp_path: Path) -> None:
     done = suite(tmp_path, "contract", "--diff", "slot", "preflight")
     same = suite(tmp_path, "contract", "--diff", "slot", "slot")
@@ -698,6 +707,7 @@ def test_two_contracts_side_by_side(tmp_path: Path) -> None:
         (["--diff", "slot", "nothing"], "no contract 'nothing'"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_request_for_a_contract_is_one_line(
     words: list[str], line: str, tmp_path: Path
 ) -> None:

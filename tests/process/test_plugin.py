@@ -156,6 +156,7 @@ def test_without_a_probe_a_directory_of_scenarios_holds_no_tests(catalogue: Path
 
 
 @pytest.mark.parametrize("option", ["--fixtures", "--markers", "--help", "--version"])
+@pytest.mark.slow
 def test_pytests_own_questions_are_answered_as_ever(tmp_path: Path, option: str) -> None:
     done = run_pytest(tmp_path, option)
 
@@ -252,6 +253,7 @@ def test_messages_speak_of_the_options_of_pytest(catalogue: Path) -> None:
         ([*TRUE, "--conformance-keep", "scenarios"], "is not empty"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_request_is_one_line(catalogue: Path, arguments: list[str], words: str) -> None:
     """Before any worker is started: with one there is nothing else to be seen."""
     written(catalogue / "known.toml", '[known-failures]\n"claude/no-such" = "a slip"\n')
@@ -367,6 +369,7 @@ def test_homes_of_what_deviates_are_kept_where_one_wants(catalogue: Path, worker
 
 
 @pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.slow
 def test_ones_own_tests_can_run_the_probe_in_fake_homes(tmp_path: Path, workers: str) -> None:
     written(
         tmp_path / "test_own.py",

@@ -44,6 +44,7 @@ def project(directory: Path, kind: str, test: str) -> bool:
 @pytest.mark.parametrize(
     ("kind", "workers"), [*((kind, "0") for kind in PROJECTS), ("python -m pytest, package", "2")]
 )
+@pytest.mark.slow
 def test_a_package_called_conformance_is_its_projects_own(
     tmp_path: Path, kind: str, workers: str
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_package_called_conformance_is_its_projects_own(
         ("conftest beside it", "--conformance-image=slot-image:ci"),
     ],
 )
+@pytest.mark.slow
 def test_options_say_in_one_line_that_such_a_package_hides_ours(
     tmp_path: Path, kind: str, option: str
 ) -> None:

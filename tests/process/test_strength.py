@@ -130,6 +130,7 @@ def caught_ids(report: dict[str, Any]) -> list[str]:
     return [catcher["scenario"] for row in report["wrong_probes"] for catcher in row["caught_by"]]
 
 
+@pytest.mark.slow
 def test_a_right_probe_that_is_wrong_catches_nothing(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "mine.sh").write_text("#!/bin/sh\nexit 65 # always\n")
@@ -178,6 +179,7 @@ def test_a_probe_that_never_answers_is_not_asked_again_and_again(tmp_path: Path)
         (["--json", "nowhere/x.json"], "no directory "),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_request_is_one_line(tmp_path: Path, words: list[str], said: str) -> None:
     done = suite(tmp_path, "strength", *words)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from factories import PATIENCE, bundled_catalogue, scenario, wait_for
+from support import start
 
 from conformance.catalogue.agents import cli_state, cli_states
 from conformance.catalogue.contracts import bundled
@@ -123,6 +124,7 @@ def test_each_condition_is_healthy_or_broken_or_hangs() -> None:
 
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("state", sorted(HEALTHY))
+@pytest.mark.slow
 def test_whoever_runs_a_healthy_cli_sees_it_succeed(
     stubs: Callable[..., Path], state: str, agent: str
 ) -> None:
@@ -133,6 +135,7 @@ def test_whoever_runs_a_healthy_cli_sees_it_succeed(
 
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("state", sorted(BROKEN - ONLY_FOR_SHELLS))
+@pytest.mark.slow
 def test_nobody_who_runs_a_broken_cli_sees_it_succeed(
     stubs: Callable[..., Path], state: str, agent: str
 ) -> None:
@@ -186,6 +189,7 @@ def test_a_failing_cli_ends_as_its_name_says(
 
 @pytest.mark.parametrize("streams", ["closed", "nobody reads"])
 @pytest.mark.parametrize("state", sorted(HEALTHY))
+@pytest.mark.slow
 def test_a_healthy_cli_succeeds_although_nobody_wants_its_output(
     stubs: Callable[..., Path], state: str, streams: str
 ) -> None:
@@ -226,9 +230,8 @@ def test_the_condition_does_not_depend_on_what_else_is_on_path(
 def test_a_cli_that_hangs_is_one_process(stubs: Callable[..., Path], state: str) -> None:
     """So that a probe which ends the process it started has ended all of it."""
     directory = stubs(state)
-    with subprocess.Popen(
-        [directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL
-    ) as process:
+    words = [os.fspath(directory / "claude"), "--version"]
+    with start(words, env=environment(directory), stdin=subprocess.DEVNULL) as process:
         try:
             wait_for(
                 lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(),
@@ -285,9 +288,8 @@ def test_only_some_signals_end_a_hanging_cli(
     stubs: Callable[..., Path], state: str, number: signal.Signals, *, ends: bool
 ) -> None:
     directory = stubs(state)
-    with subprocess.Popen(
-        [directory / "claude", "--version"], env=environment(directory), stdin=subprocess.DEVNULL
-    ) as process:
+    words = [os.fspath(directory / "claude"), "--version"]
+    with start(words, env=environment(directory), stdin=subprocess.DEVNULL) as process:
         try:
             wait_for(
                 lambda: b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes(),
@@ -450,6 +452,7 @@ def test_a_trap_stands_beside_the_agent_for_each_name_that_can_be_asked_for(
 
 
 @pytest.mark.parametrize("state", cli_states())
+@pytest.mark.slow
 def test_only_an_agent_that_is_alone_has_none_beside_it(state: str) -> None:
     for asked in ("claude", "ghost", ""):
         case = scenario(cli=state, env={"WOVED_TASK_AGENT": asked})

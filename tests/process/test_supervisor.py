@@ -152,6 +152,7 @@ TREE = """
 # What came of it.
 
 
+@pytest.mark.slow
 def test_each_exit_code_is_exact(shared: Supervisor) -> None:
     with ThreadPoolExecutor(8) as pool:
         outcomes = pool.map(
@@ -169,6 +170,7 @@ def fatal_signals() -> list[int]:
     return sorted(map(int, signal.valid_signals() - harmless - stopping))
 
 
+@pytest.mark.slow
 def test_each_fatal_signal_is_exact_and_no_exit_code(shared: Supervisor) -> None:
     code = """
         import os, signal, sys
@@ -245,12 +247,14 @@ def test_output_that_is_thrown_away_takes_no_memory(shared: Supervisor, tmp_path
     assert int((tmp_path / "peak").read_text()) < 64 * 1024  # KiB
 
 
+@pytest.mark.slow
 def test_a_probe_that_closes_its_streams_early_is_waited_for(shared: Supervisor) -> None:
     outcome = shared.run(command("/bin/sh", "-c", "echo said; exec >&- 2>&-; sleep 0.5; exit 7"))
     assert (ending(outcome), outcome.stdout) == ("exited 7", b"said\n")
     assert outcome.seconds >= 0.5
 
 
+@pytest.mark.slow
 def test_waiting_for_a_probe_with_closed_streams_takes_no_processor_time(
     shared: Supervisor, tmp_path: Path
 ) -> None:
@@ -271,6 +275,7 @@ def test_waiting_for_a_probe_with_closed_streams_takes_no_processor_time(
     assert float((tmp_path / "spent").read_text()) < 0.5
 
 
+@pytest.mark.slow
 def test_the_time_of_a_probe_is_measured_until_its_end(own: Supervisor) -> None:
     before = time.monotonic()
     outcome = own.run(command("/bin/sleep", "0.5"))
@@ -307,6 +312,7 @@ def _timeless(outcome: Outcome) -> Outcome:
     return replace(outcome, seconds=0.0)
 
 
+@pytest.mark.slow
 def test_hundreds_of_runs_one_after_the_other_use_up_no_descriptors(own: Supervisor) -> None:
     def open_in_reaper() -> int:
         code = "import os; print(len(os.listdir(f'/proc/{os.getppid()}/fd')))"
@@ -320,6 +326,7 @@ def test_hundreds_of_runs_one_after_the_other_use_up_no_descriptors(own: Supervi
     assert len(os.listdir("/proc/self/fd")) == ours
 
 
+@pytest.mark.slow
 def test_fifty_probes_at_once_get_fifty_right_answers(shared: Supervisor) -> None:
     code = """
         import sys, time
@@ -370,6 +377,7 @@ def test_a_probe_over_its_time_is_timed_out_and_ended_whatever_it_does(
     assert bearing(marker) == []
 
 
+@pytest.mark.slow
 def test_interrupt_comes_before_terminate_to_all_that_the_probe_started(shared: Supervisor) -> None:
     code = """
         import os, signal, time
@@ -401,6 +409,7 @@ HOPPER = """
 
 
 @pytest.mark.parametrize("pause", ["0.05", "0.001"])
+@pytest.mark.slow
 def test_a_process_that_goes_on_in_ever_new_processes_is_ended_in_the_end(
     shared: Supervisor, marker: str, pause: str
 ) -> None:
@@ -410,6 +419,7 @@ def test_a_process_that_goes_on_in_ever_new_processes_is_ended_in_the_end(
     assert (ending(left), len(left.left), bearing(marker)) == ("exited 0", 1, [])
 
 
+@pytest.mark.slow
 def test_a_crowd_that_keeps_growing_is_ended(shared: Supervisor, marker: str) -> None:
     """The probe starts a process every few milliseconds, each in its own session and ignoring requests to end."""
     code = """
@@ -500,6 +510,7 @@ def test_children_that_have_ended_unwaited_are_not_left_behind(shared: Superviso
     assert (ending(outcome), outcome.left) == ("exited 0", ())
 
 
+@pytest.mark.slow
 def test_a_child_that_ends_a_moment_after_the_probe_is_not_left_behind(variant: Variant) -> None:
     """The moment is made long, so that a busy machine does not matter."""
     supervisor = variant(settle=f"SETTLE = {PATIENCE}")
@@ -522,6 +533,7 @@ def test_a_child_may_print_in_that_moment_more_than_a_pipe_holds(variant: Varian
     assert (ending(outcome), outcome.left, outcome.stdout) == ("exited 0", (), b"l" * 500_000)
 
 
+@pytest.mark.slow
 def test_output_of_a_left_process_counts_as_output(variant: Variant) -> None:
     """So a credential that is printed late is seen as well."""
     supervisor = variant(settle="SETTLE = 3")
@@ -654,6 +666,7 @@ def test_a_broken_pipe_ends_a_program_of_the_probe(shared: Supervisor) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_probe_inherits_no_descriptor_but_its_three_streams(
     own: Supervisor, tmp_path: Path
 ) -> None:
@@ -958,6 +971,7 @@ def test_a_supervisor_that_says_nonsense_broke(variant: Variant) -> None:
     )
 
 
+@pytest.mark.slow
 def test_closing_ends_all_that_runs_and_leaves_nothing(own: Supervisor, marker: str) -> None:
     runs = [in_thread(own, python(TREE, marker)) for _ in range(20)]
     wait_for(lambda: len(bearing(marker)) >= 60, "20 trees of 3")
@@ -1004,6 +1018,7 @@ def test_closing_is_fine_at_any_time(tmp_path: Path) -> None:
     assert ending(supervisor.run(command("/bin/true"))).startswith("broke: ")
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_suite_ends_the_probe_and_later_ones_run(
     own: Supervisor, marker: str
 ) -> None:
@@ -1081,6 +1096,7 @@ def test_after_the_supervisor_was_killed_a_run_breaks_or_is_right(own: Superviso
     assert ends.count("broke") >= 4
 
 
+@pytest.mark.slow
 def test_when_a_reaper_is_killed_its_run_broke_its_probe_ends_and_others_go_on(
     own: Supervisor, marker: str
 ) -> None:
@@ -1117,6 +1133,7 @@ OWNER = """
 """
 
 
+@pytest.mark.slow
 def test_when_the_process_that_owns_the_supervisor_is_killed_everything_ends(
     tmp_path: Path, marker: str
 ) -> None:

@@ -416,6 +416,7 @@ def test_an_address_that_is_none(host: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("command", ["run", "repro", "sweep"])
+@pytest.mark.slow
 def test_a_command_without_an_engine_is_one_line_and_exit_status_3(
     command: str, place: Path
 ) -> None:

@@ -234,6 +234,7 @@ class TestPatch:
 
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_pytest_shows_variants_as_parametrized_cases(tmp_path: Path, workers: str) -> None:
     load(tmp_path / "scenarios", FAMILY)
 

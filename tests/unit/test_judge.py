@@ -427,6 +427,7 @@ def test_a_traceback_on_standard_output_is_the_probes_own_affair() -> None:
     ],
     ids=repr,
 )
+@pytest.mark.slow
 def test_no_output_takes_long_to_judge(unit: str) -> None:
     """Time grows with the length only: for a whole stream of empty lines it was hours.
 

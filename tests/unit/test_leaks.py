@@ -255,6 +255,7 @@ def test_values_of_the_same_shape_are_no_alarm(output: str) -> None:
 @pytest.mark.parametrize(
     "unit", [b"\\", b"\n", b"%", b"\\u00", b"\\\\u004", b" :", b"a", b"%2", b"\0", b"\\n"], ids=repr
 )
+@pytest.mark.slow
 def test_no_output_takes_long(unit: bytes) -> None:
     """Time grows with the length only: for a whole stream of backslashes it was hours.
 

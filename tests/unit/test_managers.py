@@ -324,6 +324,7 @@ def patient(spec: str, place: Path, seconds: float) -> Manager:
         ("cat; echo a", 0, "the Manager does a", False),
     ],
 )
+@pytest.mark.slow
 def test_errors_of_a_manager_are_in_its_answer_at_once(
     text: str, code: int, sentence: str, lost: bool, tmp_path: Path
 ) -> None:
@@ -355,6 +356,7 @@ def test_errors_of_a_manager_are_in_its_answer_at_once(
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_callable_that_does_not_come_back_is_lost_for_that_code(
     text: str, sentence: str, tmp_path: Path
 ) -> None:
