@@ -149,6 +149,11 @@ def _become(descriptors: Sequence[int]) -> str:
     for number, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    # What Python has made of its streams at its start is about others.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
+    sys.stderr = open(  # noqa: SIM115 - it stays open
+        2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+    )
     with open(descriptors[3], "rb") as request:
         request.seek(0)
         program, arguments, directory, variables = json.load(request)

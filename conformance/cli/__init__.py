@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Any
 
@@ -64,6 +65,10 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path may hold bytes that no encoding has; it is shown, and does not end the run.
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(cli.main(args=arguments, prog_name="probe-conformance", standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as e:

@@ -40,6 +40,7 @@ def run(
     done = suite(
         directory, "run", "--json", file.name, *arguments, errors="backslashreplace", env=env
     )
+    assert "Traceback" not in done.stderr, done.stderr
     return done, json.loads(file.read_text()) if file.exists() else {}
 
 
@@ -563,3 +564,23 @@ def test_a_probe_in_a_directory_with_an_undecodable_name_runs(tmp_path: Path) ->
         "claude/baseline-only": "deviates",
         "claude/nested-session": "conforms",
     }
+
+
+def test_an_undecodable_path_is_shown_whatever_the_locale(tmp_path: Path) -> None:
+    """In most locales, standard output takes nothing but text."""
+    directory = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
+    directory.mkdir()
+    program(directory / "ready.sh", "#!/bin/sh\nexit 0\n")
+    words = [sys.executable, "-m", "conformance", "run", "claude/nested-session", "-n", "0"]
+
+    done = subprocess.run(
+        [*words, "--probe", "./ready.sh"],
+        cwd=directory,
+        env=environment(PYTHONIOENCODING="utf-8:strict"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "odd\\udcff/ready.sh" in done.stdout
