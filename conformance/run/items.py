@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 import pytest
@@ -17,9 +17,21 @@ from conformance.model.scenario import Scenario
 from conformance.model.wording import answer
 
 if TYPE_CHECKING:
-    from conformance.run.session import Session
+    from conformance.run.assembly import Run
 
 __all__ = ["Broke", "Deviation", "ScenarioFile", "ScenarioItem", "item_name"]
+
+
+class _Session(Protocol):
+    """What items need of the session that they belong to."""
+
+    run: Run
+
+    def scenarios(self, path: Path) -> list[Scenario]:
+        """Return the scenarios in *path* that are to be run."""
+
+    def result_of(self, scenario: Scenario) -> ScenarioResult:
+        """Run *scenario*, or judge what was seen of it before."""
 
 
 class Broke(Exception):
@@ -33,7 +45,7 @@ class Deviation(Exception):
 class ScenarioFile(pytest.File):
     """A scenario file: an item for each scenario in it that is part of the contract."""
 
-    def __init__(self, *, scenarios_of: Session, **kwargs: Any) -> None:
+    def __init__(self, *, scenarios_of: _Session, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._session = scenarios_of
 
@@ -61,7 +73,7 @@ def item_name(contract: Contract, scenario: Scenario) -> str:
 class ScenarioItem(pytest.Item):
     """One scenario under one contract. Its setup runs the probe, its call judges what was seen."""
 
-    def __init__(self, *, scenario: Scenario, runs_in: Session, **kwargs: Any) -> None:
+    def __init__(self, *, scenario: Scenario, runs_in: _Session, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scenario = scenario
         self._session = runs_in
