@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import click
-import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
@@ -97,7 +97,7 @@ _PER_PROCESSOR = 4
 )
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
-def compare_command(ctx: click.Context, /, **options: object) -> None:
+def compare_command(ctx: click.Context, /, **options: Any) -> None:
     """Run several probes in the homes of the same scenarios, and show where they disagree.
 
     Each probe is judged by its own contract; a contract that a probe does not name is that of
@@ -107,10 +107,10 @@ def compare_command(ctx: click.Context, /, **options: object) -> None:
     Exit status: 0 all agree, 1 they disagree, 2 the request is wrong, 3 something could not be
     judged, 130 interrupted.
     """
-    ctx.exit(_compare(msgspec.convert(options, _Options)))
+    ctx.exit(_compare(_Options(**options)))
 
 
-class _Options(msgspec.Struct, frozen=True):
+class _Options(Struct, frozen=True):
     """The options of the command."""
 
     probes: tuple[str, ...]
@@ -118,7 +118,7 @@ class _Options(msgspec.Struct, frozen=True):
     pythons: tuple[str, ...]
     references: tuple[str, ...]
     contract: str
-    directories: tuple[str, ...]
+    directories: tuple[Path, ...]
     env: tuple[str, ...]
     pass_env: tuple[str, ...]
     complete: bool
@@ -177,7 +177,7 @@ def _requests(options: _Options) -> list[RunRequest]:
     common_parts = RunRequest(
         cwd=str(Path.cwd()),
         contract=options.contract,
-        directories=tuple(str(Path(directory).absolute()) for directory in options.directories),
+        directories=tuple(str(directory.absolute()) for directory in options.directories),
         patterns=options.patterns,
         variables=variables(options.env, options.pass_env),
     )

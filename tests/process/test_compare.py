@@ -13,7 +13,7 @@ import docker
 import pytest
 from support_cli import suite
 
-from conformance.bundled import fixtures_dir
+from conformance.bundled import fixtures_dir, scenarios_dir
 
 REFERENCE = shlex.join([sys.executable, str(fixtures_dir() / "probes" / "slot.py")])
 OLD = shlex.join(
@@ -29,6 +29,24 @@ def compare(
     done = suite(directory, "compare", *arguments, "--json", "report.json")
     report = directory / "report.json"
     return done, json.loads(report.read_text()) if report.exists() else {}
+
+
+def test_scenarios_of_ones_own_are_compared(tmp_path: Path) -> None:
+    file = tmp_path / "own" / "mine" / "nested-session.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text((scenarios_dir() / "claude" / "nested-session.toml").read_text())
+    constant = ["--probe", "sh -c 'exit 65'"]
+
+    done, report = compare(
+        tmp_path, "mine/nested-session", "--scenarios", "own", "--probe", REFERENCE, *constant
+    )
+
+    assert (done.returncode, done.stderr) == (1, "")
+    [row] = report["scenarios"]
+    assert (row["id"], [answer["code"] for answer in row["answers"]]) == (
+        "mine/nested-session",
+        [0, 65],
+    )
 
 
 @pytest.mark.slow

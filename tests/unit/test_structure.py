@@ -172,8 +172,8 @@ def test_what_msgspec_knows_of_a_type_is_built_by_one_thread_at_a_time() -> None
     }
     found = {name(file) for file, called in calls.items() if called & reads}
 
-    # The settings are the first thing a process reads, results and options are read where no other thread reads anything new.
-    assert sorted(found) == ["catalogue.toml", "cli.compare", "run.assembly", "run.pytest_run"]
+    # The settings are the first thing a process reads, results are read where no other thread reads anything new.
+    assert sorted(found) == ["catalogue.toml", "run.assembly", "run.pytest_run"]
 
 
 def test_the_supervisor_needs_nothing_but_the_standard_library() -> None:
