@@ -11,9 +11,12 @@ from factories import bundled_catalogue, exited, scenario, written
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.drivers.layout import opposite_home
 from conformance.errors import FileError, ManyErrors, UsageError
 from conformance.judge.judge import judge
-from conformance.model.contract import Contract
+from conformance.lockstep.draft import differences, draft
+from conformance.lockstep.managers.answers import Answer, Answers
+from conformance.model.contract import Action, Contract
 from conformance.model.outcome import Execution, Outcome, ScenarioResult
 from conformance.model.scenario import Scenario
 
@@ -402,3 +405,47 @@ def test_lint_wants_the_role_of_an_input_and_not_its_variable(tmp_path: Path) ->
     assert said == [
         "a/b: inputs: 'WOVED_TASK_AGENT' carries an input of 'slot': name its role in [inputs]"
     ]
+
+
+def test_two_contracts_side_by_side_show_the_rules_and_inputs_that_differ(tmp_path: Path) -> None:
+    text = '[rules]\ncli-hangs = "off"\nalways-alone = { level = "should" }\n'
+    text += 'claude-closed = { expect = ["ready", "creds-invalid"] }\n'
+    text += '[inputs]\nagent = "ACME"\n[limits]\nseconds = 30\n[answer]\nmember = "/status"\n'
+    text += 'values = { ok = "ready" }\n'
+    shown = {what: (here, there) for what, here, there in differences(SLOT, own(tmp_path, text))}
+    assert {what: cells for what, cells in shown.items() if cells[0] != cells[1]} == {
+        "extends": ("", "slot"),
+        "input: agent": ("WOVED_TASK_AGENT", "ACME"),
+        "seconds": ("15", "30"),
+        "cli_seconds": ("10", "20"),
+        "answer on stdout": ("", "/status: ok is ready"),
+        "rule: cli-hangs": ("cli-broken", "off"),
+        "rule: claude-closed": ("creds-invalid", "ready or creds-invalid"),
+        "rule: always-alone": ("must: left-process", "should: left-process"),
+    }
+
+
+def test_a_draft_of_a_contract_of_ones_own_keeps_its_policy(tmp_path: Path) -> None:
+    text = '[rules]\ncli-hangs = "off"\ncli-fails = "off"\nalways-alone = { level = "should" }\n'
+    text += 'codex-not-json = { expect = "creds-missing" }\n[verdicts.ready]\ncode = [0, 10]\n'
+    text += '[inputs]\nagent = "ACME"\n[limits]\nseconds = 30\n'
+    text += '[answer]\nmember = "/status"\nvalues = { ok = "ready", true = "cli-broken" }\n'
+    base = own(tmp_path, text)
+    actions = {
+        code: Action(v.action, frozenset(v.labels)) for v in base.verdicts for code in v.codes
+    }
+    does = {code: Answer(action=actions.get(code, Action("retry"))) for code in range(256)}
+    answers = Answers(by_code=does)
+    drafted = draft(base, answers, "own", "a test", SLOT)
+    again = contracts.load(str(written(tmp_path / "again.toml", drafted)))
+    shown = [row for row in differences(base, again) if row[1] != row[2]]
+    assert shown == []
+
+
+def test_the_home_with_the_opposite_answer_is_empty_where_one_of_several_codes_is_0(
+    tmp_path: Path,
+) -> None:
+    several = own(tmp_path, "[verdicts.ready]\ncode = [0, 10]\n", "preflight")
+    known = bundled_catalogue().scenarios
+    assert opposite_home(known["claude/credentials-file"], several) == ()
+    assert opposite_home(known["claude/baseline-only"], several) != ()
