@@ -16,7 +16,7 @@ from conformance.errors import FileError, ManyErrors, UsageError
 from conformance.judge.judge import judge
 from conformance.lockstep.draft import differences, draft
 from conformance.lockstep.managers.answers import Answer, Answers
-from conformance.model.contract import Action, Contract
+from conformance.model.contract import ANSWER_FINDINGS, Action, Contract
 from conformance.model.outcome import Execution, Outcome, ScenarioResult
 from conformance.model.scenario import Scenario
 
@@ -449,3 +449,46 @@ def test_the_home_with_the_opposite_answer_is_empty_where_one_of_several_codes_i
     known = bundled_catalogue().scenarios
     assert opposite_home(known["claude/credentials-file"], several) == ()
     assert opposite_home(known["claude/baseline-only"], several) != ()
+
+
+#: What breaks each rule that every scenario checks: an outcome, and what else was seen.
+BREAKS: dict[str, dict[str, Any]] = {
+    "changed-home": {"changes": ("added f",)},
+    "leaked-secret": {"outcome": exited(0, stdout=b"the-whole-secret")},
+    "left-process": {"outcome": LEFT},
+    "crashed": {"outcome": exited(0, stderr=b"Traceback (most recent call last):\n")},
+}
+
+
+def rules_of_every_scenario() -> list[tuple[str, str]]:
+    """Return each bundled contract and each of its own rules that names findings."""
+    return [
+        (contract.name, name)
+        for contract in contracts.bundled().values()
+        for name, rule in contract.rules.items()
+        if rule.findings and rule.contract == contract.name and not contract.commands
+    ]
+
+
+@pytest.mark.parametrize(("parent", "name"), rules_of_every_scenario())
+def test_every_rule_of_all_scenarios_can_be_advice_or_off_unless_it_is_about_the_answer(
+    parent: str, name: str, tmp_path: Path
+) -> None:
+    """The same probe deviates, conforms with advice, or conforms."""
+    findings = contracts.load(parent).rules[name].findings
+    levels = [f"[rules]\n{name} = {{ level = '{level}' }}\n" for level in ("must", "should")]
+    if ANSWER_FINDINGS.intersection(findings):
+        for text in (levels[1], f"[rules]\n{name} = 'off'\n"):
+            with pytest.raises(FileError, match="it is about the answer itself"):
+                own(tmp_path, text, parent)
+        return
+    broken = {"outcome": exited(0), **BREAKS[findings[0]]}
+    seen = Execution(**broken)
+
+    def result(text: str) -> tuple[str, int]:
+        secrets = {"{secret}": "the-whole-secret"}
+        found = judge(scenario(), own(tmp_path, text, parent), [seen], secrets)
+        return found.result, len(found.findings)
+
+    assert [result(text) for text in levels] == [("deviates", 1), ("conforms", 1)]
+    assert result(f"[rules]\n{name} = 'off'\n") == ("conforms", 0)
