@@ -108,6 +108,12 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """None if any driver can run it."""
     rules: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Contract to the short names of the rules that the scenario is about."""
+    layers: tuple[str, ...] = ()
+    """The names of the layers that its HOME is made from, before its own entries."""
+    base: tuple[Entry, ...] = ()
+    """The entries of these layers."""
+    differs: str = ""
+    """Why its HOME differs in more than one thing from the nearest other one; empty if not."""
     variant: str = ""
     """Its name in the file of a family; the id is the id of the file, a slash and this name."""
 
