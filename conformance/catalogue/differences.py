@@ -58,7 +58,8 @@ def differences(entries: Iterable[Entry], others: Iterable[Entry]) -> list[str]:
 
 def _same(one: Entry | Content | None, other: Entry | Content | None) -> bool:
     """Return whether two values are the same; to Python, true and 1 are."""
-    return msgspec.msgpack.encode(one) == msgspec.msgpack.encode(other)
+    encode = msgspec.msgpack.Encoder(order="sorted").encode
+    return encode(one) == encode(other)
 
 
 def _is_lost(path: str, ours: Mapping[str, Entry], moved: set[str]) -> bool:
