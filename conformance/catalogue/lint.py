@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.differences import differences
+from conformance.catalogue.entries import merge
 from conformance.model.contract import Contract
 from conformance.model.scenario import Entry, Scenario
 from conformance.model.wording import against_control, expectation
@@ -94,7 +95,8 @@ def _home(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
 
     It is held against a golden login, the layers that it is made from, and its controls.
     """
-    others: dict[str, tuple[Entry, ...]] = {"a golden login": (), "its layers": scenario.base}
+    base = merge(list(scenario.layers.values()), name=scenario.file)
+    others: dict[str, tuple[Entry, ...]] = {"a golden login": (), "its layers": base}
     for id_ in scenario.control.values():
         if id_ in catalogue.scenarios:
             others[f"its control '{id_}'"] = catalogue.scenarios[id_].entries

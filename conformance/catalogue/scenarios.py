@@ -115,9 +115,8 @@ def _scenario(
     variant: str = "",
 ) -> Scenario:
     """Return what *shape*, read from the file called *name*, describes."""
-    layers = [layer(wanted, name=name, root=root) for wanted in shape.home.include]
-    base = merge(layers, name=name)
-    entries = merge([base, entries_of(shape.home.files, name=name)], name=name)
+    layers = {wanted: layer(wanted, name=name, root=root) for wanted in shape.home.include}
+    entries = merge([*layers.values(), entries_of(shape.home.files, name=name)], name=name)
     cli = cli_state(shape.cli.state, name=name)
     scenario = Scenario(
         id=id_,
@@ -136,8 +135,7 @@ def _scenario(
         unset=tuple(shape.env.unset),
         container=_container(shape.container, name),
         rules={contract: listed(rules) for contract, rules in shape.rules.items()},
-        layers=tuple(shape.home.include),
-        base=base,
+        layers=layers,
         differs="" if isinstance(shape.differs, UnsetType) else one_line(shape.differs),
         variant=variant,
     )

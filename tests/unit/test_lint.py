@@ -109,7 +109,7 @@ def homes(catalogue: Catalogue, *own: Entry, **fields: Any) -> list[str]:
     base = catalogue.get("claude/credentials-file").entries
     entries = tuple({one.path: one for one in (*base, *own)}.values())
     found = complaints(
-        catalogue, lambda scenario: replace(scenario, entries=entries, base=base, **fields)
+        catalogue, lambda scenario: replace(scenario, entries=entries, layers={"x": base}, **fields)
     )
     return [line for line in found if line.startswith(f"{GOOD}: home: ")]
 
