@@ -8,7 +8,6 @@ from _codex_shell import main
 DEFECTS = {
     "agent-stripped",
     "blank-output-crashes",
-    "cli-asked-for-status",
     "closed-passed-over",
     "dot-claude-assumed",
     "exec-errors-uncaught",
