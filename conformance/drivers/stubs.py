@@ -109,6 +109,7 @@ def stubs_for(
         state=state,
         others=tuple(sorted(others)),
         file=scenario.cli_file,
+        cli_seconds=contract.limits.cli_seconds,
         home=home if state_of(scenario).needs_home else "",
     )
 
@@ -117,7 +118,7 @@ def _bystanders(scenario: Scenario, contract: Contract) -> set[str]:
     if state_of(scenario).alone:
         return set()
     names = {*contract.agents, *AGENT_CLIS}
-    asked_for = scenario.env.get(contract.inputs.agent, scenario.agent)
+    asked_for = scenario.inputs.get("agent", scenario.agent)
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", asked_for):
         names.add(asked_for)
     return names - {scenario.agent}
