@@ -184,6 +184,8 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
         "--conformance-python=MODULE:NAME",
         "--conformance-isolation={fresh,shared,both}",
         "--conformance-contract=NAME|FILE",
+        "--conformance-agent=NAME",
+        "--conformance-strict",
         "--conformance-scenarios=DIR",
         "--conformance-env=KEY=VALUE",
         "--conformance-pass-env=KEY",
