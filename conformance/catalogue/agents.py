@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,7 +15,16 @@ from conformance.errors import FileError
 from conformance.model.agent import IN_HOME, CliState
 from conformance.model.scenario import Entry, Scenario
 
-__all__ = ["STATES", "cli_state", "cli_states", "good_login", "state_file", "state_in", "state_of"]
+__all__ = [
+    "STATES",
+    "cli_state",
+    "cli_states",
+    "good_login",
+    "own_states",
+    "state_file",
+    "state_in",
+    "state_of",
+]
 
 #: The directory of a user's own states, below that of the scenarios.
 STATES = "states"
@@ -32,32 +39,38 @@ def cli_states() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _directory().glob("*.toml")))
 
 
-def cli_state(state: str, *, name: str = "", root: Path | None = None) -> CliState:
-    """Return the state called *state*: a bundled one, or a file in ``states`` below *root*.
+def cli_state(state: str) -> CliState:
+    """Return the bundled state called *state*.
 
-    :raises FileError: there is no such state, or two; *name* is the file that asks for it.
+    :raises FileError: there is no such state.
     """
-    return state_in(state_file(state, name=name, root=root))
+    return state_in(state_file(state))
+
+
+def own_states(root: Path) -> dict[str, Path]:
+    """Return the files of a user's own states, below the directory *root* of their scenarios.
+
+    :raises FileError: one has the name of a bundled state.
+    """
+    found = {path.stem: path for path in sorted((root / STATES).glob("*.toml"))}
+    for name in found.keys() & {*cli_states()}:
+        hint = "a state of your own needs a name of its own; rename the file"
+        raise FileError(str(found[name]), f"'{name}' is the name of a bundled state", hint=hint)
+    return found
 
 
 def state_file(state: str, *, name: str = "", root: Path | None = None) -> Path:
-    """Return the file of the state called *state*.
+    """Return the file of the state called *state*: a bundled one, or one of those below *root*.
 
     :raises FileError: there is no such file, or two; *name* is the file that asks for it.
     """
-    own = root / STATES if root is not None else None
-    path = own / f"{state}.toml" if own is not None else None
-    is_own = path is not None and re.fullmatch(r"[a-z0-9-]+", state) and os.path.isfile(path)
+    own = own_states(root) if root is not None else {}
     if state in cli_states():
-        if is_own:
-            hint = "a state of your own needs a name of its own; rename the file"
-            raise FileError(str(path), f"'{state}' is the name of a bundled state", hint=hint)
         return _directory() / f"{state}.toml"
-    if not is_own or path is None:
-        known = [*cli_states(), *(sorted(file.stem for file in own.glob("*.toml")) if own else ())]
-        hint = f"allowed: {', '.join(known)}"
+    if state not in own:
+        hint = f"allowed: {', '.join((*cli_states(), *own))}"
         raise FileError(name, f"unknown value '{state}'", key="cli.state", hint=hint)
-    return path
+    return own[state]
 
 
 def state_of(scenario: Scenario) -> CliState:

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
+from conformance.bundled import scenarios_dir
 from conformance.catalogue.agents import cli_states, state_file, state_in
 from conformance.catalogue.entries import entries_of, merge
 from conformance.catalogue.layers import layer
@@ -117,7 +118,8 @@ def _scenario(
     """Return what *shape*, read from the file called *name*, describes."""
     layers = [layer(wanted, name=name, root=root) for wanted in shape.home.include]
     entries = merge([*layers, entries_of(shape.home.files, name=name)], name=name)
-    cli_file = state_file(shape.cli.state, name=name, root=root)
+    own_root = root if root != scenarios_dir() else None
+    cli_file = state_file(shape.cli.state, name=name, root=own_root)
     cli = state_in(cli_file)
     _check_place(cli, shape.agent, entries, name)
     scenario = Scenario(

@@ -199,7 +199,7 @@ def test_what_is_open_is_answered_in_both_ways(stubs: Callable[..., Path]) -> No
 def test_a_cli_that_wants_a_terminal_answers_on_one(stubs: Callable[..., Path]) -> None:
     directory = stubs("wants-terminal")
     leader, terminal = os.openpty()
-    program = [directory / "claude", "--version"]
+    program = [str(directory / "claude"), "--version"]
     with_one = subprocess.run(program, stdin=terminal, capture_output=True, check=False)
     without = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     os.close(leader)
@@ -224,7 +224,11 @@ def test_a_text_that_the_kernel_refuses_is_run_by_shells(
         ("exit-1", 1),
         ("exit-127", 127),
         ("killed", -signal.SIGKILL),
-        *[(s, -signal.Signals[s.split("-")[1].upper()]) for s in cli_states() if s.startswith("killed-")],
+        *[
+            (s, -signal.Signals[s.split("-")[1].upper()])
+            for s in cli_states()
+            if s.startswith("killed-")
+        ],
     ],
 )
 def test_a_failing_cli_ends_as_its_name_says(
