@@ -116,8 +116,8 @@ def _scenario(
     variant: str = "",
 ) -> Scenario:
     """Return what *shape*, read from the file called *name*, describes."""
-    layers = [layer(wanted, name=name, root=root) for wanted in shape.home.include]
-    entries = merge([*layers, entries_of(shape.home.files, name=name)], name=name)
+    layers = {wanted: layer(wanted, name=name, root=root) for wanted in shape.home.include}
+    entries = merge([*layers.values(), entries_of(shape.home.files, name=name)], name=name)
     own_root = root if root != scenarios_dir() else None
     cli_file = state_file(shape.cli.state, name=name, root=own_root)
     cli = state_in(cli_file)
@@ -140,6 +140,8 @@ def _scenario(
         unset=tuple(shape.env.unset),
         container=_container(shape.container, name),
         rules={contract: listed(rules) for contract, rules in shape.rules.items()},
+        layers=layers,
+        differs="" if isinstance(shape.differs, UnsetType) else one_line(shape.differs),
         variant=variant,
     )
     _check_expectations(scenario, contracts)

@@ -11,9 +11,12 @@ from factories import bundled_catalogue, exited, scenario, written
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.drivers.layout import opposite_home
 from conformance.errors import FileError, ManyErrors, UsageError
 from conformance.judge.judge import judge
-from conformance.model.contract import Contract
+from conformance.lockstep.draft import differences, draft
+from conformance.lockstep.managers.answers import Answer, Answers
+from conformance.model.contract import ANSWER_FINDINGS, Action, Contract
 from conformance.model.outcome import Execution, Outcome, ScenarioResult
 from conformance.model.scenario import Scenario
 
@@ -402,3 +405,90 @@ def test_lint_wants_the_role_of_an_input_and_not_its_variable(tmp_path: Path) ->
     assert said == [
         "a/b: inputs: 'WOVED_TASK_AGENT' carries an input of 'slot': name its role in [inputs]"
     ]
+
+
+def test_two_contracts_side_by_side_show_the_rules_and_inputs_that_differ(tmp_path: Path) -> None:
+    text = '[rules]\ncli-hangs = "off"\nalways-alone = { level = "should" }\n'
+    text += 'claude-closed = { expect = ["ready", "creds-invalid"] }\n'
+    text += '[inputs]\nagent = "ACME"\n[limits]\nseconds = 30\n[answer]\nmember = "/status"\n'
+    text += 'values = { ok = "ready" }\n'
+    shown = {what: (here, there) for what, here, there in differences(SLOT, own(tmp_path, text))}
+    assert {what: cells for what, cells in shown.items() if cells[0] != cells[1]} == {
+        "extends": ("", "slot"),
+        "input: agent": ("WOVED_TASK_AGENT", "ACME"),
+        "seconds": ("15", "30"),
+        "cli_seconds": ("10", "20"),
+        "answer on stdout": ("", "/status: ok is ready"),
+        "rule: cli-hangs": ("cli-broken", "off"),
+        "rule: claude-closed": ("creds-invalid", "ready or creds-invalid"),
+        "rule: always-alone": ("must: left-process", "should: left-process"),
+    }
+
+
+def test_a_draft_of_a_contract_of_ones_own_keeps_its_policy(tmp_path: Path) -> None:
+    text = '[rules]\ncli-hangs = "off"\ncli-fails = "off"\nalways-alone = { level = "should" }\n'
+    text += 'codex-not-json = { expect = "creds-missing" }\n[verdicts.ready]\ncode = [0, 10]\n'
+    text += '[inputs]\nagent = "ACME"\n[limits]\nseconds = 30\n'
+    text += '[answer]\nmember = "/status"\nvalues = { ok = "ready", true = "cli-broken" }\n'
+    base = own(tmp_path, text)
+    actions = {
+        code: Action(v.action, frozenset(v.labels)) for v in base.verdicts for code in v.codes
+    }
+    does = {code: Answer(action=actions.get(code, Action("retry"))) for code in range(256)}
+    answers = Answers(by_code=does)
+    drafted = draft(base, answers, "own", "a test", SLOT)
+    again = contracts.load(str(written(tmp_path / "again.toml", drafted)))
+    shown = [row for row in differences(base, again) if row[1] != row[2]]
+    assert shown == []
+
+
+def test_the_home_with_the_opposite_answer_is_empty_where_one_of_several_codes_is_0(
+    tmp_path: Path,
+) -> None:
+    several = own(tmp_path, "[verdicts.ready]\ncode = [0, 10]\n", "preflight")
+    known = bundled_catalogue().scenarios
+    assert opposite_home(known["claude/credentials-file"], several) == ()
+    assert opposite_home(known["claude/baseline-only"], several) != ()
+
+
+#: What breaks each rule that every scenario checks: an outcome, and what else was seen.
+BREAKS: dict[str, dict[str, Any]] = {
+    "changed-home": {"changes": ("added f",)},
+    "leaked-secret": {"outcome": exited(0, stdout=b"the-whole-secret")},
+    "left-process": {"outcome": LEFT},
+    "crashed": {"outcome": exited(0, stderr=b"Traceback (most recent call last):\n")},
+}
+
+
+def rules_of_every_scenario() -> list[tuple[str, str]]:
+    """Return each bundled contract and each of its own rules that names findings."""
+    return [
+        (contract.name, name)
+        for contract in contracts.bundled().values()
+        for name, rule in contract.rules.items()
+        if rule.findings and rule.contract == contract.name and not contract.commands
+    ]
+
+
+@pytest.mark.parametrize(("parent", "name"), rules_of_every_scenario())
+def test_every_rule_of_all_scenarios_can_be_advice_or_off_unless_it_is_about_the_answer(
+    parent: str, name: str, tmp_path: Path
+) -> None:
+    """The same probe deviates, conforms with advice, or conforms."""
+    findings = contracts.load(parent).rules[name].findings
+    levels = [f"[rules]\n{name} = {{ level = '{level}' }}\n" for level in ("must", "should")]
+    if ANSWER_FINDINGS.intersection(findings):
+        for text in (levels[1], f"[rules]\n{name} = 'off'\n"):
+            with pytest.raises(FileError, match="it is about the answer itself"):
+                own(tmp_path, text, parent)
+        return
+    broken = {"outcome": exited(0), **BREAKS[findings[0]]}
+    seen = Execution(**broken)
+
+    def result(text: str) -> tuple[str, int]:
+        secrets = {"{secret}": "the-whole-secret"}
+        found = judge(scenario(), own(tmp_path, text, parent), [seen], secrets)
+        return found.result, len(found.findings)
+
+    assert [result(text) for text in levels] == [("deviates", 1), ("conforms", 1)]
+    assert result(f"[rules]\n{name} = 'off'\n") == ("conforms", 0)
