@@ -15,6 +15,7 @@ from conformance.text import join, printable
 __all__ = [
     "against_control",
     "answer",
+    "asked_note",
     "describe_entry",
     "describe_inputs",
     "describe_needs",
@@ -192,6 +193,18 @@ def _variable(scenario: Scenario, name: str) -> str:
     if name in scenario.env:
         return f"{name}={scenario.env[name]!r}"
     return ""
+
+
+def asked_note(asked: Mapping[str, int], limit: int = 3) -> str:
+    """Return what it means that stubs were *asked* something beside their version.
+
+    *asked* maps each question to how often it came, the most frequent first.
+    """
+    shown = [f"'{_short(question, 40)}' ({times} times)" for question, times in asked.items()]
+    more = f" and {len(asked) - limit} more" if len(asked) > limit else ""
+    answer = "stubs answer --version, and anything else with exit status 2"
+    contract = "what a CLI says of its own login is judged under the contract cli-status"
+    return f"the probe asked a CLI {', '.join(shown[:limit])}{more}: {answer}; {contract}"
 
 
 def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:

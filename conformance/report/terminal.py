@@ -10,6 +10,7 @@ from typing import TextIO
 from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
+from conformance.model.wording import asked_note
 from conformance.report.view import View, some
 from conformance.text import join, one_line, printable
 
@@ -66,6 +67,9 @@ class Terminal(View):
         self._patterns()
         if self._report.diagnosis:
             self._line(f"DIAGNOSIS {self._report.diagnosis}", "bold")
+            self._line()
+        if asked := self._report.asked():
+            self._line(f"NOTE {asked_note(asked)}")
             self._line()
         self._verdict()
 
