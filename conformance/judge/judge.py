@@ -167,9 +167,8 @@ def _side_effects(
         message = _some("the probe changed the HOME", execution.changes)
         yield Finding(kind="changed-home", message=message)
     for stream, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
-        for name, how in leaks(output, secrets):
-            message = f"the credential {name} stands on {stream}, {how}"
-            yield Finding(kind="leaked-secret", message=message)
+        for leak in leaks(output, secrets):
+            yield Finding(kind="leaked-secret", message=leak.describe(stream))
     if execution.outside and contract.outside_writes == "forbidden":
         message = _some("the probe changed files outside the HOME", execution.outside)
         yield Finding(kind="changed-outside", message=message)
