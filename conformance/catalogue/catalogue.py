@@ -200,8 +200,7 @@ def _missing_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[File
 
 
 def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> bool:
-    others = control.codes(contract)
-    return bool(others) and others.isdisjoint(scenario.codes(contract))
+    return contract.tells_apart(scenario.expected(contract), control.expected(contract))
 
 
 def select(
@@ -253,7 +252,11 @@ def _matching(
 ) -> list[str]:
     if pattern in catalogue.scenarios and pattern not in candidates:
         wrong = f"scenario '{pattern}' is not part of contract '{contract.name}'"
-        raise UsageError(wrong, hint="choose another with --contract")
+        agent = catalogue.scenarios[pattern].agent
+        if agent in contract.agents:
+            raise UsageError(wrong, hint="choose another with --contract")
+        wrong = f"scenario '{pattern}' is about {agent}, not {' or '.join(contract.agents)}"
+        raise UsageError(wrong, hint="choose another with --contract or --agent")
     # Only * and ? are special: ids have no brackets, and fnmatch would read [..] as a set.
     expression = "".join(_WILDCARDS.get(c, re.escape(c)) for c in pattern)
     found = [id_ for id_ in candidates if re.fullmatch(expression, id_)]

@@ -177,6 +177,8 @@ def _request(config: pytest.Config) -> RunRequest:
         probe=_probe(config),
         cwd=str(cwd),
         contract=config.getoption("--conformance-contract"),
+        agent=config.getoption("--conformance-agent"),
+        strict=config.getoption("--conformance-strict"),
         directories=_directories(config, cwd),
         patterns=None,
         variables=variables(
