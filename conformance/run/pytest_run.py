@@ -71,7 +71,7 @@ class PytestRun:
         self.report = RunReport(
             run.contract,
             run.selected,
-            run.driver.describe(),
+            run.describe(),
             run.context.now,
             run.known_failures,
             strict=run.request.strict,
