@@ -32,6 +32,7 @@ from conformance.drivers.local.driver import LocalDriver
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
+from conformance.model.outcome import ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory, keep_directory
@@ -210,6 +211,17 @@ class Run:
             return driver.execute(scenario, self.contract, self.context).outcome.code
         finally:
             driver.close()
+
+    def result_while_waiting(self, agent: str) -> ScenarioResult | None:
+        """Return the result where the CLI of *agent* takes seconds and is healthy.
+
+        None where no scenario shows that.
+        """
+        for scenario in self.catalogue.in_contract(self.contract):
+            healthy = "cli-broken" not in scenario.expected(self.contract)
+            if scenario.agent == agent and scenario.waits and healthy:
+                return self.runner.run(scenario)
+        return None
 
     def stage(self, scenario: Scenario) -> ContainerSpec:
         """Place the home of *scenario* in volumes that stay; return a container to run by hand."""
