@@ -166,6 +166,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     """What differs from the control's home, environment and CLI, one line each."""
     stdout: str = ""
     stderr: str = ""
+    changes: tuple[str, ...] = ()
+    """What changed in the HOME and may not, one line each; the first hundred."""
     outside: tuple[str, ...] = ()
     """Files that changed outside the HOME, if the driver looked there."""
     asked: tuple[str, ...] = ()

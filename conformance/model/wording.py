@@ -214,9 +214,16 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     if probe["kind"] != "image":
         yield f"probe: {command or 'the CLI itself'}"
         yield f"isolation: {isolation}"
+        yield from _further(probe)
         return
     yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {command}"
     container = f"memory {probe['memory']}, user {probe['user']}, HOME {probe['home']}"
     yield f"isolation: {probe['isolation']}, {isolation}, {container}"
+    yield from _further(probe)
     for note in probe["notes"]:
         yield f"note: {printable(note)}"
+
+
+def _further(probe: Mapping[str, Any]) -> Iterator[str]:
+    if patterns := probe.get("allow_writes"):
+        yield f"allowed: to write {printable(join(patterns))} in the HOME"

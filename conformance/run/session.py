@@ -84,7 +84,7 @@ class Session:
 
     def pytest_report_header(self) -> list[str]:
         """Say what is judged by what."""
-        lines = list(probe_lines(self.run.driver.describe()))
+        lines = list(probe_lines(self.run.describe()))
         return [f"{lines[0]} (contract {self.run.contract.name})", *lines[1:]]
 
     def collect(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -179,6 +179,7 @@ def _request(config: pytest.Config) -> RunRequest:
         cwd=str(cwd),
         contract=config.getoption("--conformance-contract"),
         agent=config.getoption("--conformance-agent"),
+        allow_writes=tuple(config.getoption("--conformance-allow-write")),
         strict=config.getoption("--conformance-strict"),
         directories=_directories(config, cwd),
         patterns=None,
