@@ -200,7 +200,10 @@ def asked_note(asked: Mapping[str, int], limit: int = 3) -> str:
 
     *asked* maps each question to how often it came, the most frequent first.
     """
-    shown = [f"'{_short(question, 40)}' ({times} times)" for question, times in asked.items()]
+    shown = [
+        f"'{_short(question, 40)}' ({'once' if times == 1 else f'{times} times'})"
+        for question, times in asked.items()
+    ]
     more = f" and {len(asked) - limit} more" if len(asked) > limit else ""
     answer = "stubs answer --version, and anything else with exit status 2"
     contract = "what a CLI says of its own login is judged under the contract cli-status"
