@@ -47,6 +47,16 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "default": "slot",
         "help": "the contract to judge by (default: slot)",
     },
+    "--conformance-agent": {
+        "metavar": "NAME",
+        "default": "",
+        "help": "only the scenarios of this agent",
+    },
+    "--conformance-strict": {
+        "action": "store_true",
+        "default": False,
+        "help": "let advice count",
+    },
     "--conformance-scenarios": {
         "metavar": "DIR",
         "action": "append",

@@ -201,11 +201,9 @@ def _missing_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[File
 
 
 def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> bool:
-    """Tell whether *control* calls for another exit code; one that any code fits needs none."""
-    ours, others = scenario.codes(contract), control.codes(contract)
-    if ours == {verdict.code for verdict in contract.verdicts}:
-        return True
-    return bool(others) and others.isdisjoint(ours)
+    """Tell whether *control* calls for another answer; a scenario that any fits needs none."""
+    ours = scenario.expected(contract)
+    return contract.leaves_open(ours) or contract.tells_apart(ours, control.expected(contract))
 
 
 def select(
@@ -257,7 +255,11 @@ def _matching(
 ) -> list[str]:
     if pattern in catalogue.scenarios and pattern not in candidates:
         wrong = f"scenario '{pattern}' is not part of contract '{contract.name}'"
-        raise UsageError(wrong, hint="choose another with --contract")
+        agent = catalogue.scenarios[pattern].agent
+        if agent in contract.agents:
+            raise UsageError(wrong, hint="choose another with --contract")
+        wrong = f"scenario '{pattern}' is about {agent}, not {' or '.join(contract.agents)}"
+        raise UsageError(wrong, hint="choose another with --contract or --agent")
     # Only * and ? are special: ids have no brackets, and fnmatch would read [..] as a set.
     expression = "".join(_WILDCARDS.get(c, re.escape(c)) for c in pattern)
     found = [id_ for id_ in candidates if re.fullmatch(expression, id_)]

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from conformance.catalogue.schema import ContractFile, FamilyFile, LayerFile, ScenarioFile
+from conformance.catalogue.contract_schema import ContractFile
+from conformance.catalogue.schema import FamilyFile, LayerFile, ScenarioFile
 
 __all__ = ["contract_schema", "json_schema", "layer_schema", "scenario_schema"]
 
@@ -69,7 +70,10 @@ def scenario_schema(cli_states: Iterable[str]) -> dict[str, Any]:
 
 def layer_schema() -> dict[str, Any]:
     """Return the JSON Schema of a layer, which scenarios include."""
-    return json_schema(LayerFile, "layer")
+    return {
+        **json_schema(LayerFile, "layer"),
+        "anyOf": [{"required": ["files"]}, {"required": ["include"]}],
+    }
 
 
 def contract_schema() -> dict[str, Any]:

@@ -13,16 +13,27 @@ import msgspec
 from msgspec import Struct
 
 from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.differences import differences
+from conformance.catalogue.entries import merge
 from conformance.model.contract import Contract
-from conformance.model.scenario import Scenario
+from conformance.model.scenario import Entry, Scenario
 from conformance.model.wording import against_control, expectation
 
-__all__ = ["LONGEST_SUMMARY", "MOST_DIFFERENCES", "SCENARIOS_EACH", "Complaint", "lint"]
+__all__ = [
+    "LONGEST_SUMMARY",
+    "MOST_DIFFERENCES",
+    "MOST_IN_HOME",
+    "SCENARIOS_EACH",
+    "Complaint",
+    "lint",
+]
 
 #: Characters of a summary: one or two lines in a terminal beside an id.
 LONGEST_SUMMARY = 150
 #: Lines of difference to a control: they should explain a failure at a glance.
 MOST_DIFFERENCES = 8
+#: Differences of a home to the nearest one without its fault, if the file does not say why.
+MOST_IN_HOME = 1
 #: Scenarios for each verdict of each contract and agent: one or two can be passed by luck.
 SCENARIOS_EACH = 3
 
@@ -71,20 +82,42 @@ def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
         where = "owner/repository#number or a contract"
         message = f"say where and what: {where}, a colon, and what was found there"
         yield Complaint(id_, "origin", message)
+    yield from _home(scenario, catalogue)
     for name in scenario.expect:
         contract = catalogue.contracts[name]
         yield from _control(scenario, contract, catalogue)
         yield from _rules(scenario, contract)
+        yield from _inputs(scenario, contract)
+
+
+def _home(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
+    """Yield a complaint if a home has more than one fault, or says why it has and has not.
+
+    It is held against a golden login, the layers that it is made from, and its controls.
+    """
+    base = merge(list(scenario.layers.values()), name=scenario.file)
+    others: dict[str, tuple[Entry, ...]] = {"a golden login": (), "its layers": base}
+    for id_ in scenario.control.values():
+        if id_ in catalogue.scenarios:
+            others[f"its control '{id_}'"] = catalogue.scenarios[id_].entries
+    found = ((differences(scenario.entries, home), name) for name, home in others.items())
+    lines, name = min(found, key=lambda pair: len(pair[0]))
+    if len(lines) > MOST_IN_HOME and not scenario.differs:
+        message = f"differs from {name} in {len(lines)} things: {'; '.join(lines)}"
+        way_out = "leave one, or say why with 'differs'"
+        yield Complaint(scenario.id, "home", f"{message}; {way_out}")
+    if len(lines) <= MOST_IN_HOME and scenario.differs:
+        message = f"has no need of 'differs': it differs from {name} in {len(lines)} thing"
+        yield Complaint(scenario.id, "home", message)
 
 
 def _control(scenario: Scenario, contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:
     control = catalogue.scenarios.get(scenario.control_for(contract))
     if control is None:  # reading the files has refused that
         return
-    ours, theirs = scenario.codes(contract), control.codes(contract)
+    ours, theirs = scenario.expected(contract), control.expected(contract)
     # A scenario that any code fits cannot differ from its control.
-    any_code_fits = ours == {verdict.code for verdict in contract.verdicts}
-    if not any_code_fits and (not theirs or ours & theirs):
+    if not contract.leaves_open(ours) and not contract.tells_apart(ours, theirs):
         message = f"'{control.id}' does not call for another exit code under '{contract.name}'"
         yield Complaint(scenario.id, "control", message)
     count = len(against_control(scenario, control))
@@ -94,17 +127,25 @@ def _control(scenario: Scenario, contract: Contract, catalogue: Catalogue) -> It
 
 
 def _rules(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
-    expected = set(scenario.expected(contract))
+    wanted = scenario.expect[contract.name]
     cited = scenario.cites(contract)
     if contract.rules and not cited:
         yield Complaint(scenario.id, "rules", f"cites no rule of '{contract.name}'")
-    for name in cited:
+    for place, name in enumerate(cited):
         rule = contract.rules[name]
-        if set(rule.expect) != expected:
+        # The rules behind the first decide only where it is off.
+        if not rule.expect or (place == 0 and set(rule.expect) != set(wanted)):
             asks = expectation(contract, rule.expect) if rule.expect else "nothing of its own"
-            wanted = expectation(contract, scenario.expected(contract))
-            message = f"'{name}' of '{contract.name}' calls for {asks}, the scenario for {wanted}"
+            calls = f"the scenario for {expectation(contract, wanted)}"
+            message = f"'{name}' of '{contract.name}' calls for {asks}, {calls}"
             yield Complaint(scenario.id, "rules", message)
+
+
+def _inputs(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
+    """Yield variables of the environment that are an input, which a role should name."""
+    for variable in sorted({*scenario.env, *scenario.unset} & {*contract.inputs.variables()}):
+        message = f"'{variable}' carries an input of '{contract.name}': name its role in [inputs]"
+        yield Complaint(scenario.id, "inputs", message)
 
 
 def _twins(scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
@@ -128,6 +169,8 @@ def _fingerprint(scenario: Scenario) -> bytes:
         (
             scenario.agent,
             scenario.cli,
+            sorted(scenario.inputs.items()),
+            sorted(scenario.inputs_unset),
             sorted(scenario.env.items()),
             sorted(scenario.unset),
             scenario.container,
@@ -142,7 +185,7 @@ def sorted_entries(scenario: Scenario) -> list[bytes]:
 
 
 def _uncited(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
-    cited = {name for scenario in scenarios for name in scenario.cites(contract)}
+    cited = {name for scenario in scenarios for name in scenario.cites(contract)[:1]}
     for name, rule in contract.rules.items():
         # A rule needs cases only under the contract that states it. Every scenario shows a rule
         # without verdicts.

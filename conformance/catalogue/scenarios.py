@@ -19,12 +19,13 @@ from conformance.catalogue.schema import (
     ContainerTable,
     FamilyFile,
     ScenarioFile,
+    ScenarioInputs,
     listed,
 )
 from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError
 from conformance.model.agent import HEALTHY
-from conformance.model.contract import Contract
+from conformance.model.contract import ROLES, Contract, Role
 from conformance.model.placeholders import Context, check, expand
 from conformance.model.scenario import ContainerNeeds, Scenario
 from conformance.text import one_line
@@ -114,8 +115,8 @@ def _scenario(
     variant: str = "",
 ) -> Scenario:
     """Return what *shape*, read from the file called *name*, describes."""
-    layers = [layer(wanted, name=name, root=root) for wanted in shape.home.include]
-    entries = merge([*layers, entries_of(shape.home.files, name=name)], name=name)
+    layers = {wanted: layer(wanted, name=name, root=root) for wanted in shape.home.include}
+    entries = merge([*layers.values(), entries_of(shape.home.files, name=name)], name=name)
     cli = cli_state(shape.cli.state, name=name)
     scenario = Scenario(
         id=id_,
@@ -128,14 +129,19 @@ def _scenario(
         entries=entries,
         cli=cli.name,
         waits=cli.waits or any(entry.kind == "fifo" for entry in entries),
+        inputs=_inputs(shape.inputs),
+        inputs_unset=tuple(shape.inputs.unset),
         env=shape.env.set,
         unset=tuple(shape.env.unset),
         container=_container(shape.container, name),
         rules={contract: listed(rules) for contract, rules in shape.rules.items()},
+        layers=layers,
+        differs="" if isinstance(shape.differs, UnsetType) else one_line(shape.differs),
         variant=variant,
     )
     _check_expectations(scenario, contracts)
     _check_rules(scenario, contracts)
+    _check_inputs(scenario, contracts)
     _check_environment(scenario)
     return scenario
 
@@ -201,6 +207,39 @@ def _check_rules(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
                 raise FileError(scenario.file, f"no rule '{rule}'", key=key, hint=hint)
 
 
+def _inputs(table: ScenarioInputs) -> dict[Role, str]:
+    """Return the inputs that *table* sets, by role."""
+    given: dict[Role, str] = {}
+    for role in ROLES:
+        text = getattr(table, role)
+        if text is not UNSET:
+            given[role] = text
+    return given
+
+
+def _check_inputs(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
+    file = scenario.file
+    for role in (*scenario.inputs, *scenario.inputs_unset):
+        if role in scenario.inputs and role in scenario.inputs_unset:
+            raise FileError(file, f"'{role}' is both set and unset", key="inputs")
+        for name in scenario.expect:
+            if not contracts[name].inputs.variable(role):
+                hint = f"take out the expectation of '{name}', or the input"
+                cause = f"contract '{name}' has no such input"
+                raise FileError(file, cause, key=f"inputs.{role}", hint=hint)
+    for role, text in scenario.inputs.items():
+        _check_value(text, file, f"inputs.{role}")
+
+
+def _check_value(value: str, file: str, key: str) -> None:
+    """Make sure that *value* can be given to a program in a variable."""
+    wrong = check(value)
+    if not wrong and "\0" in expand(value, _ANYWHERE):
+        wrong = "a NUL cannot be handed to a program"
+    if wrong:
+        raise FileError(file, wrong, key=key)
+
+
 def _check_environment(scenario: Scenario) -> None:
     file = scenario.file
     for name in (*scenario.env, *scenario.unset):
@@ -209,8 +248,4 @@ def _check_environment(scenario: Scenario) -> None:
     for name, value in scenario.env.items():
         if name in scenario.unset:
             raise FileError(file, f"'{name}' is both set and unset", key="env")
-        wrong = check(value)
-        if not wrong and "\0" in expand(value, _ANYWHERE):
-            wrong = "a NUL cannot be handed to a program"
-        if wrong:
-            raise FileError(file, wrong, key=f"env.set.{name}")
+        _check_value(value, file, f"env.set.{name}")

@@ -1,4 +1,4 @@
-"""The shape of scenario, layer, CLI and contract files; their JSON Schemas are made from it."""
+"""The shape of scenario, layer and CLI files; their JSON Schemas are made from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from conformance.model.agent import HEALTHY
-from conformance.model.outcome import FindingKind
+from conformance.model.contract import Role
 
 __all__ = [
     "MAX_COUNT",
@@ -19,11 +19,13 @@ __all__ = [
     "VARIANT",
     "CliFile",
     "ContainerTable",
-    "ContractFile",
     "EntryTable",
     "FamilyFile",
     "LayerFile",
     "ScenarioFile",
+    "ScenarioInputs",
+    "Sentence",
+    "Text",
     "listed",
 ]
 
@@ -43,13 +45,11 @@ USER = "(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?"
 VARIANT = r"^[a-z0-9][a-z0-9.-]*$"
 
 Text = Annotated[str, Meta(min_length=1)]
-#: An action or a label: Managers write several on one line, separated by blanks.
-Word = Annotated[str, Meta(pattern=r"^\S+\Z")]
 Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
 
 class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """One entry of the HOME: text, json, patch, hex, base64, runs, symlink or type; or size."""
+    """One entry of the HOME, with one key that says what it is; or with a size alone."""
 
     text: Annotated[
         str | UnsetType, Meta(description="A file with this text; placeholders are replaced.")
@@ -60,7 +60,18 @@ class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults
     ] = UNSET
     patch: Annotated[
         dict[str, Any] | UnsetType,
-        Meta(description="Changes to the json of a layer (RFC 7396); '{absent}' removes a member."),
+        Meta(
+            description="Changes to the json of a layer, or of what was moved or copied here "
+            "(RFC 7396); '{absent}' removes a member."
+        ),
+    ] = UNSET
+    moved: Annotated[
+        Text | UnsetType,
+        Meta(description="The entry that an included layer has at this path, here instead."),
+    ] = UNSET
+    copied: Annotated[
+        Text | UnsetType,
+        Meta(description="The entry that an included layer has at this path, here as well."),
     ] = UNSET
     hex: Annotated[
         str | UnsetType, Meta(description="A file with these bytes, as hexadecimal digits.")
@@ -130,6 +141,31 @@ class CliTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     state: Annotated[str, Meta(description="The state that the CLI is in.")] = HEALTHY
 
 
+class ScenarioInputs(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Inputs of the probe by role, where they are not the usual ones.
+
+    The contract knows the variable of each role. One that lacks a role leaves the scenario out.
+    """
+
+    home: Annotated[
+        str | UnsetType, Meta(description="The path of the HOME, in place of that of this home.")
+    ] = UNSET
+    agent: Annotated[
+        str | UnsetType, Meta(description="The name of the agent, in place of the slot's.")
+    ] = UNSET
+    override: Annotated[
+        str | UnsetType, Meta(description="A path of the credentials that wins over the usual one.")
+    ] = UNSET
+    skew: Annotated[
+        str | UnsetType, Meta(description="The seconds that a login still has to last.")
+    ] = UNSET
+    switch: Annotated[
+        Literal["on", "off"] | UnsetType,
+        Meta(description="Whether the credentials are checked at all."),
+    ] = UNSET
+    unset: Annotated[list[Role], Meta(description="Roles whose variable is not set.")] = []
+
+
 class EnvTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Changes to the environment that the contract gives the probe."""
 
@@ -173,15 +209,17 @@ Expect = Annotated[
 ]
 Rules = Annotated[
     dict[str, Text | Annotated[list[Text], Meta(min_length=1)]],
-    Meta(
-        description="Contract to the short name of the rule the case is about, or a list of them."
-    ),
+    Meta(description="Contract to the rule that decides; a list if others decide where it is off."),
 ]
 Summary = Annotated[Sentence, Meta(description="The rule this case is about, in one sentence.")]
 Origin = Annotated[
     Sentence, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")
 ]
 Agent = Annotated[Text, Meta(description="The coding agent whose slot it is: claude or codex.")]
+Differs = Annotated[
+    Sentence,
+    Meta(description="Why the HOME differs in more than one thing from the nearest other one."),
+]
 Container = Annotated[
     ContainerTable | UnsetType,
     Meta(
@@ -200,8 +238,10 @@ class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     control: Control
     expect: Expect
     rules: Rules = {}
+    differs: Differs | UnsetType = UNSET
     home: HomeTable = field(default_factory=HomeTable)
     cli: CliTable = field(default_factory=CliTable)
+    inputs: ScenarioInputs = field(default_factory=ScenarioInputs)
     env: EnvTable = field(default_factory=EnvTable)
     container: Container = UNSET
 
@@ -215,8 +255,10 @@ class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     control: Control | UnsetType = UNSET
     expect: Expect | UnsetType = UNSET
     rules: Rules | UnsetType = UNSET
+    differs: Differs | UnsetType = UNSET
     home: HomeTable | UnsetType = UNSET
     cli: CliTable | UnsetType = UNSET
+    inputs: ScenarioInputs | UnsetType = UNSET
     env: EnvTable | UnsetType = UNSET
     container: Container = UNSET
 
@@ -234,9 +276,13 @@ class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a HOME that scenarios share. Its name is that of the file, without .toml."""
 
     summary: Annotated[Text, Meta(description="What this part of a HOME is, in one sentence.")]
+    include: Annotated[
+        list[str], Meta(description="Layers below this one, applied in order; entries here win.")
+    ] = []
     files: Annotated[
-        Files, Meta(description="Path below the HOME to its content: a text, or a table.")
-    ]
+        Files | UnsetType,
+        Meta(description="Path below the HOME to its content: a text, or a table."),
+    ] = UNSET
 
 
 class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -251,116 +297,6 @@ class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
         False
     )
     alone: Annotated[bool, Meta(description="Whether no other agent's CLI lies beside it.")] = False
-
-
-class VerdictTable(Struct, forbid_unknown_fields=True):
-    """What one answer means."""
-
-    code: Annotated[int, Meta(ge=0, le=255, description="The exit code that says it.")]
-    meaning: Annotated[Text, Meta(description="What is true when the probe says it.")]
-    action: Annotated[Word, Meta(description="What the Manager does then, in one word.")]
-    labels: Annotated[
-        list[Word], Meta(description="The labels that the Manager adds to its action.")
-    ] = []
-
-
-class InputsTable(Struct, forbid_unknown_fields=True):
-    """Names of the environment variables that carry the inputs."""
-
-    home: Annotated[
-        str,
-        Meta(
-            pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z",
-            description="The variable with the path of the HOME that the probe looks at.",
-        ),
-    ]
-    agent: Annotated[
-        str,
-        Meta(
-            pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z",
-            description="The variable with the name of the agent; none by default.",
-        ),
-    ] = ""
-    opposite_home: Annotated[
-        str,
-        Meta(
-            pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z",
-            description="A variable the probe must ignore: its HOME calls for the other answer.",
-        ),
-    ] = ""
-
-
-class LimitsTable(Struct, forbid_unknown_fields=True):
-    """What a probe may use up. The stub of a CLI that hangs does so for longer than any limit."""
-
-    seconds: Annotated[
-        float, Meta(gt=0, le=100, description="The time in which the probe must answer.")
-    ] = 15.0
-
-
-class RuleTable(Struct, forbid_unknown_fields=True, kw_only=True):
-    """One sentence of the contract, with the verdicts or findings that belong to it."""
-
-    text: Annotated[Sentence, Meta(description="The rule, in one sentence.")]
-    expect: Annotated[
-        Text | Annotated[list[Text], Meta(min_length=1)] | UnsetType,
-        Meta(description="The verdict it calls for; a list if it leaves the point open."),
-    ] = UNSET
-    findings: Annotated[
-        Annotated[list[FindingKind], Meta(min_length=1)] | UnsetType,
-        Meta(description="The findings that break it, for a rule that every scenario checks."),
-    ] = UNSET
-
-
-class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
-    """One contract. If it extends another, what it leaves out comes from there."""
-
-    name: Annotated[
-        str,
-        Meta(pattern=r"^[a-z][a-z0-9-]*\Z", description="What scenarios and reports call it."),
-    ]
-    version: Annotated[Text, Meta(description="The version, as reports show it.")]
-    summary: Annotated[Text, Meta(description="What it is for, in one sentence.")]
-    extends: Annotated[
-        str, Meta(description="The bundled contract that provides what is left out here.")
-    ] = ""
-    agents: Annotated[
-        Annotated[list[Text], Meta(min_length=1)] | UnsetType,
-        Meta(description="The coding agents it covers; their scenarios are part of it."),
-    ] = UNSET
-    verdicts: Annotated[
-        dict[str, VerdictTable] | UnsetType,
-        Meta(description="Name of a verdict to its exit code and its meaning."),
-    ] = UNSET
-    otherwise: Annotated[
-        Word | Annotated[list[Word], Meta(min_length=1)] | UnsetType,
-        Meta(description="What the Manager does on every other code; by default 'retry'."),
-    ] = UNSET
-    inputs: InputsTable | UnsetType = UNSET
-    limits: LimitsTable | UnsetType = UNSET
-    allowed_writes: Annotated[
-        list[Text] | UnsetType,
-        Meta(description="Paths the CLI may add to the HOME; '**' stands for any path."),
-    ] = UNSET
-    entrypoint_writes: Annotated[
-        list[Text] | UnsetType,
-        Meta(description="Paths that an image's entrypoint may add to the HOME or replace there."),
-    ] = UNSET
-    outside_writes: Annotated[
-        Literal["shown", "forbidden"] | UnsetType,
-        Meta(description="Whether changes outside the HOME are only shown or are a finding."),
-    ] = UNSET
-    reference: Annotated[
-        str, Meta(description="The bundled probe that runs if no other is named.")
-    ] = ""
-    commands: Annotated[
-        dict[Text, Annotated[list[Text], Meta(min_length=1)]] | UnsetType,
-        Meta(description="Agent to the command that is the probe, if its CLI is the probe."),
-    ] = UNSET
-    rules: Annotated[
-        dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")], RuleTable],
-        Meta(description="Short name of a rule, which scenarios cite, to the rule."),
-    ] = {}
 
 
 def listed(value: str | list[str]) -> tuple[str, ...]:

@@ -14,11 +14,17 @@ import click
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
-from conformance.cli.options import contract_option, scenarios_option
+from conformance.cli.options import agent_option, contract_option, scenarios_option
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.model.wording import against_control, describe_entry, describe_needs, expectation
+from conformance.model.wording import (
+    against_control,
+    describe_entry,
+    describe_inputs,
+    describe_needs,
+    expectation,
+)
 from conformance.text import join, printable
 
 __all__ = ["home_command", "list_command", "schema_command", "show_command"]
@@ -27,10 +33,11 @@ scenario_argument = click.argument("name", metavar="ID|FILE")
 
 
 def _load(
-    contract: str, directories: tuple[Path, ...], files: Iterable[Path] = ()
+    contract: str, directories: tuple[Path, ...], files: Iterable[Path] = (), agent: str = ""
 ) -> tuple[Catalogue, Contract]:
-    chosen = contracts.load(contract)
-    return load_catalogue(directories, contract=chosen, files=files), chosen
+    whole = contracts.load(contract)
+    chosen = contracts.for_agent(whole, agent)
+    return load_catalogue(directories, contract=whole, files=files), chosen
 
 
 def _find(
@@ -45,14 +52,19 @@ def _find(
 
 @click.command("list")
 @contract_option
+@agent_option
 @scenarios_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 def list_command(
-    contract: str, directories: tuple[Path, ...], as_json: bool, patterns: tuple[str, ...]
+    contract: str,
+    agent: str,
+    directories: tuple[Path, ...],
+    as_json: bool,
+    patterns: tuple[str, ...],
 ) -> None:
     """List the scenarios of a contract: id, what conforms, summary."""
-    catalogue, chosen = _load(contract, directories)
+    catalogue, chosen = _load(contract, directories, agent=agent)
     scenarios = select(catalogue, patterns, chosen)
     if as_json:
         click.echo(json.dumps([_row(scenario, chosen) for scenario in scenarios], indent=2))
@@ -69,7 +81,7 @@ def _row(scenario: Scenario, contract: Contract) -> dict[str, Any]:
         "id": scenario.id,
         "agent": scenario.agent,
         "expected": list(scenario.expected(contract)),
-        "codes": sorted({contract.code(verdict) for verdict in scenario.expected(contract)}),
+        "codes": sorted(scenario.codes(contract)),
         "summary": scenario.summary,
         "origin": scenario.origin,
         "control": scenario.control_for(contract),
@@ -108,6 +120,7 @@ def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
         known = catalogue.contracts[name]
         rows.append((f"expect {name}", _expectation(catalogue, name, scenario)))
         rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
+    rows += [("input", words) for words in describe_inputs(scenario).values()]
     rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
     rows += [("unset", name) for name in scenario.unset]
     rows += [("container", need) for need in describe_needs(scenario.container).values()]

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
-from conformance.cli.options import scenarios_option
+from conformance.cli.options import agent_option, scenarios_option
 from conformance.cli.run import check_outputs, workers_option
 from conformance.compare.reality import RealityTally
 from conformance.compare.report import CompareReport
@@ -74,6 +74,7 @@ _PER_PROCESSOR = 4
     show_default=True,
     help="The contract of probes that name none.",
 )
+@agent_option
 @scenarios_option
 @click.option(
     "--env",
@@ -118,6 +119,7 @@ class _Options(Struct, frozen=True):
     pythons: tuple[str, ...]
     references: tuple[str, ...]
     contract: str
+    agent: str
     directories: tuple[Path, ...]
     env: tuple[str, ...]
     pass_env: tuple[str, ...]
@@ -177,6 +179,7 @@ def _requests(options: _Options) -> list[RunRequest]:
     common_parts = RunRequest(
         cwd=str(Path.cwd()),
         contract=options.contract,
+        agent=options.agent,
         directories=tuple(str(directory.absolute()) for directory in options.directories),
         patterns=options.patterns,
         variables=variables(options.env, options.pass_env),

@@ -8,9 +8,16 @@ from typing import Any, TextIO, cast
 
 import click
 
-from conformance.cli.options import actions_option, image_options, manager_option, probe_options
+from conformance.cli.options import (
+    actions_option,
+    agent_option,
+    image_options,
+    manager_option,
+    probe_options,
+)
 from conformance.cli.request import run_request
 from conformance.cli.run import check_outputs, workers_option
+from conformance.errors import UsageError
 from conformance.lockstep.agreement import Agreement
 from conformance.lockstep.managers.answers import Answers
 from conformance.lockstep.managers.manager import open_manager
@@ -30,6 +37,7 @@ __all__ = ["ask", "lockstep_command"]
 @manager_option
 @actions_option
 @probe_options
+@agent_option
 @image_options
 @workers_option
 @click.option(
@@ -61,6 +69,9 @@ def lockstep_command(
     """
     check_outputs({"json_file": json_file})
     subject = check(run_request(patterns=patterns, **options))
+    if not subject.contract.exit_code_answers:
+        cause = f"under contract '{subject.contract.name}' the exit code is no answer"
+        raise UsageError(cause, hint="a Manager that reads exit codes needs one in which it is")
     count = worker_count(workers, len(subject.selected))
     described, answers = ask(manager, actions, subject.contract)
     lost = answers.lost()
@@ -92,7 +103,7 @@ def ask(manager: str, actions: Path | None, contract: Contract) -> tuple[dict[st
     opened = open_manager(manager, words, cwd)
     directory = RunDirectory()
     try:
-        answers = opened.ask(tuple(verdict.code for verdict in contract.verdicts), directory.path)
+        answers = opened.ask(tuple(contract.all_codes), directory.path)
     finally:
         directory.close()
     return opened.describe(), answers

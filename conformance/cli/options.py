@@ -10,11 +10,13 @@ import click
 
 __all__ = [
     "actions_option",
+    "agent_option",
     "contract_option",
     "image_options",
     "manager_option",
     "probe_options",
     "scenarios_option",
+    "strict_option",
 ]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -33,6 +35,15 @@ scenarios_option = click.option(
     multiple=True,
     type=click.Path(path_type=Path),
     help="A directory with scenarios of your own, beside the bundled ones; repeatable.",
+)
+agent_option = click.option(
+    "--agent",
+    metavar="NAME",
+    default="",
+    help="Only the scenarios of this agent; by default of all that the contract covers.",
+)
+strict_option = click.option(
+    "--strict", is_flag=True, help="Let advice count: what a probe should do, it has to."
 )
 manager_option = click.option(
     "--manager",

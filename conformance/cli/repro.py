@@ -107,7 +107,9 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     if result.code is not None:
         got = f"{result.verdict or 'outside the contract'} ({result.code})"
     yield f"got: {got} after {result.seconds:.2f} s: {result.result}"
-    yield from (f"  {finding.kind}: {printable(finding.message)}" for finding in result.findings)
+    for finding in result.findings:
+        advice = "" if finding.level == "must" else "advice: "
+        yield f"  {advice}{finding.kind}: {printable(finding.message)}"
     yield from (f"  outside the HOME: {printable(line)}" for line in result.outside)
     if result.reason:
         yield f"  {printable(result.reason)}"

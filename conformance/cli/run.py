@@ -13,7 +13,7 @@ import click
 
 from conformance.bundled import scenarios_dir
 from conformance.cli.image_request import image_argv
-from conformance.cli.options import image_options, probe_options
+from conformance.cli.options import agent_option, image_options, probe_options, strict_option
 from conformance.cli.request import run_request
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures, write
@@ -35,6 +35,8 @@ workers_option = click.option(
 
 @click.command("run")
 @probe_options
+@agent_option
+@strict_option
 @image_options
 @workers_option
 @click.option(

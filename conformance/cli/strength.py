@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 import click
+from msgspec.structs import replace
 
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
-from conformance.cli.options import scenarios_option
+from conformance.catalogue.contracts import for_agent
+from conformance.cli.options import agent_option, scenarios_option
 from conformance.cli.run import check_outputs
 from conformance.errors import UsageError
 from conformance.model.placeholders import Context
@@ -21,7 +23,7 @@ from conformance.report.document import write_json
 from conformance.report.stream import Stream
 from conformance.run.directory import RunDirectory
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
-from conformance.strength.bank import Bank, bundled_bank, read_banks
+from conformance.strength.bank import Bank, WrongProbe, bundled_bank, read_banks
 from conformance.strength.report import StrengthReport, StrengthView
 from conformance.strength.tally import StrengthTally
 from conformance.strength.trials import Task, TrialContext, baseline_tasks, run_trials, tasks
@@ -51,6 +53,7 @@ _PER_PROCESSOR = 4
     is_flag=True,
     help="Run every wrong probe in every scenario, also after it is caught.",
 )
+@agent_option
 @scenarios_option
 @click.option(
     "-n",
@@ -85,6 +88,7 @@ def _strength(
     *,
     bank: Path | None,
     only: tuple[str, ...],
+    agent: str,
     directories: tuple[Path, ...],
     workers: str,
     json_file: str | None,
@@ -94,10 +98,11 @@ def _strength(
     check_outputs({"json_file": json_file})
     catalogue = load_catalogue([directory.absolute() for directory in directories])
     banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
+    banks = _for_agent(banks, catalogue, agent)
     todo = tasks(banks, catalogue, patterns, full=full)
     judged = {found.contract.name: found.contract for found in banks}
     shown = list(judged.values())
-    if bank is None and not only:
+    if bank is None and not only and not agent:
         # What a constant answer passes says something where there are no wrong probes, too.
         known = catalogue.contracts.items()
         shown += [contract for name, contract in known if name not in judged]
@@ -131,6 +136,29 @@ def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[B
             hint=f"there are some of {', '.join(names)}",
         )
     return [found for found in banks if not only or found.contract.name in only]
+
+
+def _for_agent(banks: list[Bank], catalogue: Catalogue, agent: str) -> list[Bank]:
+    """Return *banks* with the wrong probes whose vice scenarios of *agent* are about.
+
+    :raises UsageError: no contract covers that agent.
+    """
+    if not agent:
+        return banks
+    found = []
+    for bank in banks:
+        if agent in bank.contract.agents:
+            wrong = tuple(probe for probe in bank.wrong if _is_about(probe, agent, catalogue))
+            found.append(replace(bank, contract=for_agent(bank.contract, agent), wrong=wrong))
+    if not found:
+        known = sorted({name for bank in banks for name in bank.contract.agents})
+        hint = f"there are some of {', '.join(known)}"
+        raise UsageError(f"no wrong probes of agent '{agent}'", hint=hint)
+    return found
+
+
+def _is_about(probe: WrongProbe, agent: str, catalogue: Catalogue) -> bool:
+    return any(catalogue.scenarios[id_].agent == agent for id_ in probe.about)
 
 
 def _try(

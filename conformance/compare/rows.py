@@ -36,6 +36,8 @@ class Row(Struct, frozen=True):
 
 def meanings(result: ScenarioResult, contract: Contract) -> frozenset[str]:
     """Return what an answer can mean: verdicts, or how else the probe ended."""
+    if result.code is not None and not contract.exit_code_answers:
+        return frozenset((result.verdict or f"exit code {result.code} without an answer",))
     if result.code is not None:
         return frozenset(contract.verdicts_of(result.code) or (f"exit code {result.code}",))
     if result.signal is not None:

@@ -9,7 +9,7 @@ from conformance.model.contract import Contract
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
 
-__all__ = ["check_extra", "environment"]
+__all__ = ["check_extra", "environment", "unset_variables"]
 
 #: Fixed values, so that no answer depends on where the suite runs.
 FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
@@ -36,10 +36,18 @@ def environment(
         result[inputs.agent] = scenario.agent
     if inputs.opposite_home:
         result[inputs.opposite_home] = opposite
+    for role, text in scenario.inputs.items():
+        result[inputs.variable(role)] = expand(inputs.value(role, text), context)
     result |= {name: expand(value, context) for name, value in scenario.env.items()}
-    for name in scenario.unset:
+    for name in unset_variables(scenario, contract):
         result.pop(name, None)
     return result
+
+
+def unset_variables(scenario: Scenario, contract: Contract) -> tuple[str, ...]:
+    """Return the variables that the probe of *scenario* must not have."""
+    inputs = (contract.inputs.variable(role) for role in scenario.inputs_unset)
+    return (*inputs, *scenario.unset)
 
 
 def check_extra(extra: Mapping[str, str], contract: Contract) -> None:
@@ -47,7 +55,8 @@ def check_extra(extra: Mapping[str, str], contract: Contract) -> None:
 
     :raises UsageError: the contract sets one; the error names it.
     """
-    decided = {contract.inputs.home, contract.inputs.agent, contract.inputs.opposite_home} - {""}
+    inputs = contract.inputs
+    decided = {inputs.home, inputs.agent, inputs.opposite_home} - {""}
     for name in sorted(decided & extra.keys()):
         raise UsageError(
             f"{name} is set by the contract '{contract.name}'",

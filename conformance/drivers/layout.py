@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from conformance.catalogue.agents import good_login
-from conformance.drivers.environment import FIXED, environment
+from conformance.drivers.environment import FIXED, environment, unset_variables
 from conformance.drivers.stubs import Stubs, stubs_for
 from conformance.home import Node, plan
 from conformance.model.agent import AGENT_CLIS, HEALTHY
@@ -101,7 +101,7 @@ def lay_out(
             extra=around.variables,
             fixed=around.fixed,
         ),
-        unset=scenario.unset,
+        unset=unset_variables(scenario, contract),
     )
 
 
@@ -112,7 +112,8 @@ def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
 
     :raises FileError: the agent has no known good login.
     """
-    if all(contract.code(verdict) == 0 for verdict in scenario.expected(contract)):
+    ready = contract.verdicts_of(0)
+    if all(verdict in ready for verdict in scenario.expected(contract)):
         return ()
     # A user's own layers lie where ids start: above the file, a directory for each part of the id.
     depth = scenario.id.count("/") - (1 if scenario.variant else 0)

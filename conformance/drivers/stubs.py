@@ -58,7 +58,7 @@ def _bystanders(scenario: Scenario, contract: Contract) -> set[str]:
     if cli_state(scenario.cli).alone:
         return set()
     names = {*contract.agents, *AGENT_CLIS}
-    asked_for = scenario.env.get(contract.inputs.agent, scenario.agent)
+    asked_for = scenario.inputs.get("agent", scenario.agent)
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", asked_for):
         names.add(asked_for)
     return names - {scenario.agent}

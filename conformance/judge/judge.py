@@ -9,6 +9,7 @@ from itertools import chain
 
 from msgspec.structs import replace
 
+from conformance.judge.document import NoAnswerError, document_answer
 from conformance.judge.leaks import leaks
 from conformance.model.contract import Contract
 from conformance.model.outcome import (
@@ -54,11 +55,13 @@ def judge(
     executions: Sequence[Execution],
     secrets: Mapping[str, str],
     control: Scenario | None = None,
+    *,
+    strict: bool = False,
 ) -> ScenarioResult:
     """Return the result of *scenario* from one or more executions of the probe in its home.
 
     *secrets* are the credential values in that home by name. If one execution broke or is
-    unsupported, so is the scenario, whatever the others did.
+    unsupported, so is the scenario, whatever the others did. With *strict*, advice counts.
     """
     base = ScenarioResult(
         id=scenario.id,
@@ -70,15 +73,22 @@ def judge(
     )
     if unjudged := _unjudged(base, [execution.outcome for execution in executions]):
         return unjudged
-    found = [list(_findings(scenario, contract, execution, secrets)) for execution in executions]
-    findings = [*chain.from_iterable(found), *_unsteady(executions)]
+    found = [
+        _levelled(
+            _findings(scenario, contract, execution, secrets), scenario, contract, strict=strict
+        )
+        for execution in executions
+    ]
+    unsteady = _levelled(_unsteady(contract, executions), scenario, contract, strict=strict)
+    findings = [*chain.from_iterable(found), *unsteady]
+    deviates = any(finding.level == "must" for finding in findings)
     shown = _first_to_deviate(executions, found).outcome
     return replace(
         base,
         code=shown.code,
         signal=shown.signal,
-        verdict=_verdict(contract, base.expected, shown.code),
-        result="deviates" if findings else "conforms",
+        verdict=_verdict(contract, base.expected, shown),
+        result="deviates" if deviates else "conforms",
         findings=tuple(dict.fromkeys(findings)),  # each once, in order
         stdout=_excerpt(shown.stdout),
         stderr=_excerpt(shown.stderr),
@@ -86,13 +96,35 @@ def judge(
     )
 
 
+def _levelled(
+    findings: Iterable[Finding], scenario: Scenario, contract: Contract, *, strict: bool
+) -> tuple[Finding, ...]:
+    """Return *findings* with the rules they break, and the levels of these; without what is off."""
+    levelled = []
+    for finding in findings:
+        name = contract.rule_broken_by(finding.kind)
+        if finding.kind == "wrong-verdict":
+            name = scenario.decided_by(contract) or name
+        rule = contract.rules.get(name)
+        if rule is None:
+            levelled.append(finding)
+        elif not rule.off:
+            level = "must" if strict else rule.level
+            levelled.append(replace(finding, rule=name, level=level))
+    return tuple(levelled)
+
+
 def _first_to_deviate(
     executions: Sequence[Execution], found: Sequence[Sequence[Finding]]
 ) -> Execution:
-    """Return the first execution with findings, else the first; *found* are those of each."""
-    for execution, findings in zip(executions, found, strict=True):
-        if findings:
-            return execution
+    """Return the first execution that deviates, else with advice, else the first.
+
+    *found* are the findings of each.
+    """
+    for level in ("must", "should"):
+        for execution, findings in zip(executions, found, strict=True):
+            if any(finding.level == level for finding in findings):
+                return execution
     return executions[0]
 
 
@@ -115,13 +147,26 @@ def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResu
     return None
 
 
-def _verdict(contract: Contract, expected: Sequence[str], code: int | None) -> str | None:
-    """Return what *code* means; of verdicts that share it, the expected one."""
-    meanings = contract.verdicts_of(code) if code is not None else ()
+def _verdict(contract: Contract, expected: Sequence[str], outcome: Outcome) -> str | None:
+    """Return what the probe answered; of verdicts that share its exit code, the expected one."""
+    meanings: Sequence[str] = ()
+    if outcome.code is not None and contract.exit_code_answers:
+        meanings = contract.verdicts_of(outcome.code)
+    elif outcome.code is not None:
+        meanings = _answered(contract, outcome)
     for verdict in expected:
         if verdict in meanings:
             return verdict
     return " or ".join(meanings) or None
+
+
+def _answered(contract: Contract, outcome: Outcome) -> Sequence[str]:
+    """Return what the document of the probe says; nothing where it says nothing."""
+    assert contract.document is not None, "only such a contract has the answer on stdout"
+    try:
+        return (document_answer(contract.document, outcome.stdout),)
+    except NoAnswerError:
+        return ()
 
 
 def _findings(
@@ -144,14 +189,49 @@ def _answer_findings(scenario: Scenario, contract: Contract, outcome: Outcome) -
             message = f"{wanted}, got killed by {signal_name(number)}{why}"
             yield Finding(kind="killed-by-signal", message=message)
         case Exited(code):
-            meanings = contract.verdicts_of(code)
-            if not meanings:
-                table = ", ".join(map(str, sorted({verdict.code for verdict in contract.verdicts})))
-                message = f"{wanted}, got exit code {code}, which is none of {table}"
-                yield Finding(kind="outside-contract", message=message)
-            elif not set(meanings) & set(expected):
-                got = " or ".join(answer(contract, verdict) for verdict in meanings)
-                yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
+            if contract.exit_code_answers:
+                yield from _code_findings(contract, expected, wanted, code)
+            if contract.document is not None:
+                yield from _document_findings(contract, expected, wanted, outcome)
+
+
+def _code_findings(
+    contract: Contract, expected: Sequence[str], wanted: str, code: int
+) -> Iterator[Finding]:
+    meanings = contract.verdicts_of(code)
+    if not meanings:
+        table = ", ".join(map(str, contract.all_codes))
+        message = f"{wanted}, got exit code {code}, which is none of {table}"
+        yield Finding(kind="outside-contract", message=message)
+    elif not set(meanings) & set(expected):
+        got = " or ".join(answer(contract, verdict) for verdict in meanings)
+        yield Finding(kind="wrong-verdict", message=f"{wanted}, got {got}")
+
+
+def _document_findings(
+    contract: Contract, expected: Sequence[str], wanted: str, outcome: Outcome
+) -> Iterator[Finding]:
+    """Yield what is wrong with the document on stdout, which has to say what the exit code says."""
+    where, code = contract.document, outcome.code
+    assert where is not None, "only such a contract has the answer on stdout"
+    meanings = contract.verdicts_of(code) if code is not None else ()
+    if where.exit_code and not meanings:
+        return  # the exit code is no answer, so there is nothing to agree with
+    said = f"exit code {code} says {' or '.join(meanings)}"
+    try:
+        got = document_answer(where, outcome.stdout)
+    except NoAnswerError as e:
+        if where.exit_code:
+            yield Finding(kind="inconsistent", message=f"{said}, but {e}")
+        else:
+            yield Finding(kind="outside-contract", message=f"{wanted}, got no answer: {e}")
+        return
+    if where.exit_code and got not in meanings:
+        message = f"{said}, but {where.member} on stdout says {got}"
+        yield Finding(kind="inconsistent", message=message)
+    if not where.exit_code and got not in expected:
+        message = f"{wanted}, got {got} in {where.member} on stdout"
+        yield Finding(kind="wrong-verdict", message=message)
 
 
 def _side_effects(
@@ -178,11 +258,13 @@ def _side_effects(
         yield Finding(kind="left-process", message=message)
 
 
-def _unsteady(executions: Sequence[Execution]) -> Iterator[Finding]:
+def _unsteady(contract: Contract, executions: Sequence[Execution]) -> Iterator[Finding]:
     """Yield a finding if the answers are not all the same."""
     answers: dict[str, Counter[str]] = {}
     for execution in executions:
         got = describe_ending(execution.outcome.ending)
+        if contract.document is not None:
+            got = " ".join((got, *_answered(contract, execution.outcome)))
         answers.setdefault(got, Counter())[execution.isolation] += 1
     if len(answers) > 1:
         counts = ", ".join(f"{got} {_times(where)}" for got, where in answers.items())

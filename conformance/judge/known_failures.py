@@ -107,7 +107,8 @@ def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -
     entries = {id_: (entry.reason, entry.findings) for id_, entry in known.entries.items()}
     for result in results:
         if result.result in ("deviates", "known-failure"):
-            messages = "; ".join(finding.message for finding in result.findings)
+            counted = [finding for finding in result.findings if finding.level == "must"]
+            messages = "; ".join(finding.message for finding in counted)
             reason = known.reason(result.id) or messages
             entries[result.id] = (reason, sorted(set(result.kinds())))
         elif result.result == "conforms":

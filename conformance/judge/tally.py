@@ -34,7 +34,11 @@ class RunReport:
         probe: Mapping[str, Any],
         now: float,
         known: KnownFailures,
+        *,
+        strict: bool = False,
     ) -> None:
+        """Expect a result for each of *selected*; with *strict*, advice counts."""
+        self.strict = strict
         self.contract = contract
         self.selected = list(selected)
         self.probe = dict(probe)
@@ -95,6 +99,10 @@ class RunReport:
         found = Counter(result.result for result in self.results())
         return {kind: found[kind] for kind in get_args(Result)}
 
+    def advice(self) -> list[ScenarioResult]:
+        """Return the results with findings that are advice, whatever else they have."""
+        return [result for result in self.results() if result.advice()]
+
     def stale(self) -> list[str]:
         """Return the known failures that now conform."""
         conforming = [result.id for result in self.results() if result.result == "conforms"]
@@ -137,7 +145,9 @@ class RunReport:
             "interrupted": self.interrupted,
             "exit_status": self.exit_status(),
             "conformant": self.conformant(),
+            "strict": self.strict,
             "counts": self.counts(),
+            "advice": len(self.advice()),
             "stale_known_failures": self.stale(),
             "trouble": self.trouble,
             "diagnosis": self.diagnosis,
@@ -146,7 +156,7 @@ class RunReport:
 
     def _row(self, result: ScenarioResult) -> dict[str, Any]:
         row: dict[str, Any] = msgspec.to_builtins(result)
-        row["expected_codes"] = sorted({self.contract.code(verdict) for verdict in result.expected})
+        row["expected_codes"] = sorted(self.contract.codes(result.expected))
         return row
 
     def control_words(self, result: ScenarioResult, scenarios: Mapping[str, Scenario]) -> str:

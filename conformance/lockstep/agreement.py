@@ -88,7 +88,7 @@ class Agreement:
         return sum(1 for result in deviating if result.code in self._right_codes(result))
 
     def _right_codes(self, result: ScenarioResult) -> set[int]:
-        return {self.contract.code(name) for name in result.expected}
+        return self.contract.codes(result.expected)
 
     def codes_not_produced(self) -> list[int]:
         """Return the codes of the contract that no scenario produced."""
@@ -106,7 +106,7 @@ class Agreement:
         return [
             Row(
                 name=verdict.name,
-                codes=(verdict.code,),
+                codes=verdict.codes,
                 meaning=verdict.meaning,
                 asked=str(verdict.asks),
                 observed=self._seen.get(verdict.name, Counter()),
@@ -145,7 +145,7 @@ class Agreement:
         return found
 
     def _contract_codes(self) -> set[int]:
-        return {verdict.code for verdict in self.contract.verdicts}
+        return set(self.contract.all_codes)
 
     def _code_faults(self, codes: set[int]) -> Iterator[Fault]:
         """Yield the faults about *codes* themselves, in whatever scenario they come up."""
@@ -155,7 +155,7 @@ class Agreement:
 
     def _verdict_faults(self, verdict: Verdict) -> Iterator[Fault]:
         """Yield the faults of the code of *verdict*, and of scenarios that expect only that."""
-        yield from self._code_faults({verdict.code})
+        yield from self._code_faults({*verdict.codes})
         expecting = {result.id for result in self.results if result.expected == (verdict.name,)}
         for fault in self.faults:
             if not expecting.isdisjoint(fault.scenarios):

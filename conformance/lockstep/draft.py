@@ -6,9 +6,19 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import asdict
+
 from conformance.lockstep.faults import ranges
 from conformance.lockstep.managers.answers import Answers
-from conformance.model.contract import Action, Contract, Verdict
+from conformance.model.contract import (
+    Action,
+    Contract,
+    DocumentAnswer,
+    Inputs,
+    Limits,
+    Rule,
+    Verdict,
+)
 
 __all__ = ["differences", "draft"]
 
@@ -72,27 +82,45 @@ def _tables(base: Contract, parent: Contract | None) -> Iterator[str]:
     """Yield the tables in which *base* differs from *parent*."""
     if parent is None or base.inputs != parent.inputs:
         yield from ("", "[inputs]")
-        for key in ("home", "agent", "opposite_home"):
-            yield f"{key} = {_text(getattr(base.inputs, key))}"
+        for key, value in asdict(base.inputs).items():
+            if value:
+                yield f"{key} = {_text(value)}"
     if parent is None or base.limits != parent.limits:
-        yield from ("", "[limits]", f"seconds = {base.limits.seconds}")
+        yield from ("", "[limits]", *(f"{k} = {v}" for k, v in asdict(base.limits).items()))
     if base.commands != (parent.commands if parent else {}):
         yield from ("", "[commands]")
         for agent, command in base.commands.items():
             yield f"{_text(agent)} = {_list(command)}"
+    if base.document is not None and base.document != (parent.document if parent else None):
+        yield from _answer(base.document)
     yield from _rules(base, parent)
+
+
+def _answer(document: DocumentAnswer) -> Iterator[str]:
+    yield from ("", "[answer]", f"member = {_text(document.member)}")
+    if not document.exit_code:
+        yield "exit_code = false"
+    yield from ("", "[answer.values]")
+    for value, verdict in document.values.items():
+        yield f"{_text(value)} = {_text(verdict)}"
 
 
 def _rules(base: Contract, parent: Contract | None) -> Iterator[str]:
     inherited = parent.rules if parent else {}
+    off = [name for name, rule in base.rules.items() if rule.off]
+    if off:
+        yield from ("", "[rules]", *(f'{name} = "off"' for name in off))
     for name, rule in base.rules.items():
         if inherited.get(name) == rule:
+            continue
+        if rule.off:
             continue
         yield from ("", f"[rules.{name}]", f"text = {_text(rule.text)}")
         if rule.expect:
             yield f"expect = {_list(rule.expect)}"
         else:
             yield f"findings = {_list(rule.findings)}"
+            yield f"level = {_text(rule.level)}"
 
 
 def _codes(answers: Answers) -> dict[Action, list[int]]:
@@ -124,21 +152,25 @@ def _verdict(
     taken.update(actions)
     listed = sorted(code for action in actions for code in codes[action])
     done = actions[0] if actions else verdict.asks
-    code = verdict.code
-    if listed and code not in listed:
-        code = listed[0]
+    # The codes that the Manager knows as this verdict stay; else its first one is the new code.
+    kept = [code for code in verdict.codes if code in listed]
+    new = tuple(kept or listed[:1]) or verdict.codes
     yield f"[verdicts.{verdict.name}]"
     if not listed:
         yield f"# The Manager does {verdict.asks} on no code; this is the code it had."
     elif len(listed) > 1:
         yield f"# The Manager does {done} on {ranges(listed)}."
-    was = f" # was {verdict.code}" if code != verdict.code else ""
-    yield f"code = {code}{was}"
+    was = f" # was {ranges(verdict.codes)}" if new != verdict.codes else ""
+    yield f"code = {_numbers(new)}{was}"
     yield f"meaning = {_text(verdict.meaning)}"
     yield f"action = {_text(done.name)}"
     if done.labels or verdict.labels:
         lost = "" if done.labels >= set(verdict.labels) else f" # was {_list(verdict.labels)}"
         yield f"labels = {_list(sorted(done.labels))}{lost}"
+
+
+def _numbers(codes: Sequence[int]) -> str:
+    return str(codes[0]) if len(codes) == 1 else f"[{', '.join(map(str, codes))}]"
 
 
 def _text(text: str) -> str:
@@ -151,7 +183,10 @@ def _list(texts: Sequence[str]) -> str:
 
 
 def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]]:
-    """Yield, for everything that a contract says, what it is and how each of the two has it."""
+    """Yield, for everything that a contract says, what it is and how each of the two has it.
+
+    Rules are many, so of them only those that differ.
+    """
     yield "version", one.version, other.version
     yield "extends", ", ".join(one.lineage[1:]), ", ".join(other.lineage[1:])
     yield "agents", ", ".join(one.agents), ", ".join(other.agents)
@@ -159,14 +194,37 @@ def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]
     for name in dict.fromkeys(verdict.name for verdict in verdicts):
         yield name, _has(one, name), _has(other, name)
     yield "any other code", " or ".join(one.otherwise), " or ".join(other.otherwise)
-    for field in ("home", "agent", "opposite_home"):
+    for field in Inputs.__struct_fields__:
         yield f"input: {field}", getattr(one.inputs, field), getattr(other.inputs, field)
-    yield "seconds", f"{one.limits.seconds:g}", f"{other.limits.seconds:g}"
+    for field in Limits.__struct_fields__:
+        yield field, f"{getattr(one.limits, field):g}", f"{getattr(other.limits, field):g}"
     for field in ("allowed_writes", "entrypoint_writes"):
         yield field, ", ".join(getattr(one, field)), ", ".join(getattr(other, field))
     yield "outside_writes", one.outside_writes, other.outside_writes
+    yield "answer on stdout", _document(one), _document(other)
+    for name in dict.fromkeys((*one.rules, *other.rules)):
+        here, there = _rule(one.rules.get(name)), _rule(other.rules.get(name))
+        if here != there:
+            yield f"rule: {name}", here, there
+
+
+def _document(contract: Contract) -> str:
+    where = contract.document
+    if where is None:
+        return ""
+    values = ", ".join(f"{value} is {verdict}" for value, verdict in where.values.items())
+    return f"{where.member}: {values}" + ("" if where.exit_code else "; no exit code")
+
+
+def _rule(rule: Rule | None) -> str:
+    """Return what *rule* calls for, in words; nothing where there is none."""
+    if rule is None:
+        return ""
+    if rule.off:
+        return "off"
+    return " or ".join(rule.expect) or f"{rule.level}: {', '.join(rule.findings)}"
 
 
 def _has(contract: Contract, name: str) -> str:
     found = next((verdict for verdict in contract.verdicts if verdict.name == name), None)
-    return f"{found.code}: {found.asks}" if found else "no such verdict"
+    return f"{ranges(found.codes)}: {found.asks}" if found else "no such verdict"

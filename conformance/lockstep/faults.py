@@ -65,8 +65,8 @@ class Fault(Struct, frozen=True, kw_only=True):
 
 def contract_faults(contract: Contract) -> Iterator[Fault]:
     """Yield each code that two verdicts share although they ask for different actions."""
-    for code in sorted({verdict.code for verdict in contract.verdicts}):
-        sharing = [verdict for verdict in contract.verdicts if verdict.code == code]
+    for code in contract.all_codes:
+        sharing = [verdict for verdict in contract.verdicts if code in verdict.codes]
         asked = list(dict.fromkeys(verdict.asks for verdict in sharing))
         if len(asked) == 1:
             continue
@@ -85,7 +85,7 @@ def manager_faults(contract: Contract, answers: Answers) -> Iterator[Fault]:
     """Yield what is wrong with what the Manager does, code by code."""
     for code, actions in answers.twice:
         yield _listed_twice(contract, code, actions)
-    known = {verdict.code for verdict in contract.verdicts}
+    known = set(contract.all_codes)
     for code in sorted(known & answers.by_code.keys()):
         if fault := _verdict_fault(contract, code, answers.by_code[code]):
             yield fault

@@ -6,7 +6,7 @@ Probe and Manager are two witnesses of what a code means, and the contract is th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -58,7 +58,7 @@ def moves(
     """
     for verdict in contract.verdicts:
         usual, how_often = _usual(seen.get(verdict.name, Counter()))
-        if usual is None or usual == verdict.code:
+        if usual is None or usual in verdict.codes:
             move = _manager_move(contract, verdict, answers)
         else:
             said = f"answers {code_words(usual)} for {verdict.name} ({how_often})"
@@ -98,7 +98,7 @@ def _probe_move(
     answers: Answers,
 ) -> Move:
     """Return the move of a probe that *said* something else, and whether the Manager follows."""
-    code, asked = verdict.code, verdict.asks
+    code, asked = ranges(verdict.codes), verdict.asks
     if _stays(verdict, answers):
         message = f"the probe moved: it {said}, where the contract says {code}"
         return Move(side="probe", verdict=verdict.name, message=message)
@@ -111,41 +111,49 @@ def _probe_move(
         return Move(side="both", verdict=verdict.name, message=message, code=usual)
     treated = _treated_as(contract, verdict, answers)
     if not treated:
-        held = answers.by_code.get(code, Answer())
+        held = answers.by_code.get(verdict.codes[0], Answer())
         treated = f"asked for {code}, {held.sentence}, not {asked}"
     message = f"both moved, and not alike: the probe {said}, where the contract says {code}"
     return Move(side="apart", verdict=verdict.name, message=f"{message}; {treated}")
 
 
 def _stays(verdict: Verdict, answers: Answers) -> bool:
-    """Tell whether the Manager does on the code of *verdict* what the contract asks for."""
-    action = answers.action(verdict.code)
-    return action is not None and action.covers(verdict.asks)
+    """Tell whether the Manager does on each code of *verdict* what the contract asks for."""
+    return _first_moved(verdict, answers) is None
+
+
+def _first_moved(verdict: Verdict, answers: Answers) -> int | None:
+    """Return the first code of *verdict* on which the Manager does something else, if any."""
+    for code in verdict.codes:
+        action = answers.action(code)
+        if action is None or not action.covers(verdict.asks):
+            return code
+    return None
 
 
 def _treated_as(contract: Contract, verdict: Verdict, answers: Answers) -> str:
-    """Return as what else the Manager treats the code of *verdict*; empty for nothing known."""
-    code, asked = verdict.code, verdict.asks
-    done = answers.action(code)
-    if done is None:
+    """Return as what else the Manager treats a code of *verdict*; empty for nothing known."""
+    code, asked = _first_moved(verdict, answers), verdict.asks
+    done = answers.action(code) if code is not None else None
+    if code is None or done is None:
         return ""
     instead = f"{done} instead of {asked}"
-    if elsewhere := _codes_of(asked, answers, besides=code):
+    if elsewhere := _codes_of(asked, answers, besides=verdict.codes):
         instead += f"; it does {asked} on {ranges(elsewhere)}"
     for other in contract.verdicts:
-        if other.code != code and done.name == other.action:
-            return f"it treats {code} as {other.code} ({other.name}): {instead}"
+        if code not in other.codes and done.name == other.action:
+            return f"it treats {code} as {ranges(other.codes)} ({other.name}): {instead}"
     if done.name in contract.otherwise:
         return f"it treats {code} as no verdict at all: {instead}"
     return ""
 
 
-def _codes_of(asked: Action, answers: Answers, *, besides: int) -> list[int]:
-    """Return the codes, *besides* one, on which the Manager does what is *asked*."""
+def _codes_of(asked: Action, answers: Answers, *, besides: Collection[int]) -> list[int]:
+    """Return the codes, *besides* some, on which the Manager does what is *asked*."""
     found = []
     for code in CODES:
         done = answers.action(code)
-        if code != besides and done is not None and done.covers(asked):
+        if code not in besides and done is not None and done.covers(asked):
             found.append(code)
     return found
 
@@ -155,6 +163,6 @@ def change(contract: Contract, moved: Iterable[Move]) -> str:
     lines = []
     for move in moved:
         if move.side == "both":
-            was = contract.code(move.verdict)
+            was = ranges(contract.verdict(move.verdict).codes)
             lines += [f"[verdicts.{move.verdict}]", f"code = {move.code} # was {was}"]
     return "\n".join(lines)

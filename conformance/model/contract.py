@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Collection, Iterable
+from typing import Literal, get_args
 
 from msgspec import Struct, field
 
 from conformance.model.outcome import FindingKind
 
 __all__ = [
+    "ANSWER_FINDINGS",
+    "ROLES",
     "Action",
     "Contract",
+    "DocumentAnswer",
     "Inputs",
+    "Level",
     "Limits",
+    "Role",
     "Rule",
     "Verdict",
 ]
+
+#: Whether breaking a rule makes a probe deviate (``must``), or is advice (``should``).
+Level = Literal["must", "should"]
+
+#: What an input is to the probe. A contract maps roles to variables of the environment.
+Role = Literal["home", "agent", "override", "skew", "switch"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+#: Findings about the answer itself, which are never advice.
+ANSWER_FINDINGS: frozenset[FindingKind] = frozenset(
+    {
+        "wrong-verdict",
+        "outside-contract",
+        "inconsistent",
+        "timed-out",
+        "killed-by-signal",
+        "unsteady",
+    }
+)
 
 
 class Action(Struct, frozen=True):
@@ -36,11 +61,14 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """One named meaning of an answer."""
 
     name: str
-    code: int
-    """The exit code, 0 to 255. Verdicts that the contract does not tell apart may share one."""
+    codes: tuple[int, ...]
+    """The exit codes that say it, 0 to 255; the first is the usual one.
+
+    Verdicts that the contract does not tell apart may share some.
+    """
     meaning: str
     action: str
-    """What the Manager does when it sees the code."""
+    """What the Manager does when it sees such a code."""
     labels: tuple[str, ...] = ()
     """The labels the Manager adds to that, such as on the ticket it queues."""
 
@@ -63,6 +91,12 @@ class Rule(Struct, frozen=True, kw_only=True):
     """
     findings: tuple[FindingKind, ...] = ()
     """The kinds of findings that break it, for a rule that every scenario checks."""
+    level: Level = "must"
+    """Whether these findings make a probe deviate, or are advice."""
+    off: bool = False
+    """Whether the contract has turned it off: then it calls for nothing."""
+    decided_by: str = ""
+    """The contract that has said last what it calls for, or has turned it off."""
 
 
 class Inputs(Struct, frozen=True, kw_only=True):
@@ -71,8 +105,34 @@ class Inputs(Struct, frozen=True, kw_only=True):
     home: str
     agent: str = ""
     """Variable with the agent's name; empty if the contract has none."""
+    override: str = ""
+    """Variable with a path of the credentials that wins over the usual one; empty for none."""
+    skew: str = ""
+    """Variable with the seconds that a login still has to last; empty for none."""
+    switch: str = ""
+    """Variable that turns the check of the credentials on or off; empty for none."""
+    switch_on: str = "true"
+    """The value of that variable for on."""
+    switch_off: str = "false"
+    """The value of that variable for off."""
     opposite_home: str = ""
     """Variable with a second home, which calls for the opposite answer; empty for none."""
+
+    def variable(self, role: Role) -> str:
+        """Return the variable that carries *role*; empty if the contract has no such input."""
+        name: str = getattr(self, role)
+        return name
+
+    def value(self, role: Role, text: str) -> str:
+        """Return what the variable of *role* holds for the *text* of a scenario."""
+        if role == "switch":
+            return {"on": self.switch_on, "off": self.switch_off}[text]
+        return text
+
+    def variables(self) -> tuple[str, ...]:
+        """Return all variables that carry an input."""
+        named = (*(self.variable(role) for role in ROLES), self.opposite_home)
+        return tuple(name for name in named if name)
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -80,6 +140,19 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     seconds: float = 15.0
     """Wall time from start to exit."""
+    cli_seconds: float = 10.0
+    """Wall time that the agent's CLI may take of it to say its version."""
+
+
+class DocumentAnswer(Struct, frozen=True, kw_only=True):
+    """Where the answer stands in what the probe prints, and what it means."""
+
+    member: str
+    """The member of the JSON document on stdout, as a JSON Pointer (RFC 6901)."""
+    values: dict[str, str]
+    """Value of the member to the verdict it means; other values than strings as JSON text."""
+    exit_code: bool = True
+    """Whether the exit code is an answer too. Then both have to agree."""
 
 
 class Contract(Struct, frozen=True, kw_only=True):
@@ -114,6 +187,8 @@ class Contract(Struct, frozen=True, kw_only=True):
     """
     rules: dict[str, Rule] = field(default_factory=dict)
     """Its rules by short name, with those of the contracts it extends."""
+    document: DocumentAnswer | None = None
+    """Where the answer stands on stdout; None where only the exit code is one."""
 
     def verdict(self, name: str) -> Verdict:
         """Return the verdict called *name*.
@@ -125,10 +200,42 @@ class Contract(Struct, frozen=True, kw_only=True):
                 return verdict
         raise KeyError(name)
 
-    def code(self, name: str) -> int:
-        """Return the exit code of the verdict called *name*."""
-        return self.verdict(name).code
+    def codes(self, names: Iterable[str]) -> set[int]:
+        """Return the exit codes of the verdicts called *names*."""
+        return {code for name in names for code in self.verdict(name).codes}
+
+    @property
+    def all_codes(self) -> list[int]:
+        """All exit codes of its table, sorted."""
+        return sorted(self.codes(verdict.name for verdict in self.verdicts))
 
     def verdicts_of(self, code: int) -> tuple[str, ...]:
         """Return the names of all verdicts that *code* can mean; none if the table lacks it."""
-        return tuple(v.name for v in self.verdicts if v.code == code)
+        return tuple(verdict.name for verdict in self.verdicts if code in verdict.codes)
+
+    @property
+    def exit_code_answers(self) -> bool:
+        """Whether the exit code is an answer, alone or beside a document."""
+        return self.document is None or self.document.exit_code
+
+    def leaves_open(self, names: Collection[str]) -> bool:
+        """Return whether every exit code of the table means one of the verdicts called *names*."""
+        return self.codes(names) == set(self.all_codes)
+
+    def tells_apart(self, some: Collection[str], others: Collection[str]) -> bool:
+        """Return whether no answer means one of *some* verdicts as well as one of *others*.
+
+        False where one of them is empty, because then there is nothing to tell apart.
+        """
+        if not some or not others:
+            return False
+        if self.exit_code_answers:
+            return self.codes(some).isdisjoint(self.codes(others))
+        return set(some).isdisjoint(others)
+
+    def rule_broken_by(self, kind: FindingKind) -> str:
+        """Return the name of the rule that findings of *kind* break; empty where none says so."""
+        for name, rule in self.rules.items():
+            if kind in rule.findings:
+                return name
+        return ""

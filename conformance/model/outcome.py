@@ -30,6 +30,7 @@ FindingKind = Literal[
     "outside-contract",
     "timed-out",
     "killed-by-signal",
+    "inconsistent",
     "changed-home",
     "changed-outside",
     "leaked-secret",
@@ -131,6 +132,10 @@ class Finding(Struct, frozen=True, kw_only=True):
 
     kind: FindingKind
     message: str
+    level: Literal["must", "should"] = "must"
+    """``must`` deviates, ``should`` is advice."""
+    rule: str = ""
+    """The rule of the contract that it breaks, if one names its kind."""
 
 
 class ScenarioResult(Struct, frozen=True, kw_only=True):
@@ -158,5 +163,9 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     kept: str = ""
 
     def kinds(self) -> Iterator[FindingKind]:
-        """Yield the kinds of its findings."""
-        return (finding.kind for finding in self.findings)
+        """Yield the kinds of its findings that are no advice."""
+        return (finding.kind for finding in self.findings if finding.level == "must")
+
+    def advice(self) -> tuple[Finding, ...]:
+        """Return its findings that are advice."""
+        return tuple(finding for finding in self.findings if finding.level == "should")

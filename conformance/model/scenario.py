@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from conformance.model.contract import Contract
+from conformance.model.contract import Contract, Role
 
 __all__ = [
     "MANY_ENTRIES",
@@ -102,39 +102,72 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """The name of the state that the agent's CLI is in."""
     waits: bool = False
     """Whether a right probe may spend its run waiting, so that the run should overlap others."""
+    inputs: dict[Role, str] = field(default_factory=dict)
+    """Role to what the contract's variable for it holds, where that is not the usual thing."""
+    inputs_unset: tuple[Role, ...] = ()
+    """Roles whose variable is not set."""
     env: dict[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
     container: ContainerNeeds | None = None
     """None if any driver can run it."""
     rules: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Contract to the short names of the rules that the scenario is about."""
+    """Contract to the short names of the rules that decide: the first that is not off does."""
+    layers: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    """The layers that its HOME is made from, in order, each with its entries."""
+    differs: str = ""
+    """Why its HOME differs in more than one thing from the nearest other one; empty if not."""
     variant: str = ""
     """Its name in the file of a family; the id is the id of the file, a slash and this name."""
 
     def expected(self, contract: Contract) -> tuple[str, ...]:
         """Return the verdicts that conform under *contract*; none if it is not part of it.
 
-        A contract that extends another inherits the expectation of its nearest ancestor.
+        A contract that extends another inherits the expectation of its nearest ancestor, unless it
+        has changed the rules that this expectation rests on. A scenario about another agent, or
+        about an input that the contract does not have, is not part of it.
         """
-        for name in contract.lineage:
-            if name in self.expect:
-                return self.expect[name]
-        return ()
+        name = self._named_by(contract)
+        if not name or self.agent not in contract.agents or not self._has_inputs(contract):
+            return ()
+        cited = self.rules.get(name, ())
+        nearer = contract.lineage[: contract.lineage.index(name)]
+        for place, rule in enumerate(contract.rules[cites] for cites in cited):
+            if rule.off:
+                continue
+            if place == 0 and rule.decided_by not in nearer:
+                break
+            return rule.expect
+        else:
+            if cited:  # every rule that could decide is off
+                return ()
+        return self.expect[name]
+
+    def _named_by(self, contract: Contract) -> str:
+        """Return the nearest of *contract* and its ancestors that the scenario names, if any."""
+        return next((name for name in contract.lineage if name in self.expect), "")
+
+    def _has_inputs(self, contract: Contract) -> bool:
+        roles = (*self.inputs, *self.inputs_unset)
+        return all(contract.inputs.variable(role) for role in roles)
 
     def codes(self, contract: Contract) -> set[int]:
         """Return the exit codes that conform under *contract*."""
-        return {contract.code(verdict) for verdict in self.expected(contract)}
+        return contract.codes(self.expected(contract))
 
     def key(self, name: str) -> str:
         """Return the full key in its file, for messages, of its own key *name*."""
         return f"variants.{self.variant}.{name}" if self.variant else name
 
     def cites(self, contract: Contract) -> tuple[str, ...]:
-        """Return the names of the rules that its expectation under *contract* rests on."""
-        for name in contract.lineage:
-            if name in self.expect:
-                return self.rules.get(name, ())
-        return ()
+        """Return the names of the rules that decide under *contract*, the first one first."""
+        return self.rules.get(self._named_by(contract), ())
+
+    def decided_by(self, contract: Contract) -> str:
+        """Return the name of the rule that decides under *contract*; empty where none is cited."""
+        for name in self.cites(contract):
+            if not contract.rules[name].off:
+                return name
+        return ""
 
     def control_for(self, contract: Contract) -> str:
         """Return the id of the control under *contract*."""

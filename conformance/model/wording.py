@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from conformance.model.contract import Contract
+from conformance.model.contract import ROLES, Contract
 from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, Unsupported
 from conformance.model.scenario import Bytes, ContainerNeeds, Entry, Json, Runs, Scenario, Text
 from conformance.text import join, printable
@@ -16,15 +16,23 @@ __all__ = [
     "against_control",
     "answer",
     "describe_entry",
+    "describe_inputs",
     "describe_needs",
     "expectation",
     "probe_lines",
 ]
 
 
+#: A layer with so many entries is named; those of a smaller one are listed.
+_MANY = 5
+
+
 def answer(contract: Contract, verdict: str) -> str:
     """Return a verdict with its exit code."""
-    return f"{verdict} ({contract.code(verdict)})"
+    codes = contract.verdict(verdict).codes
+    if not contract.exit_code_answers or not codes:
+        return verdict
+    return f"{verdict} ({', '.join(map(str, codes))})"
 
 
 def expectation(contract: Contract, verdicts: tuple[str, ...]) -> str:
@@ -114,6 +122,7 @@ def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
     if scenario.cli != control.cli:
         lines.append(f"+ CLI {scenario.cli}, not {control.cli}")
     lines += _needs_against(scenario, control)
+    lines += _inputs_against(scenario, control)
     lines += _variables_against(scenario, control)
     lines += _entries_against(scenario, control)
     return tuple(lines)
@@ -123,6 +132,18 @@ def _needs_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
     ours, theirs = describe_needs(scenario.container), describe_needs(control.container)
     for about in ("user", "owner", "mount"):
         yield from _line(ours.get(about, ""), theirs.get(about, ""))
+
+
+def describe_inputs(scenario: Scenario) -> dict[str, str]:
+    """Describe the inputs of a scenario that are not the usual ones, by role."""
+    words = {str(role): f"{role} {text!r}" for role, text in scenario.inputs.items()}
+    return words | {role: f"{role} not set" for role in scenario.inputs_unset}
+
+
+def _inputs_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
+    ours, theirs = describe_inputs(scenario), describe_inputs(control)
+    for role in ROLES:
+        yield from _line(ours.get(role, ""), theirs.get(role, ""))
 
 
 def _variables_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
@@ -135,11 +156,28 @@ def _entries_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
     # too long for the words.
     here = {entry.path: (describe_entry(entry), entry) for entry in scenario.entries}
     there = {entry.path: (describe_entry(entry), entry) for entry in control.entries}
-    for path in sorted(here.keys() | there.keys()):
+    ours, theirs = _layers_against(scenario, control), _layers_against(control, scenario)
+    yield from (f"+ layer {name}: {len(paths)} entries" for name, paths in ours.items())
+    yield from (f"- layer {name}: {len(paths)} entries" for name, paths in theirs.items())
+    told = {path for paths in (*ours.values(), *theirs.values()) for path in paths}
+    for path in sorted((here.keys() | there.keys()) - told):
         if path not in here:
             yield f"- {path}: {there[path][0]}"
         elif here[path] != there.get(path):
             yield f"+ {path}: {here[path][0]}"
+
+
+def _layers_against(scenario: Scenario, other: Scenario) -> dict[str, set[str]]:
+    """Return the large layers of *scenario* that *other* lacks, with what is there of each."""
+    missing = {one.path: one for one in scenario.entries}
+    for one in other.entries:
+        missing.pop(one.path, None)
+    found = {}
+    for name, entries in scenario.layers.items():
+        paths = {one.path for one in entries if missing.get(one.path) == one}
+        if name not in other.layers and len(paths) >= _MANY:
+            found[name] = paths
+    return found
 
 
 def _line(ours: str, theirs: str) -> Iterator[str]:

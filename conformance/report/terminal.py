@@ -57,6 +57,7 @@ class Terminal(View):
             if result.result not in ("conforms", "known-failure") and result.id not in together:
                 self._show(result)
         self._show_alike(alike)
+        self._show_advice()
         for id_ in self._report.stale():
             way_out = f"take it out of {self._report.known.file}"
             self._line(f"CONFORMS {id_}, a known failure: {way_out}", "bold red")
@@ -101,12 +102,28 @@ class Terminal(View):
         if alike:
             self._line()
 
+    def _show_advice(self) -> None:
+        """Show what a probe should do and does not: one block for each rule, with its scenarios."""
+        contract = self._report.contract
+        found: dict[str, list[tuple[str, str]]] = {}
+        for result in self._report.advice():
+            for finding in result.advice():
+                found.setdefault(finding.rule, []).append((result.id, finding.message))
+        for rule, items in found.items():
+            ids = list(dict.fromkeys(id_ for id_, _ in items))
+            self._line(f"ADVICE {rule}: {one_line(contract.rules[rule].text)}", "bold yellow")
+            more = f" and {len(ids) - _MANY} more" if len(ids) > _MANY else ""
+            self._line(f"  {'in':<16} {some(len(ids), 'scenario')}: {', '.join(ids[:_MANY])}{more}")
+            self._line(f"  {'such as':<16} {one_line(items[0][1])}")
+            self._line()
+
     def _details(self, result: ScenarioResult) -> Iterator[tuple[str, str]]:
         """Yield a heading and a text for each line below a result."""
         if result.reason:
             yield "reason", result.reason
         for finding in result.findings:
-            yield finding.kind, finding.message
+            advice = "" if finding.level == "must" else "advice: "
+            yield finding.kind, f"{advice}{finding.message}"
         if result.result == "unsupported":
             return
         if result.findings and result.id in self._scenarios:
@@ -149,7 +166,8 @@ class Terminal(View):
         """Show what many deviations have in common: often they are one defect."""
         findings: Counter[str] = Counter()
         for result in self._report.results():
-            findings.update(f"{finding.kind}: {finding.message}" for finding in result.findings)
+            counted = [finding for finding in result.findings if finding.level == "must"]
+            findings.update(f"{finding.kind}: {finding.message}" for finding in counted)
         if findings.total() > _MANY:
             for line, count in findings.most_common(_MANY):
                 self._line(f"{count:>4} times {one_line(line)}")
@@ -162,6 +180,8 @@ class Terminal(View):
             for kind, count in report.counts().items()
             if count or kind == "conforms"
         ]
+        if advice := len(report.advice()):
+            counts.append(f"{advice} with advice")
         line = f"{', '.join(counts)} in {report.seconds:.1f} s"
         status = report.exit_status()
         if report.interrupted:

@@ -69,19 +69,20 @@ def check(request: RunRequest) -> Subject:
     :raises ConformanceError: anything in it is wrong.
     """
     cwd = Path(request.cwd)
-    contract = contracts.load(request.contract, base=cwd)
+    whole = contracts.load(request.contract, base=cwd)
+    contract = contracts.for_agent(whole, request.agent)
     check_extra(request.variables, contract)
     if request.image is not None:
         check_reference(request.image.reference)
     argv = _local_command(request, contract)
     patterns = request.patterns or ()
     files = scenario_files((*patterns, *request.files), cwd)
-    catalogue = load_catalogue(map(Path, request.directories), contract=contract, files=files)
+    catalogue = load_catalogue(map(Path, request.directories), contract=whole, files=files)
     selected = catalogue.in_contract(contract)
     if request.patterns is not None:
         selected = select(catalogue, patterns, contract, containers=request.image is not None)
     known_failures = KnownFailures.read(request.known_failures)
-    known_failures.check(catalogue, contract)
+    known_failures.check(catalogue, whole)  # it may know failures of the other agents
     return Subject(request, contract, catalogue, tuple(selected), known_failures, argv)
 
 
@@ -146,6 +147,7 @@ class Run:
             self.context,
             known_failures=self.known_failures,
             repeat=self.request.repeat * (2 if both else 1),
+            strict=self.request.strict,
             keep=Path(self.request.keep) if self.request.keep else None,
             leave=leave,
         )
@@ -256,6 +258,7 @@ def join_run(text: str, worker: str) -> Run:
     scenarios, ids, known = msgspec.msgpack.decode(published, type=_Published)
     catalogue = Catalogue({scenario.id: scenario for scenario in scenarios}, known)
     contract = contracts.load(request.contract, base=Path(request.cwd))
+    contract = contracts.for_agent(contract, request.agent)
     selected = tuple(catalogue.scenarios[id_] for id_ in ids)
     known_failures = KnownFailures.read(request.known_failures)
     subject = Subject(request, contract, catalogue, selected, known_failures, shared.argv)

@@ -94,7 +94,8 @@ class ScenarioItem(pytest.Item):
             ("conformance.code", result.code),
         ]
         for finding in result.findings:
-            self.user_properties.append((f"conformance.finding.{finding.kind}", finding.message))
+            what = "finding" if finding.level == "must" else "advice"
+            self.user_properties.append((f"conformance.{what}.{finding.kind}", finding.message))
         if result.result == "broke":
             raise Broke(result.reason)
 
@@ -160,7 +161,8 @@ def _explain(
 ) -> Iterator[str]:
     """Yield, line by line, what deviated and how the scenario differs from its control."""
     for finding in result.findings:
-        yield f"{finding.kind}: {finding.message}"
+        advice = "" if finding.level == "must" else "advice: "
+        yield f"{advice}{finding.kind}: {finding.message}"
     if result.control in scenarios:
         expected = scenarios[result.control].expected(contract)
         answers = " or ".join(answer(contract, verdict) for verdict in expected) or "nothing here"

@@ -69,7 +69,12 @@ class PytestRun:
         """
         self.run = run
         self.report = RunReport(
-            run.contract, run.selected, run.driver.describe(), run.context.now, run.known_failures
+            run.contract,
+            run.selected,
+            run.driver.describe(),
+            run.context.now,
+            run.known_failures,
+            strict=run.request.strict,
         )
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
         self.junit = ""

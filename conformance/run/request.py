@@ -57,6 +57,10 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     """The directory that relative names count from, and that a local probe starts in."""
     contract: str = "slot"
     """The name of a bundled contract, or a contract file."""
+    agent: str = ""
+    """The agent whose scenarios run; empty for all agents of the contract."""
+    strict: bool = False
+    """Whether advice counts as a deviation."""
     directories: tuple[str, ...] = ()
     """Directories of scenarios beside the bundled ones."""
     patterns: tuple[str, ...] | None = ()

@@ -27,7 +27,7 @@ class ScenarioRunner:
     """Runs scenarios with one driver under one contract. Safe to use from several threads.
 
     Homes of scenarios that deviate move to *keep*, if that is given. All others are removed, unless
-    *leave* says to leave them where they were built.
+    *leave* says to leave them where they were built. With *strict*, advice counts.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class ScenarioRunner:
         *,
         known_failures: KnownFailures | None = None,
         repeat: int = 1,
+        strict: bool = False,
         keep: Path | None = None,
         leave: bool = False,
     ) -> None:
@@ -48,6 +49,7 @@ class ScenarioRunner:
         self.context = context
         self.repeat = repeat
         """How often the probe is executed in each scenario."""
+        self._strict = strict
         self._known_failures = known_failures or KnownFailures({})
         self._keep = keep
         self._leave = leave
@@ -68,7 +70,7 @@ class ScenarioRunner:
         """Judge what was seen, and keep or remove the homes."""
         control = self.catalogue.scenarios.get(scenario.control_for(self.contract))
         secrets = self.secrets(scenario)
-        result = judge(scenario, self.contract, executions, secrets, control)
+        result = judge(scenario, self.contract, executions, secrets, control, strict=self._strict)
         if self._leave:
             return self._known(replace(result, kept=executions[0].kept))
         if result.result != "deviates":
@@ -84,7 +86,8 @@ class ScenarioRunner:
     ) -> Execution:
         """Return the execution whose home tells most: the first that deviates by itself."""
         for execution in executions:
-            if judge(scenario, self.contract, [execution], secrets).findings:
+            seen = judge(scenario, self.contract, [execution], secrets, strict=self._strict)
+            if seen.result == "deviates":
                 return execution
         return executions[0]
 

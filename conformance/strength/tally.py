@@ -140,11 +140,10 @@ class Constant(Struct, frozen=True):
 def constants(catalogue: Catalogue, contract: Contract) -> list[Constant]:
     """Return what a constant answer passes, for every exit code of *contract*."""
     right_codes = {
-        scenario.id: {contract.code(verdict) for verdict in scenario.expected(contract)}
-        for scenario in catalogue.in_contract(contract)
+        scenario.id: scenario.codes(contract) for scenario in catalogue.in_contract(contract)
     }
     found = []
-    for code in sorted({verdict.code for verdict in contract.verdicts}):
+    for code in contract.all_codes:
         passes = tuple(id_ for id_, right in right_codes.items() if code in right)
         found.append(Constant(code, passes, len(right_codes)))
     return found

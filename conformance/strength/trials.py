@@ -107,6 +107,7 @@ class _Worker:
             task.contract,
             self.context,
             repeat=probe.repeat,
+            strict=True,  # a vice may be one that is only advised against
         )
         trial_run = _TrialRun(runner, task)
         for ids in (task.first, task.then):

@@ -206,7 +206,7 @@ class Ways:
         )
 
     def _code(self, scenario: Scenario) -> int:
-        return CONTRACT.code(scenario.expected(CONTRACT)[0])
+        return CONTRACT.verdict(scenario.expected(CONTRACT)[0]).codes[0]
 
     def _run(self, n: int) -> list[str]:
         mount = ["--user", str(UID), "--volume", f"{self.place / str(n)}:/home/agent"]

@@ -186,7 +186,7 @@ def test_a_gate_that_fell_over_may_be_refused_or_retried() -> None:
 
 def test_a_contract_in_which_one_code_asks_for_two_things_is_a_fault() -> None:
     same = [
-        replace(verdict, code=65) if verdict.name == "creds-invalid" else verdict
+        replace(verdict, codes=(65,)) if verdict.name == "creds-invalid" else verdict
         for verdict in SLOT.verdicts
     ]
 
@@ -586,7 +586,7 @@ def test_a_draft_from_a_manager_is_a_contract_that_it_is_in_lockstep_with(tmp_pa
 
     drafted = contracts.load("acme.toml", base=tmp_path)
 
-    assert {verdict.name: verdict.code for verdict in drafted.verdicts} == {
+    assert {verdict.name: verdict.codes[0] for verdict in drafted.verdicts} == {
         "ready": 0,
         "cli-broken": 65,
         "creds-missing": 66,
@@ -666,7 +666,7 @@ def test_a_draft_from_a_contract_of_ones_own_has_all_that_is_in_that(
     assert (done.returncode, done.stderr) == (0, "")
     (tmp_path / "drafted.toml").write_text(done.stdout)
     own, drafted = (contracts.load(f"{name}.toml", base=tmp_path) for name in ("own", "drafted"))
-    codes = {verdict.name: verdict.code for verdict in drafted.verdicts}
+    codes = {verdict.name: verdict.codes[0] for verdict in drafted.verdicts}
     assert codes == {"fine": 0, "unfit": 8}
     verdicts = [replace(verdict, code=codes[verdict.name]) for verdict in own.verdicts]
     same = {"version": drafted.version, "summary": drafted.summary, "verdicts": tuple(verdicts)}

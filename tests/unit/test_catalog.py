@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from factories import bundled_catalogue, entry, refusal, text_of
+from factories import LAYERS, bundled_catalogue, entry, refusal, text_of
 
 from conformance import bundled as places
 from conformance.bundled import contracts_dir, data_root, fixtures_dir, scenarios_dir
@@ -365,7 +365,7 @@ def test_a_scenario_of_another_contract_is_refused_with_the_way_out(bundled: Cat
         "scenario 'preflight/override-good' is not part of contract 'slot'; choose another with --contract"
     )
     assert selection_refusal(bundled, "codex/no-auth", contract=PREFLIGHT) == (
-        "scenario 'codex/no-auth' is not part of contract 'preflight'; choose another with --contract"
+        "scenario 'codex/no-auth' is about codex, not claude; choose another with --contract or --agent"
     )
 
 
@@ -714,11 +714,38 @@ def test_a_later_layer_wins_over_an_earlier_one_and_the_scenario_over_all(tmp_pa
     )
 
 
+def test_a_layer_may_include_others_of_ones_own_and_bundled_ones(tmp_path: Path) -> None:
+    top = 'summary = "Top"\ninclude = ["claude-baseline", "low"]\n[files]\nb = "top"\n'
+    write(tmp_path, layers__low=LAYER, layers__top=top)
+    found = paths(tmp_path, with_layers("top"))
+    assert (found[".claude/a"], found["b"], ".claude/CLAUDE.md" in found) == ("own", "top", True)
+
+
+def test_a_layer_may_consist_of_others(tmp_path: Path) -> None:
+    write(tmp_path, layers__low=LAYER, layers__top='summary = "Top"\ninclude = ["low"]\n')
+    assert paths(tmp_path, with_layers("top")) == {".claude/a": "own", "b": None}
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+def test_a_layer_that_includes_itself_is_refused(first: str, tmp_path: Path) -> None:
+    one, two = ('summary = "x"\ninclude = ["two"]\n', 'summary = "x"\ninclude = ["one"]\n')
+    write(tmp_path, layers__one=one, layers__two=two)
+    [line] = lines(write(tmp_path, case=with_layers(first)))
+    other = "two" if first == "one" else "one"
+    assert line == f"{tmp_path}/layers/{other}.toml: include: layer '{first}' includes itself"
+
+
+def test_a_layer_that_includes_an_unknown_one_is_named(tmp_path: Path) -> None:
+    write(tmp_path, layers__own='summary = "x"\ninclude = ["none"]\n')
+    [line] = lines(write(tmp_path, case=with_layers("own")))
+    assert line.startswith(f"{tmp_path}/layers/own.toml: include: no layer 'none'; known: ")
+
+
 def test_an_unknown_layer_is_refused_with_the_known_ones_one_s_own_included(tmp_path: Path) -> None:
     write(tmp_path, layers__own=LAYER)
     [line] = lines(write(tmp_path, case=with_layers("owm")))
-    known = "known: claude-baseline, claude-credentials, codex-auth, own"
-    assert line == f"{tmp_path}/case.toml: home.include: no layer 'owm'; {known}"
+    known = ", ".join([*LAYERS, "own"])
+    assert line == f"{tmp_path}/case.toml: home.include: no layer 'owm'; known: {known}"
 
 
 def test_a_layer_is_no_way_out_of_the_layers(tmp_path: Path) -> None:
@@ -785,16 +812,11 @@ def test_no_answer_that_is_always_the_same_conforms(
 ) -> None:
     """Whatever the code, most of the catalogue calls for another one."""
     scenarios = bundled.in_contract(contract)
-    allowed = [
-        {contract.code(verdict) for verdict in scenario.expected(contract)}
-        for scenario in scenarios
-    ]
+    allowed = [scenario.codes(contract) for scenario in scenarios]
     conforming = {code: sum(code in each for each in allowed) for code in range(256)}
     assert [code for code, count in conforming.items() if count >= len(scenarios)] == []
     assert [code for code in codes if conforming[code] > 0.9 * len(scenarios)] == []
-    assert {code for code, count in conforming.items() if count} == {
-        verdict.code for verdict in contract.verdicts
-    }
+    assert {code for code, count in conforming.items() if count} == set(contract.all_codes)
 
 
 @pytest.mark.parametrize("contract", [SLOT, PREFLIGHT], ids=lambda contract: contract.name)
@@ -802,14 +824,11 @@ def test_every_expectation_that_decides_anything_has_a_control_that_calls_for_an
     contract: Contract, bundled: Catalogue
 ) -> None:
     """Only where every code conforms, under a contract of two, there is nothing to tell apart."""
-    every = {verdict.code for verdict in contract.verdicts}
+    every = set(contract.all_codes)
     blind = []
     for scenario in bundled.in_contract(contract):
         control = bundled.get(scenario.control_for(contract))
-        codes, others = (
-            {contract.code(verdict) for verdict in s.expected(contract)}
-            for s in (scenario, control)
-        )
+        codes, others = scenario.codes(contract), control.codes(contract)
         if codes != every and not (others and codes.isdisjoint(others)):
             blind.append(scenario.id)
     assert blind == []

@@ -27,7 +27,7 @@ from conformance.model.outcome import Killed, Outcome
 SLOT = bundled()["slot"]
 #: A contract in which a code stands for something that looks like a death by SIGKILL.
 KNOWS = replace(
-    SLOT, verdicts=(*SLOT.verdicts, Verdict(name="odd", code=137, meaning="", action=""))
+    SLOT, verdicts=(*SLOT.verdicts, Verdict(name="odd", codes=(137,), meaning="", action=""))
 )
 OOM = "out of memory, the limit is 64m"
 

@@ -281,7 +281,7 @@ def test_bystanders_are_laid_only_where_the_image_has_none_of_its_own() -> None:
 
 
 def test_a_name_that_the_environment_asks_for_is_a_bystander_too() -> None:
-    assert paths(laid(env={"WOVED_TASK_AGENT": "gemini"}).aside, "cli/") == ["codex", "gemini"]
+    assert paths(laid(inputs={"agent": "gemini"}).aside, "cli/") == ["codex", "gemini"]
     assert paths(laid(env={"WOVED_TASK_AGENT": "../x y"}).aside, "cli/") == ["codex"]
 
 
@@ -307,6 +307,7 @@ def test_the_opposite_home_is_laid_where_the_contract_asks_for_one() -> None:
         "opposite",
         "opposite/.claude",
         "opposite/.claude/.credentials.json",
+        "opposite/.claude.json",
     ]
     assert {n.owner for n in found} == {UID}
 

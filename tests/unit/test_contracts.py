@@ -11,7 +11,7 @@ from factories import refusal
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
 from conformance.errors import ConformanceError, FileError, UsageError
-from conformance.model.contract import Contract, Inputs
+from conformance.model.contract import Contract, Inputs, Limits
 
 #: The bundled contracts, as messages list them.
 NAMES = ", ".join(contracts.bundled())
@@ -60,7 +60,7 @@ def test_the_bundled_contracts() -> None:
 
 def test_slot_gives_each_verdict_a_code_of_its_own() -> None:
     slot = contracts.load("slot")
-    assert {v.name: (v.code, v.action) for v in slot.verdicts} == {
+    assert {v.name: (v.codes[0], v.action) for v in slot.verdicts} == {
         "ready": (0, "accept"),
         "cli-broken": (64, "escalate"),
         "creds-missing": (65, "slot-init"),
@@ -76,7 +76,7 @@ def test_slot_reads_home_and_agent_from_the_environment() -> None:
 
 def test_preflight_passes_or_fails() -> None:
     preflight = contracts.load("preflight")
-    assert {v.name: v.code for v in preflight.verdicts} == {
+    assert {v.name: v.codes[0] for v in preflight.verdicts} == {
         "ready": 0,
         "cli-broken": 1,
         "creds-missing": 1,
@@ -86,7 +86,13 @@ def test_preflight_passes_or_fails() -> None:
 
 def test_preflight_must_not_look_at_home() -> None:
     preflight = contracts.load("preflight")
-    assert preflight.inputs == Inputs(home="AGENT_HOME", agent="", opposite_home="HOME")
+    assert preflight.inputs == Inputs(
+        home="AGENT_HOME",
+        override="ORCH_CLAUDE_CREDENTIALS_PATH",
+        skew="ORCH_AUTH_EXPIRY_SKEW_SECONDS",
+        switch="ORCH_PREFLIGHT_CHECK_AUTH",
+        opposite_home="HOME",
+    )
     assert preflight.agents == ("claude",)
 
 
@@ -124,7 +130,8 @@ def test_a_code_means_the_verdicts_that_have_it(
 
 def test_a_verdict_is_found_by_its_name() -> None:
     slot = contracts.load("slot")
-    assert (slot.verdict("creds-missing").code, slot.code("creds-invalid")) == (65, 66)
+    assert slot.verdict("creds-missing").codes == (65,)
+    assert slot.codes(["creds-invalid"]) == {66}
     with pytest.raises(KeyError):
         slot.verdict("nothing")
 
@@ -135,7 +142,7 @@ def test_a_verdict_is_found_by_its_name() -> None:
 def test_a_contract_of_ones_own_needs_no_parent(tmp_path: Path) -> None:
     contract = own(tmp_path, OWN)
     assert (contract.name, contract.version, contract.lineage) == ("own", "7", ("own",))
-    assert {v.name: v.code for v in contract.verdicts} == {"good": 0, "bad": 3}
+    assert {v.name: v.codes[0] for v in contract.verdicts} == {"good": 0, "bad": 3}
     assert contract.inputs == Inputs(home="SLOT_HOME")
     assert (contract.limits.seconds, contract.allowed_writes, contract.reference) == (15, (), "")
 
@@ -166,9 +173,13 @@ def test_a_contract_that_extends_another_may_say_anything_anew(tmp_path: Path) -
         OWN.replace('name = "own"', 'name = "own"\nextends = "slot"\nallowed_writes = []')
         + "[limits]\nseconds = 2\n",
     )
-    assert {v.name for v in child.verdicts} == {"good", "bad"}
-    assert (child.inputs, child.agents) == (Inputs(home="SLOT_HOME"), ("claude",))
-    assert (child.limits.seconds, child.allowed_writes) == (2, ())
+    assert {v.name for v in child.verdicts} == {v.name for v in contracts.load("slot").verdicts} | {
+        "good",
+        "bad",
+    }
+    assert child.inputs == Inputs(home="SLOT_HOME", agent="WOVED_TASK_AGENT")
+    assert child.agents == ("claude",)
+    assert (child.limits, child.allowed_writes) == (Limits(seconds=2, cli_seconds=4 / 3), ())
 
 
 def test_bundled_contracts_may_extend_each_other_in_any_order(
@@ -272,7 +283,7 @@ BAD = {
     "inputs-empty": (OWN.replace('home = "SLOT_HOME"', ""), "inputs.home: missing"),
     "inputs-unknown": (
         OWN.replace("home = ", "hom = "),
-        "inputs.hom: unknown key; allowed here: home, agent, opposite_home",
+        "inputs.hom: unknown key; allowed here: home, agent, override, skew, switch, switch_on, switch_off, opposite_home",
     ),
     "verdicts-empty": (
         OWN.partition("[verdicts")[0] + "[verdicts]\n",
@@ -284,11 +295,11 @@ BAD = {
     ),
     "verdict-code-text": (
         OWN.replace("code = 3", 'code = "3"'),
-        "verdicts.bad.code: expected int, got string",
+        "verdicts.bad.code: expected int | list, got string",
     ),
     "verdict-code-bool": (
         OWN.replace("code = 3", "code = true"),
-        "verdicts.bad.code: expected int, got bool",
+        "verdicts.bad.code: expected int | list, got bool",
     ),
     "verdict-no-code": (OWN.replace("code = 3\n", ""), "verdicts.bad.code: missing"),
     "verdict-no-meaning": (OWN.replace('meaning = "no"\n', ""), "verdicts.bad.meaning: missing"),
@@ -368,14 +379,13 @@ def test_a_contract_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_an_exit_code_is_what_a_process_can_end_with(
     inside: str, outside: str, words: str, tmp_path: Path
 ) -> None:
-    assert own(tmp_path, OWN.replace("code = 3", inside)).code("bad") == int(
-        inside.removeprefix("code = ")
-    )
+    code = int(inside.removeprefix("code = "))
+    assert own(tmp_path, OWN.replace("code = 3", inside)).codes(["bad"]) == {code}
     assert contract_refusal(tmp_path, OWN.replace("code = 3", outside)) == words
 
 
 def test_the_lowest_exit_code_is_zero(tmp_path: Path) -> None:
-    assert own(tmp_path, OWN).code("good") == 0
+    assert own(tmp_path, OWN).codes(["good"]) == {0}
 
 
 @pytest.mark.parametrize("seconds", ["0.001", "1", "100", "100.0"])

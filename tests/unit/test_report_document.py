@@ -259,7 +259,9 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "interrupted": False,
         "exit_status": 1,
         "conformant": False,
+        "strict": False,
         "counts": {"conforms": 1, "deviates": 1, "unsupported": 0, "broke": 0, "known-failure": 0},
+        "advice": 0,
         "stale_known_failures": [],
         "trouble": [],
         "diagnosis": "",
@@ -275,7 +277,12 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "result": "deviates",
         "reason": "",
         "findings": [
-            {"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}
+            {
+                "kind": "wrong-verdict",
+                "message": "expected ready (0), got creds-missing (65)",
+                "level": "must",
+                "rule": "",
+            }
         ],
         "seconds": 0.25,
         "control": "some/control",
