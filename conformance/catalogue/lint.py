@@ -8,21 +8,34 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from conformance.catalogue.agents import cli_state, cli_states, own_states, state_in
 from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.differences import differences
+from conformance.catalogue.entries import merge
 from conformance.model.contract import Contract
-from conformance.model.scenario import Scenario
+from conformance.model.scenario import Entry, Scenario
 from conformance.model.wording import against_control, expectation
 
-__all__ = ["LONGEST_SUMMARY", "MOST_DIFFERENCES", "SCENARIOS_EACH", "Complaint", "lint"]
+__all__ = [
+    "LONGEST_SUMMARY",
+    "MOST_DIFFERENCES",
+    "MOST_IN_HOME",
+    "SCENARIOS_EACH",
+    "Complaint",
+    "lint",
+]
 
 #: Characters of a summary: one or two lines in a terminal beside an id.
 LONGEST_SUMMARY = 150
 #: Lines of difference to a control: they should explain a failure at a glance.
 MOST_DIFFERENCES = 8
+#: Differences of a home to the nearest one without its fault, if the file does not say why.
+MOST_IN_HOME = 1
 #: Scenarios for each verdict of each contract and agent: one or two can be passed by luck.
 SCENARIOS_EACH = 3
 
@@ -35,7 +48,7 @@ class Complaint(Struct, frozen=True, order=True):
     """One thing to fix."""
 
     where: str
-    """The id of a scenario, or a contract."""
+    """The id of a scenario, a state or a contract."""
     check: str
     message: str
 
@@ -49,6 +62,7 @@ def lint(catalogue: Catalogue) -> list[Complaint]:
     found = list(_twins(scenarios))
     for scenario in scenarios:
         found += _scenario(scenario, catalogue)
+    found += _states(catalogue)
     for contract in catalogue.contracts.values():
         found += _uncited(contract, scenarios)
         found += _verdicts(contract, catalogue)
@@ -60,22 +74,48 @@ def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
     if not _NAME.fullmatch(id_):
         message = "write it as words with hyphens, below a directory: group/what-is-wrong"
         yield Complaint(id_, "name", message)
-    if len(summary) > LONGEST_SUMMARY:
-        message = f"is {len(summary)} characters long; {LONGEST_SUMMARY} are enough"
-        yield Complaint(id_, "summary", message)
-    lower_case_word = summary[:1].islower() and summary.split()[0].isalpha()
-    if lower_case_word or summary.endswith((".", "!", "…")):
-        message = "must begin with a capital and end without a full stop"
-        yield Complaint(id_, "summary", message)
+    yield from _summary(id_, summary)
     if not _ORIGIN.fullmatch(scenario.origin):
         where = "owner/repository#number or a contract"
         message = f"say where and what: {where}, a colon, and what was found there"
         yield Complaint(id_, "origin", message)
+    yield from _home(scenario, catalogue)
     for name in scenario.expect:
         contract = catalogue.contracts[name]
         yield from _control(scenario, contract, catalogue)
         yield from _rules(scenario, contract)
         yield from _inputs(scenario, contract)
+
+
+def _summary(where: str, summary: str) -> Iterator[Complaint]:
+    if len(summary) > LONGEST_SUMMARY:
+        message = f"is {len(summary)} characters long; {LONGEST_SUMMARY} are enough"
+        yield Complaint(where, "summary", message)
+    lower_case_word = summary[:1].islower() and summary.split(maxsplit=1)[0].isalpha()
+    if lower_case_word or summary.endswith((".", "!", "…")):
+        message = "must begin with a capital and end without a full stop"
+        yield Complaint(where, "summary", message)
+
+
+def _home(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
+    """Yield a complaint if a home has more than one fault, or says why it has and has not.
+
+    It is held against a golden login, the layers that it is made from, and its controls.
+    """
+    base = merge(list(scenario.layers.values()), name=scenario.file)
+    others: dict[str, tuple[Entry, ...]] = {"a golden login": (), "its layers": base}
+    for id_ in scenario.control.values():
+        if id_ in catalogue.scenarios:
+            others[f"its control '{id_}'"] = catalogue.scenarios[id_].entries
+    found = ((differences(scenario.entries, home), name) for name, home in others.items())
+    lines, name = min(found, key=lambda pair: len(pair[0]))
+    if len(lines) > MOST_IN_HOME and not scenario.differs:
+        message = f"differs from {name} in {len(lines)} things: {'; '.join(lines)}"
+        way_out = "leave one, or say why with 'differs'"
+        yield Complaint(scenario.id, "home", f"{message}; {way_out}")
+    if len(lines) <= MOST_IN_HOME and scenario.differs:
+        message = f"has no need of 'differs': it differs from {name} in {len(lines)} thing"
+        yield Complaint(scenario.id, "home", message)
 
 
 def _control(scenario: Scenario, contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:
@@ -129,6 +169,23 @@ def _twins(scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
     for ids in summaries.values():
         if len(ids) > 1:
             yield Complaint(ids[-1], "summary", f"is also that of '{ids[0]}'")
+
+
+def _states(catalogue: Catalogue) -> Iterator[Complaint]:
+    """Yield states of a CLI that no scenario is about.
+
+    :raises FileError: the file of a state is wrong.
+    """
+    used = {scenario.cli_file or scenario.cli for scenario in catalogue.scenarios.values()}
+    states = {name: name for name in cli_states()}
+    for root in catalogue.roots:
+        states |= {str(path): name for name, path in own_states(root).items()}
+    for key, name in states.items():
+        state = state_in(Path(key)) if key != name else cli_state(name)
+        where = f"state {name}"
+        if key not in used:
+            yield Complaint(where, "states", "no scenario is about it")
+        yield from _summary(where, state.summary)
 
 
 def _fingerprint(scenario: Scenario) -> bytes:

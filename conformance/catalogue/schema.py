@@ -49,7 +49,7 @@ Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
 
 class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """One entry of the HOME: text, json, patch, hex, base64, runs, symlink or type; or size."""
+    """One entry of the HOME, with one key that says what it is; or with a size alone."""
 
     text: Annotated[
         str | UnsetType, Meta(description="A file with this text; placeholders are replaced.")
@@ -60,7 +60,18 @@ class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults
     ] = UNSET
     patch: Annotated[
         dict[str, Any] | UnsetType,
-        Meta(description="Changes to the json of a layer (RFC 7396); '{absent}' removes a member."),
+        Meta(
+            description="Changes to the json of a layer, or of what was moved or copied here "
+            "(RFC 7396); '{absent}' removes a member."
+        ),
+    ] = UNSET
+    moved: Annotated[
+        Text | UnsetType,
+        Meta(description="The entry that an included layer has at this path, here instead."),
+    ] = UNSET
+    copied: Annotated[
+        Text | UnsetType,
+        Meta(description="The entry that an included layer has at this path, here as well."),
     ] = UNSET
     hex: Annotated[
         str | UnsetType, Meta(description="A file with these bytes, as hexadecimal digits.")
@@ -205,6 +216,10 @@ Origin = Annotated[
     Sentence, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")
 ]
 Agent = Annotated[Text, Meta(description="The coding agent whose slot it is: claude or codex.")]
+Differs = Annotated[
+    Sentence,
+    Meta(description="Why the HOME differs in more than one thing from the nearest other one."),
+]
 Container = Annotated[
     ContainerTable | UnsetType,
     Meta(
@@ -223,6 +238,7 @@ class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     control: Control
     expect: Expect
     rules: Rules = {}
+    differs: Differs | UnsetType = UNSET
     home: HomeTable = field(default_factory=HomeTable)
     cli: CliTable = field(default_factory=CliTable)
     inputs: ScenarioInputs = field(default_factory=ScenarioInputs)
@@ -239,6 +255,7 @@ class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     control: Control | UnsetType = UNSET
     expect: Expect | UnsetType = UNSET
     rules: Rules | UnsetType = UNSET
+    differs: Differs | UnsetType = UNSET
     home: HomeTable | UnsetType = UNSET
     cli: CliTable | UnsetType = UNSET
     inputs: ScenarioInputs | UnsetType = UNSET
@@ -259,9 +276,13 @@ class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a HOME that scenarios share. Its name is that of the file, without .toml."""
 
     summary: Annotated[Text, Meta(description="What this part of a HOME is, in one sentence.")]
+    include: Annotated[
+        list[str], Meta(description="Layers below this one, applied in order; entries here win.")
+    ] = []
     files: Annotated[
-        Files, Meta(description="Path below the HOME to its content: a text, or a table.")
-    ]
+        Files | UnsetType,
+        Meta(description="Path below the HOME to its content: a text, or a table."),
+    ] = UNSET
 
 
 class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -270,8 +291,27 @@ class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     summary: Annotated[Text, Meta(description="What the CLI is like, in one sentence.")]
     files: Annotated[
         Files,
-        Meta(description="The stub: 'cli' is the program, other paths lie beside it."),
-    ]
+        Meta(description="The stub: a name 'cli' in a path or a link becomes the program's."),
+    ] = {}
+    home: Annotated[
+        Files, Meta(description="What lies below the HOME, and belongs to the CLI; as in 'files'.")
+    ] = {}
+    like: Annotated[
+        dict[str, str],
+        Meta(description="Path, which may begin with {home}/, to the state whose stub lies there."),
+    ] = {}
+    path: Annotated[
+        list[str],
+        Meta(
+            min_length=1,
+            description="Directories on PATH, in order: of 'files', where '.' is its top, "
+            "or below {home}.",
+        ),
+    ] = field(default_factory=lambda: ["."])
+    writes: Annotated[
+        list[Text],
+        Meta(description="What the stub adds to the HOME; '*' is one name, '**' any path."),
+    ] = []
     waits: Annotated[bool, Meta(description="Whether a right probe may spend its run waiting.")] = (
         False
     )

@@ -96,6 +96,7 @@ def judge(
         stderr=_excerpt(shown.stderr),
         changes=_first_changes(executions) if _changed_home(findings) else (),
         outside=_first_changes_outside(executions),
+        asked=tuple(chain.from_iterable(execution.asked for execution in executions)),
     )
 
 
@@ -269,6 +270,9 @@ def _side_effects(
     if outcome.left:
         message = _some("still running after the probe had ended", outcome.left)
         yield Finding(kind="left-process", message=message)
+    if outcome.left_by_cli:
+        what = "started by the CLI, and still running after the probe had ended"
+        yield Finding(kind="left-cli-process", message=_some(what, outcome.left_by_cli))
 
 
 def _unsteady(contract: Contract, executions: Sequence[Execution]) -> Iterator[Finding]:

@@ -110,6 +110,11 @@ class RunReport:
         conforming = [result.id for result in self.results() if result.result == "conforms"]
         return [id_ for id_ in conforming if id_ in self.known.entries]
 
+    def asked(self) -> dict[str, int]:
+        """Return what stubs of CLIs were asked beside their version, and how often: most first."""
+        found = Counter(question for result in self.reported() for question in result.asked)
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
     @property
     def diagnosis(self) -> str:
         """All hints as one text; empty where there is none."""
@@ -158,11 +163,14 @@ class RunReport:
             "stale_known_failures": self.stale(),
             "trouble": self.trouble,
             "diagnosis": self.diagnosis,
+            "asked": self.asked(),
             "scenarios": [self._row(result) for result in self.results()],
         }
 
     def _row(self, result: ScenarioResult) -> dict[str, Any]:
         row: dict[str, Any] = msgspec.to_builtins(result)
+        # Scenarios that run at the same time share stubs, so only the sum is true.
+        del row["asked"]
         row["expected_codes"] = sorted(self.contract.codes(result.expected))
         return row
 

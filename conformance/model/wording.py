@@ -15,12 +15,17 @@ from conformance.text import join, printable
 __all__ = [
     "against_control",
     "answer",
+    "asked_note",
     "describe_entry",
     "describe_inputs",
     "describe_needs",
     "expectation",
     "probe_lines",
 ]
+
+
+#: A layer with so many entries is named; those of a smaller one are listed.
+_MANY = 5
 
 
 def answer(contract: Contract, verdict: str) -> str:
@@ -152,11 +157,28 @@ def _entries_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
     # too long for the words.
     here = {entry.path: (describe_entry(entry), entry) for entry in scenario.entries}
     there = {entry.path: (describe_entry(entry), entry) for entry in control.entries}
-    for path in sorted(here.keys() | there.keys()):
+    ours, theirs = _layers_against(scenario, control), _layers_against(control, scenario)
+    yield from (f"+ layer {name}: {len(paths)} entries" for name, paths in ours.items())
+    yield from (f"- layer {name}: {len(paths)} entries" for name, paths in theirs.items())
+    told = {path for paths in (*ours.values(), *theirs.values()) for path in paths}
+    for path in sorted((here.keys() | there.keys()) - told):
         if path not in here:
             yield f"- {path}: {there[path][0]}"
         elif here[path] != there.get(path):
             yield f"+ {path}: {here[path][0]}"
+
+
+def _layers_against(scenario: Scenario, other: Scenario) -> dict[str, set[str]]:
+    """Return the large layers of *scenario* that *other* lacks, with what is there of each."""
+    missing = {one.path: one for one in scenario.entries}
+    for one in other.entries:
+        missing.pop(one.path, None)
+    found = {}
+    for name, entries in scenario.layers.items():
+        paths = {one.path for one in entries if missing.get(one.path) == one}
+        if name not in other.layers and len(paths) >= _MANY:
+            found[name] = paths
+    return found
 
 
 def _line(ours: str, theirs: str) -> Iterator[str]:
@@ -171,6 +193,18 @@ def _variable(scenario: Scenario, name: str) -> str:
     if name in scenario.env:
         return f"{name}={scenario.env[name]!r}"
     return ""
+
+
+def asked_note(asked: Mapping[str, int], limit: int = 3) -> str:
+    """Return what it means that stubs were *asked* something beside their version.
+
+    *asked* maps each question to how often it came, the most frequent first.
+    """
+    shown = [f"'{_short(question, 40)}' ({times} times)" for question, times in asked.items()]
+    more = f" and {len(asked) - limit} more" if len(asked) > limit else ""
+    answer = "stubs answer --version, and anything else with exit status 2"
+    contract = "what a CLI says of its own login is judged under the contract cli-status"
+    return f"the probe asked a CLI {', '.join(shown[:limit])}{more}: {answer}; {contract}"
 
 
 def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TextIO
 from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
+from conformance.model.wording import asked_note
 from conformance.report.view import View, some
 from conformance.text import join, one_line, printable
 
@@ -72,6 +73,9 @@ class Terminal(View):
         self._patterns()
         for hint in self._report.hints:
             self._line(f"DIAGNOSIS {one_line(hint)}", "bold")
+            self._line()
+        if asked := self._report.asked():
+            self._line(f"NOTE {asked_note(asked)}")
             self._line()
         self._verdict()
 

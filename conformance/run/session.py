@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from conformance.bundled import scenarios_dir
+from conformance.catalogue.agents import STATES
 from conformance.catalogue.catalogue import root_of
 from conformance.catalogue.scenarios import read_scenarios
 from conformance.drivers.container.request import ImageRequest
@@ -96,7 +97,8 @@ class Session:
         inside = any(root in path.parents for root in roots)
         if not (named or inside or any(above.name == "scenarios" for above in path.parents)):
             return None
-        if "layers" in path.relative_to(self._root(path)).parts[:-1]:
+        above = path.relative_to(self._root(path)).parts[:-1]
+        if "layers" in above or above[:1] == (STATES,):
             return None
         return ScenarioFile.from_parent(parent, path=path, scenarios_of=self)
 
