@@ -16,6 +16,7 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Json",
+    "Process",
     "Runs",
     "Scenario",
     "Text",
@@ -86,6 +87,14 @@ class ContainerNeeds(Struct, frozen=True, kw_only=True):
     """Whether the HOME is a read-only mount."""
 
 
+class Process(Struct, frozen=True, kw_only=True):
+    """How the process of the probe starts, where that is not as in every other scenario."""
+
+    umask: int | None = None
+    cwd: str = ""
+    """Its current directory, absolute, with placeholders; empty for that of the suite."""
+
+
 class Scenario(Struct, frozen=True, kw_only=True):
     """A fake HOME, the state of the agent's CLI, the environment and what each contract expects."""
 
@@ -108,6 +117,9 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """Roles whose variable is not set."""
     env: dict[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
+    process: Process = Process()
+    home_name: str = ""
+    """The name of the directory that is the HOME; empty for a plain one."""
     container: ContainerNeeds | None = None
     """None if any driver can run it."""
     rules: dict[str, tuple[str, ...]] = field(default_factory=dict)

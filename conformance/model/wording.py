@@ -179,7 +179,9 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     isolation = f"network {probe['network']}, capabilities {probe['capabilities']}"
     if probe["kind"] != "image":
         yield f"probe: {command or 'the CLI itself'}"
-        yield f"isolation: {isolation}"
+        yield f"isolation: {isolation}, temporary directories {probe['temporary_directories']}"
+        if probe["inherited"]:
+            yield f"note: the probe inherits from whoever started the suite: {probe['inherited']}"
         return
     yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {command}"
     container = f"memory {probe['memory']}, user {probe['user']}, HOME {probe['home']}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import pwd
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -15,15 +17,16 @@ from msgspec.structs import replace
 
 from conformance.drivers.conditions import conditions
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
-from conformance.drivers.local.command import SYSTEM_PATH, own_command
-from conformance.drivers.local.supervisor_client import Request, Supervisor
+from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
+from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
+from conformance.drivers.local.view import View, ViewMaker, paths_in
 from conformance.drivers.stubs import Stubs, stubs_for
 from conformance.errors import CannotJudge, ConformanceError, UsageError
 from conformance.home import build, changes, check_target, mismatch, plan, remove, snapshot
 from conformance.home.build import Unbuildable
 from conformance.model.contract import Contract
 from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
-from conformance.model.placeholders import Context
+from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
 from conformance.model.wording import describe_needs
 from conformance.text import join, quote
@@ -35,11 +38,13 @@ class HomeDirectory(Struct, frozen=True):
     """Where the homes of one execution are built."""
 
     top: Path
+    name: str = "home"
+    """The name of the fake HOME."""
 
     @property
     def home(self) -> Path:
         """The fake HOME."""
-        return self.top / "home"
+        return self.top / self.name
 
     @property
     def opposite(self) -> Path:
@@ -72,6 +77,8 @@ class LocalDriver:
         self._stub_directories: dict[Stubs, str] = {}
         self._paths: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
+        self._views = ViewMaker(directory / "view", directory)
+        self._real_homes: dict[str, str] = {}
 
     def _take(self, argv: Sequence[str]) -> None:
         self.argv = tuple(argv)
@@ -97,11 +104,14 @@ class LocalDriver:
         except OSError as e:
             raise CannotJudge(f"the supervisor process does not start: {e}") from None
         network, capabilities = facts["network"], facts["capabilities"]
+        shared = facts["mounts"]
         return {
             "kind": "command" if self.argv else "cli",
             "command": list(self.argv),
             "network": f"open: {network}" if network else "cut",
             "capabilities": f"kept: {capabilities}" if capabilities else "dropped",
+            "temporary_directories": f"shared: {shared}" if shared else "its own",
+            "inherited": facts["inherited"],
         }
 
     def execute(
@@ -110,15 +120,14 @@ class LocalDriver:
         """See :class:`~conformance.drivers.Driver`."""
         if lacks := _lacks(scenario):
             return not_run(Unsupported(lacks))
-        place = HomeDirectory(self.directory / str(next(self._numbers)))
+        top = self.directory / str(next(self._numbers))
+        place = HomeDirectory(top, scenario.home_name or "home")
         command = ""
         try:
             layout = self.place(scenario, contract, context, place)
-            # A CLI runs in the home: some of its settings are about the current directory.
-            argv = self.argv or own_command(contract, scenario.agent, layout.environment["PATH"])
-            cwd = self.cwd if self.argv else place.home
-            command = self._by_hand(argv, cwd, layout, place) if self.keep else ""
-            execution = self._run(argv, cwd, contract, place, layout)
+            start = self._start(scenario, contract, layout, place)
+            command = self._by_hand(start, layout, place) if self.keep else ""
+            execution = self._run(start, contract, place, layout)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
@@ -130,6 +139,84 @@ class LocalDriver:
         except OSError as e:
             return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
+
+    def _start(
+        self, scenario: Scenario, contract: Contract, layout: Layout, place: HomeDirectory
+    ) -> Request:
+        """Return how the probe starts in *scenario*.
+
+        :raises Unbuildable: it cannot start like that here.
+        """
+        env, process = layout.environment, scenario.process
+        argv = self.argv or own_command(contract, scenario.agent, env["PATH"])
+        # A CLI runs in the home: some of its settings are about the current directory.
+        cwd = str(self.cwd if self.argv else place.home)
+        if process.cwd:
+            cwd = expand(process.cwd, Context(now=0, seed="", home=str(place.home)))
+            if not os.path.isdir(cwd):
+                raise Unbuildable(f"there is no directory {cwd} to start in")
+            try:
+                argv = from_anywhere(argv, self.cwd)
+            except ValueError as e:
+                raise Unbuildable(str(e)) from None
+        if "HOME" not in env and (wrong := self._names_real_home(contract)):
+            raise Unbuildable(wrong)
+        return Request(
+            argv=argv,
+            env=env,
+            cwd=cwd,
+            seconds=contract.limits.seconds,
+            umask=UMASK if process.umask is None else process.umask,
+            checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
+            view=self._view(argv, cwd, env, contract),
+        )
+
+    def _view(
+        self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], contract: Contract
+    ) -> View | None:
+        """Return what a probe sees of the file system; None where all have to see the same."""
+        if self._shared_because():
+            return None
+        own = f"{self.directory}/"
+        values = (*env.values(), self.extra.get("PATH", ""))
+        paths = frozenset(path for path in paths_in(values) if not path.startswith(own))
+        known = known_clis(contract)
+        with self._lock:
+            return self._views.view(
+                argv, cwd, paths, agents=known, clis=() if contract.commands else known
+            )
+
+    def _shared_because(self) -> str:
+        """Return why a probe sees the file system as all others do; empty if it does not."""
+        try:
+            return self._supervisor.start()["mounts"]
+        except OSError as e:  # the run that follows says so
+            return str(e)
+
+    def _names_real_home(self, contract: Contract) -> str:
+        """Return why a probe without HOME would find a real home; empty if it finds an empty one.
+
+        It looks into the system's user database, which may not only be a file.
+        """
+        if contract.name not in self._real_homes:
+            self._real_homes[contract.name] = self._real_home(contract)
+        return self._real_homes[contract.name]
+
+    def _real_home(self, contract: Contract) -> str:
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:  # a uid without an entry, as containers have
+            return ""
+        why = self._shared_because() or "it does not come from /etc/passwd alone"
+        code = "import os, pwd; print(pwd.getpwuid(os.getuid()).pw_dir)"
+        argv = (sys.executable, "-I", "-S", "-c", code)
+        if (view := self._view(argv, "/", {}, contract)) is not None:
+            asked = Request(argv=argv, env={}, cwd="/", seconds=30, view=view)
+            said = self._supervisor.run(asked).stdout.decode(errors="surrogateescape").strip()
+            if self._views.is_empty_home(said):
+                return ""
+            home = said or home
+        return f"without HOME a probe may look into {home}, which the user database names: {why}"
 
     def place(
         self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory
@@ -157,24 +244,12 @@ class LocalDriver:
         )
 
     def _run(
-        self,
-        argv: tuple[str, ...],
-        cwd: Path,
-        contract: Contract,
-        place: HomeDirectory,
-        layout: Layout,
+        self, request: Request, contract: Contract, place: HomeDirectory, layout: Layout
     ) -> Execution:
         known = [node.path for node in layout.home]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(layout.home, before):
             return not_run(Unsupported(f"this file system does not hold the home: {wrong}"))
-        request = Request(
-            argv=argv,
-            env=layout.environment,
-            cwd=str(cwd),
-            seconds=contract.limits.seconds,
-            checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
-        )
         outcome = self._supervisor.run(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
@@ -185,15 +260,21 @@ class LocalDriver:
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
         """Run the probe once with the environment *env*, in a home that exists already."""
-        seconds = contract.limits.seconds
-        request = Request(argv=self.argv, env=dict(env), cwd=str(self.cwd), seconds=seconds)
+        request = Request(
+            argv=self.argv,
+            env=dict(env),
+            cwd=str(self.cwd),
+            seconds=contract.limits.seconds,
+            view=self._view(self.argv, str(self.cwd), env, contract),
+        )
         return self._supervisor.run(request)
 
-    def _by_hand(self, argv: Sequence[str], cwd: Path, layout: Layout, place: HomeDirectory) -> str:
+    def _by_hand(self, start: Request, layout: Layout, place: HomeDirectory) -> str:
         """Return the line that starts the probe by hand."""
         shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
-        command = join([*by_hand(layout.environment, shut=shut), *argv])
-        return f"cd {quote(str(cwd))} && {command} < /dev/null"
+        command = join([*by_hand(start.env, shut=shut), *start.argv])
+        umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
+        return f"cd {quote(start.cwd)} && {umask}{command} < /dev/null"
 
     def _stub_directory(self, stubs: Stubs) -> str:
         """Return the directory of *stubs*, built once for all scenarios that use them."""
