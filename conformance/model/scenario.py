@@ -10,6 +10,7 @@ from conformance.model.contract import Contract, Role
 
 __all__ = [
     "MANY_ENTRIES",
+    "PATH_PLACEHOLDER",
     "Bytes",
     "ContainerNeeds",
     "Content",
@@ -23,6 +24,9 @@ __all__ = [
 ]
 
 EntryKind = Literal["file", "directory", "symlink", "fifo", "socket"]
+
+#: In a PATH that a scenario sets: the PATH of every other one, with the stubs.
+PATH_PLACEHOLDER = "{path}"
 
 #: A home with this many entries of one kind keeps the disk busy for longer than most probes run.
 MANY_ENTRIES = 1_000
@@ -120,6 +124,11 @@ class Scenario(Struct, frozen=True, kw_only=True):
     process: Process = Process()
     home_name: str = ""
     """The name of the directory that is the HOME; empty for a plain one."""
+    earlier: tuple[Entry, ...] | None = None
+    """The HOME in which the probe ran a moment earlier; it lay where the HOME lies now.
+
+    None if it did not run there before.
+    """
     container: ContainerNeeds | None = None
     """None if any driver can run it."""
     rules: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -25,7 +25,8 @@ from conformance.drivers import conditions as scene
 from conformance.drivers.local import driver as local
 from conformance.drivers.local import isolation, supervisor
 from conformance.drivers.local.command import SYSTEM_PATH, parse_command
-from conformance.drivers.local.driver import LocalDriver, standalone
+from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.standalone import standalone
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node
 from conformance.home.build import Unbuildable

@@ -18,33 +18,38 @@ from msgspec.structs import replace
 from conformance.drivers.conditions import conditions
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
+from conformance.drivers.local.standalone import by_hand, lacks
 from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
 from conformance.drivers.local.view import View, ViewMaker, paths_in
 from conformance.drivers.stubs import Stubs, stubs_for
-from conformance.errors import CannotJudge, ConformanceError, UsageError
-from conformance.home import build, changes, check_target, mismatch, plan, remove, snapshot
+from conformance.errors import CannotJudge, ConformanceError
+from conformance.home import Node, build, changes, mismatch, remove, snapshot
 from conformance.home.build import Unbuildable
 from conformance.model.contract import Contract
 from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
-from conformance.model.wording import describe_needs
 from conformance.text import join, quote
 
-__all__ = ["HomeDirectory", "LocalDriver", "by_hand", "is_shut", "standalone"]
+__all__ = ["HomeDirectory", "LocalDriver"]
 
 
 class HomeDirectory(Struct, frozen=True):
     """Where the homes of one execution are built."""
 
     top: Path
-    name: str = "home"
-    """The name of the fake HOME."""
+    name: str = ""
+    """The name of the fake HOME; empty for a plain one."""
 
     @property
     def home(self) -> Path:
         """The fake HOME."""
-        return self.top / self.name
+        return self.top / "home" / self.name
+
+    @property
+    def temporary(self) -> Path:
+        """What lies in the temporary directories of a probe that runs twice."""
+        return self.top / "temporary"
 
     @property
     def opposite(self) -> Path:
@@ -118,15 +123,19 @@ class LocalDriver:
         self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
     ) -> Execution:
         """See :class:`~conformance.drivers.Driver`."""
-        if lacks := _lacks(scenario):
-            return not_run(Unsupported(lacks))
-        top = self.directory / str(next(self._numbers))
-        place = HomeDirectory(top, scenario.home_name or "home")
+        if why_not := lacks(scenario):
+            return not_run(Unsupported(why_not))
+        place = HomeDirectory(self.directory / str(next(self._numbers)), scenario.home_name)
         command = ""
         try:
             layout = self.place(scenario, contract, context, place)
             start = self._start(scenario, contract, layout, place)
             command = self._by_hand(start, layout, place) if self.keep else ""
+            if layout.earlier is not None:
+                start, before = self._run_earlier(start, layout.earlier, place)
+                if not before.says_something:
+                    return Execution(outcome=before)
+            build(layout.home, place.home)
             execution = self._run(start, contract, place, layout)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
@@ -221,13 +230,26 @@ class LocalDriver:
     def place(
         self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory
     ) -> Layout:
-        """Build the homes and the stubs of *scenario* in *place*; return the layout."""
+        """Make *place* and the stubs of *scenario*; return the layout, with its HOME not built."""
         layout = lay_out(scenario, contract, context, self._around(scenario, contract, place))
         place.top.mkdir(mode=0o700, parents=True, exist_ok=True)
-        build(layout.home, place.home)
         if layout.has_opposite:
             build(layout.opposite, place.opposite)
         return layout
+
+    def _run_earlier(
+        self, start: Request, home: Sequence[Node], place: HomeDirectory
+    ) -> tuple[Request, Outcome]:
+        """Run the probe in a *home* that stands where the HOME will; return how it starts again.
+
+        What it puts into temporary directories is there when it runs again.
+        """
+        if start.view is not None:
+            start = replace(start, view=replace(start.view, lasting=str(place.temporary)))
+        build(home, place.home)
+        outcome = self._supervisor.run(replace(start, checks=()))
+        remove(place.home)
+        return start, outcome
 
     def _around(self, scenario: Scenario, contract: Contract, place: HomeDirectory) -> Surroundings:
         path = self.extra.get("PATH", SYSTEM_PATH)
@@ -254,6 +276,8 @@ class LocalDriver:
         if not outcome.says_something:
             return Execution(outcome=outcome)
         in_home = changes(before, snapshot(place.home, known), contract.allowed_writes)
+        if place.temporary.exists():
+            remove(place.temporary)
         opposite = changes(before_opposite, snapshot(place.opposite), contract.allowed_writes)
         in_opposite = [f"in the opposite home: {change}" for change in opposite]
         return Execution(outcome=outcome, changes=(*in_home, *in_opposite))
@@ -316,58 +340,3 @@ class LocalDriver:
     def close(self) -> None:
         """End what still runs."""
         self._supervisor.close()
-
-
-def _lacks(scenario: Scenario) -> str:
-    """Return why *scenario* needs a container; empty if it needs none."""
-    needs = describe_needs(scenario.container).values()
-    return f"only a container can show it: it needs {' and '.join(needs)}" if needs else ""
-
-
-def by_hand(env: Mapping[str, str], *, shut: bool) -> list[str]:
-    """Return what to put before a command to run it with *env*.
-
-    In a *shut* home modes matter, so root gives up the capabilities that bypass them.
-    """
-    argv = []
-    if shut and os.geteuid() == 0:
-        dropped = "-dac_override,-dac_read_search"
-        argv = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"]
-    return [*argv, "env", "-i", *(f"{name}={value}" for name, value in sorted(env.items()))]
-
-
-def is_shut(scenario: Scenario, context: Context) -> bool:
-    """Return whether the probe must not reach something in the home of *scenario*."""
-    return any(conditions(plan(scenario.entries, context), b"", os.geteuid()))
-
-
-def standalone(
-    scenario: Scenario, contract: Contract, directory: Path, context: Context
-) -> dict[str, str]:
-    """Build the home of *scenario* in *directory*, to run a probe by hand; return its environment.
-
-    The CLI is put beside it, in ``DIRECTORY.cli``. If the contract asks for a home with the
-    opposite answer, that is put in ``DIRECTORY.opposite``.
-
-    :raises UsageError: one of the directories cannot be used, or the scenario needs a container.
-    """
-    if lacks := _lacks(scenario):
-        raise UsageError(f"'{scenario.id}': {lacks}", hint="run it in an image, with --image")
-    check_target(directory)
-    cli = directory.with_name(f"{directory.name}.cli")
-    opposite = directory.with_name(f"{directory.name}.opposite")
-    check_target(cli)
-    check_target(opposite)
-    around = Surroundings(
-        home=str(directory),
-        opposite=str(opposite),
-        cli=str(cli),
-        path=SYSTEM_PATH,
-    )
-    layout = lay_out(scenario, contract, context, around)
-    build(layout.home, directory)
-    if layout.stubs is not None:
-        build(layout.stubs.nodes(), cli)
-    if layout.has_opposite:
-        build(layout.opposite, opposite)
-    return layout.environment

@@ -10,7 +10,7 @@ import os
 import platform
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -203,8 +203,11 @@ def enter(view: dict[str, Any]) -> None:
     # What is hidden below is reached through these.
     kept = {path: opened(path) for path, mode in view["mounts"] if mode < 0}
     covers = [(path, opened(source)) for path, source in view["covers"]]
+    lasting = {path: opened(place) for path, place in lasting_places(view)}
     for path, mode in view["mounts"]:
-        if mode >= 0:
+        if path in lasting:
+            mount(f"/proc/self/fd/{lasting[path]}", path, None, MS_BIND)
+        elif mode >= 0:
             mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, f"mode={mode:o}")
         elif kept[path] >= 0:
             make_mount_point(path, kept[path])
@@ -216,6 +219,18 @@ def enter(view: dict[str, Any]) -> None:
     for path, fd in covers:
         if fd >= 0:
             cover(path, fd)
+
+
+def lasting_places(view: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield each empty directory that is to outlast this run, and where its content lies."""
+    if not view["lasting"]:
+        return
+    for number, (path, mode) in enumerate(view["mounts"]):
+        if mode >= 0:
+            place = view["lasting"] + b"/%d" % number
+            os.makedirs(place, exist_ok=True)
+            os.chmod(place, mode)
+            yield path, place
 
 
 def opened(path: bytes) -> int:

@@ -38,6 +38,8 @@ class View(Struct, frozen=True, kw_only=True):
     """
     links: tuple[tuple[str, str], ...] = ()
     """Symbolic links to make anew in those directories: a path and a target."""
+    lasting: str = ""
+    """Where the content of the empty directories lies, if it is to outlast one run."""
     covers: tuple[tuple[str, str], ...] = ()
     """A path, and the file to put over it; over a link itself, not over what it leads to."""
 
@@ -45,6 +47,7 @@ class View(Struct, frozen=True, kw_only=True):
         """Return what the supervisor understands."""
         return {
             "mounts": [(os.fsencode(path), mode) for path, mode in self.mounts],
+            "lasting": os.fsencode(self.lasting),
             "links": [(os.fsencode(path), os.fsencode(to)) for path, to in self.links],
             "covers": [(os.fsencode(path), os.fsencode(file)) for path, file in self.covers],
         }
