@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from conformance.bundled import fixtures_dir
-from conformance.catalogue.entries import entries_of
+from conformance.catalogue.entries import entries_of, merge
 from conformance.catalogue.layers import layer
 from conformance.catalogue.schema import CliFile
 from conformance.catalogue.toml import convert, read_toml
@@ -14,10 +14,11 @@ from conformance.errors import FileError
 from conformance.model.agent import CliState
 from conformance.model.scenario import Entry
 
-__all__ = ["cli_state", "cli_states", "good_login"]
+__all__ = ["cli_state", "cli_states", "golden_entries", "good_login"]
 
-#: Layers with a good login, if they are not called AGENT-credentials.
-_GOOD_LOGINS = {"codex": "codex-auth"}
+#: Layers with the good login of an agent, complete as its CLI leaves it, if they are not called
+#: AGENT-credentials.
+_GOOD_LOGINS = {"claude": "claude-login", "codex": "codex-auth"}
 
 
 @cache
@@ -63,9 +64,23 @@ def good_login(agent: str, *, name: str = "", root: Path | None = None) -> tuple
     """
     wanted = _GOOD_LOGINS.get(agent, f"{agent}-credentials")
     try:
-        return layer(wanted, name=name, root=root)
+        return merge([layer(wanted, name=name, root=root)], name=name)
     except FileError as e:
         if e.key != "home.include":  # the layer is there, but wrong
             raise
         hint = f"write it to {root}/layers/{wanted}.toml"
         raise FileError(name, f"no layer '{wanted}', a good login of {agent}", hint=hint) from None
+
+
+#: Layers without a fault: what an image brings, and a login in each mode.
+_GOLDEN = ("claude-baseline", "claude-login", "codex-auth", "codex-key")
+
+
+@cache
+def golden_entries() -> dict[str, tuple[Entry, ...]]:
+    """Return what a home without a fault can have at a path, one or more entries each."""
+    found: dict[str, tuple[Entry, ...]] = {}
+    for name in _GOLDEN:
+        for entry in layer(name):
+            found[entry.path] = (*found.get(entry.path, ()), entry)
+    return found

@@ -21,7 +21,12 @@ from conformance.model.scenario import Bytes, Content, Entry, Json, Runs, Text
 
 __all__ = ["entries_of", "merge"]
 
-_CONTENTS = ("text", "json", "patch", "hex", "base64", "runs", "symlink", "type")
+_CONTENTS = (
+    *("text", "json", "patch", "moved", "copied"),
+    *("hex", "base64", "runs", "symlink", "type"),
+)
+#: Where the content comes from a layer below.
+_FROM_BELOW = ("patch", "moved", "copied")
 _UNITS = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 #: Only to check where a path or a link leads; no home is ever built with it.
 _ANYWHERE = Context(now=0, seed="", home="/home")
@@ -32,12 +37,16 @@ _ABSENT = "{absent}"
 
 
 class Patch(Entry, frozen=True, kw_only=True):
-    """A change to the json of an entry with the same path in a layer below."""
+    """A change to an entry in a layer below: to its json, to where it lies, or to both."""
 
     change: Any = None
     """What to change (RFC 7396)."""
     own: tuple[str, ...] = ()
     """The attributes that it also gives."""
+    source: str = ""
+    """The path of the entry below, if that is not its own."""
+    moves: bool = False
+    """Whether nothing is left at *source*."""
 
 
 def entries_of(files: Files, *, name: str) -> tuple[Entry, ...]:
@@ -58,21 +67,31 @@ def merge(layers: list[tuple[Entry, ...]], *, name: str) -> tuple[Entry, ...]:
     for layer in layers:
         for entry in layer:
             if isinstance(entry, Patch):
-                merged[entry.path] = _apply(entry, merged.get(entry.path), name)
+                _apply(entry, merged, name)
             else:
                 merged[entry.path] = entry
     _check_nesting(merged, name)
     return tuple(merged.values())
 
 
-def _apply(patch: Patch, below: Entry | None, name: str) -> Entry:
-    """Return the entry *below*, of an included layer, with *patch* applied."""
-    if below is None or not isinstance(below.content, Json):
-        wrong = "there is no json of an included layer to patch"
-        raise FileError(name, wrong, key=f"home.files.{patch.path}")
-    content = Json(_patched(below.content.value, patch.change))
+def _apply(patch: Patch, merged: dict[str, Entry], name: str) -> None:
+    """Change *merged*, the entries of the layers below, as *patch* says."""
+    key = f"home.files.{patch.path}"
+    below = merged.get(patch.source or patch.path)
+    if patch.source and below is None:
+        there = ", ".join(merged) or "nothing"
+        wrong = f"no included layer has '{patch.source}'"
+        raise FileError(name, wrong, key=key, hint=f"there is {there}")
     own = {attribute: getattr(patch, attribute) for attribute in patch.own}
-    return replace(below, content=content, **own)
+    if patch.change is not None:
+        if below is None or not isinstance(below.content, Json):
+            wrong = "there is no json of an included layer to patch"
+            raise FileError(name, wrong, key=key)
+        own["content"] = Json(_patched(below.content.value, patch.change))
+    assert below is not None  # a patch has a source, a change or both
+    if patch.moves:
+        del merged[patch.source]
+    merged[patch.path] = replace(below, path=patch.path, **own)
 
 
 def _check_nesting(entries: Mapping[str, Entry], name: str) -> None:
@@ -93,7 +112,7 @@ def _entry(path: str, table: str | EntryTable, name: str, key: str) -> Entry:
         raise FileError(name, wrong, key=key)
     kind = _kind(table, name, key)
     try:
-        return _patch(path, table) if kind == "patch" else _whole(path, kind, table)
+        return _patch(path, kind, table) if kind in _FROM_BELOW else _whole(path, kind, table)
     except ValueError as e:
         raise FileError(name, str(e), key=key) from None
 
@@ -101,6 +120,8 @@ def _entry(path: str, table: str | EntryTable, name: str, key: str) -> Entry:
 def _kind(table: EntryTable, name: str, key: str) -> str:
     """Return the one key of *table* that says what the entry is."""
     given = [content for content in _CONTENTS if getattr(table, content) is not UNSET]
+    if len(given) == 2 and given[0] == "patch" and given[1] in _FROM_BELOW:
+        return given[1]
     if len(given) > 1:
         raise FileError(name, f"{' and '.join(given)} exclude each other", key=key, hint="keep one")
     if given:
@@ -111,10 +132,21 @@ def _kind(table: EntryTable, name: str, key: str) -> str:
     return "size"
 
 
-def _patch(path: str, table: EntryTable) -> Patch:
-    attributes = _attributes("patch", table)
-    change = _json(table.patch, MAX_LEVELS, patch=True)
-    return Patch(path=path, kind="file", change=change, own=tuple(attributes), **attributes)
+def _patch(path: str, kind: str, table: EntryTable) -> Patch:
+    attributes = _attributes(kind, table)
+    change = None
+    if not isinstance(table.patch, UnsetType):
+        change = _json(table.patch, MAX_LEVELS, patch=True)
+    source = "" if kind == "patch" else str(getattr(table, kind))
+    return Patch(
+        path=path,
+        kind="file",
+        change=change,
+        own=tuple(attributes),
+        source=source,
+        moves=kind == "moved",
+        **attributes,
+    )
 
 
 def _whole(path: str, kind: str, table: EntryTable) -> Entry:

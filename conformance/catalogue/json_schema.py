@@ -70,7 +70,10 @@ def scenario_schema(cli_states: Iterable[str]) -> dict[str, Any]:
 
 def layer_schema() -> dict[str, Any]:
     """Return the JSON Schema of a layer, which scenarios include."""
-    return json_schema(LayerFile, "layer")
+    return {
+        **json_schema(LayerFile, "layer"),
+        "anyOf": [{"required": ["files"]}, {"required": ["include"]}],
+    }
 
 
 def contract_schema() -> dict[str, Any]:

@@ -13,16 +13,27 @@ import msgspec
 from msgspec import Struct
 
 from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.differences import differences
+from conformance.catalogue.entries import merge
 from conformance.model.contract import Contract
 from conformance.model.scenario import Entry, Scenario
 from conformance.model.wording import against_control, expectation
 
-__all__ = ["LONGEST_SUMMARY", "MOST_DIFFERENCES", "SCENARIOS_EACH", "Complaint", "lint"]
+__all__ = [
+    "LONGEST_SUMMARY",
+    "MOST_DIFFERENCES",
+    "MOST_IN_HOME",
+    "SCENARIOS_EACH",
+    "Complaint",
+    "lint",
+]
 
 #: Characters of a summary: one or two lines in a terminal beside an id.
 LONGEST_SUMMARY = 150
 #: Lines of difference to a control: they should explain a failure at a glance.
 MOST_DIFFERENCES = 8
+#: Differences of a home to the nearest one without its fault, if the file does not say why.
+MOST_IN_HOME = 1
 #: Scenarios for each verdict of each contract and agent: one or two can be passed by luck.
 SCENARIOS_EACH = 3
 
@@ -71,11 +82,33 @@ def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
         where = "owner/repository#number or a contract"
         message = f"say where and what: {where}, a colon, and what was found there"
         yield Complaint(id_, "origin", message)
+    yield from _home(scenario, catalogue)
     for name in scenario.expect:
         contract = catalogue.contracts[name]
         yield from _control(scenario, contract, catalogue)
         yield from _rules(scenario, contract)
         yield from _inputs(scenario, contract)
+
+
+def _home(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
+    """Yield a complaint if a home has more than one fault, or says why it has and has not.
+
+    It is held against a golden login, the layers that it is made from, and its controls.
+    """
+    base = merge(list(scenario.layers.values()), name=scenario.file)
+    others: dict[str, tuple[Entry, ...]] = {"a golden login": (), "its layers": base}
+    for id_ in scenario.control.values():
+        if id_ in catalogue.scenarios:
+            others[f"its control '{id_}'"] = catalogue.scenarios[id_].entries
+    found = ((differences(scenario.entries, home), name) for name, home in others.items())
+    lines, name = min(found, key=lambda pair: len(pair[0]))
+    if len(lines) > MOST_IN_HOME and not scenario.differs:
+        message = f"differs from {name} in {len(lines)} things: {'; '.join(lines)}"
+        way_out = "leave one, or say why with 'differs'"
+        yield Complaint(scenario.id, "home", f"{message}; {way_out}")
+    if len(lines) <= MOST_IN_HOME and scenario.differs:
+        message = f"has no need of 'differs': it differs from {name} in {len(lines)} thing"
+        yield Complaint(scenario.id, "home", message)
 
 
 def _control(scenario: Scenario, contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:

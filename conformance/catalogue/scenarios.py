@@ -117,6 +117,7 @@ def _scenario(
     variant: str = "",
 ) -> Scenario:
     """Return what *shape*, read from the file called *name*, describes."""
+    layers = {wanted: layer(wanted, name=name, root=root) for wanted in shape.home.include}
     entries = _entries(shape.home, name, root)
     cli = cli_state(shape.cli.state, name=name)
     scenario = Scenario(
@@ -139,6 +140,8 @@ def _scenario(
         earlier=_entries(shape.earlier, name, root) if shape.earlier is not UNSET else None,
         container=_container(shape.container, name),
         rules={contract: listed(rules) for contract, rules in shape.rules.items()},
+        layers=layers,
+        differs="" if isinstance(shape.differs, UnsetType) else one_line(shape.differs),
         variant=variant,
     )
     _check_expectations(scenario, contracts)

@@ -49,7 +49,7 @@ Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 
 
 class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """One entry of the HOME: text, json, patch, hex, base64, runs, symlink or type; or size."""
+    """One entry of the HOME, with one key that says what it is; or with a size alone."""
 
     text: Annotated[
         str | UnsetType, Meta(description="A file with this text; placeholders are replaced.")
@@ -60,7 +60,18 @@ class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults
     ] = UNSET
     patch: Annotated[
         dict[str, Any] | UnsetType,
-        Meta(description="Changes to the json of a layer (RFC 7396); '{absent}' removes a member."),
+        Meta(
+            description="Changes to the json of a layer, or of what was moved or copied here "
+            "(RFC 7396); '{absent}' removes a member."
+        ),
+    ] = UNSET
+    moved: Annotated[
+        Text | UnsetType,
+        Meta(description="The entry that an included layer has at this path, here instead."),
+    ] = UNSET
+    copied: Annotated[
+        Text | UnsetType,
+        Meta(description="The entry that an included layer has at this path, here as well."),
     ] = UNSET
     hex: Annotated[
         str | UnsetType, Meta(description="A file with these bytes, as hexadecimal digits.")
@@ -244,6 +255,10 @@ Process = Annotated[
         extra_json_schema={"minProperties": 1},
     ),
 ]
+Differs = Annotated[
+    Sentence,
+    Meta(description="Why the HOME differs in more than one thing from the nearest other one."),
+]
 Container = Annotated[
     ContainerTable | UnsetType,
     Meta(
@@ -264,6 +279,7 @@ class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     rules: Rules = {}
     home: NamedHomeTable = field(default_factory=NamedHomeTable)
     earlier: Earlier = UNSET
+    differs: Differs | UnsetType = UNSET
     cli: CliTable = field(default_factory=CliTable)
     inputs: ScenarioInputs = field(default_factory=ScenarioInputs)
     env: EnvTable = field(default_factory=EnvTable)
@@ -282,6 +298,7 @@ class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     rules: Rules | UnsetType = UNSET
     home: NamedHomeTable | UnsetType = UNSET
     earlier: Earlier = UNSET
+    differs: Differs | UnsetType = UNSET
     cli: CliTable | UnsetType = UNSET
     inputs: ScenarioInputs | UnsetType = UNSET
     env: EnvTable | UnsetType = UNSET
@@ -302,9 +319,13 @@ class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a HOME that scenarios share. Its name is that of the file, without .toml."""
 
     summary: Annotated[Text, Meta(description="What this part of a HOME is, in one sentence.")]
+    include: Annotated[
+        list[str], Meta(description="Layers below this one, applied in order; entries here win.")
+    ] = []
     files: Annotated[
-        Files, Meta(description="Path below the HOME to its content: a text, or a table.")
-    ]
+        Files | UnsetType,
+        Meta(description="Path below the HOME to its content: a text, or a table."),
+    ] = UNSET
 
 
 class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):

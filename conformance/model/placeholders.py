@@ -4,9 +4,10 @@
 ``{now+8h}``         a time relative to the fixed start of the run: epoch milliseconds;
                      units ``ms``, ``s``, ``m``, ``h``, ``d``
 ``{now-1h:s}``       the same as epoch seconds; ``:rfc3339`` as text; ``:jwt`` as a JSON Web Token
-                     with that ``exp``
-``{secret}``         a credential value, unique to the run and the scenario; ``{secret:refresh}``
-                     is another one
+                     with that ``exp`` and the claims of a ChatGPT account
+``{secret}``         a credential value, unique to the run and the scenario, which looks like an
+                     access token of claude
+``{secret:NAME}``    another one; how it begins depends on how NAME begins, see :data:`KINDS`
 ``{home}``           the absolute path of the HOME
 ``{byte:ff}``        one byte from 80 to ff, for names that are not UTF-8
 ``{n}``              the number of the entry where ``count`` repeats it, from 1
@@ -28,7 +29,32 @@ from typing import Any
 
 from msgspec import Struct
 
-__all__ = ["Context", "check", "expand", "expand_bytes", "expand_json"]
+__all__ = [
+    "ACCOUNT_ID",
+    "KINDS",
+    "PREFIXES",
+    "Context",
+    "check",
+    "expand",
+    "expand_bytes",
+    "expand_json",
+]
+
+#: What a secret begins with, by the first words of its name: ``{secret:openai-key-old}`` begins
+#: as ``{secret:openai-key}`` does. A name that begins with none of these looks as ``{secret}``.
+KINDS = {
+    "": "sk-ant-oat01-",
+    "refresh": "sk-ant-ort01-",
+    "anthropic-key": "sk-ant-api03-",
+    "openai-key": "sk-proj-",
+    "codex-refresh": "rt_",
+    # The signature of a JSON Web Token, which begins with anything.
+    "jwt": "",
+}
+#: Beginnings that everybody knows: whoever prints one of them has shown nothing.
+PREFIXES = tuple(prefix for prefix in KINDS.values() if prefix)
+#: The ChatGPT account of every login with ChatGPT; made up.
+ACCOUNT_ID = "8f2b6c1e-4d3a-4b7f-9a51-6e0c2d7f1b94"
 
 _WORD = re.compile(r"\{([a-z]+)((?:[-+:][^{}\s\"]*)?)\}")
 _NOW = re.compile(r"(?:([+-])([0-9]{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?")
@@ -53,8 +79,15 @@ class Context(Struct, frozen=True, kw_only=True):
 
     def secret(self, label: str = "") -> str:
         """Return the canary called *label*; it is made here, so that no file holds one."""
-        digest = hashlib.sha256("\0".join((self.seed, self.scenario, label)).encode()).digest()
-        return "canary-" + re.sub("[^A-Za-z0-9]", "", base64.b64encode(digest).decode())[:32]
+        digest = hashlib.sha512("\0".join((self.seed, self.scenario, label)).encode()).digest()
+        text = re.sub("[^A-Za-z0-9]", "", base64.b64encode(digest).decode())
+        return KINDS[_kind(label)] + text[:64]
+
+
+def _kind(label: str) -> str:
+    """Return the longest key of :data:`KINDS` whose words *label* begins with."""
+    fitting = [kind for kind in KINDS if kind and f"{label}-".startswith(f"{kind}-")]
+    return max(fitting, key=len, default="")
 
 
 def check(text: str) -> str:
@@ -134,14 +167,34 @@ def _now(argument: str, context: Context) -> Any:
     if form == "rfc3339":
         return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if form == "jwt":
-        return _jwt(int(at), context.secret("jwt"))
+        return _jwt(int(at), int(min(at, context.now)) - 3600, context.secret("jwt"))
     return int(at * 1000)
 
 
-def _jwt(exp: int, secret: str) -> str:
-    """Return an unsigned JSON Web Token (RFC 7519) that ends in the canary *secret*."""
-    parts = [{"alg": "none", "typ": "JWT"}, {"exp": exp, "sub": "conformance"}]
+def _jwt(exp: int, iat: int, secret: str) -> str:
+    """Return a JSON Web Token (RFC 7519) that ends in the canary *secret*.
+
+    It has the claims that codex reads. Nobody has signed it.
+    """
+    header = {"alg": "RS256", "kid": "made-up", "typ": "JWT"}
+    user = "user-made-up"
+    claims = {
+        "iss": "https://auth.openai.com",
+        "aud": ["https://api.openai.com/v1"],
+        "sub": "auth0|made-up",
+        "iat": iat,
+        "exp": exp,
+        "email": "someone@example.com",
+        "email_verified": True,
+        "https://api.openai.com/auth": {
+            "chatgpt_account_id": ACCOUNT_ID,
+            "chatgpt_plan_type": "pro",
+            "chatgpt_user_id": user,
+            "user_id": user,
+        },
+    }
     encoded = [
-        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+        for part in (header, claims)
     ]
     return ".".join([*encoded, secret])

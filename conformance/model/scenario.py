@@ -133,6 +133,10 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """None if any driver can run it."""
     rules: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Contract to the short names of the rules that decide: the first that is not off does."""
+    layers: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    """The layers that its HOME is made from, in order, each with its entries."""
+    differs: str = ""
+    """Why its HOME differs in more than one thing from the nearest other one; empty if not."""
     variant: str = ""
     """Its name in the file of a family; the id is the id of the file, a slash and this name."""
 

@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+#: A layer with so many entries is named; those of a smaller one are listed.
+_MANY = 5
+
+
 def answer(contract: Contract, verdict: str) -> str:
     """Return a verdict with its exit code."""
     codes = contract.verdict(verdict).codes
@@ -171,11 +175,28 @@ def _entries_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
     # too long for the words.
     here = {entry.path: (describe_entry(entry), entry) for entry in scenario.entries}
     there = {entry.path: (describe_entry(entry), entry) for entry in control.entries}
-    for path in sorted(here.keys() | there.keys()):
+    ours, theirs = _layers_against(scenario, control), _layers_against(control, scenario)
+    yield from (f"+ layer {name}: {len(paths)} entries" for name, paths in ours.items())
+    yield from (f"- layer {name}: {len(paths)} entries" for name, paths in theirs.items())
+    told = {path for paths in (*ours.values(), *theirs.values()) for path in paths}
+    for path in sorted((here.keys() | there.keys()) - told):
         if path not in here:
             yield f"- {path}: {there[path][0]}"
         elif here[path] != there.get(path):
             yield f"+ {path}: {here[path][0]}"
+
+
+def _layers_against(scenario: Scenario, other: Scenario) -> dict[str, set[str]]:
+    """Return the large layers of *scenario* that *other* lacks, with what is there of each."""
+    missing = {one.path: one for one in scenario.entries}
+    for one in other.entries:
+        missing.pop(one.path, None)
+    found = {}
+    for name, entries in scenario.layers.items():
+        paths = {one.path for one in entries if missing.get(one.path) == one}
+        if name not in other.layers and len(paths) >= _MANY:
+            found[name] = paths
+    return found
 
 
 def _line(ours: str, theirs: str) -> Iterator[str]:

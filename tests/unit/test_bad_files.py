@@ -28,9 +28,7 @@ from conformance.model.scenario import Entry, Scenario
 
 TOP = 'summary = "A login kept anywhere counts"\norigin = "contract slot"\nagent = "claude"\ncontrol = "claude/baseline-only"\n'
 GOOD = TOP + '[expect]\nslot = "ready"\n'
-FIELDS = (
-    "text, json, patch, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"
-)
+FIELDS = "text, json, patch, moved, copied, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"
 VERDICTS = "allowed: ready, cli-broken, creds-missing, creds-invalid"
 LEAVES = "leaves the home"
 
@@ -317,7 +315,7 @@ BAD = {
     "unknown-layer": bad(
         GOOD + '[home]\ninclude = ["claude-base"]\n',
         "home.include",
-        "no layer 'claude-base'; known: claude-baseline, claude-credentials, codex-auth",
+        "no layer 'claude-base'; known: claude-account, claude-baseline, claude-credentials, claude-login, codex-auth, codex-key",
     ),
     "layer-outside": bad(
         GOOD + '[home]\ninclude = ["../layers/codex-auth"]\n',
@@ -394,7 +392,7 @@ BAD = {
     "entry-empty": at(
         "a",
         "{}",
-        "has no content; give one of text, json, patch, hex, base64, runs, symlink, type, size",
+        "has no content; give one of text, json, patch, moved, copied, hex, base64, runs, symlink, type, size",
     ),
     "entry-only-mode": at("a", '{ mode = "0600" }', "has no content"),
     "entry-two-contents": at(
@@ -768,7 +766,7 @@ def test_a_mistake_in_a_layer_is_one_line_however_many_scenarios_include_it(tmp_
         ('summary = "x"\n', "files: missing"),
         (
             'summary = "x"\norigin = "x"\n[files]\n',
-            "origin: unknown key; allowed here: summary, files",
+            "origin: unknown key; allowed here: summary, include, files",
         ),
         (
             'summary = "x"\n[files]\na = { text = "", mode = "9" }\n',
@@ -943,8 +941,8 @@ LIMITS = {
         "holds over 1073741824 bytes",
     ),
     "runs-of-placeholders": (
-        'a = { runs = [["{secret}", 27531841]] }',
-        'a = { runs = [["{secret}", 27531842]] }',
+        'a = { runs = [["{secret}", 13944699]] }',
+        'a = { runs = [["{secret}", 13944700]] }',
         "holds over 1073741824 bytes",
     ),
     "runs-of-nothing": (

@@ -714,10 +714,37 @@ def test_a_later_layer_wins_over_an_earlier_one_and_the_scenario_over_all(tmp_pa
     )
 
 
+def test_a_layer_may_include_others_of_ones_own_and_bundled_ones(tmp_path: Path) -> None:
+    top = 'summary = "Top"\ninclude = ["claude-baseline", "low"]\n[files]\nb = "top"\n'
+    write(tmp_path, layers__low=LAYER, layers__top=top)
+    found = paths(tmp_path, with_layers("top"))
+    assert (found[".claude/a"], found["b"], ".claude/CLAUDE.md" in found) == ("own", "top", True)
+
+
+def test_a_layer_may_consist_of_others(tmp_path: Path) -> None:
+    write(tmp_path, layers__low=LAYER, layers__top='summary = "Top"\ninclude = ["low"]\n')
+    assert paths(tmp_path, with_layers("top")) == {".claude/a": "own", "b": None}
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+def test_a_layer_that_includes_itself_is_refused(first: str, tmp_path: Path) -> None:
+    one, two = ('summary = "x"\ninclude = ["two"]\n', 'summary = "x"\ninclude = ["one"]\n')
+    write(tmp_path, layers__one=one, layers__two=two)
+    [line] = lines(write(tmp_path, case=with_layers(first)))
+    other = "two" if first == "one" else "one"
+    assert line == f"{tmp_path}/layers/{other}.toml: include: layer '{first}' includes itself"
+
+
+def test_a_layer_that_includes_an_unknown_one_is_named(tmp_path: Path) -> None:
+    write(tmp_path, layers__own='summary = "x"\ninclude = ["none"]\n')
+    [line] = lines(write(tmp_path, case=with_layers("own")))
+    assert line.startswith(f"{tmp_path}/layers/own.toml: include: no layer 'none'; known: ")
+
+
 def test_an_unknown_layer_is_refused_with_the_known_ones_one_s_own_included(tmp_path: Path) -> None:
     write(tmp_path, layers__own=LAYER)
     [line] = lines(write(tmp_path, case=with_layers("owm")))
-    known = "known: claude-baseline, claude-credentials, codex-auth, own"
+    known = "known: claude-account, claude-baseline, claude-credentials, claude-login, codex-auth, codex-key, own"
     assert line == f"{tmp_path}/case.toml: home.include: no layer 'owm'; {known}"
 
 

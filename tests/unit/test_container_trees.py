@@ -307,6 +307,7 @@ def test_the_opposite_home_is_laid_where_the_contract_asks_for_one() -> None:
         "opposite",
         "opposite/.claude",
         "opposite/.claude/.credentials.json",
+        "opposite/.claude.json",
     ]
     assert {n.owner for n in found} == {UID}
 

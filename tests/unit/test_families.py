@@ -13,8 +13,8 @@ from support_cli import suite
 from support_pytest import run_pytest
 
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
-from conformance.errors import ManyErrors
-from conformance.model.scenario import Scenario
+from conformance.errors import ConformanceError, ManyErrors
+from conformance.model.scenario import Entry, Scenario
 
 FAMILY = """\
 origin = "here: it was met"
@@ -203,6 +203,54 @@ class TestPatch:
         assert (
             self.json(tmp_path / "b", "{ patch = {} }")["claudeAiOauth"]["accessToken"]
             == "{secret}"
+        )
+
+    def home(self, directory: Path, files: str) -> dict[str, Entry]:
+        """Return the entries of a home made of the bundled layer and of *files*, by path."""
+        text = FAMILY.partition("[home]")[0] + '[home]\ninclude = ["claude-credentials"]\n'
+        text += f'[variants.one]\nsummary = "One"\n{files}'
+        return {one.path: one for one in load(directory, text).get("own/family/one").entries}
+
+    def test_what_a_layer_has_can_lie_elsewhere(self, tmp_path: Path) -> None:
+        line = 'home.files."a/b" = { moved = ".claude/.credentials.json", mode = "0644" }\n'
+
+        found = self.home(tmp_path, line)
+
+        assert list(found) == ["a/b"]
+        assert found["a/b"].mode == 0o644
+        assert json_of(found["a/b"])["claudeAiOauth"]["accessToken"] == "{secret}"
+
+    def test_what_a_layer_has_can_lie_elsewhere_as_well(self, tmp_path: Path) -> None:
+        found = self.home(tmp_path, 'home.files.a = { copied = ".claude/.credentials.json" }\n')
+
+        assert list(found) == [".claude/.credentials.json", "a"]
+        assert found["a"].content == found[".claude/.credentials.json"].content
+
+    @pytest.mark.parametrize("key", ["moved", "copied"])
+    def test_what_lies_elsewhere_can_be_changed_there(self, key: str, tmp_path: Path) -> None:
+        change = "patch.claudeAiOauth.expiresAt = 0"
+        line = f'home.files.a = {{ {key} = ".claude/.credentials.json", {change} }}\n'
+
+        assert json_of(self.home(tmp_path, line)["a"])["claudeAiOauth"]["expiresAt"] == 0
+
+    def test_a_link_can_take_its_place(self, tmp_path: Path) -> None:
+        found = self.home(
+            tmp_path,
+            'home.files.a = { moved = ".claude/.credentials.json" }\n'
+            'home.files.".claude/.credentials.json".symlink = "../a"\n',
+        )
+
+        assert {path: one.kind for path, one in found.items()} == {
+            "a": "file",
+            ".claude/.credentials.json": "symlink",
+        }
+
+    def test_only_what_a_layer_has_can_lie_elsewhere(self, tmp_path: Path) -> None:
+        with pytest.raises(ConformanceError) as refused:
+            self.home(tmp_path, 'home.files.a = { moved = ".claude/credentials.json" }\n')
+
+        assert "home.files.a: no included layer has '.claude/credentials.json'; there is " in str(
+            refused.value
         )
 
     def test_it_can_give_a_mode_as_well_and_keeps_that_of_the_layer(self, tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from factories import bundled_catalogue
+from factories import bundled_catalogue, directory, entry, file
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
@@ -20,7 +21,7 @@ from conformance.catalogue.lint import (
     lint,
 )
 from conformance.cli import cli
-from conformance.model.scenario import Scenario
+from conformance.model.scenario import Entry, Scenario
 
 GOOD = "claude/nested-session"
 
@@ -91,7 +92,8 @@ def test_lint_reports_what_is_wrong_with_a_scenario(
 
 
 def test_a_control_has_to_be_near(bundled: Catalogue) -> None:
-    env = {f"VARIABLE_{n}": "x" for n in range(MOST_DIFFERENCES)}
+    # The login is two more: its file, and the account beside it.
+    env = {f"VARIABLE_{n}": "x" for n in range(MOST_DIFFERENCES - 1)}
 
     found = complaints(
         bundled, lambda scenario: replace(scenario, env=env, control={"": "claude/baseline-only"})
@@ -100,6 +102,61 @@ def test_a_control_has_to_be_near(bundled: Catalogue) -> None:
     assert (
         f"{GOOD}: control: 'claude/baseline-only' differs in {MOST_DIFFERENCES + 1} things under 'slot'; name a nearer one"
     ) in found
+
+
+def homes(catalogue: Catalogue, *own: Entry, **fields: Any) -> list[str]:
+    """Return the complaints about a home of a login in which the entries *own* are different."""
+    base = catalogue.get("claude/credentials-file").entries
+    entries = tuple({one.path: one for one in (*base, *own)}.values())
+    found = complaints(
+        catalogue, lambda scenario: replace(scenario, entries=entries, layers={"x": base}, **fields)
+    )
+    return [line for line in found if line.startswith(f"{GOOD}: home: ")]
+
+
+def test_a_home_may_differ_in_one_thing(bundled: Catalogue) -> None:
+    assert homes(bundled) == []
+    assert homes(bundled, directory(".claude/a", mode=0)) == []
+
+
+def test_a_home_with_two_faults_has_one_too_many(bundled: Catalogue) -> None:
+    assert homes(bundled, directory(".claude/a", mode=0), file(".claude.json", "{")) == [
+        f"{GOOD}: home: differs from a golden login in 2 things: + .claude.json: other bytes; "
+        "+ .claude/a; leave one, or say why with 'differs'"
+    ]
+
+
+def test_a_member_that_a_login_lacks_beside_its_fault_is_one_too_many(bundled: Catalogue) -> None:
+    login = entry(
+        ".claude/.credentials.json",
+        json={"claudeAiOauth": {"accessToken": "{secret}", "expiresAt": 0}},
+    )
+    [line] = homes(bundled, login)
+    assert " in 6 things: + .claude/.credentials.json claudeAiOauth expiresAt; - " in line
+
+
+def test_a_reason_allows_more_differences_and_has_to_be_needed(bundled: Catalogue) -> None:
+    two = [directory(".claude/a", mode=0), file(".claude.json", "{")]
+    assert homes(bundled, *two, differs="both come from one crash") == []
+    assert homes(bundled, two[0], differs="both come from one crash") == [
+        f"{GOOD}: home: has no need of 'differs': it differs from a golden login in 1 thing"
+    ]
+
+
+def test_a_home_may_differ_from_its_control_in_one_thing(bundled: Catalogue) -> None:
+    """However far from a golden login that is."""
+    faults = [directory(".claude/a", mode=0), file(".claude.json", "{")]
+    control = replace(bundled.get("claude/baseline-only"), id="a/control", entries=tuple(faults))
+    catalogue = Catalogue({**bundled.scenarios, "a/control": control}, bundled.contracts)
+
+    found = complaints(
+        catalogue,
+        lambda scenario: replace(
+            scenario, entries=(*faults, file("b")), control={"slot": "a/control"}
+        ),
+    )
+
+    assert [line for line in found if line.startswith(f"{GOOD}: home: ")] == []
 
 
 def test_two_scenarios_that_build_the_same_are_one_too_many(bundled: Catalogue) -> None:

@@ -13,7 +13,16 @@ import pytest
 from conformance.bundled import fixtures_dir, scenarios_dir
 from conformance.catalogue import catalogue as catalog
 from conformance.catalogue.catalogue import load_catalogue
-from conformance.model.placeholders import Context, check, expand, expand_bytes, expand_json
+from conformance.model.placeholders import (
+    ACCOUNT_ID,
+    KINDS,
+    PREFIXES,
+    Context,
+    check,
+    expand,
+    expand_bytes,
+    expand_json,
+)
 
 NOW = 1_700_000_000.75  # 2023-11-14T22:13:20.75Z
 HERE = Context(now=NOW, seed="seed", scenario="claude/x", home="/nowhere/home")
@@ -192,15 +201,38 @@ def test_a_token_is_a_json_web_token_that_expires_then(word: str, exp: int) -> N
     header, claims = (
         json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
     )
-    assert (header["alg"], claims["exp"]) == ("none", exp)
+    assert (header["typ"], claims["exp"]) == ("JWT", exp)
+    account = claims["https://api.openai.com/auth"]
+    assert (account["chatgpt_account_id"], account["chatgpt_plan_type"]) == (ACCOUNT_ID, "pro")
     assert parts[2] == HERE.secret("jwt")
 
 
 # Secrets.
 
 
-def test_a_secret_is_a_word_without_anything_that_encoding_would_change() -> None:
-    assert re.fullmatch(r"canary-[A-Za-z0-9]{32}", HERE.secret())
+@pytest.mark.parametrize(
+    ("label", "prefix"),
+    [
+        ("", "sk-ant-oat01-"),
+        ("refresh", "sk-ant-ort01-"),
+        ("refresh-old", "sk-ant-ort01-"),
+        ("refreshed", "sk-ant-oat01-"),
+        ("anthropic-key", "sk-ant-api03-"),
+        ("openai-key", "sk-proj-"),
+        ("openai-key-2", "sk-proj-"),
+        ("openai", "sk-ant-oat01-"),
+        ("codex-refresh", "rt_"),
+        ("jwt", ""),
+        ("mine", "sk-ant-oat01-"),
+    ],
+)
+def test_a_secret_looks_like_what_its_name_says(label: str, prefix: str) -> None:
+    """Behind the prefix stands nothing that encoding would change."""
+    assert re.fullmatch(re.escape(prefix) + "[A-Za-z0-9]{64}", HERE.secret(label))
+
+
+def test_the_prefixes_that_everybody_knows_are_those_of_all_kinds() -> None:
+    assert set(PREFIXES) == {*KINDS.values()} - {""}
 
 
 def test_secrets_come_from_the_label_and_from_nothing_else_in_the_word() -> None:
@@ -235,7 +267,7 @@ def test_a_secret_does_not_run_together_from_its_parts() -> None:
 #: What secret scanners look for, written so that it does not find itself.
 SECRETS = re.compile(
     r"sk-[A-Za-z0-9_-]{16}|gh[pousr]_[A-Za-z0-9]{16}|github_pat_[A-Za-z0-9]{8}|xox[abprs]-[0-9A-Za-z]{8}|AKIA[0-9A-Z]{12}"
-    r"|AIza[0-9A-Za-z_-]{20}|eyJ[A-Za-z0-9_-]{16}|-{5}BEGIN [A-Z ]*PRIVATE|canary-[A-Za-z0-9]{32}"
+    r"|AIza[0-9A-Za-z_-]{20}|eyJ[A-Za-z0-9_-]{16}|-{5}BEGIN [A-Z ]*PRIVATE|\brt_[A-Za-z0-9]{16}"
 )
 
 
@@ -265,12 +297,13 @@ def test_no_file_of_the_catalogue_or_the_suite_holds_anything_like_a_secret() ->
     "text",
     [
         HERE.secret(),
+        HERE.secret("codex-refresh"),
         expand("{now:jwt}", HERE),
         "sk-" + "ant-oat01-" + "a1" * 10,
         "gh" + "p_" + "a1" * 18,
         "-" * 5 + "BEGIN RSA PRIVATE KEY",
     ],
-    ids=["canary", "token", "claude", "github", "key"],
+    ids=["canary", "codex-refresh", "token", "claude", "github", "key"],
 )
 def test_the_search_for_secrets_finds_one(text: str) -> None:
     assert SECRETS.search(f'{{"token": "{text}"}}')

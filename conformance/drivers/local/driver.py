@@ -162,7 +162,7 @@ class LocalDriver:
         cwd = str(self.cwd if self.argv else place.home)
         if process.cwd:
             cwd = expand(process.cwd, Context(now=0, seed="", home=str(place.home)))
-            if not os.path.isdir(cwd):
+            if not process.cwd.startswith("{home}") and not os.path.isdir(cwd):
                 raise Unbuildable(f"there is no directory {cwd} to start in")
             try:
                 argv = from_anywhere(argv, self.cwd)
