@@ -36,8 +36,9 @@ scenario_argument = click.argument("name", metavar="ID|FILE")
 def _load(
     contract: str, directories: tuple[Path, ...], files: Iterable[Path] = (), agent: str = ""
 ) -> tuple[Catalogue, Contract]:
-    chosen = contracts.for_agent(contracts.load(contract), agent)
-    return load_catalogue(directories, contract=chosen, files=files), chosen
+    whole = contracts.load(contract)
+    chosen = contracts.for_agent(whole, agent)
+    return load_catalogue(directories, contract=whole, files=files), chosen
 
 
 def _find(

@@ -10,7 +10,15 @@ from msgspec.structs import asdict
 
 from conformance.lockstep.faults import ranges
 from conformance.lockstep.managers.answers import Answers
-from conformance.model.contract import Action, Contract, DocumentAnswer, Inputs, Limits, Verdict
+from conformance.model.contract import (
+    Action,
+    Contract,
+    DocumentAnswer,
+    Inputs,
+    Limits,
+    Rule,
+    Verdict,
+)
 
 __all__ = ["differences", "draft"]
 
@@ -175,7 +183,10 @@ def _list(texts: Sequence[str]) -> str:
 
 
 def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]]:
-    """Yield, for everything that a contract says, what it is and how each of the two has it."""
+    """Yield, for everything that a contract says, what it is and how each of the two has it.
+
+    Rules are many, so of them only those that differ.
+    """
     yield "version", one.version, other.version
     yield "extends", ", ".join(one.lineage[1:]), ", ".join(other.lineage[1:])
     yield "agents", ", ".join(one.agents), ", ".join(other.agents)
@@ -190,6 +201,28 @@ def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]
     for field in ("allowed_writes", "entrypoint_writes"):
         yield field, ", ".join(getattr(one, field)), ", ".join(getattr(other, field))
     yield "outside_writes", one.outside_writes, other.outside_writes
+    yield "answer on stdout", _document(one), _document(other)
+    for name in dict.fromkeys((*one.rules, *other.rules)):
+        here, there = _rule(one.rules.get(name)), _rule(other.rules.get(name))
+        if here != there:
+            yield f"rule: {name}", here, there
+
+
+def _document(contract: Contract) -> str:
+    where = contract.document
+    if where is None:
+        return ""
+    values = ", ".join(f"{value} is {verdict}" for value, verdict in where.values.items())
+    return f"{where.member}: {values}" + ("" if where.exit_code else "; no exit code")
+
+
+def _rule(rule: Rule | None) -> str:
+    """Return what *rule* calls for, in words; nothing where there is none."""
+    if rule is None:
+        return ""
+    if rule.off:
+        return "off"
+    return " or ".join(rule.expect) or f"{rule.level}: {', '.join(rule.findings)}"
 
 
 def _has(contract: Contract, name: str) -> str:

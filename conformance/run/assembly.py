@@ -77,7 +77,7 @@ def check(request: RunRequest) -> Subject:
     argv = _local_command(request, contract)
     patterns = request.patterns or ()
     files = scenario_files((*patterns, *request.files), cwd)
-    catalogue = load_catalogue(map(Path, request.directories), contract=contract, files=files)
+    catalogue = load_catalogue(map(Path, request.directories), contract=whole, files=files)
     selected = catalogue.in_contract(contract)
     if request.patterns is not None:
         selected = select(catalogue, patterns, contract, containers=request.image is not None)

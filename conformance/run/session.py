@@ -112,8 +112,7 @@ class Session:
         run = self.run
         if run.request.patterns is not None:
             return run.scenarios(path)
-        known = {**run.catalogue.contracts, run.contract.name: run.contract}
-        found = read_scenarios(path, self._root(path), known)
+        found = read_scenarios(path, self._root(path), run.catalogue.contracts)
         return [scenario for scenario in found if scenario.expected(run.contract)]
 
     @pytest.hookimpl(trylast=True)

@@ -396,7 +396,12 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "result": "deviates",
         "reason": "",
         "findings": [
-            {"kind": "wrong-verdict", "message": "expected ready (0), got creds-missing (65)"}
+            {
+                "kind": "wrong-verdict",
+                "message": "expected ready (0), got creds-missing (65)",
+                "level": "must",
+                "rule": "claude-login",
+            }
         ],
         "control": "claude/baseline-only",
         "difference": [
@@ -1451,3 +1456,55 @@ def test_every_command_explains_itself(tmp_path: Path, command: list[str]) -> No
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: probe-conformance {' '.join(command)}".rstrip())
+
+
+# Advice, and the scenarios of one agent
+
+
+LEAVES_A_PROCESS = """#!/bin/sh
+setsid sleep 30 > /dev/null 2>&1 < /dev/null &
+exit 0
+"""
+MILD = (
+    'name = "mild"\nversion = "1"\nsummary = "As slot"\nextends = "slot"\n'
+    '[rules]\nalways-alone = { level = "should" }\n'
+)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_advice_is_in_every_report_and_counts_with_strict_alone(
+    tmp_path: Path, workers: str
+) -> None:
+    probe, contract = tmp_path / "probe.sh", tmp_path / "mild.toml"
+    probe.write_text(LEAVES_A_PROCESS)
+    probe.chmod(0o755)
+    contract.write_text(MILD)
+    argv = ["run", "claude/credentials-file", "--probe", str(probe), "--contract", str(contract)]
+    argv += ["-n", workers, "--json", "report.json", "--junit", "report.xml"]
+
+    mild, strict = suite(tmp_path, *argv), None
+    document = json.loads((tmp_path / "report.json").read_text())
+    junit = (tmp_path / "report.xml").read_text()
+    strict = suite(tmp_path, *argv, "--strict")
+
+    assert (mild.returncode, strict.returncode) == (0, 1)
+    assert "ADVICE always-alone: It leaves no process behind" in mild.stdout
+    assert "1 conforms, 1 with advice" in mild.stdout.replace("1 conform,", "1 conforms,")
+    assert (document["advice"], document["strict"], document["conformant"]) == (1, False, True)
+    [finding] = document["scenarios"][0]["findings"]
+    assert (finding["kind"], finding["level"]) == ("left-process", "should")
+    assert 'name="conformance.advice.left-process"' in junit
+    assert "DEVIATES claude/credentials-file" in strict.stdout
+
+
+def test_one_agent_has_its_scenarios_alone(tmp_path: Path) -> None:
+    listed = suite(tmp_path, "list", "--agent", "codex", "--json")
+    assert {row["agent"] for row in json.loads(listed.stdout)} == {"codex"}
+    ran = report(tmp_path, "--agent", "codex", "codex/no-*", "--probe", "sh -c 'exit 65'")
+    assert {row["agent"] for row in ran["scenarios"]} == {"codex"}
+    refused = suite(tmp_path, "run", "--agent", "codex", "claude/credentials-file")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "probe-conformance: scenario 'claude/credentials-file' is about claude, not codex; "
+        "choose another with --contract or --agent\n",
+    )

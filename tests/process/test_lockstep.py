@@ -186,7 +186,7 @@ def test_a_gate_that_fell_over_may_be_refused_or_retried() -> None:
 
 def test_a_contract_in_which_one_code_asks_for_two_things_is_a_fault() -> None:
     same = [
-        replace(verdict, code=65) if verdict.name == "creds-invalid" else verdict
+        replace(verdict, codes=(65,)) if verdict.name == "creds-invalid" else verdict
         for verdict in SLOT.verdicts
     ]
 

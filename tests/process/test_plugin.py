@@ -77,6 +77,42 @@ def test_the_contract_chooses_the_items(catalogue: Path, workers: str) -> None:
     assert done.returncode == pytest.ExitCode.OK
 
 
+@pytest.mark.parametrize("workers", WORKERS)
+def test_the_agent_chooses_the_items(catalogue: Path, workers: str) -> None:
+    agent = ["--conformance-agent", "codex"]
+
+    done = run_pytest(catalogue, "scenarios/", *READY, *agent, "-n", workers, "-v")
+
+    assert outcomes(done) == {
+        "scenarios/codex/api-key.toml::slot": "PASSED",
+        "scenarios/codex/json-null.toml::slot": "PASSED",
+    }
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_advice_passes_unless_it_is_to_count(catalogue: Path, workers: str) -> None:
+    written(
+        catalogue / "mild.toml",
+        """
+        name = "mild"
+        version = "1"
+        summary = "As slot"
+        extends = "slot"
+        [rules]
+        always-alone = { level = "should" }
+        """,
+    )
+    leaves = ["--conformance-probe", "sh -c 'sleep 30 > /dev/null 2>&1 &'"]
+    arguments = ["scenarios/codex/api-key.toml", *leaves, "--conformance-contract", "mild.toml"]
+
+    mild = run_pytest(catalogue, *arguments, "-n", workers, "-v")
+    strict = run_pytest(catalogue, *arguments, "--conformance-strict", "-n", workers, "-v")
+
+    assert outcomes(mild) == {"scenarios/codex/api-key.toml::mild": "PASSED"}
+    assert outcomes(strict) == {"scenarios/codex/api-key.toml::mild": "FAILED"}
+    assert "left-process: still running after the probe had ended" in strict.stdout
+
+
 def test_one_item_can_be_chosen_by_its_name(catalogue: Path) -> None:
     done = run_pytest(catalogue, "scenarios/codex/api-key.toml::slot", *READY, "-v")
 
@@ -184,6 +220,8 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
         "--conformance-python=MODULE:NAME",
         "--conformance-isolation={fresh,shared,both}",
         "--conformance-contract=NAME|FILE",
+        "--conformance-agent=NAME",
+        "--conformance-strict",
         "--conformance-scenarios=DIR",
         "--conformance-env=KEY=VALUE",
         "--conformance-pass-env=KEY",
@@ -195,7 +233,7 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
 
 def test_options_of_a_project_are_its_own(tmp_path: Path) -> None:
     """Nothing but names that begin with --conformance- is taken, on the command line and in the code."""
-    names = "probe image python isolation contract scenarios env pass-env repeat keep known-failures conformance"
+    names = "probe image python isolation contract agent scenarios env pass-env repeat keep known-failures conformance"
     written(
         tmp_path / "conftest.py",
         f"""
