@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from conformance.catalogue.agents import cli_state, cli_states, own_states, state_in
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.differences import nearest
 from conformance.model.contract import Contract
@@ -45,7 +47,7 @@ class Complaint(Struct, frozen=True, order=True):
     """One thing to fix."""
 
     where: str
-    """The id of a scenario, or a contract."""
+    """The id of a scenario, a state or a contract."""
     check: str
     message: str
 
@@ -59,6 +61,7 @@ def lint(catalogue: Catalogue) -> list[Complaint]:
     found = list(_twins(scenarios))
     for scenario in scenarios:
         found += _scenario(scenario, catalogue)
+    found += _states(catalogue)
     for contract in catalogue.contracts.values():
         found += _uncited(contract, scenarios)
         found += _verdicts(contract, catalogue)
@@ -70,13 +73,7 @@ def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
     if not _NAME.fullmatch(id_):
         message = "write it as words with hyphens, below a directory: group/what-is-wrong"
         yield Complaint(id_, "name", message)
-    if len(summary) > LONGEST_SUMMARY:
-        message = f"is {len(summary)} characters long; {LONGEST_SUMMARY} are enough"
-        yield Complaint(id_, "summary", message)
-    lower_case_word = summary[:1].islower() and summary.split()[0].isalpha()
-    if lower_case_word or summary.endswith((".", "!", "…")):
-        message = "must begin with a capital and end without a full stop"
-        yield Complaint(id_, "summary", message)
+    yield from _summary(id_, summary)
     if not _ORIGIN.fullmatch(scenario.origin):
         where = "owner/repository#number or a contract"
         message = f"say where and what: {where}, a colon, and what was found there"
@@ -87,6 +84,16 @@ def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
         yield from _control(scenario, contract, catalogue)
         yield from _rules(scenario, contract)
         yield from _inputs(scenario, contract)
+
+
+def _summary(where: str, summary: str) -> Iterator[Complaint]:
+    if len(summary) > LONGEST_SUMMARY:
+        message = f"is {len(summary)} characters long; {LONGEST_SUMMARY} are enough"
+        yield Complaint(where, "summary", message)
+    lower_case_word = summary[:1].islower() and summary.split(maxsplit=1)[0].isalpha()
+    if lower_case_word or summary.endswith((".", "!", "…")):
+        message = "must begin with a capital and end without a full stop"
+        yield Complaint(where, "summary", message)
 
 
 def _home(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
@@ -152,6 +159,23 @@ def _twins(scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
     for ids in summaries.values():
         if len(ids) > 1:
             yield Complaint(ids[-1], "summary", f"is also that of '{ids[0]}'")
+
+
+def _states(catalogue: Catalogue) -> Iterator[Complaint]:
+    """Yield states of a CLI that no scenario is about.
+
+    :raises FileError: the file of a state is wrong.
+    """
+    used = {scenario.cli_file or scenario.cli for scenario in catalogue.scenarios.values()}
+    states = {name: name for name in cli_states()}
+    for root in catalogue.roots:
+        states |= {str(path): name for name, path in own_states(root).items()}
+    for key, name in states.items():
+        state = state_in(Path(key)) if key != name else cli_state(name)
+        where = f"state {name}"
+        if key not in used:
+            yield Complaint(where, "states", "no scenario is about it")
+        yield from _summary(where, state.summary)
 
 
 def _fingerprint(scenario: Scenario) -> bytes:
