@@ -75,6 +75,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "default": [],
         "help": "a variable of yours for every probe; repeatable",
     },
+    "--conformance-allow-write": {
+        "metavar": "PATTERN",
+        "action": "append",
+        "default": [],
+        "help": "a further path in the HOME that may be written; repeatable",
+    },
     "--conformance-repeat": {
         "metavar": "N",
         "type": int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-__all__ = ["join", "one_line", "printable", "quote"]
+__all__ = ["join", "one_line", "ordinal", "printable", "quote"]
 
 
 def one_line(text: str) -> str:
@@ -38,3 +38,9 @@ def quote(word: str) -> str:
 def join(words: Iterable[str]) -> str:
     """Return *words* as one line for a POSIX shell."""
     return " ".join(map(quote, words))
+
+
+def ordinal(number: int) -> str:
+    """Return *number* as the place in a row: 1st, 2nd, 3rd, 4th."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"

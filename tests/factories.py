@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from conformance.bundled import fixtures_dir
 from conformance.catalogue import catalogue
 from conformance.catalogue.catalogue import Catalogue
 from conformance.errors import ConformanceError
@@ -36,6 +37,9 @@ from conformance.model.scenario import Bytes, Content, Entry, EntryKind, Json, R
 
 #: Far more seconds than anything takes that a test waits for; a test that needs them has failed.
 PATIENCE = 60.0
+
+#: The names of the bundled layers.
+LAYERS = sorted(path.stem for path in (fixtures_dir() / "layers").glob("*.toml"))
 
 _ABSENT: Any = object()
 

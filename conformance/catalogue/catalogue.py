@@ -13,14 +13,18 @@ from pathlib import Path
 
 from conformance.bundled import scenarios_dir
 from conformance.catalogue import contracts as contract_files
+from conformance.catalogue.agents import STATES
 from conformance.catalogue.scenarios import read_scenarios
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.text import quote
 
-__all__ = ["Catalogue", "load_catalogue", "root_of", "select"]
+__all__ = ["NO_SCENARIOS", "Catalogue", "load_catalogue", "root_of", "select"]
 
+
+#: Directories beside scenarios that hold parts of them.
+NO_SCENARIOS = ("layers", STATES)
 
 _WILDCARDS = {"*": ".*", "?": "."}
 
@@ -33,10 +37,15 @@ class Catalogue:
         scenarios: Mapping[str, Scenario],
         contracts: Mapping[str, Contract],
         files: Mapping[str, Sequence[str]] | None = None,
+        roots: Iterable[Path] = (),
     ) -> None:
-        """Take the ids in *files* by real path, where these are more than those of *scenarios*."""
+        """Take the ids in *files* by real path, where these are more than those of *scenarios*.
+
+        *roots* are the directories of the user's own scenarios.
+        """
         self.scenarios = dict(sorted(scenarios.items()))
         self.contracts = contracts
+        self.roots = tuple(roots)
         self._files = files or {}
 
     def get(self, id_: str) -> Scenario:
@@ -91,14 +100,16 @@ def load_catalogue(
     errors: list[ConformanceError] = []
     scenarios: dict[str, Scenario] = {}
     by_file: dict[str, list[str]] = {}
-    for path, root in _scenario_files(directories, files, errors).items():
+    paths = _scenario_files(directories, files, errors)
+    own = sorted({*paths.values()} - {scenarios_dir()})
+    for path, root in paths.items():
         try:
             for scenario in _scenarios(path, root, known):
                 _admit(scenario, scenarios)
                 by_file.setdefault(str(path), []).append(scenario.id)
         except ConformanceError as e:
             errors.append(e)
-    catalogue = Catalogue(scenarios, known, by_file)
+    catalogue = Catalogue(scenarios, known, by_file, own)
     # After a file that could not be read, every scenario with its control there would look wrong.
     if not errors:
         for scenario in catalogue.scenarios.values():
@@ -141,9 +152,9 @@ def _scenario_files(
 
 
 def _below(root: Path) -> list[Path]:
-    """Return the scenario files below *root*, without ``layers`` at its top."""
+    """Return the scenario files below *root*, without ``layers`` and ``states`` at its top."""
     files = root.rglob("*.toml")
-    return sorted(path for path in files if path.relative_to(root).parts[0] != "layers")
+    return sorted(path for path in files if path.relative_to(root).parts[0] not in NO_SCENARIOS)
 
 
 def root_of(path: Path) -> Path:
@@ -168,7 +179,8 @@ def _admit(scenario: Scenario, scenarios: dict[str, Scenario]) -> None:
 def _wrong_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileError]:
     """Yield what is wrong with the controls of *scenario*.
 
-    Each must be in the catalogue, and call for another exit code under some contract.
+    Each must be in the catalogue, and call for another exit code under some contract, unless
+    that leaves every exit code open.
     """
     yield from _missing_controls(scenario, catalogue)
     for contract, id_ in scenario.control.items():
@@ -200,7 +212,9 @@ def _missing_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[File
 
 
 def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> bool:
-    return contract.tells_apart(scenario.expected(contract), control.expected(contract))
+    """Tell whether *control* calls for another answer; a scenario that any fits needs none."""
+    ours = scenario.expected(contract)
+    return contract.leaves_open(ours) or contract.tells_apart(ours, control.expected(contract))
 
 
 def select(

@@ -49,12 +49,21 @@ class Patch(Entry, frozen=True, kw_only=True):
     """Whether nothing is left at *source*."""
 
 
-def entries_of(files: Files, *, name: str) -> tuple[Entry, ...]:
-    """Return the entries of a ``files`` table in the file called *name*.
+def entries_of(
+    files: Files, *, name: str, table: str = "home.files", stub: bool = False
+) -> tuple[Entry, ...]:
+    """Return the entries of a ``files`` *table* in the file called *name*.
+
+    The texts of a *stub* may have placeholders of their own.
 
     :raises FileError: an entry leaves the home, contradicts itself or holds an unknown placeholder.
     """
-    return tuple(_entry(path, table, name, f"home.files.{path}") for path, table in files.items())
+    if not stub:
+        for path, entry in files.items():
+            text = entry if isinstance(entry, str) else entry.text
+            if isinstance(text, str) and (wrong := check(text)):
+                raise FileError(name, wrong, key=f"{table}.{path}")
+    return tuple(_entry(path, entry, name, f"{table}.{path}") for path, entry in files.items())
 
 
 def merge(layers: list[tuple[Entry, ...]], *, name: str) -> tuple[Entry, ...]:
@@ -201,7 +210,7 @@ def _content(kind: str, table: EntryTable) -> dict[str, Any]:
 def _file_content(kind: str, table: EntryTable) -> Content | None:
     match kind:
         case "text":
-            return Text(_checked(str(table.text)))
+            return Text(_checked(str(table.text), stub=True))  # entries_of has looked closer
         case "json":
             return Json(_json(table.json, MAX_LEVELS))
         case "hex":
@@ -287,8 +296,8 @@ def _climbs(target: str, room: int) -> bool:
     return up > room or ".." in parts[up:]
 
 
-def _checked(text: str) -> str:
-    if wrong := check(text):
+def _checked(text: str, *, stub: bool = False) -> str:
+    if wrong := check(text, stub=stub):
         raise ValueError(wrong)
     return text
 

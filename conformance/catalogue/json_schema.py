@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from conformance.catalogue.contract_schema import ContractFile
-from conformance.catalogue.schema import FamilyFile, LayerFile, ScenarioFile
+from conformance.catalogue.schema import CliFile, FamilyFile, LayerFile, ScenarioFile
 
-__all__ = ["contract_schema", "json_schema", "layer_schema", "scenario_schema"]
+__all__ = ["contract_schema", "json_schema", "layer_schema", "scenario_schema", "state_schema"]
 
 
 def json_schema(shape: type[Struct], title: str) -> dict[str, Any]:
@@ -56,7 +56,10 @@ def scenario_schema(cli_states: Iterable[str]) -> dict[str, Any]:
     """
     one = json_schema(ScenarioFile, "scenario")
     family = json_schema(FamilyFile, "scenario")
-    family["$defs"]["CliTable"]["properties"]["state"]["enum"] = list(cli_states)
+    state = family["$defs"]["CliTable"]["properties"]["state"]
+    del state["type"]
+    # Editors complete the bundled ones, and take the names of others, which only the suite knows.
+    state["anyOf"] = [{"enum": list(cli_states)}, {"type": "string", "pattern": "^[a-z0-9-]+$"}]
     # A family may have every key of a scenario, so its keys are all there are. Editors do not
     # complete a key that is only below "if".
     return {
@@ -74,6 +77,11 @@ def layer_schema() -> dict[str, Any]:
         **json_schema(LayerFile, "layer"),
         "anyOf": [{"required": ["files"]}, {"required": ["include"]}],
     }
+
+
+def state_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a state that an agent's CLI can be in."""
+    return json_schema(CliFile, "state of a CLI")
 
 
 def contract_schema() -> dict[str, Any]:

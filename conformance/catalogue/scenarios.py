@@ -10,7 +10,8 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from conformance.catalogue.agents import cli_state
+from conformance.bundled import scenarios_dir
+from conformance.catalogue.agents import cli_states, state_file, state_in
 from conformance.catalogue.entries import entries_of, merge
 from conformance.catalogue.layers import layer
 from conformance.catalogue.schema import (
@@ -26,7 +27,7 @@ from conformance.catalogue.schema import (
 from conformance.catalogue.surroundings import check_path, home_name, process
 from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError
-from conformance.model.agent import HEALTHY
+from conformance.model.agent import HEALTHY, CliState, named
 from conformance.model.contract import ROLES, Contract, Role
 from conformance.model.placeholders import Context, check, expand
 from conformance.model.scenario import PATH_PLACEHOLDER, ContainerNeeds, Entry, Scenario
@@ -119,7 +120,10 @@ def _scenario(
     """Return what *shape*, read from the file called *name*, describes."""
     layers = {wanted: layer(wanted, name=name, root=root) for wanted in shape.home.include}
     entries = _entries(shape.home, name, root)
-    cli = cli_state(shape.cli.state, name=name)
+    own_root = root if root != scenarios_dir() else None
+    cli_file = state_file(shape.cli.state, name=name, root=own_root)
+    cli = state_in(cli_file)
+    _check_place(cli, shape.agent, entries, name)
     scenario = Scenario(
         id=id_,
         file=name,
@@ -130,6 +134,7 @@ def _scenario(
         expect={contract: listed(verdicts) for contract, verdicts in shape.expect.items()},
         entries=entries,
         cli=cli.name,
+        cli_file="" if cli.name in cli_states() else str(cli_file),
         waits=cli.waits or any(entry.kind == "fifo" for entry in entries),
         inputs=_inputs(shape.inputs),
         inputs_unset=tuple(shape.inputs.unset),
@@ -155,6 +160,19 @@ def _entries(table: HomeTable, name: str, root: Path) -> tuple[Entry, ...]:
     """Return the entries of the home that *table*, in the file called *name*, describes."""
     layers = [layer(wanted, name=name, root=root) for wanted in table.include]
     return merge([*layers, entries_of(table.files, name=name)], name=name)
+
+
+def _check_place(cli: CliState, agent: str, entries: Sequence[Entry], name: str) -> None:
+    """Make sure that what *cli* has in the HOME is not in the way of the scenario's *entries*.
+
+    :raises FileError: it is.
+    """
+    own = tuple(named(cli.home, agent))
+    taken = {entry.path for entry in own} & {entry.path for entry in entries}
+    for path in sorted(taken):
+        wrong = f"the CLI in the state '{cli.name}' has a file of that name in the HOME"
+        raise FileError(name, wrong, key=f"home.files.{path}")
+    merge([tuple(entries), own], name=name)
 
 
 def _container(table: ContainerTable | UnsetType, name: str) -> ContainerNeeds | None:

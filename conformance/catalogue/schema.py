@@ -334,8 +334,27 @@ class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
     summary: Annotated[Text, Meta(description="What the CLI is like, in one sentence.")]
     files: Annotated[
         Files,
-        Meta(description="The stub: 'cli' is the program, other paths lie beside it."),
-    ]
+        Meta(description="The stub: a name 'cli' in a path or a link becomes the program's."),
+    ] = {}
+    home: Annotated[
+        Files, Meta(description="What lies below the HOME, and belongs to the CLI; as in 'files'.")
+    ] = {}
+    like: Annotated[
+        dict[str, str],
+        Meta(description="Path, which may begin with {home}/, to the state whose stub lies there."),
+    ] = {}
+    path: Annotated[
+        list[str],
+        Meta(
+            min_length=1,
+            description="Directories on PATH, in order: of 'files', where '.' is its top, "
+            "or below {home}.",
+        ),
+    ] = field(default_factory=lambda: ["."])
+    writes: Annotated[
+        list[Text],
+        Meta(description="What the stub adds to the HOME; '*' is one name, '**' any path."),
+    ] = []
     waits: Annotated[bool, Meta(description="Whether a right probe may spend its run waiting.")] = (
         False
     )

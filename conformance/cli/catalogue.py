@@ -167,12 +167,13 @@ def home_command(contract: str, directories: tuple[Path, ...], name: str, direct
     "kind",
     metavar="[KIND]",
     default="scenario",
-    type=click.Choice(["scenario", "layer", "contract", "bank", "known-failures"]),
+    type=click.Choice(["scenario", "layer", "state", "contract", "bank", "known-failures"]),
 )
 def schema_command(kind: str) -> None:
     """Print the JSON Schema of a scenario or another file, for editors.
 
-    KIND is scenario, which is the default, layer, contract, bank or known-failures.
+    KIND is scenario, which is the default, layer, state (of a CLI), contract, bank or
+    known-failures.
     """
     click.echo(json.dumps(_schema(kind), indent=2))
 
@@ -191,6 +192,7 @@ def _schema(kind: str) -> dict[str, Any]:
     made: dict[str, Callable[[], dict[str, Any]]] = {
         "scenario": partial(schema.scenario_schema, cli_states()),
         "layer": schema.layer_schema,
+        "state": schema.state_schema,
         "contract": schema.contract_schema,
     }
     return made[kind]()

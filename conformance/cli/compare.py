@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
-from conformance.cli.options import agent_option, scenarios_option
+from conformance.cli.options import agent_option, allow_write_option, scenarios_option
 from conformance.cli.run import check_outputs, workers_option
 from conformance.compare.reality import RealityTally
 from conformance.compare.report import CompareReport
@@ -88,6 +88,7 @@ _PER_PROCESSOR = 4
     multiple=True,
     help="A variable of yours for every probe; repeatable.",
 )
+@allow_write_option
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
 @workers_option
 @click.option(
@@ -120,6 +121,7 @@ class _Options(Struct, frozen=True):
     references: tuple[str, ...]
     contract: str
     agent: str
+    allow_writes: tuple[str, ...]
     directories: tuple[Path, ...]
     env: tuple[str, ...]
     pass_env: tuple[str, ...]
@@ -180,6 +182,7 @@ def _requests(options: _Options) -> list[RunRequest]:
         cwd=str(Path.cwd()),
         contract=options.contract,
         agent=options.agent,
+        allow_writes=options.allow_writes,
         directories=tuple(str(directory.absolute()) for directory in options.directories),
         patterns=options.patterns,
         variables=variables(options.env, options.pass_env),

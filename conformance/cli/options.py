@@ -11,6 +11,7 @@ import click
 __all__ = [
     "actions_option",
     "agent_option",
+    "allow_write_option",
     "contract_option",
     "image_options",
     "manager_option",
@@ -60,6 +61,15 @@ actions_option = click.option(
 )
 
 
+allow_write_option = click.option(
+    "--allow-write",
+    "allow_writes",
+    metavar="PATTERN",
+    multiple=True,
+    help="A further path in the HOME that an image's entrypoint, or a local probe, may write, "
+    "such as .gitconfig or '.cache/**'; repeatable.",
+)
+
 _PROBE_OPTIONS = (
     click.option(
         "--probe",
@@ -91,6 +101,7 @@ _PROBE_OPTIONS = (
         multiple=True,
         help="A variable of yours for every probe; repeatable.",
     ),
+    allow_write_option,
     click.option(
         "--repeat",
         metavar="N",

@@ -78,7 +78,7 @@ def _by_hand(
             yield "command:"
             yield f"  {executions[0].command}"
         return
-    yield from probe_lines(run.driver.describe())
+    yield from probe_lines(run.describe())
     if not all(execution.outcome.says_something for execution in executions):
         return
     spec = run.stage(scenario)

@@ -143,7 +143,12 @@ def repro_argv(options: dict[str, Any]) -> list[str]:
     argv += image_argv(options)
     if options["contract"] != "slot":
         argv += ["--contract", options["contract"]]
-    repeatable = {"directories": "--scenarios", "env": "--env", "pass_env": "--pass-env"}
+    repeatable = {
+        "directories": "--scenarios",
+        "env": "--env",
+        "pass_env": "--pass-env",
+        "allow_writes": "--allow-write",
+    }
     for name, option in repeatable.items():
         for value in options[name]:
             argv += [option, str(value)]

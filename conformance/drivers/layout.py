@@ -32,6 +32,8 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """The path of the home with the opposite answer."""
     cli: str = ""
     """The directory of the stubs."""
+    asked: str = "/dev/null"
+    """The file that keeps what stubs are asked, other than for their version."""
     path: str
     """The PATH after the stubs."""
     variables: dict[str, str] = field(default_factory=dict)
@@ -57,6 +59,10 @@ class Layout(Struct, frozen=True, kw_only=True):
     """Whether the contract asks for that home."""
     stubs: Stubs | None
     """None if the contract asks the CLIs themselves."""
+    asked: str
+    """The file that keeps what the stubs are asked."""
+    writes: tuple[str, ...]
+    """Paths that may appear in a home while the probe runs: those of the contract and the stubs."""
     environment: dict[str, str]
     """The variables of the probe."""
     unset: tuple[str, ...] = ()
@@ -76,8 +82,17 @@ def lay_out(
     :raises CannotJudge: its entries do not make a home.
     :raises FileError: the contract asks for an opposite home; the agent has no known good login.
     """
-    context = replace(context, scenario=scenario.id, home=around.home)
-    home = plan(scenario.entries, context)
+    context = replace(
+        context,
+        scenario=scenario.id,
+        home=around.home,
+        cli_seconds=contract.limits.cli_seconds,
+        asked=around.asked,
+    )
+    stubs = None
+    if not contract.commands or around.own_clis is not None:
+        stubs = stubs_for(scenario, contract, around.own_clis, home=around.home)
+    home = plan([*scenario.entries, *(stubs.in_home() if stubs is not None else ())], context)
     if around.seed:
         hidden = () if scenario.cli == HEALTHY else known_clis(contract)
         home = sorted(
@@ -86,20 +101,22 @@ def lay_out(
     opposite: list[Node] = []
     if contract.inputs.opposite_home:
         opposite = plan(opposite_home(scenario, contract), replace(context, home=around.opposite))
-    stubs = None
-    if not contract.commands or around.own_clis is not None:
-        stubs = stubs_for(scenario, contract, around.own_clis)
+    path = around.path
+    if stubs is not None:
+        path = f"{stubs.path(around.cli, around.home)}:{path}"
     return Layout(
         home=tuple(home),
         opposite=tuple(opposite),
         earlier=tuple(plan(scenario.earlier, context)) if scenario.earlier is not None else None,
         has_opposite=bool(contract.inputs.opposite_home),
         stubs=stubs,
+        asked=around.asked,
+        writes=(*contract.allowed_writes, *(stubs.writes if stubs is not None else ())),
         environment=environment(
             scenario,
             contract,
             context,
-            path=f"{around.cli}:{around.path}" if stubs is not None else around.path,
+            path=path,
             opposite=around.opposite,
             extra=around.variables,
             fixed=around.fixed,

@@ -1,25 +1,29 @@
-"""The agent's CLI in the state that a scenario asks for: a directory of stubs, first on PATH."""
+"""The agent's CLI in the state that a scenario asks for: directories of stubs, first on PATH."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.catalogue.agents import cli_state
+from conformance.catalogue.agents import cli_state, state_in, state_of
 from conformance.home.plan import Node, plan
-from conformance.model.agent import AGENT_CLIS, HEALTHY
+from conformance.model.agent import AGENT_CLIS, HEALTHY, IN_HOME, CliState, named, named_path
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Entry, Scenario
 
 __all__ = ["Stubs", "stubs_for"]
 
+#: The mode of the directories: the probe may be another user than their owner.
+_DIRECTORY_MODE = 0o755
+
 
 class Stubs(Struct, frozen=True, kw_only=True):
-    """A directory of programs: the agent's in some state, and healthy ones beside it."""
+    """Programs in a directory: the agent's in some state, and healthy ones beside it."""
 
     agent: str
     state: str
@@ -30,19 +34,68 @@ class Stubs(Struct, frozen=True, kw_only=True):
     They are traps. One is the other agent's CLI. One has the name that an environment with a wrong
     agent asks for, so a probe that runs whatever it is told finds something that works.
     """
+    file: str = ""
+    """The file of the state, if it is not a bundled one."""
+    cli_seconds: float = 10.0
+    """The time that a CLI has, in seconds: how long slow ones take depends on it."""
+    home: str = ""
+    """The path of the HOME, if a stub holds it. Such a directory serves one home only."""
 
-    def nodes(self) -> list[Node]:
-        """Return the nodes in the directory."""
-        entries = [*_named(self.agent, self.state)]
+    @property
+    def _state(self) -> CliState:
+        return state_in(Path(self.file)) if self.file else cli_state(self.state)
+
+    def nodes(self, asked: str = "/dev/null") -> list[Node]:
+        """Return the nodes in the directory.
+
+        *asked* is the file to which stubs append what they were asked, other than their version.
+        """
+        state = self._state
+        entries = named(state.entries, self.agent)
+        places = [named_path(part, self.agent) for part in state.path if IN_HOME not in part]
+        above = "" if places[-1] == "." else f"{places[-1]}/"
         for other in self.others:
-            entries += _named(other, HEALTHY)
-        return plan(entries, Context(now=0, seed=""))
+            beside = named(cli_state(HEALTHY).entries, other)
+            entries += [replace(entry, path=f"{above}{entry.path}") for entry in beside]
+        # Every directory on PATH is there, also one in which the state puts nothing.
+        missing = {*places} - {".", *(entry.path for entry in entries)}
+        made = [Entry(path=place, kind="directory") for place in sorted(missing)]
+        context = Context(now=0, seed="", home=self.home, cli_seconds=self.cli_seconds, asked=asked)
+        return [_open(node) for node in plan([*entries, *made], context)]
+
+    def in_home(self) -> list[Entry]:
+        """Return what belongs to the CLI and lies below the HOME."""
+        return named(self._state.home, self.agent)
+
+    def path(self, directory: str, home: str) -> str:
+        """Return the part of PATH that leads to the stubs in *directory*, and below *home*."""
+        places = []
+        for part in self._state.path:
+            place = named_path(part, self.agent)
+            if place.startswith(IN_HOME):
+                places.append(f"{home}/{place.removeprefix(IN_HOME)}")
+            else:
+                places.append(directory if place == "." else f"{directory}/{place}")
+        return ":".join(places)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Paths that the agent's stub may add to the HOME."""
+        return tuple(named_path(path, self.agent) for path in self._state.writes)
+
+
+def _open(node: Node) -> Node:
+    return replace(node, mode=_DIRECTORY_MODE) if node.kind == "directory" else node
 
 
 def stubs_for(
-    scenario: Scenario, contract: Contract, own_clis: Iterable[str] | None = None
+    scenario: Scenario,
+    contract: Contract,
+    own_clis: Iterable[str] | None = None,
+    *,
+    home: str = "",
 ) -> Stubs:
-    """Return the stubs of *scenario*.
+    """Return the stubs of *scenario*, whose HOME is at *home*.
 
     *own_clis* are the CLIs of an image. A healthy agent is the image's own or none there, and stubs
     stand in only for CLIs that the image lacks. None means that healthy CLIs are stubs too.
@@ -51,19 +104,21 @@ def stubs_for(
     others = _bystanders(scenario, contract)
     if own_clis is not None and state == HEALTHY:
         state, others = "missing", others - {*own_clis}
-    return Stubs(agent=scenario.agent, state=state, others=tuple(sorted(others)))
+    return Stubs(
+        agent=scenario.agent,
+        state=state,
+        others=tuple(sorted(others)),
+        file=scenario.cli_file,
+        cli_seconds=contract.limits.cli_seconds,
+        home=home if state_of(scenario).needs_home else "",
+    )
 
 
 def _bystanders(scenario: Scenario, contract: Contract) -> set[str]:
-    if cli_state(scenario.cli).alone:
+    if state_of(scenario).alone:
         return set()
     names = {*contract.agents, *AGENT_CLIS}
     asked_for = scenario.inputs.get("agent", scenario.agent)
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", asked_for):
         names.add(asked_for)
     return names - {scenario.agent}
-
-
-def _named(program: str, state: str) -> list[Entry]:
-    entries = cli_state(state).entries
-    return [replace(entry, path=program) if entry.path == "cli" else entry for entry in entries]

@@ -184,6 +184,11 @@ def _above(path: bytes) -> Iterable[bytes]:
         yield path
 
 
+def _above_text(pattern: str) -> Iterable[str]:
+    while pattern := pattern.rpartition("/")[0]:
+        yield pattern
+
+
 def changes(
     before: Snapshot,
     after: Snapshot,
@@ -195,13 +200,17 @@ def changes(
 
     *allowed* are paths below the home; ``*`` stands for one name, ``**`` for any path. Only
     additions are excused: what the scenario put there may never change, except for the files in
-    *replaceable*, whose content may.
+    *replaceable*. They may become other files, or symlinks to some. The directories that they lie
+    in may appear without them, too.
     """
     if before == after:
         return ()
-    if replaceable:
-        before = _replaced(before, after, replaceable)
     excused = _excused(before, after, (*allowed, *replaceable))
+    if replaceable:
+        around = {place for text in replaceable for place in _above_text(text)}
+        made = _excused(before, after, around) & after.keys()
+        excused |= {path for path in made if after[path].kind == "directory"}
+        before = _replaced(before, after, replaceable)
     removed = before.keys() - after.keys()
     added = after.keys() - before.keys() - excused
     lines = [f"removed {_name(path)} ({before[path].describe()})" for path in removed]
@@ -213,35 +222,39 @@ def changes(
 
 
 def _replaced(before: Snapshot, after: Snapshot, replaceable: Iterable[str]) -> Snapshot:
-    """Return *before* with the files in *replaceable* as they are in *after*."""
-    patterns = [_pattern(text) for text in replaceable]
+    """Return *before* with the files in *replaceable*, or links there, as they are in *after*."""
+    named = _Named(before, replaceable)
     result = dict(before)
     for path, now in after.items():
         was = before.get(path)
-        if was is None or was.kind != "file" or now.kind != "file":
+        if was is None or was == now:
             continue
-        if _matches(path, patterns):
+        if {was.kind, now.kind} <= {"file", "symlink"} and named(path):
             result[path] = now
     return result
 
 
 def _excused(before: Snapshot, after: Snapshot, allowed: Iterable[str]) -> set[bytes]:
     """Return the new paths in *after* that may appear, and the directories made for them."""
-    patterns = [_pattern(text) for text in allowed]
+    named = _Named(before, allowed)
     excused: set[bytes] = set()
-    if not patterns:
-        return excused
-    links = _links(before)
     for path in after.keys() - before.keys():
-        names = (path, *_aliases(path, links))
-        if any(_matches(name, patterns) for name in names):
+        if named(path):
             excused.add(path)
             excused.update(_above(path))
     return excused
 
 
-def _matches(path: bytes, patterns: Iterable[re.Pattern[bytes]]) -> bool:
-    return any(pattern.fullmatch(path) for pattern in patterns)
+class _Named:
+    """Says whether patterns name a path, by any name that links of a home give it."""
+
+    def __init__(self, home: Snapshot, texts: Iterable[str]) -> None:
+        self._patterns = [_pattern(text) for text in texts]
+        self._links = _links(home) if self._patterns else {}
+
+    def __call__(self, path: bytes) -> bool:
+        names = (path, *_aliases(path, self._links))
+        return any(pattern.fullmatch(name) for name in names for pattern in self._patterns)
 
 
 def _links(found: Snapshot) -> dict[bytes, bytes]:

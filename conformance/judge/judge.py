@@ -47,6 +47,8 @@ _TRACEBACK = re.compile(
 )
 #: How much of a probe's output a report carries, in characters for each stream.
 _EXCERPT = 2_000
+#: How many changes of a HOME it carries.
+_CHANGES = 100
 
 
 def judge(
@@ -92,7 +94,9 @@ def judge(
         findings=tuple(dict.fromkeys(findings)),  # each once, in order
         stdout=_excerpt(shown.stdout),
         stderr=_excerpt(shown.stderr),
+        changes=_first_changes(executions) if _changed_home(findings) else (),
         outside=_first_changes_outside(executions),
+        asked=tuple(chain.from_iterable(execution.asked for execution in executions)),
     )
 
 
@@ -126,6 +130,17 @@ def _first_to_deviate(
             if any(finding.level == level for finding in findings):
                 return execution
     return executions[0]
+
+
+def _changed_home(findings: Iterable[Finding]) -> bool:
+    return any(finding.kind == "changed-home" for finding in findings)
+
+
+def _first_changes(executions: Iterable[Execution]) -> tuple[str, ...]:
+    found = (execution.changes for execution in executions if execution.changes)
+    # What is new comes last: of many such files a few tell what they are.
+    lines = sorted(next(found, ()), key=lambda line: line.startswith("added "))
+    return tuple(lines[:_CHANGES])
 
 
 def _first_changes_outside(executions: Iterable[Execution]) -> tuple[str, ...]:
@@ -247,15 +262,17 @@ def _side_effects(
         message = _some("the probe changed the HOME", execution.changes)
         yield Finding(kind="changed-home", message=message)
     for stream, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
-        for name, how in leaks(output, secrets):
-            message = f"the credential {name} stands on {stream}, {how}"
-            yield Finding(kind="leaked-secret", message=message)
+        for leak in leaks(output, secrets):
+            yield Finding(kind="leaked-secret", message=leak.describe(stream))
     if execution.outside and contract.outside_writes == "forbidden":
         message = _some("the probe changed files outside the HOME", execution.outside)
         yield Finding(kind="changed-outside", message=message)
     if outcome.left:
         message = _some("still running after the probe had ended", outcome.left)
         yield Finding(kind="left-process", message=message)
+    if outcome.left_by_cli:
+        what = "started by the CLI, and still running after the probe had ended"
+        yield Finding(kind="left-cli-process", message=_some(what, outcome.left_by_cli))
 
 
 def _unsteady(contract: Contract, executions: Sequence[Execution]) -> Iterator[Finding]:

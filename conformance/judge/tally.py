@@ -50,8 +50,10 @@ class RunReport:
         """What went wrong with the run as a whole, one line each."""
         self.left_out: set[str] = set()
         """Scenarios that were selected but not judged."""
-        self.diagnosis = ""
-        """What all deviations have in common, if that is known."""
+        self.hints: list[str] = []
+        """What many deviations have in common, if that is known, a line or two each."""
+        self.explained: frozenset[str] = frozenset()
+        """The ids of the scenarios whose deviations the hints explain."""
         self._results: dict[str, ScenarioResult] = {}
 
     def add(self, result: ScenarioResult) -> None:
@@ -108,6 +110,16 @@ class RunReport:
         conforming = [result.id for result in self.results() if result.result == "conforms"]
         return [id_ for id_ in conforming if id_ in self.known.entries]
 
+    def asked(self) -> dict[str, int]:
+        """Return what stubs of CLIs were asked beside their version, and how often: most first."""
+        found = Counter(question for result in self.reported() for question in result.asked)
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def diagnosis(self) -> str:
+        """All hints as one text; empty where there is none."""
+        return "; ".join(self.hints)
+
     def conformant(self) -> bool:
         """Return whether every selected scenario conforms or is unsupported, and one conforms."""
         counts = self.counts()
@@ -151,11 +163,14 @@ class RunReport:
             "stale_known_failures": self.stale(),
             "trouble": self.trouble,
             "diagnosis": self.diagnosis,
+            "asked": self.asked(),
             "scenarios": [self._row(result) for result in self.results()],
         }
 
     def _row(self, result: ScenarioResult) -> dict[str, Any]:
         row: dict[str, Any] = msgspec.to_builtins(result)
+        # Scenarios that run at the same time share stubs, so only the sum is true.
+        del row["asked"]
         row["expected_codes"] = sorted(self.contract.codes(result.expected))
         return row
 

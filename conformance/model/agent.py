@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from conformance.model.scenario import Entry, Text
 
-__all__ = ["AGENT_CLIS", "HEALTHY", "CliState"]
+__all__ = ["AGENT_CLIS", "HEALTHY", "IN_HOME", "CliState", "named", "named_path"]
 
 #: Programs that a probe may look for. Only stubs of them may be reachable.
 AGENT_CLIS = ("claude", "codex")
 
 #: The state of the CLI where a scenario does not name one.
 HEALTHY = "healthy"
+
+#: What a directory on PATH begins with if it lies below the HOME.
+IN_HOME = "{home}/"
 
 #: The first line of a stub that a shell runs.
 _SHELL_SCRIPT = "#!/bin/sh\n"
@@ -28,16 +34,47 @@ class CliState(Struct, frozen=True, kw_only=True):
     alone: bool
     """Whether no other CLI lies beside it."""
     entries: tuple[Entry, ...]
-    """The stub; the entry called ``cli`` gets the program's name. Empty if the CLI is missing."""
+    """The stub; see :func:`named`. Empty if the CLI is missing."""
+    home: tuple[Entry, ...] = ()
+    """What lies below the HOME."""
+    path: tuple[str, ...] = (".",)
+    """Directories on PATH, in order: of the stub, where ``.`` is its top, or below ``{home}/``."""
+    writes: tuple[str, ...] = ()
+    """Paths that the stub may add to the HOME."""
 
     @property
     def needs_shell(self) -> bool:
         """Whether its stub is a shell script that has to run, so that a shell must be there."""
-        return any(_is_shell_script(entry) for entry in self.entries)
+        return any(_is_shell_script(entry) for entry in (*self.entries, *self.home))
+
+    @property
+    def needs_home(self) -> bool:
+        """Whether its stub holds the path of the HOME, and so serves one home only."""
+        return any("{home}" in _text(entry) for entry in self.entries)
+
+
+def named(entries: Iterable[Entry], program: str) -> list[Entry]:
+    """Return *entries* of a state with the name of its *program* in place of each ``cli``.
+
+    That is each such name in a path, and in the target of a link.
+    """
+    return [
+        replace(
+            entry, path=named_path(entry.path, program), target=named_path(entry.target, program)
+        )
+        for entry in entries
+    ]
+
+
+def named_path(path: str, program: str) -> str:
+    """Return *path* with the name of the *program* in place of each part ``cli``."""
+    return "/".join(program if part == "cli" else part for part in path.split("/"))
+
+
+def _text(entry: Entry) -> str:
+    return entry.content.text if isinstance(entry.content, Text) else entry.target
 
 
 def _is_shell_script(entry: Entry) -> bool:
     runnable = entry.mode is not None and entry.mode & 0o111
-    if not runnable or not isinstance(entry.content, Text):
-        return False
-    return entry.content.text.startswith(_SHELL_SCRIPT)
+    return bool(runnable) and entry.kind == "file" and _text(entry).startswith(_SHELL_SCRIPT)

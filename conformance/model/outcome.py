@@ -35,6 +35,7 @@ FindingKind = Literal[
     "changed-outside",
     "leaked-secret",
     "left-process",
+    "left-cli-process",
     "unsteady",
     "crashed",
 ]
@@ -84,7 +85,9 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Whether the output was longer than what is kept."""
     seconds: float = 0.0
     left: tuple[str, ...] = ()
-    """Command lines of the processes that were still alive after the probe ended."""
+    """Command lines of the processes that were still alive after the probe ended: its own."""
+    left_by_cli: tuple[str, ...] = ()
+    """Command lines of those among them that a CLI had started."""
     why: str = ""
     """What is known about the cause of its end, such as the memory limit that was reached."""
 
@@ -114,6 +117,11 @@ class Execution(Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
     """Files that changed outside the HOME, if the driver looked there."""
+    asked: tuple[str, ...] = ()
+    """What stubs were asked other than for their version, such as ``claude auth status``.
+
+    Where several executions share a stub, it may be a question of another one.
+    """
     isolation: str = ""
     """How it was kept apart from other executions, if the driver has more than one way."""
     kept: str = ""
@@ -158,8 +166,12 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     """What differs from the control's home, environment and CLI, one line each."""
     stdout: str = ""
     stderr: str = ""
+    changes: tuple[str, ...] = ()
+    """What changed in the HOME and may not, one line each; the first hundred."""
     outside: tuple[str, ...] = ()
     """Files that changed outside the HOME, if the driver looked there."""
+    asked: tuple[str, ...] = ()
+    """What stubs were asked in the meantime, other than for their version."""
     kept: str = ""
 
     def kinds(self) -> Iterator[FindingKind]:

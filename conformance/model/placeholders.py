@@ -12,6 +12,8 @@
 ``{byte:ff}``        one byte from 80 to ff, for names that are not UTF-8
 ``{n}``              the number of the entry where ``count`` repeats it, from 1
 ``{null}``           JSON null, which TOML does not have
+``{limit:0.3}``      in a stub only: so much of the time that a CLI has, in seconds
+``{asked}``          in a stub only: the file that keeps what it was asked, quoted for a shell
 ===================  ==========================================================================
 
 A JSON string that consists of one placeholder takes its type: a number for ``ms`` and ``s``,
@@ -24,6 +26,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +61,8 @@ ACCOUNT_ID = "8f2b6c1e-4d3a-4b7f-9a51-6e0c2d7f1b94"
 
 _WORD = re.compile(r"\{([a-z]+)((?:[-+:][^{}\s\"]*)?)\}")
 _NOW = re.compile(r"(?:([+-])([0-9]{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?")
+#: Placeholders in the text of a stub.
+_STUB_ONLY = re.compile(r"asked|limit:[0-9]{1,2}(\.[0-9]{1,3})?")
 #: The farthest a time may be from now, in seconds: a thousand years, which RFC 3339 can write.
 _FAR = 1000 * 365 * 86400
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -76,6 +81,10 @@ class Context(Struct, frozen=True, kw_only=True):
     """What makes the secrets of this run differ from those of any other."""
     scenario: str = ""
     home: str = ""
+    cli_seconds: float = 10.0
+    """The time that a CLI has, in seconds."""
+    asked: str = "/dev/null"
+    """The file to which stubs append what they were asked, other than for their version."""
 
     def secret(self, label: str = "") -> str:
         """Return the canary called *label*; it is made here, so that no file holds one."""
@@ -90,9 +99,14 @@ def _kind(label: str) -> str:
     return max(fitting, key=len, default="")
 
 
-def check(text: str) -> str:
-    """Return what is wrong with the placeholders in *text*, or an empty string."""
+def check(text: str, *, stub: bool = False) -> str:
+    """Return what is wrong with the placeholders in *text*, or an empty string.
+
+    The text of a *stub* may have some that no file of a HOME may have.
+    """
     for name, argument in _WORD.findall(text):
+        if stub and _STUB_ONLY.fullmatch(name + argument):
+            continue
         if not _valid(name, argument):
             wrong = f"unknown placeholder {{{name}{argument}}}"
             return f"{wrong}; known: {_KNOWN}; write other text in braces as hex"
@@ -153,6 +167,10 @@ def _value(name: str, argument: str, context: Context, n: int) -> Any:
             return n
         case "null":
             return None
+        case "limit":
+            return f"{float(argument[1:]) * context.cli_seconds:g}"
+        case "asked":
+            return shlex.quote(context.asked)
     raise AssertionError(name)  # reading the file has refused any other
 
 

@@ -113,6 +113,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...] = ()
     cli: str = "healthy"
     """The name of the state that the agent's CLI is in."""
+    cli_file: str = ""
+    """The file of that state, if it is not a bundled one."""
     waits: bool = False
     """Whether a right probe may spend its run waiting, so that the run should overlap others."""
     inputs: dict[Role, str] = field(default_factory=dict)

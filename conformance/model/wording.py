@@ -15,6 +15,7 @@ from conformance.text import join, printable
 __all__ = [
     "against_control",
     "answer",
+    "asked_note",
     "describe_entry",
     "describe_inputs",
     "describe_needs",
@@ -213,6 +214,18 @@ def _variable(scenario: Scenario, name: str) -> str:
     return ""
 
 
+def asked_note(asked: Mapping[str, int], limit: int = 3) -> str:
+    """Return what it means that stubs were *asked* something beside their version.
+
+    *asked* maps each question to how often it came, the most frequent first.
+    """
+    shown = [f"'{_short(question, 40)}' ({times} times)" for question, times in asked.items()]
+    more = f" and {len(asked) - limit} more" if len(asked) > limit else ""
+    answer = "stubs answer --version, and anything else with exit status 2"
+    contract = "what a CLI says of its own login is judged under the contract cli-status"
+    return f"the probe asked a CLI {', '.join(shown[:limit])}{more}: {answer}; {contract}"
+
+
 def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is judged, and what isolates it, for people."""
     command = join(probe["command"])
@@ -222,9 +235,16 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
         yield f"isolation: {isolation}, temporary directories {probe['temporary_directories']}"
         if probe["inherited"]:
             yield f"note: the probe inherits from whoever started the suite: {probe['inherited']}"
+        yield from _further(probe)
         return
     yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {command}"
     container = f"memory {probe['memory']}, user {probe['user']}, HOME {probe['home']}"
     yield f"isolation: {probe['isolation']}, {isolation}, {container}"
+    yield from _further(probe)
     for note in probe["notes"]:
         yield f"note: {printable(note)}"
+
+
+def _further(probe: Mapping[str, Any]) -> Iterator[str]:
+    if patterns := probe.get("allow_writes"):
+        yield f"allowed: to write {printable(join(patterns))} in the HOME"

@@ -10,6 +10,7 @@ from typing import TextIO
 from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
+from conformance.model.wording import asked_note
 from conformance.report.view import View, some
 from conformance.text import join, one_line, printable
 
@@ -53,9 +54,15 @@ class Terminal(View):
         super().finish()
         alike = self._alike()
         together = {id_ for ids in alike.values() for id_ in ids}
+        explained = self._explained()
+        together.update(explained[1:])
         for result in self._report.results():
             if result.result not in ("conforms", "known-failure") and result.id not in together:
                 self._show(result)
+        if explained:
+            more = f"DEVIATES {some(len(explained) - 1, 'more scenario')}, as DIAGNOSIS says below"
+            self._line(f"{more}: {', '.join(explained[1:4])}, …", _STYLES["deviates"])
+            self._line()
         self._show_alike(alike)
         self._show_advice()
         for id_ in self._report.stale():
@@ -64,10 +71,19 @@ class Terminal(View):
         for line in self._report.trouble:
             self._line(f"TROUBLE {one_line(line)}", "bold magenta")
         self._patterns()
-        if self._report.diagnosis:
-            self._line(f"DIAGNOSIS {self._report.diagnosis}", "bold")
+        for hint in self._report.hints:
+            self._line(f"DIAGNOSIS {one_line(hint)}", "bold")
+            self._line()
+        if asked := self._report.asked():
+            self._line(f"NOTE {asked_note(asked)}")
             self._line()
         self._verdict()
+
+    def _explained(self) -> list[str]:
+        """Return the ids of deviations that a hint explains, if they are many: one is shown."""
+        deviating = [r.id for r in self._report.results() if r.result == "deviates"]
+        found = [id_ for id_ in deviating if id_ in self._report.explained]
+        return found if len(found) > _MANY else []
 
     def _show(self, result: ScenarioResult) -> None:
         self._line(f"{result.result.upper()} {result.id}", _STYLES[result.result])

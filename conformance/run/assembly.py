@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +32,7 @@ from conformance.drivers.local.driver import LocalDriver
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
+from conformance.model.outcome import ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory, keep_directory
@@ -70,7 +71,7 @@ def check(request: RunRequest) -> Subject:
     """
     cwd = Path(request.cwd)
     whole = contracts.load(request.contract, base=cwd)
-    contract = contracts.for_agent(whole, request.agent)
+    contract = _judging(whole, request)
     check_extra(request.variables, contract)
     if request.image is not None:
         check_reference(request.image.reference)
@@ -84,6 +85,22 @@ def check(request: RunRequest) -> Subject:
     known_failures = KnownFailures.read(request.known_failures)
     known_failures.check(catalogue, whole)  # it may know failures of the other agents
     return Subject(request, contract, catalogue, tuple(selected), known_failures, argv)
+
+
+def _judging(whole: Contract, request: RunRequest) -> Contract:
+    """Return the contract *whole* as it judges a *request*: for one agent, with further writes.
+
+    :raises UsageError: it does not cover that agent, or a further write is not below the HOME.
+    """
+    contract = contracts.for_agent(whole, request.agent)
+    for pattern in request.allow_writes:
+        if pattern.startswith(("/", "~")) or {"", ".", ".."} & set(pattern.split("/")):
+            hint = "write it like .gitconfig or '.cache/**'"
+            raise UsageError(f"--allow-write '{pattern}' is no path below the HOME", hint=hint)
+    if request.image is not None:
+        writes = (*contract.entrypoint_writes, *request.allow_writes)
+        return replace(contract, entrypoint_writes=writes)
+    return replace(contract, allowed_writes=(*contract.allowed_writes, *request.allow_writes))
 
 
 def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
@@ -158,6 +175,11 @@ class Run:
         """How many executions that can only wait are started at the same time."""
         return 64 if self.request.image is None else 8
 
+    def describe(self) -> dict[str, Any]:
+        """Return the probe, what isolates it, and what it may write beside: built-in types only."""
+        further = list(self.request.allow_writes)
+        return {**self.driver.describe(), **({"allow_writes": further} if further else {})}
+
     def publish_catalogue(self) -> None:
         """Write the catalogue for the workers: parsing it again would cost most of their start."""
         scenarios = list(self.catalogue.scenarios.values())
@@ -189,6 +211,17 @@ class Run:
             return driver.execute(scenario, self.contract, self.context).outcome.code
         finally:
             driver.close()
+
+    def result_while_waiting(self, agent: str) -> ScenarioResult | None:
+        """Return the result where the CLI of *agent* takes seconds and is healthy.
+
+        None where no scenario shows that.
+        """
+        for scenario in self.catalogue.in_contract(self.contract):
+            healthy = "cli-broken" not in scenario.expected(self.contract)
+            if scenario.agent == agent and scenario.waits and healthy:
+                return self.runner.run(scenario)
+        return None
 
     def stage(self, scenario: Scenario) -> ContainerSpec:
         """Place the home of *scenario* in volumes that stay; return a container to run by hand."""
@@ -258,7 +291,7 @@ def join_run(text: str, worker: str) -> Run:
     scenarios, ids, known = msgspec.msgpack.decode(published, type=_Published)
     catalogue = Catalogue({scenario.id: scenario for scenario in scenarios}, known)
     contract = contracts.load(request.contract, base=Path(request.cwd))
-    contract = contracts.for_agent(contract, request.agent)
+    contract = _judging(contract, request)
     selected = tuple(catalogue.scenarios[id_] for id_ in ids)
     known_failures = KnownFailures.read(request.known_failures)
     subject = Subject(request, contract, catalogue, selected, known_failures, shared.argv)

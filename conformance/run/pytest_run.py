@@ -19,7 +19,7 @@ from conformance.drivers.container.request import SILENT
 from conformance.errors import UsageError
 from conformance.judge.tally import RunReport
 from conformance.model.outcome import ScenarioResult
-from conformance.report.diagnosis import diagnose
+from conformance.report.diagnosis import Asks, diagnose
 from conformance.report.stream import Stream
 from conformance.report.terminal import Terminal
 from conformance.report.view import View, some
@@ -71,7 +71,7 @@ class PytestRun:
         self.report = RunReport(
             run.contract,
             run.selected,
-            run.driver.describe(),
+            run.describe(),
             run.context.now,
             run.known_failures,
             strict=run.request.strict,
@@ -250,18 +250,25 @@ class _RunPlugin:
         self._report.trouble.append(str(excrepr).strip().rpartition("\n")[2])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Record whether ``-x`` or ``--maxfail`` ended the run; add a diagnosis of an image."""
+        """Record whether ``-x`` or ``--maxfail`` ended the run; add what deviations share."""
         self.stopped_early = bool(session.shouldfail)
-        if self._is_image and not self._report.interrupted and not self._report.trouble:
-            left_out = self._report.leave_out(SILENT)
-            diagnosis = diagnose(
-                self._report.reported(),
-                self.run.contract,
-                self._report.selected,
-                self.run.code_without_mode,
-            )
-            parts = [diagnosis] if diagnosis else []
-            if left_out:
-                were = "was" if left_out == 1 else "were"
-                parts.append(f"{some(left_out, 'scenario')} {were} left out")
-            self._report.diagnosis = "; ".join(parts)
+        if self._report.interrupted or self._report.trouble:
+            return
+        left_out = self._report.leave_out(SILENT) if self._is_image else 0
+        hints = diagnose(
+            self._report.reported(),
+            self.run.contract,
+            {scenario.id: scenario for scenario in self._report.selected},
+            Asks(
+                image=self._is_image,
+                without_mode=self.run.code_without_mode,
+                waiting=self.run.result_while_waiting,
+            ),
+            cut_short=bool(left_out),
+        )
+        self._report.hints = [hint.text for hint in hints]
+        self._report.explained = frozenset[str]().union(*(hint.explains for hint in hints))
+        if left_out:
+            were = "was" if left_out == 1 else "were"
+            said = f"{some(left_out, 'scenario')} {were} left out"
+            self._report.hints = ["; ".join([*self._report.hints, said])]

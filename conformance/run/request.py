@@ -59,6 +59,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     """The name of a bundled contract, or a contract file."""
     agent: str = ""
     """The agent whose scenarios run; empty for all agents of the contract."""
+    allow_writes: tuple[str, ...] = ()
+    """Further paths in the HOME that may be written, by an image's entrypoint or a local probe."""
     strict: bool = False
     """Whether advice counts as a deviation."""
     directories: tuple[str, ...] = ()

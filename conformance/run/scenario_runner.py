@@ -17,7 +17,7 @@ from conformance.judge.judge import judge
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
 from conformance.model.outcome import Execution, ScenarioResult
-from conformance.model.placeholders import Context
+from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
 
 __all__ = ["ScenarioRunner"]
@@ -137,9 +137,14 @@ class ScenarioRunner:
         text = msgspec.json.encode(homes).decode()
         named = re.findall(r"\{secret:([a-z0-9-]+)\}", text)
         # In order, so that findings come in the same order in every run.
-        labels = dict.fromkeys(["", "refresh", "jwt", *named])
+        labels = dict.fromkeys(["", "refresh", *named])
         found = {}
         for label in labels:
             name = f"{{secret:{label}}}" if label else "{secret}"
             found[name] = context.secret(label)
+        # A token is a credential as a whole: each part of it, and not only the one that is random.
+        tokens = dict.fromkeys(re.findall(r"\{now[^{}\s\"]*:jwt\}", text))
+        found |= {token: expand(token, context) for token in tokens}
+        if not tokens:
+            found["{secret:jwt}"] = context.secret("jwt")
         return found

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from conformance.bundled import scenarios_dir
+from conformance.catalogue.agents import STATES
 from conformance.catalogue.catalogue import root_of
 from conformance.catalogue.scenarios import read_scenarios
 from conformance.drivers.container.request import ImageRequest
@@ -83,7 +84,7 @@ class Session:
 
     def pytest_report_header(self) -> list[str]:
         """Say what is judged by what."""
-        lines = list(probe_lines(self.run.driver.describe()))
+        lines = list(probe_lines(self.run.describe()))
         return [f"{lines[0]} (contract {self.run.contract.name})", *lines[1:]]
 
     def collect(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -96,7 +97,8 @@ class Session:
         inside = any(root in path.parents for root in roots)
         if not (named or inside or any(above.name == "scenarios" for above in path.parents)):
             return None
-        if "layers" in path.relative_to(self._root(path)).parts[:-1]:
+        above = path.relative_to(self._root(path)).parts[:-1]
+        if "layers" in above or above[:1] == (STATES,):
             return None
         return ScenarioFile.from_parent(parent, path=path, scenarios_of=self)
 
@@ -177,6 +179,7 @@ def _request(config: pytest.Config) -> RunRequest:
         cwd=str(cwd),
         contract=config.getoption("--conformance-contract"),
         agent=config.getoption("--conformance-agent"),
+        allow_writes=tuple(config.getoption("--conformance-allow-write")),
         strict=config.getoption("--conformance-strict"),
         directories=_directories(config, cwd),
         patterns=None,

@@ -32,7 +32,7 @@ from conformance.home import Node
 from conformance.home.build import Unbuildable
 from conformance.model.contract import Contract, Inputs, Limits
 from conformance.model.outcome import Execution, Outcome
-from conformance.model.placeholders import Context
+from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import ContainerNeeds, Scenario
 from conformance.run.scenario_runner import ScenarioRunner
 
@@ -1047,6 +1047,23 @@ def test_secrets_are_known_by_the_names_that_reports_give_them(make_driver: Make
     assert len(set(secrets.values())) == 5
     other = judging.secrets(replace(case, id="a/c"))
     assert not set(secrets.values()) & set(other.values())
+
+
+def test_a_token_is_a_secret_as_a_whole(make_driver: MakeDriver) -> None:
+    """What it claims stands in the middle of it, and whoever prints that has printed a part of it."""
+    case = scenario(file("x", "{now+1h:jwt} {now-1d:jwt}"))
+    judging = engine(
+        make_driver('cut -d. -f2 "$HOME/x"; echo "it expires at 1795000000" >&2'), case
+    )
+    secrets = judging.secrets(case)
+    context = replace(CONTEXT, scenario="a/b")
+    assert {name: secrets[name] for name in list(secrets)[2:]} == {
+        "{now+1h:jwt}": expand("{now+1h:jwt}", context),
+        "{now-1d:jwt}": expand("{now-1d:jwt}", context),
+    }
+    result = judging.judge(case, [judging.execute(case)])
+    (message,) = (finding.message for finding in result.findings)
+    assert "{now+1h:jwt}, from the " in message
 
 
 @pytest.mark.parametrize("label", ["", ":refresh", ":mine"])

@@ -18,9 +18,11 @@ from support import start
 
 from conformance.catalogue.agents import cli_state, cli_states
 from conformance.catalogue.contracts import bundled
+from conformance.drivers.asked import questions
 from conformance.drivers.stubs import Stubs, stubs_for
-from conformance.home import build
+from conformance.home import build, changes, plan, snapshot
 from conformance.model.agent import AGENT_CLIS
+from conformance.model.placeholders import Context
 
 #: Healthy, but not for a runner that waits for the end of the output, or that cannot wait for so long.
 HEALTHY_WITH_PATIENCE = {"leaves-a-child", "slower"}
@@ -30,10 +32,16 @@ HEALTHY = {
     for found in bundled_catalogue().scenarios.values()
     if found.expect.get("slot") == ("ready",)
 } - HEALTHY_WITH_PATIENCE
+#: Whether they are healthy depends on who runs them, and how: both answers are right.
+OPEN = {
+    found.cli
+    for found in bundled_catalogue().scenarios.values()
+    if found.expect.get("slot") == ("ready", "cli-broken")
+}
 HANGS = {"hangs", "hangs-ignoring-sigterm", "hangs-in-a-child", "too-slow"}
-BROKEN = set(cli_states()) - HEALTHY - HEALTHY_WITH_PATIENCE - HANGS
-#: Broken, and still run with success by some: a shell, and the execvp(3) of most C libraries.
-ONLY_FOR_SHELLS = {"no-shebang-exit-0"}
+BROKEN = set(cli_states()) - HEALTHY - HEALTHY_WITH_PATIENCE - HANGS - OPEN
+#: They lie in several directories, or below the HOME: only a search along PATH finds them.
+ON_PATH = {state for state in cli_states() if cli_state(state).path != (".",)}
 
 #: The stubs of all agents are made alike, so while one works those of one agent are enough.
 AGENTS = [
@@ -76,19 +84,31 @@ def stubs(tmp_path: Path) -> Callable[..., Path]:
 
     def build_stubs(state: str, agent: str = "claude", others: tuple[str, ...] = ()) -> Path:
         directory = tmp_path / f"{agent}-{state}"
-        build(Stubs(agent=agent, state=state, others=others).nodes(), directory)
+        home = home_of(directory)
+        made = Stubs(agent=agent, state=state, others=others, home=str(home))
+        build(made.nodes(str(directory.with_suffix(".asked"))), directory)
+        context = Context(now=0, seed="", home=str(home), asked=str(home.with_suffix(".asked")))
+        build(plan(made.in_home(), context), home)
         return directory
 
     return build_stubs
 
 
+def home_of(directory: Path) -> Path:
+    """Return the HOME of the stubs in *directory*."""
+    return directory.with_name(f"{directory.name}-home")
+
+
 def environment(directory: Path) -> dict[str, str]:
     """Return an environment in which only the stubs answer to the name of an agent."""
+    agent, _, state = directory.name.partition("-")
+    home = str(home_of(directory))
+    own = Stubs(agent=agent, state=state, others=()).path(str(directory), home)
     tools = "/usr/bin:/bin"
     for name in AGENT_CLIS:
         if real := shutil.which(name, path=tools):
             pytest.skip(f"{real} would answer where the stub is missing")
-    return {"PATH": f"{directory}:{tools}"}
+    return {"PATH": f"{own}:{tools}", "HOME": home}
 
 
 def ran_by_all(directory: Path, name: str = "claude") -> dict[str, int]:
@@ -134,7 +154,7 @@ def test_whoever_runs_a_healthy_cli_sees_it_succeed(
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-@pytest.mark.parametrize("state", sorted(BROKEN - ONLY_FOR_SHELLS))
+@pytest.mark.parametrize("state", sorted(BROKEN))
 @pytest.mark.slow
 def test_nobody_who_runs_a_broken_cli_sees_it_succeed(
     stubs: Callable[..., Path], state: str, agent: str
@@ -155,6 +175,7 @@ def test_nobody_who_runs_a_broken_cli_sees_it_succeed(
         ("no-shebang-exit-0", OSError),
         ("truncated-elf", OSError),
         ("symlink-loop", OSError),
+        ("link-dangling", FileNotFoundError),
     ],
 )
 def test_the_kernel_refuses_a_cli_that_cannot_start(
@@ -164,6 +185,26 @@ def test_the_kernel_refuses_a_cli_that_cannot_start(
     program = stubs(state) / "claude"
     with pytest.raises(error):
         subprocess.run([program, "--version"], check=False)
+
+
+def test_what_is_open_is_answered_in_both_ways(stubs: Callable[..., Path]) -> None:
+    """All of these pass over a dangling link; whoever looks only for a name does not."""
+    passed_over = {"several-dangling-first"}
+    for state in sorted(OPEN - {"wants-terminal"}):
+        codes = ran_by_all(stubs(state))
+        answers = {code == 0 for code in codes.values()}
+        assert answers == ({True} if state in passed_over else {True, False}), (state, codes)
+
+
+def test_a_cli_that_wants_a_terminal_answers_on_one(stubs: Callable[..., Path]) -> None:
+    directory = stubs("wants-terminal")
+    leader, terminal = os.openpty()
+    program = [str(directory / "claude"), "--version"]
+    with_one = subprocess.run(program, stdin=terminal, capture_output=True, check=False)
+    without = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    os.close(leader)
+    os.close(terminal)
+    assert (with_one.returncode, without.returncode) == (0, 1)
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -178,7 +219,17 @@ def test_a_text_that_the_kernel_refuses_is_run_by_shells(
 
 
 @pytest.mark.parametrize(
-    ("state", "code"), [("exit-1", 1), ("exit-127", 127), ("killed", -signal.SIGKILL)]
+    ("state", "code"),
+    [
+        ("exit-1", 1),
+        ("exit-127", 127),
+        ("killed", -signal.SIGKILL),
+        *[
+            (s, -signal.Signals[s.split("-")[1].upper()])
+            for s in cli_states()
+            if s.startswith("killed-")
+        ],
+    ],
 )
 def test_a_failing_cli_ends_as_its_name_says(
     stubs: Callable[..., Path], state: str, code: int
@@ -195,7 +246,7 @@ def test_a_healthy_cli_succeeds_although_nobody_wants_its_output(
 ) -> None:
     directory = stubs(state)
     redirect = ">&- 2>&-" if streams == "closed" else ""
-    argv = ["/bin/sh", "-c", f'exec "$0" --version {redirect}', str(directory / "claude")]
+    argv = ["/bin/sh", "-c", f'exec "$0" --version {redirect}', "claude"]
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -210,7 +261,7 @@ def test_a_healthy_cli_succeeds_although_nobody_wants_its_output(
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("state", sorted({*HEALTHY, *BROKEN} - {"missing", "slow"}))
+@pytest.mark.parametrize("state", sorted({*HEALTHY, *BROKEN} - {"missing", "slow"} - ON_PATH))
 def test_the_condition_does_not_depend_on_what_else_is_on_path(
     stubs: Callable[..., Path], state: str
 ) -> None:
@@ -315,7 +366,7 @@ def test_a_slow_cli_takes_its_time_and_says_its_version(stubs: Callable[..., Pat
         seconds: subprocess.Popen(
             [stubs(state) / "claude"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
         )
-        for state, seconds in (("slow", 3), ("slower", 7), ("too-slow", 12))
+        for state, seconds in (("slow", 3), ("slower", 6), ("too-slow", 12))
     }
     for seconds, process in slow.items():
         assert process.communicate(timeout=PATIENCE)[0] == b"2.1.197 (Claude Code)\n"
@@ -362,7 +413,11 @@ def test_a_healthy_cli_answers_with_its_own_version_and_knows_nothing_else(
 ) -> None:
     directory = stubs("healthy", others=("codex", "ghost"))
     for agent in AGENT_CLIS:  # and one that is alone is as healthy
-        assert (stubs("alone", agent) / agent).read_bytes() == (directory / agent).read_bytes()
+        alone = (stubs("alone", agent) / agent).read_bytes()
+        assert (
+            alone.replace(f"{agent}-alone".encode(), b"claude-healthy")
+            == (directory / agent).read_bytes()
+        )
 
     def output(*argv: str) -> bytes:
         return subprocess.run(
@@ -374,25 +429,30 @@ def test_a_healthy_cli_answers_with_its_own_version_and_knows_nothing_else(
 
     assert output("claude", "--version") == b"2.1.197 (Claude Code)\n"
     assert output("codex", "--version") == b"codex-cli 0.169.0\n"
-    for wrong in (
-        [],
-        ["-v"],
-        ["version"],
-        ["--version", "--version"],
-        ["auth", "status"],
-        ["login"],
-    ):
-        assert (
-            subprocess.run(
-                [directory / "claude", *wrong], capture_output=True, check=False
-            ).returncode
-            == 2
-        )
+    # As the released ones do, whatever follows.
+    for right in (["claude", "-v"], ["claude", "-V"], ["codex", "-V"], ["codex", "--version", "x"]):
+        assert output(*right) == output(right[0], "--version")
+    asked = directory.with_suffix(".asked")
+    assert not asked.exists()
+    wrongs = [
+        ["claude"],
+        ["claude", "version"],
+        ["claude", "auth", "status"],
+        ["codex", "-v"],
+        ["codex", "login", "status"],
+    ]
+    for wrong in wrongs:
+        program, *rest = wrong
+        done = subprocess.run([directory / program, *rest], capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (2, b"")
+    assert questions(asked.read_bytes()) == tuple(" ".join(wrong) for wrong in wrongs)
 
 
-def test_a_stub_writes_nothing_to_the_home(stubs: Callable[..., Path]) -> None:
+def test_a_stub_writes_nothing_to_the_home_but_what_it_declares(
+    stubs: Callable[..., Path],
+) -> None:
     """A probe must not be blamed for what its CLI did."""
-    for state in sorted(HEALTHY - {"slow"}):
+    for state in sorted(HEALTHY - {"slow"} - ON_PATH):
         directory = stubs(state)
         empty = directory.parent / f"cwd-{state}"
         empty.mkdir()
@@ -400,7 +460,13 @@ def test_a_stub_writes_nothing_to_the_home(stubs: Callable[..., Path]) -> None:
         subprocess.run(
             [directory / "claude", "--version"], env=env, cwd=empty, capture_output=True, check=True
         )
-        assert list(empty.iterdir()) == []
+        allowed = [
+            *bundled()["slot"].allowed_writes,
+            *Stubs(agent="claude", state=state, others=()).writes,
+        ]
+        after = snapshot(empty)
+        assert changes({b"": after[b""]}, after, allowed) == ()
+        assert bool(list(empty.iterdir())) is state.startswith("writes-")
 
 
 # Which programs stand there.
@@ -411,15 +477,14 @@ def test_only_the_agent_is_in_the_condition_and_the_others_are_healthy(
     stubs: Callable[..., Path], state: str
 ) -> None:
     directory = stubs(state, "codex", ("claude", "ghost"))
-    names = {path.name for path in directory.iterdir() if not path.name.startswith(".")}
-    assert names == {"claude", "ghost"} | ({"codex"} if state != "missing" else set())
+    env = environment(directory)
+    there = [name for place in env["PATH"].split(":")[:-2] for name in os.listdir(place)]
+    assert there.count("claude") == there.count("ghost") == 1
+    assert ("codex" in there) is (state != "missing")
     for other in ("claude", "ghost"):
-        done = subprocess.run(
-            [directory / other, "--version"],
-            env=environment(directory),
-            capture_output=True,
-            check=False,
-        )
+        program = shutil.which(other, path=env["PATH"])
+        assert program is not None
+        done = subprocess.run([program, "--version"], env=env, capture_output=True, check=False)
         assert done.returncode == 0
 
 
@@ -447,8 +512,8 @@ def test_a_trap_stands_beside_the_agent_for_each_name_that_can_be_asked_for(
     contract: str, agent: str, asked: str, expected: tuple[str, ...]
 ) -> None:
     chosen = bundled()[contract]
-    env = {chosen.inputs.agent: asked} if chosen.inputs.agent else {}
-    assert stubs_for(scenario(agent=agent, env=env), chosen).others == expected
+    inputs = {"agent": asked} if chosen.inputs.agent else {}
+    assert stubs_for(scenario(agent=agent, inputs=inputs), chosen).others == expected
 
 
 @pytest.mark.parametrize("state", cli_states())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from factories import entry, refusal
+from factories import LAYERS, entry, refusal
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support_cli import call, suite
@@ -315,7 +315,7 @@ BAD = {
     "unknown-layer": bad(
         GOOD + '[home]\ninclude = ["claude-base"]\n',
         "home.include",
-        "no layer 'claude-base'; known: claude-account, claude-baseline, claude-credentials, claude-login, codex-auth, codex-key",
+        f"no layer 'claude-base'; known: {', '.join(LAYERS)}",
     ),
     "layer-outside": bad(
         GOOD + '[home]\ninclude = ["../layers/codex-auth"]\n',

@@ -9,14 +9,15 @@ import pytest
 from factories import directory, entry, file, scenario
 from msgspec.structs import replace
 
-from conformance.catalogue.agents import cli_states
+from conformance.catalogue.agents import cli_state, cli_states
 from conformance.catalogue.contracts import bundled
 from conformance.drivers.container.layout import PlacedLayout, place, surroundings
-from conformance.drivers.container.request import ImageFacts
+from conformance.drivers.container.request import ASIDE, ImageFacts
 from conformance.drivers.layout import lay_out
 from conformance.drivers.stubs import Stubs
 from conformance.errors import CannotJudge
 from conformance.home import Node, read_tar
+from conformance.model.agent import named
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import ContainerNeeds, Entry
@@ -226,8 +227,11 @@ def test_a_healthy_cli_in_the_home_of_the_image_stays() -> None:
 
 @pytest.mark.parametrize("state", [state for state in cli_states() if state != "healthy"])
 def test_with_any_other_state_no_cli_in_the_home_answers_instead(state: Any) -> None:
-    """A directory that is called like a CLI is none."""
-    assert paths(laid(seed=IN_HOME, cli=state).home, ".local") == [
+    """A directory that is called like a CLI is none; what the state itself has there stays."""
+    own = {f".{entry.path}" for entry in named(cli_state(state).home, "claude")}
+    found = paths(laid(seed=IN_HOME, cli=state).home, ".local")
+    mine = [path for path in found if f"..local{path}" in own or "versions" in path]
+    assert [path for path in found if path not in mine] == [
         "/bin",
         "/bin/other",
         "/share",
@@ -263,7 +267,9 @@ def test_what_lies_beside_the_home_belongs_to_root_and_can_be_read_by_all() -> N
         Node(path=b"cli", kind="directory", mode=0o755, owner=0),
     )
     assert {n.owner for n in made.aside} == {0}
-    assert all(n.mode & 0o555 == 0o555 for n in made.aside)
+    # But the file that stubs append to, whoever the probe runs as.
+    assert [n.path for n in made.aside if n.mode & 0o555 != 0o555] == [b"asked"]
+    assert {n.path for n in made.aside if n.mode & 0o022} == {b"asked"}
 
 
 def test_a_healthy_cli_is_the_images_own_and_no_stub_hides_that_it_is_not_there() -> None:
@@ -287,9 +293,10 @@ def test_a_name_that_the_environment_asks_for_is_a_bystander_too() -> None:
 
 @pytest.mark.parametrize("state", [state for state in cli_states() if state != "healthy"])
 def test_the_stubs_are_those_of_local_runs(state: Any) -> None:
-    expected = Stubs(
-        agent="claude", state=state, others=("codex",) if state != "alone" else ()
-    ).nodes()
+    home = "/home/agent" if cli_state(state).needs_home else ""
+    others = ("codex",) if state != "alone" else ()
+    made = Stubs(agent="claude", state=state, others=others, home=home)
+    expected = made.nodes(f"{ASIDE}/asked")
     found = [n for n in laid(cli=state).aside if n.path.startswith(b"cli/")]
     assert found == [replace(n, path=b"cli/" + n.path, owner=0) for n in expected]
 

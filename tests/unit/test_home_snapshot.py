@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import socket
 from collections.abc import Callable, Sequence
@@ -622,3 +623,109 @@ def test_allowed_writes_may_go_through_a_link_of_the_home(tmp_path: Path) -> Non
     )
     found = changes_by(home, (home / ".codex/tmp/arg0/lock").unlink, ALLOWED)
     assert [line.partition(" (")[0] for line in found] == ["removed volume/codex/tmp/arg0/lock"]
+
+
+# What an image's entrypoint may fill in
+
+FILLED = contracts.bundled()["slot"].entrypoint_writes
+
+
+def filled_by(
+    home: Path, act: Callable[[], object], *named: str, filled: tuple[str, ...] = FILLED
+) -> tuple[str, ...]:
+    """Return what changed although an entrypoint may fill in the baseline, and what is *named*."""
+    before = snapshot(home)
+    act()
+    return changes(before, snapshot(home), ALLOWED, replaceable=(*filled, *named))
+
+
+@pytest.fixture
+def baseline(tmp_path: Path) -> Path:
+    """Return a home in which somebody has put a part of the baseline before."""
+    entries = (entry(".claude/CLAUDE.md", text="rules"), entry(".claude/mine", text="mine"))
+    build(plan(entries, context()), tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("target", ["/opt/baseline/CLAUDE.md", "mine", "../elsewhere", "gone"])
+def test_a_file_of_the_baseline_may_come_as_a_link(baseline: Path, target: str) -> None:
+    """Wherever it leads, and whether something was in its place or not."""
+
+    def act() -> None:
+        rewritten = baseline / ".claude/CLAUDE.md"
+        rewritten.unlink()
+        rewritten.symlink_to(target)
+        (baseline / ".claude/settings.json").symlink_to(target)
+
+    def again() -> None:
+        rewritten = baseline / ".claude/CLAUDE.md"
+        rewritten.unlink()
+        rewritten.symlink_to("/another")
+
+    assert filled_by(baseline, act) == ()
+    assert filled_by(baseline, again) == ()
+
+
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [
+        (lambda h: (h / ".claude/mine").unlink(), "removed .claude/mine"),
+        (lambda h: rewrite(h / ".claude/mine", b"x"), "changed .claude/mine"),
+        (
+            lambda h: replace(h / ".claude/mine", lambda p: p.symlink_to("x")),
+            "changed .claude/mine",
+        ),
+        (lambda h: replace(h / ".claude/CLAUDE.md", Path.mkdir), "changed .claude/CLAUDE.md"),
+        (lambda h: (h / ".claude/CLAUDE.md").unlink(), "removed .claude/CLAUDE.md"),
+        (lambda h: (h / ".claude/link").symlink_to("/opt/x"), "added .claude/link"),
+        (lambda h: (h / ".claude").chmod(0o755), "changed .claude"),
+        (lambda h: (h / ".codex").symlink_to("/opt/codex"), "added .codex"),
+        (lambda h: (h / ".codex").touch(), "added .codex"),
+        (lambda h: (h / ".config").mkdir(), "added .config"),
+        (lambda h: (h / ".claude/projects").mkdir(), "added .claude/projects"),
+    ],
+)
+def test_nothing_else_may_change_while_the_baseline_is_filled_in(
+    baseline: Path, act: Callable[[Path], object], expected: str
+) -> None:
+    (line,) = filled_by(baseline, lambda: act(baseline))
+    assert re.split(r" \(|: ", line)[0] == expected
+
+
+@pytest.mark.parametrize("files", [[], ["config.toml"]])
+def test_a_directory_of_the_baseline_may_appear_alone(baseline: Path, files: list[str]) -> None:
+    def act() -> None:
+        (baseline / ".codex").mkdir(mode=0o700)
+        for name in files:
+            (baseline / ".codex" / name).touch()
+
+    assert filled_by(baseline, act) == ()
+
+
+def test_a_further_write_can_be_named(baseline: Path) -> None:
+    """Its directories belong to it, whether it comes or not."""
+
+    def act() -> None:
+        (baseline / ".gitconfig").touch()
+        (baseline / ".config/gh").mkdir(parents=True)
+
+    assert filled_by(baseline, act, ".gitconfig", ".config/gh/hosts/*.yml") == ()
+    assert filled_by(baseline, lambda: rewrite(baseline / ".gitconfig", b"x"), ".gitconfig") == ()
+    assert filled_by(baseline, lambda: rewrite(baseline / ".gitconfig", b"y")) == (
+        "changed .gitconfig: other content, file, mode 0644, 1 bytes",
+    )
+
+
+def test_the_baseline_may_be_filled_in_through_a_link_of_the_home(tmp_path: Path) -> None:
+    entries = (
+        entry("volume/claude/CLAUDE.md", text="rules"),
+        entry(".claude", "symlink", target="volume/claude"),
+    )
+    home = tmp_path / "home"
+    build(plan(entries, context()), home)
+
+    def act() -> None:
+        rewrite(home / ".claude/CLAUDE.md", b"other rules")
+        (home / ".claude/settings.json").symlink_to("/opt/settings.json")
+
+    assert filled_by(home, act) == ()

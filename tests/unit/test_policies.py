@@ -456,6 +456,7 @@ BREAKS: dict[str, dict[str, Any]] = {
     "changed-home": {"changes": ("added f",)},
     "leaked-secret": {"outcome": exited(0, stdout=b"the-whole-secret")},
     "left-process": {"outcome": LEFT},
+    "left-cli-process": {"outcome": exited(0, left_by_cli=("sleep 9",))},
     "crashed": {"outcome": exited(0, stderr=b"Traceback (most recent call last):\n")},
 }
 

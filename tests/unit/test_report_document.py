@@ -289,6 +289,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "difference": ["+ f: fifo"],
         "stdout": "out",
         "stderr": "err",
+        "changes": [],
         "outside": [],
         "kept": "/kept/a/0",
     }

@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = {
     "scenario": sorted(scenarios_dir().rglob("*.toml")),
     "layer": sorted((fixtures_dir() / "layers").glob("*.toml")),
+    "state": sorted((fixtures_dir() / "cli").glob("*.toml")),
     "contract": sorted(contracts_dir().glob("*.toml")),
     "bank": sorted(bundled_bank().glob("*.toml")),
     "known-failures": [],
@@ -169,9 +170,10 @@ def test_a_family_may_have_every_key_of_a_scenario() -> None:
 
 
 def test_editors_can_complete_the_conditions_of_the_cli() -> None:
-    assert sorted(schema()["$defs"]["CliTable"]["properties"]["state"]["enum"]) == sorted(
-        cli_states()
-    )
+    known, others = schema()["$defs"]["CliTable"]["properties"]["state"]["anyOf"]
+    assert sorted(known["enum"]) == sorted(cli_states())
+    assert messages({**GOOD, "cli": {"state": "one-of-ones-own"}}) == []
+    assert others == {"type": "string", "pattern": "^[a-z0-9-]+$"}
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -310,7 +312,7 @@ BAD: dict[str, dict[str, Any]] = {
     "runs-of-three": with_entry({"runs": [["x", 1, 2]]}),
     "runs-turned-round": with_entry({"runs": [[1, "x"]]}),
     "runs-negative": with_entry({"runs": [["x", -1]]}),
-    "cli-unknown-state": {**GOOD, "cli": {"state": "hang"}},
+    "cli-unknown-state": {**GOOD, "cli": {"state": "Broken!"}},
     "env-set-int": {**GOOD, "env": {"set": {"A": 1}}},
     "env-unset-text": {**GOOD, "env": {"unset": "A"}},
     "container-empty": {**GOOD, "container": {}},
@@ -371,6 +373,23 @@ BANK: dict[str, Any] = {"contract": "slot", "wrong": {"one": WRONG}}
 KNOWN: dict[str, Any] = {"known-failures": {"a/b": "issue 12", "c/d": {"reason": "issue 13"}}}
 
 
+STATE: dict[str, Any] = {
+    "summary": "It says hello",
+    "files": {"cli": {"mode": "0755", "text": "#!/bin/sh"}},
+}
+
+
+def read_state(file: Path) -> None:
+    catalogue = file.parent / "catalogue"
+    (catalogue / "states").mkdir(parents=True)
+    file.rename(catalogue / "states" / "hello.toml")
+    case = {**GOOD, "cli": {"state": "hello"}}
+    (catalogue / "case.toml").write_text(
+        "".join(f"{key} = {toml(value)}\n" for key, value in case.items())
+    )
+    load_catalogue([catalogue])
+
+
 def read_layer(file: Path) -> None:
     catalogue = file.parent / "catalogue"
     (catalogue / "layers").mkdir(parents=True)
@@ -386,6 +405,7 @@ def read_layer(file: Path) -> None:
 READERS: dict[str, tuple[Callable[[Path], object], dict[str, Any]]] = {
     "scenario": (lambda file: load_catalogue([file.parent]), GOOD),
     "layer": (read_layer, LAYER),
+    "state": (read_state, STATE),
     "contract": (lambda file: contracts.load(str(file)), CONTRACT),
     "bank": (
         lambda file: read_banks(file.parent, load_catalogue([scenarios_dir() / "agent"])),
@@ -400,6 +420,10 @@ SLIPS = {
     "layer-key": ("layer", {**LAYER, "origin": "x"}),
     "layer-entry": ("layer", {**LAYER, "files": {"a": {"txt": "x"}}}),
     "layer-without-files": ("layer", {"summary": "x"}),
+    "state-key": ("state", {**STATE, "wait": True}),
+    "state-entry": ("state", {**STATE, "files": {"cli": {"txt": "x"}}}),
+    "state-path": ("state", {**STATE, "path": []}),
+    "state-like": ("state", {**STATE, "like": {"other": 1}}),
     "contract-key": ("contract", {**CONTRACT, "extend": "slot"}),
     "contract-without-verdicts": (
         "contract",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 
+import msgspec
+
 from conformance.catalogue import contracts
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
-from conformance.model.outcome import ScenarioResult
+from conformance.model.outcome import Finding, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.terminal import Terminal
 
@@ -124,3 +126,44 @@ def test_an_interrupt_is_answered_before_all_has_ended() -> None:
         view.step()
 
     assert stream.getvalue().endswith("\n  3 of 30\n\ninterrupted: ending what runs\n\n")
+
+
+def deviating(made: RunReport, count: int) -> None:
+    finding = Finding(kind="changed-home", message="the probe changed the HOME: added .x")
+    for number in range(count):
+        row = conforms(f"a/{number:02}")
+        made.add(msgspec.structs.replace(row, result="deviates", findings=(finding,)))
+
+
+def test_many_deviations_that_a_hint_explains_are_shown_by_one_of_them() -> None:
+    made = report(9)
+    deviating(made, 9)
+    made.hints, made.explained = ["in all of them"], frozenset(f"a/{n:02}" for n in range(8))
+
+    lines = said(made)
+
+    assert [line for line in lines if line.startswith("DEVIATES")] == [
+        "DEVIATES a/00",
+        "DEVIATES a/08",
+        "DEVIATES 7 more scenarios, as DIAGNOSIS says below: a/01, a/02, a/03, …",
+    ]
+    assert [line for line in lines if line.startswith("DIAGNOSIS")] == ["DIAGNOSIS in all of them"]
+    document = made.document()
+    assert document["diagnosis"] == "in all of them"
+    assert document["counts"]["deviates"] == 9
+    assert document["exit_status"] == 1
+
+
+def test_few_deviations_are_shown_each_and_every_hint_has_a_line() -> None:
+    made = report(5)
+    deviating(made, 5)
+    made.hints, made.explained = ["one", "two"], frozenset(f"a/{n:02}" for n in range(5))
+
+    lines = said(made)
+
+    assert sum(line.startswith("DEVIATES") for line in lines) == 5
+    assert [line for line in lines if line.startswith("DIAGNOSIS")] == [
+        "DIAGNOSIS one",
+        "DIAGNOSIS two",
+    ]
+    assert made.document()["diagnosis"] == "one; two"

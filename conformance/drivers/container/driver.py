@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import docker
 from msgspec.structs import replace
 
-from conformance.catalogue.agents import cli_state
+from conformance.catalogue.agents import state_of
 from conformance.drivers.conditions import conditions
 from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, message
 from conformance.drivers.container.fresh_run import FreshRun, with_signal
-from conformance.drivers.container.keeper import VolumeKeeper
+from conformance.drivers.container.keeper import Look, VolumeKeeper
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.layout import PlacedLayout, place, surroundings
 from conformance.drivers.container.pool import ContainerPool, PooledContainers
@@ -28,7 +28,7 @@ from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.volumes import HomeVolumes, PlainVolumes
 from conformance.drivers.layout import Layout, lay_out
 from conformance.errors import CannotJudge, ConformanceError
-from conformance.home import Snapshot, changes, stamps
+from conformance.home import changes, stamps
 from conformance.home.build import Unbuildable
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Contract
@@ -168,7 +168,7 @@ class ContainerDriver:
         execution = Execution(outcome=outcome, outside=outside, isolation=isolation)
         if not outcome.says_something:
             return execution
-        return _with_changes(pooled.volumes, execution, placed, contract)
+        return _with_changes(pooled.volumes, execution, placed, layout.writes, contract)
 
     def _place(
         self, volumes: HomeVolumes, scenario: Scenario, contract: Contract, context: Context
@@ -180,7 +180,7 @@ class ContainerDriver:
         uid, gid = self._user(scenario)
         needs = scenario.container
         placed = place(layout, uid, gid, needs.home_owner if needs is not None else None)
-        needs_shell = scenario.cli != HEALTHY and cli_state(scenario.cli).needs_shell
+        needs_shell = scenario.cli != HEALTHY and state_of(scenario).needs_shell
         if needs_shell and not self._facts.has_shell:
             cause = "the stub of such a CLI is a shell script, and the image has no shell"
             raise Unbuildable(cause)
@@ -343,30 +343,33 @@ def _tests(placed: PlacedLayout, spec: ContainerSpec) -> bytes:
 
 
 def _with_changes(
-    volumes: HomeVolumes, execution: Execution, placed: PlacedLayout, contract: Contract
+    volumes: HomeVolumes,
+    execution: Execution,
+    placed: PlacedLayout,
+    allowed: Sequence[str],
+    contract: Contract,
 ) -> Execution:
-    """Return *execution* with what the probe has changed in the homes.
+    """Return *execution* with what the probe has changed in the homes, beside what is *allowed*.
 
     It is unsupported if the homes were not as they should be in the first place.
     """
-    changes = _changes(placed, volumes.look(), contract)
+    seen = volumes.look()
+    changes = _changes(placed, seen, allowed, contract.entrypoint_writes)
     if changes and volumes.lasting:
         volumes.place(placed)
-        if wrong := _changes(placed, volumes.look(), None):
+        if wrong := _changes(placed, volumes.look()):
             reason = f"this engine's volumes do not hold the home: {wrong[0]}"
             return not_run(Unsupported(reason))
-    return replace(execution, changes=changes)
+    return replace(execution, changes=changes, asked=seen.asked)
 
 
 def _changes(
-    placed: PlacedLayout, after: tuple[Snapshot, Snapshot], contract: Contract | None
+    placed: PlacedLayout, seen: Look, allowed: Sequence[str] = (), filled: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Return what differs from how it was placed, except for what *contract* allows."""
-    allowed = contract.allowed_writes if contract is not None else ()
-    filled = contract.entrypoint_writes if contract is not None else ()
+    """Return what differs from how it was placed, except for what is *allowed* or *filled* in."""
     expected = (stamps(placed.home), stamps(placed.opposite))
     home, opposite = (
         changes(before, found, allowed, replaceable=filled)
-        for before, found in zip(expected, after, strict=True)
+        for before, found in zip(expected, (seen.home, seen.opposite), strict=True)
     )
     return (*home, *(f"in the opposite home: {change}" for change in opposite))

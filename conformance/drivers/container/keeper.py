@@ -15,11 +15,13 @@ import tarfile
 from contextlib import suppress
 
 import docker
+from msgspec import Struct
 from msgspec.structs import replace
 
+from conformance.drivers.asked import questions
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.labels import Labels
-from conformance.drivers.container.layout import PlacedLayout
+from conformance.drivers.container.layout import ASKED, PlacedLayout
 from conformance.drivers.container.request import ASIDE, Confinement, ImageFacts
 from conformance.drivers.container.shell import Shell
 from conformance.drivers.container.spec import ContainerSpec, Volume
@@ -27,12 +29,14 @@ from conformance.errors import CannotJudge
 from conformance.home import Node, Snapshot, read_tar, stamps
 from conformance.home.build import Unbuildable
 
-__all__ = ["VolumeKeeper", "volumes"]
+__all__ = ["Look", "VolumeKeeper", "volumes"]
 
 #: Seconds that a task of a keeper may take; the largest homes take a few.
 _SECONDS = 30.0
 #: The most bytes that are read back from a home: several times the size of the largest scenario.
 _READ_BYTES = 256 * 1024 * 1024
+#: The file that keeps what stubs are asked, in the keeper's directory.
+_ASKED = f"aside/{ASKED}"
 _TOP = "/.probe-conformance-keeper"
 _CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID")
 #: The arguments after the program are a mode, an owner and a group, for the socket at each path.
@@ -46,6 +50,16 @@ for line in sys.stdin.buffer.read().split(b"\\0")[:-1]:
     os.chmod(name, int(mode, 8))
     os.chown(name, int(owner), int(group))
 """
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """What is in the two volumes."""
+
+    home: Snapshot
+    opposite: Snapshot
+    """The home with the opposite answer; empty if there is none."""
+    asked: tuple[str, ...] = ()
+    """What stubs were asked, other than for their version."""
 
 
 def volumes(
@@ -120,16 +134,18 @@ class VolumeKeeper:
             script = f"head -c {len(data)} | python3 -c {shlex.quote(_SOCKETS)}"
             self._do(script.encode(), feed=data)
 
-    def look(self) -> tuple[Snapshot, Snapshot]:
-        """Return what is in the HOME, and in the home with the opposite answer.
+    def look(self) -> Look:
+        """Return what is in the volumes.
 
         :raises CannotJudge: it cannot be read.
         """
         # An error means a file that has gone in the meantime, or a socket. The archive is right.
-        script = b"tar -cf - home $(test -d aside/opposite && echo aside/opposite)"
+        also = f"test -d aside/opposite && echo aside/opposite; test -s {_ASKED} && echo {_ASKED}"
+        script = f"tar -cf - home $({also})".encode()
         _, output = self._do(script, check=False)
         home: list[Node] = []
         opposite: list[Node] = []
+        asked: tuple[str, ...] = ()
         try:
             for node in read_tar(io.BytesIO(output), strip=0):
                 top, *rest = node.path.split(b"/")
@@ -137,9 +153,11 @@ class VolumeKeeper:
                     home.append(replace(node, path=b"/".join(rest)))
                 elif top == b"aside" and rest[:1] == [b"opposite"]:
                     opposite.append(replace(node, path=b"/".join(rest[1:])))
+                elif node.path == _ASKED.encode():
+                    asked = questions(b"".join(node.chunks()))
         except tarfile.TarError as e:
             raise CannotJudge(f"the home cannot be read back: {e}") from None
-        return stamps(home), stamps(opposite)
+        return Look(home=stamps(home), opposite=stamps(opposite), asked=asked)
 
     def _do(
         self, script: bytes, *, feed: bytes | None = None, check: bool = True

@@ -12,7 +12,10 @@ from conformance.drivers.container.request import ASIDE, ImageFacts
 from conformance.drivers.layout import Layout, Surroundings
 from conformance.home import Node, write_tar
 
-__all__ = ["MODE", "PlacedLayout", "place", "surroundings"]
+__all__ = ["ASKED", "MODE", "PlacedLayout", "place", "surroundings"]
+
+#: The file beside the HOME that keeps what stubs are asked.
+ASKED = "asked"
 
 #: Tells an image's entrypoint to answer as a probe, and to do nothing else.
 MODE = {"AGENT_MODE": "smoke-test"}
@@ -50,6 +53,7 @@ def surroundings(facts: ImageFacts, variables: Mapping[str, str]) -> Surrounding
         home=facts.home,
         opposite=f"{ASIDE}/opposite",
         cli=f"{ASIDE}/cli",
+        asked=f"{ASIDE}/{ASKED}",
         path=variables.get("PATH", facts.environment["PATH"]),
         variables=dict(variables),
         fixed=MODE,
@@ -81,7 +85,9 @@ def _aside(layout: Layout, opposite: Iterable[Node]) -> Iterator[Node]:
     """Yield what is beside the HOME: stubs, which only root may change, and the opposite home."""
     yield Node(path=b"", kind="directory", mode=0o755, owner=0)
     yield Node(path=b"cli", kind="directory", mode=0o755, owner=0)
-    stubs = layout.stubs.nodes() if layout.stubs is not None else []
+    # Its stubs append to it, whoever the probe runs as.
+    yield Node(path=ASKED.encode(), kind="file", mode=0o666, owner=0)
+    stubs = layout.stubs.nodes(layout.asked) if layout.stubs is not None else []
     for node in _below(b"cli", stubs):
         yield replace(node, owner=0)
     yield from _below(b"opposite", opposite)

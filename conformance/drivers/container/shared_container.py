@@ -22,6 +22,8 @@ __all__ = ["SharedContainer"]
 
 #: Seconds that cleaning up may take.
 _SECONDS = 30.0
+#: What stubs put into the environment of all that they start.
+_STUB = "PROBE_CONFORMANCE_STUB="
 #: Built-ins of the shell only, so that no process starts when none is left. The shell is process 1.
 #: A process that is about to end gets a quarter of a second.
 _FUNCTIONS = f"""
@@ -37,7 +39,10 @@ tidy() {{
     if left; then
         sleep 0.25
         if left; then
-            for p in $found; do printf '\\nLEFT '; tr '\\0' ' ' <"$p/cmdline"; echo; done
+            for p in $found; do
+                case $(tr '\\0' '\\n' <"$p/environ") in *{_STUB}*) by=CLI ;; *) by=PROBE ;; esac
+                printf "\\nLEFT $by "; tr '\\0' ' ' <"$p/cmdline"; echo
+            done
             for n in 1 2 3 4 5 6 7 8 9; do kill -9 -1 2>/dev/null; left || break; sleep 0.05; done
         fi
     fi
@@ -90,7 +95,8 @@ class SharedContainer:
             stderr=reply.stderr,
             truncated=reply.truncated,
             seconds=reply.seconds,
-            left=_left(tidied.stdout),
+            left=_left(tidied.stdout, "PROBE"),
+            left_by_cli=_left(tidied.stdout, "CLI"),
         )
 
     def _tidy(self) -> Reply:
@@ -107,13 +113,14 @@ class SharedContainer:
         self._shell.close()
 
 
-def _left(output: bytes) -> tuple[str, ...]:
-    """Return the command lines in the *output* of the clean-up.
+def _left(output: bytes, by: str) -> tuple[str, ...]:
+    """Return the command lines in the *output* of the clean-up of what one *by* that name left.
 
     Those processes may have printed other lines in the meantime.
     """
     lines = output.decode(errors="backslashreplace").splitlines()
-    named = [line.removeprefix("LEFT ").strip() for line in lines if line.startswith("LEFT ")]
+    mark = f"LEFT {by} "
+    named = [line.removeprefix(mark).strip() for line in lines if line.startswith(mark)]
     return tuple(name or "a process without a name" for name in named)
 
 

@@ -10,7 +10,7 @@ import docker
 from docker.errors import APIError
 
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
-from conformance.drivers.container.keeper import volumes
+from conformance.drivers.container.keeper import Look, volumes
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.layout import PlacedLayout
 from conformance.drivers.container.request import ASIDE, ImageFacts
@@ -34,8 +34,8 @@ class HomeVolumes(Protocol):
         :raises CannotJudge: that is not possible.
         """
 
-    def look(self) -> tuple[Snapshot, Snapshot]:
-        """Return what is in the HOME and in the opposite one."""
+    def look(self) -> Look:
+        """Return what is there."""
 
     def close(self, *, keep_volumes: bool = False) -> None:
         """Remove everything; with *keep_volumes*, the volumes stay."""
@@ -72,9 +72,10 @@ class PlainVolumes:
         with engine_errors("the home cannot be laid out in the container"):
             self._client.api.put_archive(self._container, "/", archive)
 
-    def look(self) -> tuple[Snapshot, Snapshot]:
+    def look(self) -> Look:
         """See :class:`HomeVolumes`."""
-        return self._read(self._home), self._read(f"{ASIDE}/opposite")
+        # Without a shell no stub runs that could keep what it is asked.
+        return Look(home=self._read(self._home), opposite=self._read(f"{ASIDE}/opposite"))
 
     def _read(self, path: str) -> Snapshot:
         with engine_errors("the home cannot be read back"):

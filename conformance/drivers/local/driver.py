@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from conformance.drivers.asked import AskedLog
 from conformance.drivers.conditions import conditions
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
@@ -56,6 +57,11 @@ class HomeDirectory(Struct, frozen=True):
         """The home with the opposite answer, for contracts that ask for one."""
         return self.top / "opposite"
 
+    @property
+    def cli(self) -> Path:
+        """Stubs that serve this home only."""
+        return self.top / "cli"
+
 
 class LocalDriver:
     """Runs a command in homes below *directory*, which must exist.
@@ -80,6 +86,7 @@ class LocalDriver:
         self._numbers = itertools.count(1)
         self._supervisor = Supervisor(directory / "supervisor.log")
         self._stub_directories: dict[Stubs, str] = {}
+        self._asked = AskedLog(directory / "cli" / "asked")
         self._paths: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
         self._views = ViewMaker(directory / "view", directory)
@@ -256,11 +263,13 @@ class LocalDriver:
         cli = ""
         if not contract.commands:
             path = self._path_without(known_clis(contract))
-            cli = self._stub_directory(stubs_for(scenario, contract))
+            stubs = stubs_for(scenario, contract, home=str(place.home))
+            cli = self._stub_directory(stubs, place)
         return Surroundings(
             home=str(place.home),
             opposite=str(place.opposite),
             cli=cli,
+            asked=str(self._asked.path),
             path=path,
             variables=self.extra,
         )
@@ -275,12 +284,16 @@ class LocalDriver:
         outcome = self._supervisor.run(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
-        in_home = changes(before, snapshot(place.home, known), contract.allowed_writes)
+        in_home = changes(before, snapshot(place.home, known), layout.writes)
         if place.temporary.exists():
             remove(place.temporary)
-        opposite = changes(before_opposite, snapshot(place.opposite), contract.allowed_writes)
+        opposite = changes(before_opposite, snapshot(place.opposite), layout.writes)
         in_opposite = [f"in the opposite home: {change}" for change in opposite]
-        return Execution(outcome=outcome, changes=(*in_home, *in_opposite))
+        return Execution(
+            outcome=outcome,
+            changes=(*in_home, *in_opposite),
+            asked=self._asked.news(),
+        )
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
         """Run the probe once with the environment *env*, in a home that exists already."""
@@ -300,15 +313,24 @@ class LocalDriver:
         umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
         return f"cd {quote(start.cwd)} && {umask}{command} < /dev/null"
 
-    def _stub_directory(self, stubs: Stubs) -> str:
-        """Return the directory of *stubs*, built once for all scenarios that use them."""
+    def _stub_directory(self, stubs: Stubs, place: HomeDirectory) -> str:
+        """Return the directory of *stubs*, built once for all scenarios that use them.
+
+        Those that serve one home only are built in its *place*.
+        """
+        if stubs.home:
+            return self._built(stubs, place.cli)
         with self._lock:
             if stubs not in self._stub_directories:
                 directory = self.directory / "cli" / str(len(self._stub_directories))
-                build(stubs.nodes(), directory)
-                directory.chmod(0o555)
-                self._stub_directories[stubs] = str(directory)
+                self._stub_directories[stubs] = self._built(stubs, directory)
             return self._stub_directories[stubs]
+
+    def _built(self, stubs: Stubs, directory: Path) -> str:
+        self._asked.make()
+        build(stubs.nodes(str(self._asked.path)), directory)
+        directory.chmod(0o555)
+        return str(directory)
 
     def _path_without(self, clis: tuple[str, ...]) -> str:
         """Return the rest of PATH without *clis*.

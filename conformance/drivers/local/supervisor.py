@@ -42,6 +42,7 @@ GRACE = 0.5
 SETTLE = 0.25
 #: Seconds after which a killed process is given up, because the kernel does not let it go.
 GIVE_UP = 5.0
+STUB = b"PROBE_CONFORMANCE_STUB="  # in the environment of all that a stub of a CLI has started
 
 Fields = dict[str, Any]  # of a request or a reply
 
@@ -272,13 +273,14 @@ class Probe:
                 signal_to(pid, number)
             self.wait_until(time.monotonic() + GRACE)
 
-    def left_behind(self) -> list[str]:
-        """Return the command lines of what is still alive a moment after the probe has ended."""
+    def left_behind(self) -> list[tuple[str, bool]]:
+        """Return the command lines of what is alive a moment later, and whether a CLI's child."""
         deadline = time.monotonic() + SETTLE
         while reap():
             self.drain(self.output)  # or it waits for us, and we for it
             if time.monotonic() > deadline:
-                return list(map(command_line, descendants())) or ["a process that cannot be named"]
+                left = [(command_line(p), STUB in about(p, "environ")) for p in descendants()]
+                return left or [("a process that cannot be named", False)]
             time.sleep(0.005)
         return []
 
@@ -289,33 +291,30 @@ def descendants() -> list[int]:
     for pid, parent, state in processes():
         if state != "Z":
             children.setdefault(parent, []).append(pid)
-    found, pending = [], [os.getpid()]
-    while pending:
-        below = children.get(pending.pop(), [])
-        found += below
-        pending += below
-    return found
+    found = [os.getpid()]
+    for pid in found:  # it grows on the way
+        found += children.get(pid, [])
+    return found[1:]
 
 
 def processes() -> Iterator[tuple[int, int, str]]:
     """Yield the id, the parent's id and the state of every process."""
     for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b") ")[2].split()
-        except OSError:
-            continue  # it has ended in the meantime
-        yield int(name), int(fields[1]), fields[0].decode()
+        if fields := about(int(name), "stat").rpartition(b") ")[2].split():
+            yield int(name), int(fields[1]), fields[0].decode()
+
+
+def about(pid: int, name: str) -> bytes:
+    """Return what the system says *about* a process in the file called *name*; it may be gone."""
+    with suppress(OSError), open(f"/proc/{pid}/{name}", "rb") as file:
+        return file.read()
+    return b""
 
 
 def command_line(pid: int) -> str:
     """Return the command of a process, for people."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            argv = file.read(400).rstrip(b"\0").split(b"\0")
-    except OSError:
-        return f"process {pid}"
-    return b" ".join(argv).decode(errors="backslashreplace") or f"process {pid}"
+    argv = about(pid, "cmdline")[:400].rstrip(b"\0").replace(b"\0", b" ")
+    return argv.decode(errors="backslashreplace") or f"process {pid}"
 
 
 def signal_to(pid: int, number: int) -> None:

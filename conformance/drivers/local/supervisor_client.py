@@ -86,7 +86,8 @@ def _outcome(reply: Mapping[str, Any]) -> Outcome:
         stderr=reply.get("stderr", b""),
         truncated=reply.get("truncated", False),
         seconds=reply.get("seconds", 0.0),
-        left=tuple(reply.get("left", ())),
+        left=tuple(name for name, by_cli in reply.get("left", ()) if not by_cli),
+        left_by_cli=tuple(name for name, by_cli in reply.get("left", ()) if by_cli),
     )
 
 
