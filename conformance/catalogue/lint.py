@@ -17,7 +17,7 @@ from conformance.catalogue.agents import cli_state, cli_states, own_states, stat
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.differences import nearest
 from conformance.model.contract import Contract
-from conformance.model.scenario import Scenario
+from conformance.model.scenario import Entry, Scenario
 from conformance.model.wording import against_control, expectation
 
 __all__ = [
