@@ -156,6 +156,12 @@ def _scenario(
     return scenario
 
 
+def _entries(table: HomeTable, name: str, root: Path) -> tuple[Entry, ...]:
+    """Return the entries of the home that *table*, in the file called *name*, describes."""
+    layers = [layer(wanted, name=name, root=root) for wanted in table.include]
+    return merge([*layers, entries_of(table.files, name=name)], name=name)
+
+
 def _check_place(cli: CliState, agent: str, entries: Sequence[Entry], name: str) -> None:
     """Make sure that what *cli* has in the HOME is not in the way of the scenario's *entries*.
 
@@ -167,12 +173,6 @@ def _check_place(cli: CliState, agent: str, entries: Sequence[Entry], name: str)
         wrong = f"the CLI in the state '{cli.name}' has a file of that name in the HOME"
         raise FileError(name, wrong, key=f"home.files.{path}")
     merge([tuple(entries), own], name=name)
-
-
-def _entries(table: HomeTable, name: str, root: Path) -> tuple[Entry, ...]:
-    """Return the entries of the home that *table*, in the file called *name*, describes."""
-    layers = [layer(wanted, name=name, root=root) for wanted in table.include]
-    return merge([*layers, entries_of(table.files, name=name)], name=name)
 
 
 def _container(table: ContainerTable | UnsetType, name: str) -> ContainerNeeds | None:
