@@ -22,6 +22,7 @@ __all__ = [
     "describe_entry",
     "describe_inputs",
     "describe_needs",
+    "describe_surroundings",
     "expectation",
     "probe_lines",
 ]
@@ -120,6 +121,21 @@ def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
     return words
 
 
+def describe_surroundings(scenario: Scenario) -> dict[str, str]:
+    """Describe what else is around the probe: ``umask``, ``cwd``, ``name``, ``earlier``."""
+    words: dict[str, str] = {}
+    if scenario.process.umask is not None:
+        words["umask"] = f"umask {scenario.process.umask:04o}"
+    if scenario.process.cwd:
+        words["cwd"] = f"current directory {scenario.process.cwd}"
+    if scenario.home_name:
+        words["name"] = f"a HOME called {scenario.home_name!r}"
+    if scenario.earlier is not None:
+        entries = [f"{entry.path}: {describe_entry(entry)}" for entry in scenario.earlier]
+        words["earlier"] = f"an earlier run in a HOME with {'; '.join(entries) or 'nothing'}"
+    return words
+
+
 def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
     """Return what *scenario* has (+) and lacks (-) against *control*, one line each."""
     lines = []
@@ -128,6 +144,9 @@ def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
     if scenario.cli != control.cli:
         lines.append(f"+ CLI {scenario.cli}, not {control.cli}")
     lines += _needs_against(scenario, control)
+    ours, theirs = describe_surroundings(scenario), describe_surroundings(control)
+    for about in ("umask", "cwd", "name", "earlier"):
+        lines += _line(ours.get(about, ""), theirs.get(about, ""))
     lines += _inputs_against(scenario, control)
     lines += _variables_against(scenario, control)
     lines += _entries_against(scenario, control)
@@ -235,7 +254,9 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     isolation = f"network {probe['network']}, capabilities {probe['capabilities']}"
     if probe["kind"] != "image":
         yield f"probe: {command or 'the CLI itself'}"
-        yield f"isolation: {isolation}"
+        yield f"isolation: {isolation}, temporary directories {probe['temporary_directories']}"
+        if probe["inherited"]:
+            yield f"note: the probe inherits from whoever started the suite: {probe['inherited']}"
         yield from _further(probe)
         return
     yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {command}"

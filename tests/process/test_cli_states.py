@@ -13,7 +13,8 @@ from support_cli import suite
 
 from conformance.bundled import fixtures_dir
 from conformance.catalogue.contracts import bundled
-from conformance.drivers.local.driver import LocalDriver, standalone
+from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.standalone import standalone
 from conformance.judge.judge import judge
 from conformance.model.contract import Contract
 from conformance.model.outcome import Execution

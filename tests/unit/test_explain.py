@@ -262,10 +262,17 @@ def test_what_is_judged_and_what_isolates_it_is_said_of_commands_and_images() ->
         "command": ["/bin/sh", "a b"],
         "network": "cut",
         "capabilities": "dropped",
+        "temporary_directories": "its own",
+        "inherited": "",
     }
-    assert list(probe_lines(command)) == [
+    lines = [
         "probe: /bin/sh 'a b'",
-        "isolation: network cut, capabilities dropped",
+        "isolation: network cut, capabilities dropped, temporary directories its own",
+    ]
+    assert list(probe_lines(command)) == lines
+    assert list(probe_lines({**command, "inherited": "nice 10"})) == [
+        *lines,
+        "note: the probe inherits from whoever started the suite: nice 10",
     ]
 
     image = {

@@ -1,0 +1,168 @@
+"""The policies that the page of contracts shows: who follows one conforms to it, and who does not deviates where it differs.
+
+Each example is taken from the page as it stands there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from factories import bundled_catalogue, exited, ran
+from support_cli import suite
+from support_image import Once
+
+from conformance.catalogue import contracts
+from conformance.judge.judge import judge
+from conformance.model.contract import Contract
+from conformance.model.scenario import Scenario
+
+ROOT = Path(__file__).parents[2]
+PROBE = ROOT / "tests" / "strangers" / "policy_probe.py"
+REFERENCES = {"slot": "slot.py", "slot-strict": "slot_strict.py"}
+
+
+def examples() -> dict[str, str]:
+    """Return the contracts of the page's section about policies, by name."""
+    page = (ROOT / "docs" / "contracts.md").read_text()
+    section = page.split("\n## Policies of the field\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"^```toml\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
+    return {tomllib.loads(block)["name"]: block for block in blocks}
+
+
+EXAMPLES = examples()
+#: Examples that differ in more than what a code means, so that only a run shows it.
+RUN_ANEW = {"document", "one-agent", "own-agent-variable", "quick-cli"}
+
+
+def loaded(name: str, place: Path) -> tuple[Contract, Contract]:
+    """Return the example called *name*, and the contract that it extends."""
+    (place / f"{name}.toml").write_text(EXAMPLES[name])
+    return contracts.load(f"{name}.toml", base=place), contracts.load(
+        tomllib.loads(EXAMPLES[name])["extends"]
+    )
+
+
+def scenarios(contract: Contract) -> list[Scenario]:
+    """Return what can be run on this machine."""
+    chosen = bundled_catalogue().in_contract(contract)
+    return [one for one in chosen if one.container is None]
+
+
+def changed(name: str, before: Contract) -> Callable[[Scenario], bool]:
+    """Return whether a scenario rests on what the example changes: a rule, or the code of a verdict."""
+    table = tomllib.loads(EXAMPLES[name])
+    rules, verdicts = table.get("rules", {}), table.get("verdicts", {})
+
+    def about(one: Scenario) -> bool:
+        return one.decided_by(before) in rules or not verdicts.keys().isdisjoint(
+            one.expected(before)
+        )
+
+    return about
+
+
+def run(place: Path, contract: str, probe: str, *chosen: str) -> dict[str, dict[str, Any]]:
+    """Run a probe; return the rows of the report by id."""
+    request = ["--contract", contract, "--probe", probe, "--json", "report.json"]
+    done = suite(place, "run", "-n", "2", *request, *chosen, timeout=600)
+    assert done.returncode in {0, 1}, done.stderr
+    report = json.loads((place / "report.json").read_text())
+    return {row["id"]: row for row in report["scenarios"]}
+
+
+def deviating(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the findings of the scenarios that deviate."""
+    return {id_: row["findings"] for id_, row in rows.items() if row["result"] == "deviates"}
+
+
+def follower(name: str) -> str:
+    """Return the command of a probe that follows the example."""
+    return shlex.join([sys.executable, str(PROBE), name])
+
+
+def reference(contract: Contract) -> str:
+    """Return the command of the probe that follows a bundled contract."""
+    return shlex.join(
+        [sys.executable, str(ROOT / "fixtures" / "probes" / REFERENCES[contract.name])]
+    )
+
+
+@pytest.fixture
+def answers(once: Once, tmp_path: Path) -> Callable[[Contract], dict[str, int]]:
+    """Return what the reference probe of a bundled contract answers everywhere; it is asked once."""
+
+    def ask(contract: Contract) -> dict[str, int]:
+        def asked() -> dict[str, int]:
+            rows = run(tmp_path, contract.name, reference(contract))
+            assert deviating(rows) == {}
+            return {id_: row["code"] for id_, row in rows.items() if row["result"] == "conforms"}
+
+        return dict(once(f"answers-{contract.name}", asked))
+
+    return ask
+
+
+def test_the_page_shows_the_policies_that_are_tried() -> None:
+    assert len(EXAMPLES) == 12
+    assert all(f'"{name}": ' in PROBE.read_text() for name in EXAMPLES)
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_an_example_can_be_read_and_lint_has_nothing_against_it(name: str, tmp_path: Path) -> None:
+    after, before = loaded(name, tmp_path)
+
+    assert after.lineage == (name, *before.lineage)
+    assert set(tomllib.loads(EXAMPLES[name]).get("rules", {})) <= before.rules.keys()
+    if "rules" in EXAMPLES[name]:
+        assert any(changed(name, before)(one) for one in scenarios(before))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_a_probe_that_follows_the_policy_conforms(name: str, tmp_path: Path) -> None:
+    """In what the policy changes, and in every seventh of the other scenarios."""
+    after, before = loaded(name, tmp_path)
+    about = changed(name, before)
+    every = scenarios(after)
+    others = [one for one in every if not about(one)]
+    chosen = [*[one for one in every if about(one)][::2], *others[::7]]
+
+    rows = run(tmp_path, f"{name}.toml", follower(name), *(one.id for one in chosen))
+
+    assert deviating(rows) == {}
+    assert sum(row["result"] == "conforms" for row in rows.values()) > 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in RUN_ANEW])
+def test_a_probe_that_follows_what_is_extended_deviates_in_exactly_what_the_policy_changes(
+    name: str, tmp_path: Path, answers: Callable[[Contract], dict[str, int]]
+) -> None:
+    after, before = loaded(name, tmp_path)
+    about = changed(name, before)
+
+    codes = answers(before)
+
+    judged = [one for one in scenarios(after) if one.id in codes]
+    wrong = {
+        one.id
+        for one in judged
+        if judge(one, after, [ran(exited(codes[one.id]))], {}).result == "deviates"
+    }
+    different = {one.id for one in judged if about(one)}
+    # Where both leave the point open, an answer may do for both.
+    either = {
+        one.id
+        for one in judged
+        if not before.codes(one.expected(before)).isdisjoint(after.codes(one.expected(after)))
+    }
+    assert different - either <= wrong <= different
+    assert len(wrong) >= 1
