@@ -15,8 +15,7 @@ from msgspec import Struct
 
 from conformance.catalogue.agents import cli_state, cli_states, own_states, state_in
 from conformance.catalogue.catalogue import Catalogue
-from conformance.catalogue.differences import differences
-from conformance.catalogue.entries import merge
+from conformance.catalogue.differences import nearest
 from conformance.model.contract import Contract
 from conformance.model.scenario import Entry, Scenario
 from conformance.model.wording import against_control, expectation
@@ -98,17 +97,8 @@ def _summary(where: str, summary: str) -> Iterator[Complaint]:
 
 
 def _home(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
-    """Yield a complaint if a home has more than one fault, or says why it has and has not.
-
-    It is held against a golden login, the layers that it is made from, and its controls.
-    """
-    base = merge(list(scenario.layers.values()), name=scenario.file)
-    others: dict[str, tuple[Entry, ...]] = {"a golden login": (), "its layers": base}
-    for id_ in scenario.control.values():
-        if id_ in catalogue.scenarios:
-            others[f"its control '{id_}'"] = catalogue.scenarios[id_].entries
-    found = ((differences(scenario.entries, home), name) for name, home in others.items())
-    lines, name = min(found, key=lambda pair: len(pair[0]))
+    """Yield a complaint if a home has more than one fault, or says why it has and has not."""
+    name, lines = nearest(scenario, catalogue.scenarios)
     if len(lines) > MOST_IN_HOME and not scenario.differs:
         message = f"differs from {name} in {len(lines)} things: {'; '.join(lines)}"
         way_out = "leave one, or say why with 'differs'"

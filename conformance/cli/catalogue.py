@@ -14,6 +14,7 @@ import click
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
+from conformance.catalogue.differences import nearest
 from conformance.cli.options import agent_option, contract_option, scenarios_option
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
@@ -107,6 +108,10 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
         click.echo(f"    {printable(entry.path)}: {describe_entry(entry)}")
     if not scenario.entries:
         click.echo("    (empty)")
+    other, lines = nearest(scenario, catalogue.scenarios)
+    click.echo(f"\n  the home differs from {other}" + (" in" if lines else " in nothing"))
+    for line in lines:
+        click.echo(f"    {printable(line)}")
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
     expected = _expectation(catalogue, chosen.name, control) or "nothing here"
     click.echo(f"\n  control {control.id} expects {expected}; against it:")
@@ -126,6 +131,10 @@ def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
     rows += [("unset", name) for name in scenario.unset]
     rows += [("with", words) for words in describe_surroundings(scenario).values()]
     rows += [("container", need) for need in describe_needs(scenario.container).values()]
+    if scenario.layers:
+        rows.append(("layers", ", ".join(scenario.layers)))
+    if scenario.differs:
+        rows.append(("differs", scenario.differs))
     rows.append(("file", scenario.file))
     return rows
 

@@ -34,6 +34,11 @@ REFERENCE = {
 }
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 MISSING = "sh -c 'exit 65'"
+#: What claude/nested-session has that its control lacks.
+DIFFERENCE = (
+    '+ .claude.json: JSON {"numStartups": 12, "installMethod": "native", "autoUpdates": false, "theme": "dark", "userID": "00…',
+    '+ .claude/.credentials/session.json: JSON {"claudeAiOauth": {"accessToken": "{secret}", "refreshToken": "{secret:refresh}", "expiresAt": "{no…',
+)
 SCENARIO = """
 summary = "A login in a file of one's own"
 origin = "this test"
@@ -408,9 +413,7 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
             }
         ],
         "control": "claude/baseline-only",
-        "difference": [
-            '+ .claude/.credentials/session.json: JSON {"accessToken": "{secret}", "expiresAt": "{now+8h}"}'
-        ],
+        "difference": list(DIFFERENCE),
         "stdout": "out\n",
         "stderr": "err\n",
         "outside": [],
@@ -538,7 +541,7 @@ def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Pa
         "wrong-verdict expected ready (0), got creds-missing (65)",
         "rule A login kept under .claude/.credentials/ counts: no file name is pinned",
         "control claude/baseline-only expects creds-missing (65); against it, this one has",
-        '+ .claude/.credentials/session.json: JSON {"accessToken": "{secret}", "expiresAt": "{now+8h}"}',
+        *DIFFERENCE,
         "stdout \\x1b[2J",
     ):
         assert line in lines
@@ -1262,7 +1265,8 @@ def test_repro_shows_everything_about_a_deviation_and_ends_with_status_1(tmp_pat
           wrong-verdict: expected ready (0), got creds-missing (65)
           changed-home: the probe changed the HOME: added new file (file, mode 0644, 2 bytes)
         control: claude/baseline-only; against it, this one has
-          + .claude/.credentials/session.json: JSON {{"accessToken": "{{secret}}", "expiresAt": "{{now+8h}}"}}
+          {DIFFERENCE[0]}
+          {DIFFERENCE[1]}
         stdout:
           \\x1b[2Jout
         stderr:

@@ -288,7 +288,11 @@ def test_the_probe_runs_in_the_callers_directory(make_driver: MakeDriver, tmp_pa
 
 @pytest.mark.parametrize(
     ("verdict", "holds"),
-    [("ready", []), ("creds-missing", [".claude"]), ("creds-invalid", [".claude"])],
+    [
+        ("ready", []),
+        ("creds-missing", [".claude", ".claude.json"]),
+        ("creds-invalid", [".claude", ".claude.json"]),
+    ],
 )
 def test_under_preflight_home_is_one_with_the_opposite_answer(
     make_driver: MakeDriver, verdict: str, holds: list[str]
@@ -296,7 +300,7 @@ def test_under_preflight_home_is_one_with_the_opposite_answer(
     code = """
         import json, os
         home, other = os.environ["AGENT_HOME"], os.environ["HOME"]
-        print(json.dumps([home != other, os.listdir(home), os.listdir(other)]))
+        print(json.dumps([home != other, os.listdir(home), sorted(os.listdir(other))]))
     """
     probe = (sys.executable, "-I", "-S", "-c", textwrap.dedent(code))
     execution = run(make_driver(probe), scenario(file("mine"), expect=[verdict]), PREFLIGHT)
@@ -925,7 +929,7 @@ def test_a_home_for_use_by_hand_comes_with_its_cli_and_environment(tmp_path: Pat
     env = standalone(case, PREFLIGHT, tmp_path / "h", CONTEXT)
     assert (tmp_path / "h" / "x").read_text() == str(tmp_path / "h")
     assert (env["AGENT_HOME"], env["HOME"]) == (str(tmp_path / "h"), str(tmp_path / "h.opposite"))
-    assert os.listdir(tmp_path / "h.opposite") == [".claude"]
+    assert sorted(os.listdir(tmp_path / "h.opposite")) == [".claude", ".claude.json"]
     assert env["PATH"] == f"{tmp_path}/h.cli:{SYSTEM_PATH}"
     assert (
         subprocess.run(

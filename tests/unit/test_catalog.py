@@ -871,7 +871,7 @@ def test_every_agent_and_every_condition_of_the_cli_is_met(bundled: Catalogue) -
                 for login in (True, False)
             )
             outranking += without == {("cli-broken",)}
-            met = {
+            met: dict[tuple[str, ...], list[set[tuple[str, ...]]]] = {
                 ("cli-broken",): [{("cli-broken",)}, set()],
                 ("ready",): [{("creds-missing",)}, *([] if contract is SLOT else [set()])],
                 ("ready", "cli-broken"): [
