@@ -16,13 +16,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
-from factories import PATIENCE, ending, exited, unsupported, wait_for
+from factories import PATIENCE, ending, exited, unsupported, wait_for, written
+from factories import program as program_file
 from msgspec.structs import replace
 
 from conformance.drivers.local import isolation
 from conformance.drivers.local import supervisor as program
 from conformance.drivers.local.supervisor_client import KEEP_BYTES, Request, Supervisor
+from conformance.drivers.local.view import View
 from conformance.model.outcome import Outcome
 
 Variant = Callable[..., Supervisor]
@@ -1161,3 +1164,207 @@ def test_when_the_process_that_owns_the_supervisor_is_killed_everything_ends(
         lambda: not any(alive(pid) for pid in (*supervisors, *reapers)),
         "end of supervisor and reapers",
     )
+
+
+# Mounts of its own.
+
+
+def own_view(tmp_path: Path, **fields: object) -> View:
+    """Return a view in which one directory is empty, and one below it stays."""
+    (tmp_path / "private" / "kept").mkdir(parents=True)
+    (tmp_path / "private" / "secret").touch()
+    (tmp_path / "private" / "kept" / "file").touch()
+    mounts = ((str(tmp_path / "private"), 0o1777), (str(tmp_path / "private" / "kept"), -1))
+    return msgspec.structs.replace(View(mounts=mounts), **fields)
+
+
+def needs_mounts(supervisor: Supervisor) -> None:
+    if why := supervisor.start()["mounts"]:
+        pytest.skip(f"no mounts of one's own here: {why}")
+
+
+def looked(supervisor: Supervisor, view: View | None, script: str, tmp_path: Path) -> str:
+    """Return what a script prints that stands in *tmp_path* and sees *view*."""
+    request = command("/bin/sh", "-c", script, cwd=str(tmp_path))
+    return supervisor.run(replace(request, view=view)).stdout.decode()
+
+
+def test_a_probe_sees_an_empty_directory_with_what_stays_and_leaves_nothing_in_it(
+    shared: Supervisor, tmp_path: Path
+) -> None:
+    needs_mounts(shared)
+    view = own_view(tmp_path)
+    script = "ls private private/kept; touch private/new private/kept/new; stat -c %a private"
+    for _ in range(2):
+        (tmp_path / "private" / "kept" / "new").unlink(missing_ok=True)
+        assert looked(shared, view, script, tmp_path).split() == [
+            "private:",
+            "kept",
+            "private/kept:",
+            "file",
+            "1777",
+        ]
+    assert sorted(os.listdir(tmp_path / "private")) == ["kept", "secret"]
+    assert sorted(os.listdir(tmp_path / "private" / "kept")) == ["file", "new"]
+
+
+def test_what_is_to_outlast_a_run_is_there_in_the_next(shared: Supervisor, tmp_path: Path) -> None:
+    needs_mounts(shared)
+    view = own_view(tmp_path, lasting=str(tmp_path / "lasting"))
+    assert looked(shared, view, "ls private; echo 1 > private/cache", tmp_path) == "kept\n"
+    assert looked(shared, view, "cat private/cache", tmp_path) == "1\n"
+    assert sorted(os.listdir(tmp_path / "private")) == ["kept", "secret"]
+
+
+def test_a_covered_link_is_no_program_and_what_it_leads_to_still_is(
+    shared: Supervisor, tmp_path: Path
+) -> None:
+    needs_mounts(shared)
+    program_file(tmp_path / "launcher", "#!/bin/sh\necho launched\n")
+    (tmp_path / "cli").symlink_to("launcher")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    written(tmp_path / "empty", "", 0o444)
+    covers = [(str(tmp_path / name), str(tmp_path / "empty")) for name in ("cli", "dangling", "no")]
+    view = View(mounts=(), covers=tuple(covers))
+    script = "./launcher; ./cli 2>/dev/null; echo $?; ./dangling 2>/dev/null; echo $?"
+    assert looked(shared, view, script, tmp_path) == "launched\n126\n126\n"
+    assert (tmp_path / "cli").is_symlink()
+
+
+def test_nothing_is_mounted_for_anybody_else_even_while_a_probe_runs(
+    own: Supervisor, tmp_path: Path, marker: str
+) -> None:
+    needs_mounts(own)
+    before = Path("/proc/self/mountinfo").read_text()
+    request = command("/bin/sh", "-c", "sleep 600", marker, cwd=str(tmp_path))
+    thread, _ = in_thread(own, replace(request, view=own_view(tmp_path)))
+    [probe] = wait_for(lambda: bearing(marker), "probe")
+    inside = wait_for(
+        lambda: f"{tmp_path}/private " in Path(f"/proc/{probe}/mountinfo").read_text(), "its mounts"
+    )
+    assert inside
+    assert Path("/proc/self/mountinfo").read_text() == before
+    assert own._process is not None
+    os.kill(own._process.pid, signal.SIGKILL)
+    join(thread)
+    wait_until_gone(marker)
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_a_plain_user_has_mounts_of_its_own_and_no_more_rights(
+    variant: Variant, tmp_path: Path
+) -> None:
+    supervisor = variant(unshare="        raise OSError(1, 'not allowed')\n")
+    needs_mounts(supervisor)
+    said = looked(supervisor, own_view(tmp_path), "ls private; id -u; umount private", tmp_path)
+    assert said.split() == ["kept", str(os.getuid())]
+    assert sorted(os.listdir(tmp_path / "private")) == ["kept", "secret"]
+
+
+def test_without_mounts_the_supervisor_says_why_and_runs_probes(
+    variant: Variant, tmp_path: Path
+) -> None:
+    supervisor = variant(mounts='"mounts": "not allowed"')
+    assert supervisor.start()["mounts"] == "not allowed"
+    assert looked(supervisor, None, "echo here", tmp_path) == "here\n"
+
+
+# What a probe inherits from whoever started the suite.
+
+#: Prints all of it that a program can see.
+INHERITED = """
+    import os, resource, sys
+    names = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    print({name: resource.getrlimit(getattr(resource, name)) for name in names if name not in sys.argv})
+    print(os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), oct(os.umask(0)))
+    print(open("/proc/self/oom_score_adj").read(), open("/proc/self/personality").read())
+    print([line for line in open("/proc/self/status") if line.startswith(("Sig", "Shd"))][1:])
+    print(sorted(os.environ), os.getcwd(), sorted(os.listdir("/proc/self/fd")), os.isatty(0))
+"""
+#: Changes what a program inherits, then starts it.
+CHANGED = {
+    "as it is": "",
+    "nohup": "signal.signal(signal.SIGHUP, signal.SIG_IGN)",
+    "blocked signals": "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})",
+    "few descriptors": "resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))",
+    "many descriptors": "n = resource.getrlimit(resource.RLIMIT_NOFILE)[1]; resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))",
+    "cores": "n = resource.getrlimit(resource.RLIMIT_CORE)[1]; resource.setrlimit(resource.RLIMIT_CORE, (n, n))",
+    "a small stack": "resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, resource.RLIM_INFINITY))",
+    "processor time": "resource.setrlimit(resource.RLIMIT_CPU, (60, resource.RLIM_INFINITY))",
+    "an open descriptor": "os.dup2(os.open('/dev/null', os.O_RDONLY), 9)",
+    "a shut umask": "os.umask(0o777)",
+    "another umask": "os.umask(0o022 ^ 0o055)",
+    "a batch": "os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))",
+    "victim of the lack of memory": "open('/proc/self/oom_score_adj', 'w').write('500')",
+    "no random addresses": "ctypes.CDLL(None).personality(0x0040000)",
+    "variables": "os.environ['SOMETHING'] = 'else'",
+    **({"nice": "os.nice(10)"} if os.geteuid() == 0 else {}),
+}
+
+
+def inherited(tmp_path: Path, change: str) -> str:
+    """Return what a probe of a suite sees that was started after *change*."""
+    starter = textwrap.dedent(f"""
+        import ctypes, os, resource, signal, sys
+        {change}
+        if sys.argv[1] == "change":
+            os.execv(sys.executable, [sys.executable, __file__, "run", *sys.argv[2:]])
+        from pathlib import Path
+        from conformance.drivers.local.supervisor_client import Request, Supervisor
+        supervisor = Supervisor(Path(sys.argv[2]))
+        argv = (sys.executable, "-I", "-S", "-c", sys.argv[3])
+        outcome = supervisor.run(Request(argv=argv, env={{}}, cwd="/", seconds=60))
+        supervisor.close()
+        sys.stdout.write(outcome.stdout.decode() + outcome.stderr.decode())
+    """)
+    log = tmp_path / f"log-{uuid.uuid4().hex}"
+    script = written(tmp_path / f"start-{uuid.uuid4().hex}.py", starter)
+    done = subprocess.run(
+        [sys.executable, script, "change", log, textwrap.dedent(INHERITED)],
+        check=False,
+        capture_output=True,
+        text=True,
+        pass_fds=[],
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+def test_a_probe_inherits_the_same_from_whoever_starts_the_suite(
+    tmp_path: Path, change: str
+) -> None:
+    usual = inherited(tmp_path, "")
+
+    assert inherited(tmp_path, change) == usual
+    assert "'RLIMIT_NOFILE': (1024, 4096)" in usual
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("os.nice(10)", "nice 10"),
+        ("resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))", "RLIMIT_NOFILE 256"),
+    ],
+)
+def test_what_cannot_be_undone_is_said(tmp_path: Path, change: str, said: str) -> None:
+    code = f"""
+        import os, resource, sys
+        from pathlib import Path
+        from conformance.drivers.local.supervisor_client import Supervisor
+        {change}
+        if os.geteuid() == 0:
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+        sys.path.insert(0, sys.argv[1])
+        import isolation
+        print(", ".join(isolation.reset_inherited()))
+    """
+    script = written(tmp_path / "start.py", code)
+    local = Path(isolation.__file__).parent
+    done = subprocess.run(
+        [sys.executable, script, local], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == f"{said}\n"

@@ -83,7 +83,9 @@ def from_anywhere(argv: tuple[str, ...], directory: Path) -> tuple[str, ...]:
     changed = [argv[0]]
     for word in argv[1:]:
         option, _, value = word.partition("=")
-        if not word.startswith("-") and os.path.lexists(directory / word):
+        if os.path.isabs(word):
+            changed.append(word)
+        elif not word.startswith("-") and os.path.lexists(directory / word):
             changed.append(str(directory / word))
         elif option.startswith("-") and not (value and os.path.lexists(directory / value)):
             changed.append(word)

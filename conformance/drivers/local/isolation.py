@@ -162,9 +162,10 @@ def reset_inherited() -> list[str]:
     if (call_number := IOPRIO_SET.get(platform.machine())) is not None:
         libc.syscall(call_number, 1, 0, 0)  # the priority for disks follows that for processors
     try:
-        with open("/proc/self/oom_score_adj", "r+") as file:
-            if file.read().strip() != "0":
-                file.seek(0)
+        with open("/proc/self/oom_score_adj") as file:
+            usual = file.read().strip() == "0"
+        if not usual:
+            with open("/proc/self/oom_score_adj", "w") as file:
                 file.write("0")
     except OSError as e:
         kept.append(f"oom_score_adj ({e.strerror})")

@@ -132,7 +132,8 @@ class ViewMaker:
                 found[os.path.realpath(path)] = mode
         for path in self._state(agents):
             real = os.path.realpath(path)
-            if os.path.isdir(real) and not any(_below(home, real) for home in self._homes):
+            around_home = any(home == real or _below(home, real) for home in self._homes)
+            if os.path.isdir(real) and not around_home:
                 found.setdefault(real, 0o755)
         return found
 
