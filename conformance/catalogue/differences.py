@@ -16,11 +16,13 @@ from typing import Any
 import msgspec
 
 from conformance.catalogue.agents import golden_entries
+from conformance.catalogue.entries import merge
+from conformance.model.members import members
 from conformance.model.placeholders import Context, expand_bytes, expand_json
-from conformance.model.scenario import Bytes, Content, Entry, Json, Runs, Text
+from conformance.model.scenario import Bytes, Content, Entry, Json, Runs, Scenario, Text
 from conformance.model.wording import describe_entry
 
-__all__ = ["differences"]
+__all__ = ["differences", "nearest"]
 
 #: Any time, any secrets: two values are compared after both have been filled in with these.
 _ANYWHERE = Context(now=0, seed="", home="/home")
@@ -54,6 +56,20 @@ def differences(entries: Iterable[Entry], others: Iterable[Entry]) -> list[str]:
                 found += _members(_value(ours[path]), _value(source), path)
     found += [f"- {path}" for path in theirs if _is_lost(path, ours, moved)]
     return found
+
+
+def nearest(scenario: Scenario, catalogue: Mapping[str, Scenario]) -> tuple[str, list[str]]:
+    """Return what the home of *scenario* differs from in the fewest things, and in which.
+
+    That is a golden login, the layers that it is made from, or a control of it in *catalogue*.
+    """
+    layers = merge(list(scenario.layers.values()), name=scenario.file)
+    others: dict[str, tuple[Entry, ...]] = {"a golden login": (), "its layers": layers}
+    for id_ in scenario.control.values():
+        if id_ in catalogue:
+            others[f"its control '{id_}'"] = catalogue[id_].entries
+    found = [(name, differences(scenario.entries, home)) for name, home in others.items()]
+    return min(found, key=lambda pair: len(pair[1]))
 
 
 def _same(one: Entry | Content | None, other: Entry | Content | None) -> bool:
@@ -121,30 +137,21 @@ def _members(ours: Any, theirs: Any, where: str) -> Iterator[str]:
     """Yield the members in which two JSON values differ; one under another name is one."""
     if _OPAQUE in (ours, theirs):
         return
-    here, there = dict(_parts(ours, theirs, where)), dict(_parts(theirs, ours, where))
+    here, there = members(ours, theirs), members(theirs, ours)
     gone = {name: value for name, value in there.items() if name not in here}
     for name, value in here.items():
         if there.get(name) == value:
             continue
-        yield f"+ {name}"
+        yield f"+ {where} {name}".rstrip()
         if name not in there:
             gone = _without_one(gone, value)
-    yield from (f"- {name}" for name in gone)
+    yield from (f"- {where} {name}".rstrip() for name in gone)
 
 
-def _without_one(members: Mapping[str, str], value: str) -> dict[str, str]:
-    """Return *members* without the first that has this *value*."""
-    same = [name for name, other in members.items() if other == value]
-    return {name: other for name, other in members.items() if name not in same[:1]}
-
-
-def _parts(value: Any, other: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Yield the members of *value* down to where *other* has none, each as text."""
-    if not (value and isinstance(value, dict) and other and isinstance(other, dict)):
-        yield where, json.dumps(value, sort_keys=True)
-        return
-    for key, inner in value.items():
-        yield from _parts(inner, other.get(key), f"{where} {key}")
+def _without_one(gone: Mapping[str, str], value: str) -> dict[str, str]:
+    """Return *gone* without the first that has this *value*."""
+    same = [name for name, other in gone.items() if other == value]
+    return {name: other for name, other in gone.items() if name not in same[:1]}
 
 
 def _source(entry: Entry, sources: Iterable[Entry]) -> Entry | None:

@@ -19,16 +19,18 @@ from conformance.catalogue.schema import (
     VARIANT,
     ContainerTable,
     FamilyFile,
+    HomeTable,
     ScenarioFile,
     ScenarioInputs,
     listed,
 )
+from conformance.catalogue.surroundings import check_path, home_name, process
 from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError
 from conformance.model.agent import HEALTHY, CliState, named
 from conformance.model.contract import ROLES, Contract, Role
 from conformance.model.placeholders import Context, check, expand
-from conformance.model.scenario import ContainerNeeds, Entry, Scenario
+from conformance.model.scenario import PATH_PLACEHOLDER, ContainerNeeds, Entry, Scenario
 from conformance.text import one_line
 
 __all__ = ["read_scenarios"]
@@ -100,7 +102,7 @@ def _merged(
     for key, value in own.items():
         there = shared.get(key)
         both_tables = isinstance(value, dict) and isinstance(there, dict)
-        if both_tables and path != ("home", "files"):
+        if both_tables and path not in (("home", "files"), ("earlier", "files")):
             merged[key] = _merged(shared[key], value, (*path, key))
         else:
             merged[key] = value
@@ -117,7 +119,7 @@ def _scenario(
 ) -> Scenario:
     """Return what *shape*, read from the file called *name*, describes."""
     layers = {wanted: layer(wanted, name=name, root=root) for wanted in shape.home.include}
-    entries = merge([*layers.values(), entries_of(shape.home.files, name=name)], name=name)
+    entries = _entries(shape.home, name, root)
     own_root = root if root != scenarios_dir() else None
     cli_file = state_file(shape.cli.state, name=name, root=own_root)
     cli = state_in(cli_file)
@@ -138,6 +140,9 @@ def _scenario(
         inputs_unset=tuple(shape.inputs.unset),
         env=shape.env.set,
         unset=tuple(shape.env.unset),
+        process=process(shape.process, name),
+        home_name=home_name(shape.home.name, name),
+        earlier=_entries(shape.earlier, name, root) if shape.earlier is not UNSET else None,
         container=_container(shape.container, name),
         rules={contract: listed(rules) for contract, rules in shape.rules.items()},
         layers=layers,
@@ -149,6 +154,12 @@ def _scenario(
     _check_inputs(scenario, contracts)
     _check_environment(scenario)
     return scenario
+
+
+def _entries(table: HomeTable, name: str, root: Path) -> tuple[Entry, ...]:
+    """Return the entries of the home that *table*, in the file called *name*, describes."""
+    layers = [layer(wanted, name=name, root=root) for wanted in table.include]
+    return merge([*layers, entries_of(table.files, name=name)], name=name)
 
 
 def _check_place(cli: CliState, agent: str, entries: Sequence[Entry], name: str) -> None:
@@ -263,7 +274,12 @@ def _check_environment(scenario: Scenario) -> None:
     for name in (*scenario.env, *scenario.unset):
         if not _VARIABLE.fullmatch(name):
             raise FileError(file, f"'{name}' is not a variable name", key="env")
+    if "PATH" in scenario.unset:
+        hint = f"set it to what the case is about, with {PATH_PLACEHOLDER} for the usual one"
+        cause = "without PATH the stubs of the CLIs are not found"
+        raise FileError(file, cause, key="env.unset", hint=hint)
     for name, value in scenario.env.items():
         if name in scenario.unset:
             raise FileError(file, f"'{name}' is both set and unset", key="env")
-        _check_value(value, file, f"env.set.{name}")
+        key = f"env.set.{name}"
+        _check_value(check_path(value, file, key) if name == "PATH" else value, file, key)

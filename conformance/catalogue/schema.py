@@ -135,6 +135,31 @@ class HomeTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     ] = {}
 
 
+class NamedHomeTable(HomeTable, omit_defaults=True):
+    """The HOME before the probe starts."""
+
+    name: Annotated[
+        str | UnsetType,
+        Meta(description="The name of its directory, such as 'with blanks'; plain by default."),
+    ] = UNSET
+
+
+class ProcessTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How the process of the probe starts, where that is not as in every other scenario."""
+
+    umask: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The umask in octal, such as '0077'; by default '0022'.",
+            extra_json_schema={"pattern": "^0?[0-7]{3}$"},
+        ),
+    ] = UNSET
+    cwd: Annotated[
+        str | UnsetType,
+        Meta(description="The current directory: an absolute path, which may begin with {home}."),
+    ] = UNSET
+
+
 class CliTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The agent's CLI as the probe finds it on PATH."""
 
@@ -216,6 +241,20 @@ Origin = Annotated[
     Sentence, Meta(description="Why the case exists: a report, an issue, a rule of a contract.")
 ]
 Agent = Annotated[Text, Meta(description="The coding agent whose slot it is: claude or codex.")]
+Earlier = Annotated[
+    HomeTable | UnsetType,
+    Meta(
+        description="The HOME when the probe ran a moment earlier, in the same place: its answer "
+        "must not outlive that home."
+    ),
+]
+Process = Annotated[
+    ProcessTable | UnsetType,
+    Meta(
+        description="How the process of the probe starts, where that is not as usual.",
+        extra_json_schema={"minProperties": 1},
+    ),
+]
 Differs = Annotated[
     Sentence,
     Meta(description="Why the HOME differs in more than one thing from the nearest other one."),
@@ -238,11 +277,13 @@ class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     control: Control
     expect: Expect
     rules: Rules = {}
+    home: NamedHomeTable = field(default_factory=NamedHomeTable)
+    earlier: Earlier = UNSET
     differs: Differs | UnsetType = UNSET
-    home: HomeTable = field(default_factory=HomeTable)
     cli: CliTable = field(default_factory=CliTable)
     inputs: ScenarioInputs = field(default_factory=ScenarioInputs)
     env: EnvTable = field(default_factory=EnvTable)
+    process: Process = UNSET
     container: Container = UNSET
 
 
@@ -255,11 +296,13 @@ class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     control: Control | UnsetType = UNSET
     expect: Expect | UnsetType = UNSET
     rules: Rules | UnsetType = UNSET
+    home: NamedHomeTable | UnsetType = UNSET
+    earlier: Earlier = UNSET
     differs: Differs | UnsetType = UNSET
-    home: HomeTable | UnsetType = UNSET
     cli: CliTable | UnsetType = UNSET
     inputs: ScenarioInputs | UnsetType = UNSET
     env: EnvTable | UnsetType = UNSET
+    process: Process = UNSET
     container: Container = UNSET
 
 

@@ -14,6 +14,7 @@ import click
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
+from conformance.catalogue.differences import nearest
 from conformance.cli.options import agent_option, contract_option, scenarios_option
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
@@ -23,6 +24,7 @@ from conformance.model.wording import (
     describe_entry,
     describe_inputs,
     describe_needs,
+    describe_surroundings,
     expectation,
 )
 from conformance.text import join, printable
@@ -106,6 +108,10 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
         click.echo(f"    {printable(entry.path)}: {describe_entry(entry)}")
     if not scenario.entries:
         click.echo("    (empty)")
+    other, lines = nearest(scenario, catalogue.scenarios)
+    click.echo(f"\n  the home differs from {other}" + (" in" if lines else " in nothing"))
+    for line in lines:
+        click.echo(f"    {printable(line)}")
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
     expected = _expectation(catalogue, chosen.name, control) or "nothing here"
     click.echo(f"\n  control {control.id} expects {expected}; against it:")
@@ -123,7 +129,12 @@ def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
     rows += [("input", words) for words in describe_inputs(scenario).values()]
     rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
     rows += [("unset", name) for name in scenario.unset]
+    rows += [("with", words) for words in describe_surroundings(scenario).values()]
     rows += [("container", need) for need in describe_needs(scenario.container).values()]
+    if scenario.layers:
+        rows.append(("layers", ", ".join(scenario.layers)))
+    if scenario.differs:
+        rows.append(("differs", scenario.differs))
     rows.append(("file", scenario.file))
     return rows
 
@@ -145,13 +156,17 @@ def home_command(contract: str, directories: tuple[Path, ...], name: str, direct
     the scenario asks for.
     """
     # Imported here so that list stays fast.
-    from conformance.drivers.local.driver import by_hand, is_shut, standalone  # noqa: PLC0415
+    from conformance.drivers.local import standalone as by_hand  # noqa: PLC0415
 
     scenario, _, chosen = _find(contract, directories, name)
     context = Context(now=time.time(), seed=secrets.token_hex(8))
-    env = standalone(scenario, chosen, directory.absolute(), context)
-    command = join(by_hand(env, shut=is_shut(scenario, context)))
-    click.echo(f"built {directory}; run a probe in it with\n\n  {command} PROBE\n")
+    env = by_hand.standalone(scenario, chosen, directory.absolute(), context)
+    home = by_hand.home_in(directory, scenario)
+    before = by_hand.started(scenario, home.absolute())
+    command = join(by_hand.by_hand(env, shut=by_hand.is_shut(scenario, context)))
+    click.echo(f"built {home}; run a probe in it with\n\n  {before}{command} PROBE\n")
+    if earlier := describe_surroundings(scenario).get("earlier"):
+        click.echo(f"the scenario begins with {printable(earlier)}, in the same place")
     expected = expectation(chosen, scenario.expected(chosen)) or f"nothing under {chosen.name}"
     click.echo(f"expected: {expected}")
 

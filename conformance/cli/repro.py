@@ -11,13 +11,14 @@ from msgspec.structs import replace
 
 from conformance.cli.options import image_options, probe_options
 from conformance.cli.request import run_request
+from conformance.drivers.local.driver import HomeDirectory
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import build, plan
 from conformance.model.contract import Contract
 from conformance.model.outcome import Execution, ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.model.wording import expectation, probe_lines
+from conformance.model.wording import describe_surroundings, expectation, probe_lines
 from conformance.run.assembly import Run, check, open_run
 from conformance.run.directory import cache_dir, keep_directory
 from conformance.text import join, printable
@@ -71,7 +72,9 @@ def _by_hand(
     """Yield what to say about the home that is kept, and about starting the probe in it by hand."""
     if run.request.image is None:
         if executions[0].kept:
-            yield f"home: {executions[0].kept}/home"
+            yield f"home: {HomeDirectory(Path(executions[0].kept), scenario.home_name).home}"
+            if earlier := describe_surroundings(scenario).get("earlier"):
+                yield f"the command was run before that, in the same place: {printable(earlier)}"
             yield "command:"
             yield f"  {executions[0].command}"
         return

@@ -47,7 +47,14 @@ class Unavailable:
 
     def describe(self) -> dict[str, Any]:
         """See :class:`Driver`."""
-        return {"kind": "unavailable", "command": [], "network": "", "capabilities": ""}
+        return {
+            "kind": "unavailable",
+            "command": [],
+            "network": "",
+            "capabilities": "",
+            "temporary_directories": "",
+            "inherited": "",
+        }
 
     def close(self) -> None:
         """See :class:`Driver`."""

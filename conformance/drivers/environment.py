@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context, expand
-from conformance.model.scenario import Scenario
+from conformance.model.scenario import PATH_PLACEHOLDER, Scenario
 
 __all__ = ["check_extra", "environment", "unset_variables"]
 
@@ -38,7 +38,9 @@ def environment(
         result[inputs.opposite_home] = opposite
     for role, text in scenario.inputs.items():
         result[inputs.variable(role)] = expand(inputs.value(role, text), context)
-    result |= {name: expand(value, context) for name, value in scenario.env.items()}
+    for name, value in scenario.env.items():
+        parts = value.split(PATH_PLACEHOLDER) if name == "PATH" else [value]
+        result[name] = path.join(expand(part, context) for part in parts)
     for name in unset_variables(scenario, contract):
         result.pop(name, None)
     return result

@@ -53,6 +53,8 @@ class Layout(Struct, frozen=True, kw_only=True):
     """The nodes in the HOME, parents before children."""
     opposite: tuple[Node, ...]
     """The nodes in the home with the opposite answer."""
+    earlier: tuple[Node, ...] | None
+    """The nodes in the HOME where the probe runs first; None if it runs only once."""
     has_opposite: bool
     """Whether the contract asks for that home."""
     stubs: Stubs | None
@@ -105,6 +107,7 @@ def lay_out(
     return Layout(
         home=tuple(home),
         opposite=tuple(opposite),
+        earlier=tuple(plan(scenario.earlier, context)) if scenario.earlier is not None else None,
         has_opposite=bool(contract.inputs.opposite_home),
         stubs=stubs,
         asked=around.asked,

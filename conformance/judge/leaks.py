@@ -17,17 +17,16 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
+from conformance.model.placeholders import PREFIXES
 from conformance.text import ordinal
 
 __all__ = ["LEAST", "Leak", "leaks"]
 
 #: So many characters of a credential in a row are a leak.
 LEAST = 8
-#: What everybody knows of such a credential: it says what kind of credential it is. However long it
-#: is, it counts as one character. Of a JSON Web Token that is the header.
-_KNOWN = re.compile(
-    rb"sk-ant-(?:[a-z]+[0-9]+-)?|sk-(?:proj-|svcacct-|admin-)?|rt_|canary-|eyJ[\w-]*\.(?:eyJ)?"
-)
+#: What everybody knows of a credential: it says what kind of credential it is. However long it is,
+#: it counts as one character. Of a JSON Web Token that is the header.
+_KNOWN = re.compile("|".join([*PREFIXES, r"eyJ[\w-]*\.(?:eyJ)?"]).encode())
 #: How many characters are compared first. They lie in the text at any of as many offsets.
 _WORD = 4
 

@@ -218,6 +218,10 @@ class Contract(Struct, frozen=True, kw_only=True):
         """Whether the exit code is an answer, alone or beside a document."""
         return self.document is None or self.document.exit_code
 
+    def leaves_open(self, names: Collection[str]) -> bool:
+        """Return whether every exit code of the table means one of the verdicts called *names*."""
+        return self.codes(names) == set(self.all_codes)
+
     def tells_apart(self, some: Collection[str], others: Collection[str]) -> bool:
         """Return whether no answer means one of *some* verdicts as well as one of *others*.
 

@@ -10,18 +10,23 @@ from conformance.model.contract import Contract, Role
 
 __all__ = [
     "MANY_ENTRIES",
+    "PATH_PLACEHOLDER",
     "Bytes",
     "ContainerNeeds",
     "Content",
     "Entry",
     "EntryKind",
     "Json",
+    "Process",
     "Runs",
     "Scenario",
     "Text",
 ]
 
 EntryKind = Literal["file", "directory", "symlink", "fifo", "socket"]
+
+#: In a PATH that a scenario sets: the PATH of every other one, with the stubs.
+PATH_PLACEHOLDER = "{path}"
 
 #: A home with this many entries of one kind keeps the disk busy for longer than most probes run.
 MANY_ENTRIES = 1_000
@@ -86,6 +91,14 @@ class ContainerNeeds(Struct, frozen=True, kw_only=True):
     """Whether the HOME is a read-only mount."""
 
 
+class Process(Struct, frozen=True, kw_only=True):
+    """How the process of the probe starts, where that is not as in every other scenario."""
+
+    umask: int | None = None
+    cwd: str = ""
+    """Its current directory, absolute, with placeholders; empty for that of the suite."""
+
+
 class Scenario(Struct, frozen=True, kw_only=True):
     """A fake HOME, the state of the agent's CLI, the environment and what each contract expects."""
 
@@ -110,6 +123,14 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """Roles whose variable is not set."""
     env: dict[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
+    process: Process = Process()
+    home_name: str = ""
+    """The name of the directory that is the HOME; empty for a plain one."""
+    earlier: tuple[Entry, ...] | None = None
+    """The HOME in which the probe ran a moment earlier; it lay where the HOME lies now.
+
+    None if it did not run there before.
+    """
     container: ContainerNeeds | None = None
     """None if any driver can run it."""
     rules: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -7,7 +7,10 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from conformance.model.contract import ROLES, Contract
+from conformance.model.members import members
 from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, Unsupported
 from conformance.model.scenario import Bytes, ContainerNeeds, Entry, Json, Runs, Scenario, Text
 from conformance.text import join, printable
@@ -19,11 +22,14 @@ __all__ = [
     "describe_entry",
     "describe_inputs",
     "describe_needs",
+    "describe_surroundings",
     "expectation",
     "probe_lines",
 ]
 
 
+#: Members in which a JSON document is told from another; of more, the whole is shown.
+_FEW = 3
 #: A layer with so many entries is named; those of a smaller one are listed.
 _MANY = 5
 
@@ -115,6 +121,21 @@ def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
     return words
 
 
+def describe_surroundings(scenario: Scenario) -> dict[str, str]:
+    """Describe what else is around the probe: ``umask``, ``cwd``, ``name``, ``earlier``."""
+    words: dict[str, str] = {}
+    if scenario.process.umask is not None:
+        words["umask"] = f"umask {scenario.process.umask:04o}"
+    if scenario.process.cwd:
+        words["cwd"] = f"current directory {scenario.process.cwd}"
+    if scenario.home_name:
+        words["name"] = f"a HOME called {scenario.home_name!r}"
+    if scenario.earlier is not None:
+        entries = [f"{entry.path}: {describe_entry(entry)}" for entry in scenario.earlier]
+        words["earlier"] = f"an earlier run in a HOME with {'; '.join(entries) or 'nothing'}"
+    return words
+
+
 def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
     """Return what *scenario* has (+) and lacks (-) against *control*, one line each."""
     lines = []
@@ -123,6 +144,9 @@ def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
     if scenario.cli != control.cli:
         lines.append(f"+ CLI {scenario.cli}, not {control.cli}")
     lines += _needs_against(scenario, control)
+    ours, theirs = describe_surroundings(scenario), describe_surroundings(control)
+    for about in ("umask", "cwd", "name", "earlier"):
+        lines += _line(ours.get(about, ""), theirs.get(about, ""))
     lines += _inputs_against(scenario, control)
     lines += _variables_against(scenario, control)
     lines += _entries_against(scenario, control)
@@ -165,7 +189,24 @@ def _entries_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
         if path not in here:
             yield f"- {path}: {there[path][0]}"
         elif here[path] != there.get(path):
-            yield f"+ {path}: {here[path][0]}"
+            words = _members_against(here[path][1], there[path][1]) if path in there else ""
+            yield f"+ {path}: {words or here[path][0]}"
+
+
+def _members_against(ours: Entry, theirs: Entry) -> str:
+    """Return in which members two entries differ, if they are JSON and differ in nothing else."""
+    if not (isinstance(ours.content, Json) and isinstance(theirs.content, Json)):
+        return ""
+    if replace(ours, content=None) != replace(theirs, content=None):
+        return ""
+    here = members(ours.content.value, theirs.content.value)
+    there = members(theirs.content.value, ours.content.value)
+    changed = [name for name in here if here[name] != there.get(name)]
+    lost = [name for name in there if name not in here]
+    if "" in changed or len(changed) + len(lost) > _FEW:
+        return ""
+    words = [f"{name} {_short(here[name], 40)}" for name in changed]
+    return "JSON with " + ", ".join([*words, *(f"no {name}" for name in lost)])
 
 
 def _layers_against(scenario: Scenario, other: Scenario) -> dict[str, set[str]]:
@@ -200,7 +241,10 @@ def asked_note(asked: Mapping[str, int], limit: int = 3) -> str:
 
     *asked* maps each question to how often it came, the most frequent first.
     """
-    shown = [f"'{_short(question, 40)}' ({times} times)" for question, times in asked.items()]
+    shown = [
+        f"'{_short(question, 40)}' ({'once' if times == 1 else f'{times} times'})"
+        for question, times in asked.items()
+    ]
     more = f" and {len(asked) - limit} more" if len(asked) > limit else ""
     answer = "stubs answer --version, and anything else with exit status 2"
     contract = "what a CLI says of its own login is judged under the contract cli-status"
@@ -213,7 +257,9 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     isolation = f"network {probe['network']}, capabilities {probe['capabilities']}"
     if probe["kind"] != "image":
         yield f"probe: {command or 'the CLI itself'}"
-        yield f"isolation: {isolation}"
+        yield f"isolation: {isolation}, temporary directories {probe['temporary_directories']}"
+        if probe["inherited"]:
+            yield f"note: the probe inherits from whoever started the suite: {probe['inherited']}"
         yield from _further(probe)
         return
     yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {command}"

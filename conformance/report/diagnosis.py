@@ -17,13 +17,15 @@ from conformance.report.evidence import Evidence, Hint, Seen
 
 __all__ = ["Asks", "diagnose"]
 
-_BEFORE = "ends before its probe can answer, and its stderr says why"
+_ENDS = "where the probe ends before it can judge"
 #: What the exit codes of shells and engines say about a program that does not start.
 _NOT_STARTED = {126: "not executable", 127: "not there"}
 #: A probe that is done in fewer seconds has not waited for a CLI that takes longer.
 _AT_ONCE = 1.0
 #: So many scenarios without a CLI, or with one that fails, show that a probe judges it at all.
 _TOLD_APART = 3
+#: A probe that prints no more texts than this says the same, or names the agent in it.
+_FEW_TEXTS = 3
 
 
 class Asks:
@@ -93,21 +95,23 @@ def _same(evidence: Evidence, asks: Asks, _: bool) -> Hint | None:
 
 def _why(evidence: Evidence, asks: Asks, answer: int | str) -> str:
     """Return why everything may have got the same *answer*, as far as that can be told."""
-    subject = "image" if asks.image else "probe"
     meanings = evidence.means(answer)
     if isinstance(answer, int) and not meanings:
         if answer in _NOT_STARTED:
             return _not_started(answer, asks)
-        before = _BEFORE if asks.image else "ends before it can judge, and its stderr says why"
-        return f": the {subject} {before}; a variable it insists on is given with --env"
+        ends = "where the image ends before its probe can answer" if asks.image else _ENDS
+        return f": {ends}, its stderr says why; a variable it insists on is given with --env"
     if asks.image and asks.without_mode(evidence.first.scenario) == answer:
         mode = "an AGENT_MODE that does not exist"
         return f", also with {mode}: the entrypoint ignores AGENT_MODE"
     if meanings == ("cli-broken",):
         return _no_cli_anywhere(evidence, asks)
-    if answer == 0 and _prints_documents(evidence):
-        return ", and what it prints differs: a contract can say where in it the answer stands"
-    return f": the {'probe' if asks.image else subject} does not look at the HOME"
+    if evidence.contract.document is None and _prints_more(evidence):
+        return (
+            ", though what it prints differs: the exit code is the answer, "
+            "unless a contract says where on stdout it stands"
+        )
+    return ": the probe does not look at the HOME"
 
 
 def _not_started(code: int, asks: Asks) -> str:
@@ -119,9 +123,9 @@ def _not_started(code: int, asks: Asks) -> str:
     return f": the probe wants to start {program}{where}; {way_out}"
 
 
-def _prints_documents(evidence: Evidence) -> bool:
-    printed = {seen.result.stdout.strip() for seen in evidence}
-    return len(printed) > 1 and all(text.startswith("{") for text in printed)
+def _prints_more(evidence: Evidence) -> bool:
+    """Return whether the probe says different things in what it prints, wherever the home lies."""
+    return len({(seen.result.stdout, seen.result.stderr) for seen in evidence}) > _FEW_TEXTS
 
 
 def _no_cli_anywhere(evidence: Evidence, asks: Asks) -> str:

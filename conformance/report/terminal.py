@@ -181,7 +181,10 @@ class Terminal(View):
     def _patterns(self) -> None:
         """Show what many deviations have in common: often they are one defect."""
         findings: Counter[str] = Counter()
+        explained = self._explained()  # a hint says of these what they have in common
         for result in self._report.results():
+            if result.id in explained:
+                continue
             counted = [finding for finding in result.findings if finding.level == "must"]
             findings.update(f"{finding.kind}: {finding.message}" for finding in counted)
         if findings.total() > _MANY:

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
-from conformance.drivers.local.driver import LocalDriver, standalone
+from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.standalone import home_in, standalone
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.outcome import Outcome
@@ -67,7 +68,7 @@ class FakeHomes:
         path = self._directory.path / str(next(self._numbers)) / "home"
         path.parent.mkdir()
         env = standalone(scenario, self._contract, path, self._context)
-        return FakeHome(scenario, self._contract, path, env)
+        return FakeHome(scenario, self._contract, home_in(path, scenario), env)
 
     def close(self) -> None:
         """Remove the homes."""

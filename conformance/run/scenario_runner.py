@@ -133,7 +133,8 @@ class ScenarioRunner:
     def secrets(self, scenario: Scenario) -> dict[str, str]:
         """Return the credential values in the homes of *scenario*, by their names in reports."""
         context = replace(self.context, scenario=scenario.id)
-        text = msgspec.json.encode((scenario.entries, scenario.env)).decode()
+        homes = (scenario.entries, scenario.earlier, scenario.env)
+        text = msgspec.json.encode(homes).decode()
         named = re.findall(r"\{secret:([a-z0-9-]+)\}", text)
         # In order, so that findings come in the same order in every run.
         labels = dict.fromkeys(["", "refresh", *named])

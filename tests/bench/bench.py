@@ -256,8 +256,9 @@ class Floor:
         calls = []
         for n, scenario in enumerate(scenarios):
             place = HomeDirectory(directory / "built" / str(n))
-            env = self.driver.place(scenario, CONTRACT, context, place).environment
-            calls.append([f"{name}={value}" for name, value in env.items()])
+            layout = self.driver.place(scenario, CONTRACT, context, place)
+            build(layout.home, place.home)
+            calls.append([f"{name}={value}" for name, value in layout.environment.items()])
         # One call has as many words as any other, so that xargs can start the probe without a shell in between.
         longest = max(map(len, calls))
         self.calls = [[*call, *["TZ=UTC"] * (longest - len(call)), *REFERENCE] for call in calls]

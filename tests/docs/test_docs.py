@@ -332,3 +332,9 @@ def test_exit_codes_on_the_contracts_page_are_those_of_the_contract() -> None:
     page = (ROOT / "docs" / "contracts.md").read_text()
     for verdict in contracts.load("slot").verdicts:
         assert re.search(rf"^\| `{verdict.name}` \| {verdict.codes[0]} \|", page, re.MULTILINE)
+
+
+def test_the_golden_login_on_the_page_is_the_layer() -> None:
+    page = (ROOT / "docs" / "scenarios.md").read_text()
+    layer = (ROOT / "fixtures" / "layers" / "claude-credentials.toml").read_text()
+    assert f"```toml\n{layer}```\n" in page

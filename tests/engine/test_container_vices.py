@@ -234,32 +234,44 @@ def test_a_run_leaves_an_image_without_a_name_where_it_is(vices: Vices) -> None:
 # Images that give one answer to everything
 
 TWO = (ONE, "codex/empty")
+#: Enough files for a hint, which call for different answers.
+MANY = ("claude/*-only", "codex/empty", "codex/json-*", ONE)
 
 
 def test_an_entrypoint_that_ignores_agent_mode(images: Images, tmp_path: Path) -> None:
+    """That is told of many scenarios, and not of two, which may be wrong for reasons of their own."""
     image = images.like_reference(entrypoint=["sh", "-c", "echo serving; exit 0"])
 
-    status, report, printed = judged(image, tmp_path, *TWO)
+    status, report, printed = judged(image, tmp_path, *MANY, "--isolation", "shared")
+    few = judged(image, tmp_path, *TWO)
 
     assert status == 1, printed
-    assert rows(report) == {ONE: RIGHT[ONE], "codex/empty": ("deviates", 0, ("wrong-verdict",))}
-    said = "every scenario got exit code 0, also with an AGENT_MODE that does not exist"
+    assert {one[1] for one in rows(report).values()} == {0}
+    said = "every scenario got exit code 0 (ready), also with an AGENT_MODE that does not exist"
     assert diagnosis(printed) == f"{said}: the entrypoint ignores AGENT_MODE"
+    assert rows(few[1]) == {ONE: RIGHT[ONE], "codex/empty": ("deviates", 0, ("wrong-verdict",))}
+    assert diagnosis(few[2]) == ""
 
 
 def test_a_probe_that_does_not_look_at_the_home(images: Images, tmp_path: Path) -> None:
-    """Its entrypoint knows AGENT_MODE: that is another defect with the same answers.
+    """Its entrypoint knows AGENT_MODE: that is another defect with the same answers."""
+    image = images.like_reference(script("exit 0\n"))
 
-    The homes of what deviates are kept, and what it changed outside the HOME is shown.
-    """
+    status, report, printed = judged(image, tmp_path, *MANY, "--isolation", "shared")
+
+    assert status == 1, printed
+    assert {one[1] for one in rows(report).values()} == {0}
+    said = "every scenario got exit code 0 (ready): the probe does not look at the HOME"
+    assert diagnosis(printed) == said
+
+
+def test_homes_of_what_deviates_are_kept(images: Images, tmp_path: Path) -> None:
+    """And what it changed outside the HOME is shown."""
     image = images.like_reference(script("echo x >/var/tmp/seen; exit 0\n"))
 
     status, report, printed = judged(image, tmp_path, *TWO, "--keep", "kept")
 
     assert status == 1, printed
-    assert (
-        diagnosis(printed) == "every scenario got exit code 0: the probe does not look at the HOME"
-    )
     kept = {row["id"]: row["kept"] for row in report["scenarios"] if row["kept"]}
     assert kept == {"codex/empty": f"{tmp_path}/kept/codex/empty"}
     assert (tmp_path / "kept/codex/empty/home/.codex/auth.json").is_file()

@@ -34,6 +34,11 @@ REFERENCE = {
 }
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 MISSING = "sh -c 'exit 65'"
+#: What claude/nested-session has that its control lacks.
+DIFFERENCE = (
+    '+ .claude.json: JSON {"numStartups": 12, "installMethod": "native", "autoUpdates": false, "theme": "dark", "userID": "00…',
+    '+ .claude/.credentials/session.json: JSON {"claudeAiOauth": {"accessToken": "{secret}", "refreshToken": "{secret:refresh}", "expiresAt": "{no…',
+)
 SCENARIO = """
 summary = "A login in a file of one's own"
 origin = "this test"
@@ -146,6 +151,10 @@ WRONG = [
     ),
     (["run", "--pass-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set here"),
     (["run", "--pass-env", "HOME"], "HOME is set by the contract 'slot'"),
+    (["run", "--allow-write", "/etc/x"], "--allow-write '/etc/x' is no path below the HOME"),
+    (["run", "--allow-write", "~/.x"], "--allow-write '~/.x' is no path below the HOME"),
+    (["run", "--allow-write", "a/../../b"], "--allow-write 'a/../../b' is no path below the HOME"),
+    (["repro", "cli/healthy", "--allow-write", ""], "--allow-write '' is no path below the HOME"),
     (["run", "--json", "no-such/report.json"], "no directory"),
     (["run", "--json", "full"], "full is a directory"),
     (["run", "--junit", "no-such/report.xml"], "no directory"),
@@ -404,9 +413,7 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
             }
         ],
         "control": "claude/baseline-only",
-        "difference": [
-            '+ .claude/.credentials/session.json: JSON {"accessToken": "{secret}", "expiresAt": "{now+8h}"}'
-        ],
+        "difference": list(DIFFERENCE),
         "stdout": "out\n",
         "stderr": "err\n",
         "outside": [],
@@ -534,7 +541,7 @@ def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Pa
         "wrong-verdict expected ready (0), got creds-missing (65)",
         "rule A login kept under .claude/.credentials/ counts: no file name is pinned",
         "control claude/baseline-only expects creds-missing (65); against it, this one has",
-        '+ .claude/.credentials/session.json: JSON {"accessToken": "{secret}", "expiresAt": "{now+8h}"}',
+        *DIFFERENCE,
         "stdout \\x1b[2J",
     ):
         assert line in lines
@@ -1015,6 +1022,76 @@ def test_a_probe_is_split_like_a_shell_would_and_found_from_any_directory(tmp_pa
         assert results(found) == {"claude/nested-session": "conforms"}, probe
 
 
+#: A selection that is varied enough for hints, and quick.
+VARIED = ("agent/*", "cli/healthy*", "cli/exit-*", "codex/json-*", "codex/no-*", "claude/dot-*")
+
+
+def test_the_same_addition_everywhere_is_one_hint_and_named_it_is_allowed(tmp_path: Path) -> None:
+    slot = data_root() / "fixtures" / "probes" / "slot.py"
+    probe = f"""sh -c 'mkdir -p "$HOME/.cache"; date >"$HOME/.cache/seen"; exec "$0" "$@"' {sys.executable} -I {slot}"""
+    words = ["run", "--probe", probe, *VARIED]
+
+    refused = suite(tmp_path, *words, "--json", "report.json")
+    allowed = suite(tmp_path, *words, "--allow-write", ".cache/**")
+
+    assert refused.returncode == 1
+    diagnosis = [line for line in refused.stdout.splitlines() if line.startswith("DIAGNOSIS ")]
+    assert len(diagnosis) == 1
+    assert diagnosis[0].endswith("name it: --allow-write '.cache/**'")
+    # One that stands for all of them, and those homes that differ in more.
+    assert sum(line.startswith("DEVIATES ") for line in refused.stdout.splitlines()) == 2
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["counts"]["deviates"] == len(report["scenarios"]) - report["counts"]["conforms"]
+    assert report["counts"]["deviates"] > 20
+    assert "name it: --allow-write" in report["diagnosis"]
+    assert allowed.returncode == 0, allowed.stdout
+    assert "allowed: to write '.cache/**' in the HOME" in allowed.stdout.splitlines()
+
+
+def test_a_deviation_beside_a_further_write_is_repeated_with_it(tmp_path: Path) -> None:
+    probe = "sh -c 'echo x >\"$HOME/.x\"; exit 2'"
+    words = ["--probe", probe, "--allow-write", ".x"]
+    done = suite(tmp_path, "run", "-n", "0", "cli/healthy", *words)
+    (line,) = [line for line in done.stdout.splitlines() if "repeat it with" in line]
+    assert line.endswith(" --allow-write .x")
+    again = suite(tmp_path, *shlex.split(line.partition("repeat it with")[2])[1:])
+    assert "outside-contract: " in again.stdout
+    assert "changed-home: " not in again.stdout
+
+
+def test_a_comparison_excuses_further_writes(tmp_path: Path) -> None:
+    slot = data_root() / "fixtures" / "probes" / "slot.py"
+    probe = f"""sh -c 'date >"$HOME/.x"; exec "$0" "$@"' {sys.executable} -I {slot}"""
+    words = [
+        "compare",
+        "--probe",
+        probe,
+        "--reference",
+        "slot",
+        "cli/healthy",
+        "--json",
+        "out.json",
+    ]
+    for more, result in (([], "deviates"), (["--allow-write", ".x"], "conforms")):
+        suite(tmp_path, *words, *more)
+        text = (tmp_path / "out.json").read_text()
+        assert re.findall(r'"result": "([a-z]+)"', text) == [result, "conforms"]
+
+
+def test_a_login_shell_that_loses_the_stubs_is_one_hint(tmp_path: Path) -> None:
+    """Its profile sets PATH anew, so that no CLI is found there."""
+    slot = data_root() / "fixtures" / "probes" / "slot.py"
+    profile = (
+        f'sh -c \'PATH=/usr/sbin:/usr/bin:/sbin:/bin; exec "$0" "$@"\' {sys.executable} -I {slot}'
+    )
+    done = suite(tmp_path, "run", "--probe", profile, "claude/*", "codex/*")
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("DIAGNOSIS ")]
+    assert "exit code 64 (cli-broken), and no CLI was waited for: " in line
+    assert "a login shell (sh -l, bash -lc) sets PATH anew" in line
+    assert sum(line.startswith("DEVIATES ") for line in done.stdout.splitlines()) == 2
+
+
 def test_variables_are_given_and_passed_on_and_no_others(tmp_path: Path) -> None:
     probe = "sh -c 'env > \"$LOG\"'"
     arguments = [
@@ -1188,7 +1265,8 @@ def test_repro_shows_everything_about_a_deviation_and_ends_with_status_1(tmp_pat
           wrong-verdict: expected ready (0), got creds-missing (65)
           changed-home: the probe changed the HOME: added new file (file, mode 0644, 2 bytes)
         control: claude/baseline-only; against it, this one has
-          + .claude/.credentials/session.json: JSON {{"accessToken": "{{secret}}", "expiresAt": "{{now+8h}}"}}
+          {DIFFERENCE[0]}
+          {DIFFERENCE[1]}
         stdout:
           \\x1b[2Jout
         stderr:

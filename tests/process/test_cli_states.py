@@ -13,7 +13,8 @@ from support_cli import suite
 
 from conformance.bundled import fixtures_dir
 from conformance.catalogue.contracts import bundled
-from conformance.drivers.local.driver import LocalDriver, standalone
+from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.standalone import standalone
 from conformance.judge.judge import judge
 from conformance.model.contract import Contract
 from conformance.model.outcome import Execution
@@ -176,7 +177,7 @@ def test_a_probe_that_asks_without_end_fills_no_report(run: Run) -> None:
 def test_the_note_names_the_contract_that_asks_clis() -> None:
     asked = {"claude auth status": 59, "codex x": 2, "claude y": 1, "claude z": 1}
     assert asked_note(asked) == (
-        "the probe asked a CLI 'claude auth status' (59 times), 'codex x' (2 times), 'claude y' (1 times) "
+        "the probe asked a CLI 'claude auth status' (59 times), 'codex x' (2 times), 'claude y' (once) "
         "and 1 more: stubs answer --version, and anything else with exit status 2; "
         "what a CLI says of its own login is judged under the contract cli-status"
     )

@@ -23,9 +23,10 @@ from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.contracts import bundled
 from conformance.drivers import conditions as scene
 from conformance.drivers.local import driver as local
-from conformance.drivers.local import supervisor
+from conformance.drivers.local import isolation, supervisor
 from conformance.drivers.local.command import SYSTEM_PATH, parse_command
-from conformance.drivers.local.driver import LocalDriver, standalone
+from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.standalone import standalone
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node
 from conformance.home.build import Unbuildable
@@ -287,7 +288,11 @@ def test_the_probe_runs_in_the_callers_directory(make_driver: MakeDriver, tmp_pa
 
 @pytest.mark.parametrize(
     ("verdict", "holds"),
-    [("ready", []), ("creds-missing", [".claude"]), ("creds-invalid", [".claude"])],
+    [
+        ("ready", []),
+        ("creds-missing", [".claude", ".claude.json"]),
+        ("creds-invalid", [".claude", ".claude.json"]),
+    ],
 )
 def test_under_preflight_home_is_one_with_the_opposite_answer(
     make_driver: MakeDriver, verdict: str, holds: list[str]
@@ -295,7 +300,7 @@ def test_under_preflight_home_is_one_with_the_opposite_answer(
     code = """
         import json, os
         home, other = os.environ["AGENT_HOME"], os.environ["HOME"]
-        print(json.dumps([home != other, os.listdir(home), os.listdir(other)]))
+        print(json.dumps([home != other, os.listdir(home), sorted(os.listdir(other))]))
     """
     probe = (sys.executable, "-I", "-S", "-c", textwrap.dedent(code))
     execution = run(make_driver(probe), scenario(file("mine"), expect=[verdict]), PREFLIGHT)
@@ -446,7 +451,7 @@ def test_directories_without_a_cli_stay_on_path_as_they_are_in_their_order(
 def test_the_other_agents_cli_and_the_one_that_is_asked_for_are_healthy(
     make_driver: MakeDriver,
 ) -> None:
-    case = scenario(cli="missing", env={"WOVED_TASK_AGENT": "ghost"})
+    case = scenario(cli="missing", inputs={"agent": "ghost"})
     outcome = run(
         make_driver("codex --version && ghost --version && ! command -v claude"), case
     ).outcome
@@ -559,18 +564,29 @@ def changed_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **replaceme
         text = text.replace(f'"{name}": ', f'"{name}": {new} or ')
     path = tmp_path / "supervisor.py"
     path.write_text(text)
+    shutil.copy(isolation.__file__, tmp_path / "isolation.py")
     monkeypatch.setattr(supervisor, "__file__", str(path))
 
 
 def test_a_description_says_what_could_not_be_had(
     make_driver: MakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed_program(tmp_path, monkeypatch, network="'no namespaces'", capabilities="'not mine'")
+    changed_program(
+        tmp_path,
+        monkeypatch,
+        network="'no namespaces'",
+        capabilities="'not mine'",
+        mounts="'no mounts'",
+        inherited="'nice 10'",
+    )
     described = make_driver(("/bin/true",)).describe()
-    assert (described["network"], described["capabilities"]) == (
+    kinds = ("network", "capabilities", "temporary_directories", "inherited")
+    assert [described[kind] for kind in kinds] == [
         "open: no namespaces",
         "kept: not mine",
-    )
+        "shared: no mounts",
+        "nice 10",
+    ]
 
 
 def test_a_supervisor_that_does_not_start_cannot_judge(
@@ -790,7 +806,7 @@ def test_words_of_the_command_that_name_what_nobody_reads_do_no_harm(
 
 def homes(driver: LocalDriver) -> list[str]:
     """Return what stands in the driver's directory beside what it keeps for all homes."""
-    return sorted(set(os.listdir(driver.directory)) - {"cli", "path", "supervisor.log"})
+    return sorted(set(os.listdir(driver.directory)) - {"cli", "path", "supervisor.log", "view"})
 
 
 @pytest.mark.parametrize(
@@ -913,7 +929,7 @@ def test_a_home_for_use_by_hand_comes_with_its_cli_and_environment(tmp_path: Pat
     env = standalone(case, PREFLIGHT, tmp_path / "h", CONTEXT)
     assert (tmp_path / "h" / "x").read_text() == str(tmp_path / "h")
     assert (env["AGENT_HOME"], env["HOME"]) == (str(tmp_path / "h"), str(tmp_path / "h.opposite"))
-    assert os.listdir(tmp_path / "h.opposite") == [".claude"]
+    assert sorted(os.listdir(tmp_path / "h.opposite")) == [".claude", ".claude.json"]
     assert env["PATH"] == f"{tmp_path}/h.cli:{SYSTEM_PATH}"
     assert (
         subprocess.run(

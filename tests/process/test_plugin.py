@@ -225,15 +225,28 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
         "--conformance-scenarios=DIR",
         "--conformance-env=KEY=VALUE",
         "--conformance-pass-env=KEY",
+        "--conformance-allow-write=PATTERN",
         "--conformance-repeat=N",
         "--conformance-keep=DIR",
         "--conformance-known-failures=FILE",
     ]
 
 
+def test_a_further_write_can_be_named(catalogue: Path) -> None:
+    probe = ["--conformance-probe", "sh -c 'echo x > \"$HOME/.probe\"; exit 0'"]
+    item = "scenarios/claude/nested-session.toml"
+
+    refused = run_pytest(catalogue, item, *probe, "-v")
+    allowed = run_pytest(catalogue, item, *probe, "--conformance-allow-write", ".probe")
+
+    assert outcomes(refused) == {f"{item}::slot": "FAILED"}
+    assert "allowed: to write .probe in the HOME" in allowed.stdout.splitlines()
+    assert allowed.returncode == 0
+
+
 def test_options_of_a_project_are_its_own(tmp_path: Path) -> None:
     """Nothing but names that begin with --conformance- is taken, on the command line and in the code."""
-    names = "probe image python isolation contract agent scenarios env pass-env repeat keep known-failures conformance"
+    names = "probe image python isolation contract agent scenarios env pass-env allow-write repeat keep known-failures conformance"
     written(
         tmp_path / "conftest.py",
         f"""

@@ -20,6 +20,7 @@ import pytest
 from factories import PATIENCE, ending, exited, unsupported, wait_for
 from msgspec.structs import replace
 
+from conformance.drivers.local import isolation
 from conformance.drivers.local import supervisor as program
 from conformance.drivers.local.supervisor_client import KEEP_BYTES, Request, Supervisor
 from conformance.model.outcome import Outcome
@@ -49,14 +50,17 @@ def variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Variant
     started = []
 
     def start(**replacements: str) -> Supervisor:
-        text = Path(program.__file__).read_text()
+        texts = {Path(str(module.__file__)): "" for module in (program, isolation)}
+        for path in texts:
+            texts[path] = path.read_text()
         for marker, new in replacements.items():
             old = _PLACES[marker]
-            assert text.count(old) == 1, old
-            text = text.replace(old, new)
-        path = tmp_path / "supervisor.py"
-        path.write_text(text)
-        monkeypatch.setattr(program, "__file__", str(path))
+            [place] = [path for path, text in texts.items() if old in text]
+            assert texts[place].count(old) == 1, old
+            texts[place] = texts[place].replace(old, new)
+        for path, text in texts.items():
+            (tmp_path / path.name).write_text(text)
+        monkeypatch.setattr(program, "__file__", str(tmp_path / "supervisor.py"))
         started.append(Supervisor(tmp_path / "variant.log"))
         return started[-1]
 
@@ -68,11 +72,12 @@ def variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Variant
 #: Where a variant of the program differs.
 _PLACES = {
     "settle": "SETTLE = 0.25",
-    "network": '"network": cut_network()',
-    "capabilities": '"capabilities": drop_capabilities()',
+    "network": '"network": isolation.cut_network()',
+    "mounts": '"mounts": isolation.own_mounts()',
+    "capabilities": '"capabilities": isolation.drop_capabilities()',
     "main": "def main() -> None:\n",
-    "unshare": "        call(libc.unshare, CLONE_NEWNET)\n",
-    "unshare_user": "        call(libc.unshare, CLONE_NEWUSER | CLONE_NEWNET)\n",
+    "unshare": "        call(libc.unshare, flags)\n",
+    "unshare_user": "        call(libc.unshare, CLONE_NEWUSER | flags)\n",
 }
 
 
@@ -823,7 +828,7 @@ def test_the_capabilities_are_gone_for_good(shared: Supervisor) -> None:
     sets = dict(
         line.split(":\t") for line in outcome.stdout.decode().split("\n") if line.startswith("Cap")
     )
-    override = 1 << program.CAP_DAC_OVERRIDE | 1 << program.CAP_DAC_READ_SEARCH
+    override = 1 << isolation.CAP_DAC_OVERRIDE | 1 << isolation.CAP_DAC_READ_SEARCH
     assert {name: int(value, 16) & override for name, value in sets.items()} == dict.fromkeys(
         sets, 0
     )

@@ -200,7 +200,7 @@ def test_a_cli_that_was_waited_for_was_started() -> None:
         (
             1,
             True,
-            "exit code 1: the image ends before its probe can answer, and its stderr says why; "
+            "exit code 1: where the image ends before its probe can answer, its stderr says why; "
             "a variable it insists on is given with --env",
         ),
         (0, True, "exit code 0 (ready): the probe does not look at the HOME"),
@@ -224,7 +224,7 @@ def test_a_cli_that_was_waited_for_was_started() -> None:
         (
             2,
             False,
-            "exit code 2: the probe ends before it can judge, and its stderr says why; "
+            "exit code 2: where the probe ends before it can judge, its stderr says why; "
             "a variable it insists on is given with --env",
         ),
         (0, False, "exit code 0 (ready): the probe does not look at the HOME"),
@@ -246,15 +246,24 @@ def test_the_same_code_in_a_mode_that_does_not_exist_is_told() -> None:
     assert found == f"{expected}: the entrypoint ignores AGENT_MODE"
 
 
-def test_a_probe_that_ends_with_zero_and_prints_its_answer_is_told_how_to_say_that() -> None:
+@pytest.mark.parametrize("code", [0, 65])
+@pytest.mark.parametrize("image", [False, True])
+def test_an_answer_that_stands_in_what_is_printed_is_told(code: int, image: bool) -> None:
+    """Then the probe looks at the HOME, and nobody may say that it does not."""
     scenarios = chosen(["*"], SLOT)
-    results = [result(s, 0, SLOT, stdout=f'{{"slot": "{s.expected(SLOT)[0]}"}}') for s in scenarios]
-    asks = Asks(image=False, without_mode=lambda _: None, waiting=lambda _: None)
-    (hint,) = diagnose(results, SLOT, {s.id: s for s in scenarios}, asks)
-    assert hint.text == (
-        "every scenario got exit code 0 (ready), and what it prints differs: "
-        "a contract can say where in it the answer stands"
+    asks = Asks(image=image, without_mode=lambda _: None, waiting=lambda _: None)
+
+    def hint(stdout: Callable[[Scenario], str]) -> str:
+        results = [result(s, code, SLOT, stdout=stdout(s)) for s in scenarios]
+        (found,) = diagnose(results, SLOT, {s.id: s for s in scenarios}, asks)
+        return found.text
+
+    printed = hint(lambda s: f'{{"slot": {s.expected(SLOT)!r}}}')
+    assert printed.endswith(
+        ", though what it prints differs: the exit code is the answer, "
+        "unless a contract says where on stdout it stands"
     )
+    assert hint(lambda s: s.agent).endswith(": the probe does not look at the HOME")
 
 
 @pytest.mark.parametrize("image", [False, True])

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from factories import directory, entry, scenario
+from factories import directory, entry, file, scenario
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -151,6 +151,59 @@ def test_a_difference_too_far_in_to_be_shown_or_too_small_for_python_is_told_all
     assert line.startswith("+ f: ")
 
 
+DOCUMENT = {"a": {"b": 1, "c": 2}, "d": 3, "e": 4, "f": "x" * 200}
+
+
+@pytest.mark.parametrize(
+    ("ours", "line"),
+    [
+        ({**DOCUMENT, "d": 5}, "JSON with d 5"),
+        ({**DOCUMENT, "a": {"b": True, "c": 2}}, "JSON with a.b true"),
+        ({**DOCUMENT, "a": {"b": 1}}, "JSON with no a.c"),
+        ({**DOCUMENT, "d": 5, "g": [], "e": 4.5}, "JSON with d 5, e 4.5, g []"),
+        ({"f": DOCUMENT["f"], "d": 3, "a": 0}, "JSON with a 0, no e"),
+        ({**DOCUMENT, "f": "y" * 200}, 'JSON with f "' + "y" * 38 + "…"),
+        ({**DOCUMENT, "a": 1, "d": 1, "e": 1, "f": 1}, 'JSON {"a": 1, "d": 1, "e": 1, "f": 1}'),
+        ([], "JSON []"),
+    ],
+)
+def test_a_document_is_told_from_another_by_its_members(ours: Any, line: str) -> None:
+    one, other = (scenario(entry("x", json=value)) for value in (ours, DOCUMENT))
+    assert against_control(one, other) == (f"+ x: {line}",)
+
+
+def test_a_document_of_another_mode_is_shown_as_a_whole() -> None:
+    one = scenario(entry("x", json={"a": 1}, mode=0o644))
+    other = scenario(entry("x", json={"a": 2}))
+    assert against_control(one, other) == ('+ x: JSON {"a": 1}, mode 0644',)
+
+
+def test_a_large_layer_that_only_one_of_two_homes_is_made_of_is_one_line() -> None:
+    large = tuple(file(f"large/{n}") for n in range(5))
+    small = tuple(file(f"small/{n}") for n in range(2))
+    both = scenario(*large, *small, layers={"large": large, "small": small})
+    assert against_control(both, scenario()) == (
+        "+ layer large: 5 entries",
+        "+ small/0: empty file",
+        "+ small/1: empty file",
+    )
+    assert against_control(scenario(*large, layers={"large": large}), scenario()) == (
+        "+ layer large: 5 entries",
+    )
+    assert against_control(scenario(), scenario(*large, layers={"large": large})) == (
+        "- layer large: 5 entries",
+    )
+
+
+def test_what_a_home_has_of_a_layer_in_another_form_is_a_line_of_its_own() -> None:
+    large = tuple(file(f"{n}") for n in range(6))
+    ours = scenario(*large[:5], file("5", mode=0), layers={"large": large})
+    assert against_control(ours, scenario()) == (
+        "+ layer large: 5 entries",
+        "+ 5: empty file, mode 0000",
+    )
+
+
 # Commands for a shell
 
 
@@ -209,10 +262,17 @@ def test_what_is_judged_and_what_isolates_it_is_said_of_commands_and_images() ->
         "command": ["/bin/sh", "a b"],
         "network": "cut",
         "capabilities": "dropped",
+        "temporary_directories": "its own",
+        "inherited": "",
     }
-    assert list(probe_lines(command)) == [
+    lines = [
         "probe: /bin/sh 'a b'",
-        "isolation: network cut, capabilities dropped",
+        "isolation: network cut, capabilities dropped, temporary directories its own",
+    ]
+    assert list(probe_lines(command)) == lines
+    assert list(probe_lines({**command, "inherited": "nice 10"})) == [
+        *lines,
+        "note: the probe inherits from whoever started the suite: nice 10",
     ]
 
     image = {

@@ -20,7 +20,7 @@ from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.entries import entries_of
 from conformance.catalogue.schema import EntryTable
-from conformance.drivers.local.driver import standalone
+from conformance.drivers.local.standalone import standalone
 from conformance.errors import CannotJudge, FileError, UsageError
 from conformance.home import Node, build, check_target, mismatch, plan, snapshot
 from conformance.home.build import Unbuildable

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from conformance.judge.leaks import LEAST, leaks
 from conformance.model.placeholders import Context
 
-SECRET = Context(now=0, seed="seed", scenario="some/id").secret()
-#: The random part of it.
-BODY = SECRET.removeprefix("canary-")
+#: The random part of a credential, and one with a prefix that says what it is.
+BODY = Context(now=0, seed="seed", scenario="some/id").secret("jwt")[:32]
+SECRET = "sk-proj-" + BODY
 OTHER = Context(now=0, seed="seed", scenario="some/id").secret("refresh")
 #: One with characters that encodings treat in ways of their own.
 ODD = 'k/+y=?&"\\é€😀 ~\x7f' + "0123456789"
@@ -145,7 +145,7 @@ def test_values_of_other_characters_are_found_as_well(
 
 def test_each_secret_is_named_once_and_by_its_own_name() -> None:
     output = f"{SECRET} {SECRET}\n{OTHER[::-1]}\n{SECRET.encode().hex()}"
-    assert found(output, first=SECRET, second=OTHER, third="canary-of-another-run") == [
+    assert found(output, first=SECRET, second=OTHER, third="of-another-run") == [
         ("first", "plain"),
         ("second", "backwards"),
     ]
@@ -163,16 +163,16 @@ JWT = f"{HEADER}.{PAYLOAD}.{BODY}"
     "output",
     [
         # Masked
-        SECRET[:12] + "*" * (len(SECRET) - 12),
+        SECRET[:13] + "*" * (len(SECRET) - 13),
         SECRET[:6] + "…" + SECRET[-4:],
-        SECRET[:13] + "\n[...]\n" + SECRET[-7:],
+        SECRET[:14] + "\n[...]\n" + SECRET[-7:],
         BODY[:7] + "…" + BODY[-7:],
         BODY[5:12] + " " + BODY[20:27],
         # Another, or none
         SECRET.upper(),
         SECRET.lower(),
         OTHER,
-        "canary-",
+        "sk-proj-",
         b64(SECRET.lower()).decode(),
         b64(SECRET).decode().lower(),
         # Less than counts, encoded
@@ -202,8 +202,8 @@ def test_near_misses_and_masked_values_are_no_alarm(output: str) -> None:
     ("output", "said"),
     [
         (SECRET, "the credential {it} stands on stderr, plain"),
-        (SECRET[:14], "the first 14 characters of the credential {it} stand on stderr, plain"),
-        (SECRET[:-4], "the first 35 characters of the credential {it} stand on stderr, plain"),
+        (SECRET[:15], "the first 15 characters of the credential {it} stand on stderr, plain"),
+        (SECRET[:-4], "the first 36 characters of the credential {it} stand on stderr, plain"),
         (SECRET[-8:], "the last 8 characters of the credential {it} stand on stderr, plain"),
         (
             SECRET[11:21],
@@ -420,7 +420,7 @@ def test_random_output_is_no_alarm(output: bytes) -> None:
     st.text(string.ascii_letters + string.digits + "-", min_size=len(SECRET), max_size=len(SECRET))
 )
 def test_values_of_the_same_shape_are_no_alarm(output: str) -> None:
-    assert found(f"canary-{output} {b64(output).decode()}") == []
+    assert found(f"sk-proj-{output} {b64(output).decode()}") == []
 
 
 RANDOM = random.Random(1)

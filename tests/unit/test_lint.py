@@ -132,7 +132,7 @@ def test_a_member_that_a_login_lacks_beside_its_fault_is_one_too_many(bundled: C
         json={"claudeAiOauth": {"accessToken": "{secret}", "expiresAt": 0}},
     )
     [line] = homes(bundled, login)
-    assert " in 6 things: + .claude/.credentials.json claudeAiOauth expiresAt; - " in line
+    assert " in 6 things: + .claude/.credentials.json claudeAiOauth.expiresAt; - " in line
 
 
 def test_a_reason_allows_more_differences_and_has_to_be_needed(bundled: Catalogue) -> None:

@@ -265,6 +265,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "stale_known_failures": [],
         "trouble": [],
         "diagnosis": "",
+        "asked": {},
     }
     assert document["scenarios"][0] == {
         "id": "a/0",

@@ -30,7 +30,14 @@ def report(scenarios: int) -> RunReport:
         )
         for number in range(scenarios)
     ]
-    probe = {"kind": "command", "command": ["probe"], "network": "cut", "capabilities": "dropped"}
+    probe = {
+        "kind": "command",
+        "command": ["probe"],
+        "network": "cut",
+        "capabilities": "dropped",
+        "temporary_directories": "its own",
+        "inherited": "",
+    }
     return RunReport(SLOT, selected, probe, 0, KnownFailures({}))
 
 

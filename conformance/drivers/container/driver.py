@@ -174,6 +174,8 @@ class ContainerDriver:
         self, volumes: HomeVolumes, scenario: Scenario, contract: Contract, context: Context
     ) -> tuple[Layout, PlacedLayout]:
         """Place the layout of *scenario* in *volumes*."""
+        if why_not := _outside_containers(scenario):
+            raise Unbuildable(why_not)
         layout = lay_out(scenario, contract, context, self._around)
         uid, gid = self._user(scenario)
         needs = scenario.container
@@ -216,12 +218,16 @@ class ContainerDriver:
         argv = (*self._facts.entrypoint, *self._facts.command)
         if self._request.entrypoint is None and self._request.command is None:
             argv = contract.commands.get(scenario.agent, ()) or argv
-        if "HOME" not in layout.unset:
+        first = []
+        if "HOME" in layout.unset:
+            first.append("unset HOME")  # engines always set it, so it is unset inside
+        if scenario.process.umask is not None:
+            first.append(f"umask {scenario.process.umask:04o}")
+        if not first:
             return argv
         if not self._facts.has_shell:
-            raise Unbuildable("only a shell can unset HOME, and the image has none")
-        # Engines always set HOME, so it is unset inside.
-        return ("sh", "-c", 'unset HOME; exec "$@"', "sh", *argv)
+            raise Unbuildable(f"only a shell can {first[0]}, and the image has none")
+        return ("sh", "-c", f'{"; ".join(first)}; exec "$@"', "sh", *argv)
 
     def _run_shared(
         self,
@@ -303,6 +309,17 @@ class ContainerDriver:
     def close(self) -> None:
         """Remove all containers and volumes of this process."""
         self._pool.close()
+
+
+def _outside_containers(scenario: Scenario) -> str:
+    """Return why no image can show *scenario*; empty if one can."""
+    if scenario.process.cwd:
+        return "an image says itself where its process starts"
+    if scenario.home_name:
+        return "the HOME of an image lies where it lies"
+    if scenario.earlier is not None:
+        return "a container runs its image once"
+    return ""
 
 
 def _tests(placed: PlacedLayout, spec: ContainerSpec) -> bytes:

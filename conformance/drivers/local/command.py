@@ -13,7 +13,7 @@ from conformance.drivers.local import callable_host
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
 
-__all__ = ["SYSTEM_PATH", "own_command", "parse_callable", "parse_command"]
+__all__ = ["SYSTEM_PATH", "from_anywhere", "own_command", "parse_callable", "parse_command"]
 
 #: What the probe finds behind the stubs, unless the user gives another PATH.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -71,6 +71,25 @@ def parse_callable(wanted: str, directory: Path) -> tuple[str, ...]:
         hint = "modules are searched in the current directory first, then among what is installed"
         raise UsageError(cause, hint=hint)
     return command
+
+
+def from_anywhere(argv: tuple[str, ...], directory: Path) -> tuple[str, ...]:
+    """Return *argv*, which is right in *directory*, so that it means the same in every other one.
+
+    Names of files become absolute.
+
+    :raises ValueError: a word may depend on the directory in a way that cannot be seen.
+    """
+    changed = [argv[0]]
+    for word in argv[1:]:
+        option, _, value = word.partition("=")
+        if not word.startswith("-") and os.path.lexists(directory / word):
+            changed.append(str(directory / word))
+        elif option.startswith("-") and not (value and os.path.lexists(directory / value)):
+            changed.append(word)
+        else:
+            raise ValueError(f"'{word}' may depend on the directory that the probe starts in")
+    return tuple(changed)
 
 
 def own_command(contract: Contract, agent: str, path: str) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import pwd
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -16,31 +18,39 @@ from msgspec.structs import replace
 from conformance.drivers.asked import AskedLog
 from conformance.drivers.conditions import conditions
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
-from conformance.drivers.local.command import SYSTEM_PATH, own_command
-from conformance.drivers.local.supervisor_client import Request, Supervisor
+from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
+from conformance.drivers.local.standalone import by_hand, lacks
+from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
+from conformance.drivers.local.view import View, ViewMaker, paths_in
 from conformance.drivers.stubs import Stubs, stubs_for
-from conformance.errors import CannotJudge, ConformanceError, UsageError
-from conformance.home import build, changes, check_target, mismatch, plan, remove, snapshot
+from conformance.errors import CannotJudge, ConformanceError
+from conformance.home import Node, build, changes, mismatch, remove, snapshot
 from conformance.home.build import Unbuildable
 from conformance.model.contract import Contract
 from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
-from conformance.model.placeholders import Context
+from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
-from conformance.model.wording import describe_needs
 from conformance.text import join, quote
 
-__all__ = ["HomeDirectory", "LocalDriver", "by_hand", "is_shut", "standalone"]
+__all__ = ["HomeDirectory", "LocalDriver"]
 
 
 class HomeDirectory(Struct, frozen=True):
     """Where the homes of one execution are built."""
 
     top: Path
+    name: str = ""
+    """The name of the fake HOME; empty for a plain one."""
 
     @property
     def home(self) -> Path:
         """The fake HOME."""
-        return self.top / "home"
+        return self.top / "home" / self.name
+
+    @property
+    def temporary(self) -> Path:
+        """What lies in the temporary directories of a probe that runs twice."""
+        return self.top / "temporary"
 
     @property
     def opposite(self) -> Path:
@@ -79,6 +89,8 @@ class LocalDriver:
         self._asked = AskedLog(directory / "cli" / "asked")
         self._paths: dict[tuple[str, ...], str] = {}
         self._lock = threading.Lock()
+        self._views = ViewMaker(directory / "view", directory)
+        self._real_homes: dict[str, str] = {}
 
     def _take(self, argv: Sequence[str]) -> None:
         self.argv = tuple(argv)
@@ -104,28 +116,34 @@ class LocalDriver:
         except OSError as e:
             raise CannotJudge(f"the supervisor process does not start: {e}") from None
         network, capabilities = facts["network"], facts["capabilities"]
+        shared = facts["mounts"]
         return {
             "kind": "command" if self.argv else "cli",
             "command": list(self.argv),
             "network": f"open: {network}" if network else "cut",
             "capabilities": f"kept: {capabilities}" if capabilities else "dropped",
+            "temporary_directories": f"shared: {shared}" if shared else "its own",
+            "inherited": facts["inherited"],
         }
 
     def execute(
         self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
     ) -> Execution:
         """See :class:`~conformance.drivers.Driver`."""
-        if lacks := _lacks(scenario):
-            return not_run(Unsupported(lacks))
-        place = HomeDirectory(self.directory / str(next(self._numbers)))
+        if why_not := lacks(scenario):
+            return not_run(Unsupported(why_not))
+        place = HomeDirectory(self.directory / str(next(self._numbers)), scenario.home_name)
         command = ""
         try:
             layout = self.place(scenario, contract, context, place)
-            # A CLI runs in the home: some of its settings are about the current directory.
-            argv = self.argv or own_command(contract, scenario.agent, layout.environment["PATH"])
-            cwd = self.cwd if self.argv else place.home
-            command = self._by_hand(argv, cwd, layout, place) if self.keep else ""
-            execution = self._run(argv, cwd, contract, place, layout)
+            start = self._start(scenario, contract, layout, place)
+            command = self._by_hand(start, layout, place) if self.keep else ""
+            if layout.earlier is not None:
+                start, before = self._run_earlier(start, layout.earlier, place)
+                if not before.says_something:
+                    return Execution(outcome=before)
+            build(layout.home, place.home)
+            execution = self._run(start, contract, place, layout)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
@@ -138,16 +156,107 @@ class LocalDriver:
             return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
 
+    def _start(
+        self, scenario: Scenario, contract: Contract, layout: Layout, place: HomeDirectory
+    ) -> Request:
+        """Return how the probe starts in *scenario*.
+
+        :raises Unbuildable: it cannot start like that here.
+        """
+        env, process = layout.environment, scenario.process
+        argv = self.argv or own_command(contract, scenario.agent, env["PATH"])
+        # A CLI runs in the home: some of its settings are about the current directory.
+        cwd = str(self.cwd if self.argv else place.home)
+        if process.cwd:
+            cwd = expand(process.cwd, Context(now=0, seed="", home=str(place.home)))
+            if not process.cwd.startswith("{home}") and not os.path.isdir(cwd):
+                raise Unbuildable(f"there is no directory {cwd} to start in")
+            try:
+                argv = from_anywhere(argv, self.cwd)
+            except ValueError as e:
+                raise Unbuildable(str(e)) from None
+        if "HOME" not in env and (wrong := self._names_real_home(contract)):
+            raise Unbuildable(wrong)
+        return Request(
+            argv=argv,
+            env=env,
+            cwd=cwd,
+            seconds=contract.limits.seconds,
+            umask=UMASK if process.umask is None else process.umask,
+            checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
+            view=self._view(argv, cwd, env, contract),
+        )
+
+    def _view(
+        self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], contract: Contract
+    ) -> View | None:
+        """Return what a probe sees of the file system; None where all have to see the same."""
+        if self._shared_because():
+            return None
+        own = f"{self.directory}/"
+        values = (*env.values(), self.extra.get("PATH", ""))
+        paths = frozenset(path for path in paths_in(values) if not path.startswith(own))
+        known = known_clis(contract)
+        with self._lock:
+            return self._views.view(
+                argv, cwd, paths, agents=known, clis=() if contract.commands else known
+            )
+
+    def _shared_because(self) -> str:
+        """Return why a probe sees the file system as all others do; empty if it does not."""
+        try:
+            return self._supervisor.start()["mounts"]
+        except OSError as e:  # the run that follows says so
+            return str(e)
+
+    def _names_real_home(self, contract: Contract) -> str:
+        """Return why a probe without HOME would find a real home; empty if it finds an empty one.
+
+        It looks into the system's user database, which may not only be a file.
+        """
+        if contract.name not in self._real_homes:
+            self._real_homes[contract.name] = self._real_home(contract)
+        return self._real_homes[contract.name]
+
+    def _real_home(self, contract: Contract) -> str:
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:  # a uid without an entry, as containers have
+            return ""
+        why = self._shared_because() or "it does not come from /etc/passwd alone"
+        code = "import os, pwd; print(pwd.getpwuid(os.getuid()).pw_dir)"
+        argv = (sys.executable, "-I", "-S", "-c", code)
+        if (view := self._view(argv, "/", {}, contract)) is not None:
+            asked = Request(argv=argv, env={}, cwd="/", seconds=30, view=view)
+            said = self._supervisor.run(asked).stdout.decode(errors="surrogateescape").strip()
+            if self._views.is_empty_home(said):
+                return ""
+            home = said or home
+        return f"without HOME a probe may look into {home}, which the user database names: {why}"
+
     def place(
         self, scenario: Scenario, contract: Contract, context: Context, place: HomeDirectory
     ) -> Layout:
-        """Build the homes and the stubs of *scenario* in *place*; return the layout."""
+        """Make *place* and the stubs of *scenario*; return the layout, with its HOME not built."""
         layout = lay_out(scenario, contract, context, self._around(scenario, contract, place))
         place.top.mkdir(mode=0o700, parents=True, exist_ok=True)
-        build(layout.home, place.home)
         if layout.has_opposite:
             build(layout.opposite, place.opposite)
         return layout
+
+    def _run_earlier(
+        self, start: Request, home: Sequence[Node], place: HomeDirectory
+    ) -> tuple[Request, Outcome]:
+        """Run the probe in a *home* that stands where the HOME will; return how it starts again.
+
+        What it puts into temporary directories is there when it runs again.
+        """
+        if start.view is not None:
+            start = replace(start, view=replace(start.view, lasting=str(place.temporary)))
+        build(home, place.home)
+        outcome = self._supervisor.run(replace(start, checks=()))
+        remove(place.home)
+        return start, outcome
 
     def _around(self, scenario: Scenario, contract: Contract, place: HomeDirectory) -> Surroundings:
         path = self.extra.get("PATH", SYSTEM_PATH)
@@ -166,28 +275,18 @@ class LocalDriver:
         )
 
     def _run(
-        self,
-        argv: tuple[str, ...],
-        cwd: Path,
-        contract: Contract,
-        place: HomeDirectory,
-        layout: Layout,
+        self, request: Request, contract: Contract, place: HomeDirectory, layout: Layout
     ) -> Execution:
         known = [node.path for node in layout.home]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(layout.home, before):
             return not_run(Unsupported(f"this file system does not hold the home: {wrong}"))
-        request = Request(
-            argv=argv,
-            env=layout.environment,
-            cwd=str(cwd),
-            seconds=contract.limits.seconds,
-            checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
-        )
         outcome = self._supervisor.run(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
         in_home = changes(before, snapshot(place.home, known), layout.writes)
+        if place.temporary.exists():
+            remove(place.temporary)
         opposite = changes(before_opposite, snapshot(place.opposite), layout.writes)
         in_opposite = [f"in the opposite home: {change}" for change in opposite]
         return Execution(
@@ -198,15 +297,21 @@ class LocalDriver:
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
         """Run the probe once with the environment *env*, in a home that exists already."""
-        seconds = contract.limits.seconds
-        request = Request(argv=self.argv, env=dict(env), cwd=str(self.cwd), seconds=seconds)
+        request = Request(
+            argv=self.argv,
+            env=dict(env),
+            cwd=str(self.cwd),
+            seconds=contract.limits.seconds,
+            view=self._view(self.argv, str(self.cwd), env, contract),
+        )
         return self._supervisor.run(request)
 
-    def _by_hand(self, argv: Sequence[str], cwd: Path, layout: Layout, place: HomeDirectory) -> str:
+    def _by_hand(self, start: Request, layout: Layout, place: HomeDirectory) -> str:
         """Return the line that starts the probe by hand."""
         shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
-        command = join([*by_hand(layout.environment, shut=shut), *argv])
-        return f"cd {quote(str(cwd))} && {command} < /dev/null"
+        command = join([*by_hand(start.env, shut=shut), *start.argv])
+        umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
+        return f"cd {quote(start.cwd)} && {umask}{command} < /dev/null"
 
     def _stub_directory(self, stubs: Stubs, place: HomeDirectory) -> str:
         """Return the directory of *stubs*, built once for all scenarios that use them.
@@ -257,58 +362,3 @@ class LocalDriver:
     def close(self) -> None:
         """End what still runs."""
         self._supervisor.close()
-
-
-def _lacks(scenario: Scenario) -> str:
-    """Return why *scenario* needs a container; empty if it needs none."""
-    needs = describe_needs(scenario.container).values()
-    return f"only a container can show it: it needs {' and '.join(needs)}" if needs else ""
-
-
-def by_hand(env: Mapping[str, str], *, shut: bool) -> list[str]:
-    """Return what to put before a command to run it with *env*.
-
-    In a *shut* home modes matter, so root gives up the capabilities that bypass them.
-    """
-    argv = []
-    if shut and os.geteuid() == 0:
-        dropped = "-dac_override,-dac_read_search"
-        argv = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"]
-    return [*argv, "env", "-i", *(f"{name}={value}" for name, value in sorted(env.items()))]
-
-
-def is_shut(scenario: Scenario, context: Context) -> bool:
-    """Return whether the probe must not reach something in the home of *scenario*."""
-    return any(conditions(plan(scenario.entries, context), b"", os.geteuid()))
-
-
-def standalone(
-    scenario: Scenario, contract: Contract, directory: Path, context: Context
-) -> dict[str, str]:
-    """Build the home of *scenario* in *directory*, to run a probe by hand; return its environment.
-
-    The CLI is put beside it, in ``DIRECTORY.cli``. If the contract asks for a home with the
-    opposite answer, that is put in ``DIRECTORY.opposite``.
-
-    :raises UsageError: one of the directories cannot be used, or the scenario needs a container.
-    """
-    if lacks := _lacks(scenario):
-        raise UsageError(f"'{scenario.id}': {lacks}", hint="run it in an image, with --image")
-    check_target(directory)
-    cli = directory.with_name(f"{directory.name}.cli")
-    opposite = directory.with_name(f"{directory.name}.opposite")
-    check_target(cli)
-    check_target(opposite)
-    around = Surroundings(
-        home=str(directory),
-        opposite=str(opposite),
-        cli=str(cli),
-        path=SYSTEM_PATH,
-    )
-    layout = lay_out(scenario, contract, context, around)
-    build(layout.home, directory)
-    if layout.stubs is not None:
-        build(layout.stubs.nodes(), cli)
-    if layout.has_opposite:
-        build(layout.opposite, opposite)
-    return layout.environment

@@ -16,24 +16,25 @@ carries marshalled requests and replies, each after its length. They are diction
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import marshal
 import os
-import resource
 import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 24, 36
-CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
-CAPABILITY_VERSION_3 = 0x20080522
+if TYPE_CHECKING or __package__:
+    from conformance.drivers.local import isolation
+else:  # started as a program: -I hides what lies beside it
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import isolation
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 #: Seconds that a process gets between interrupt, terminate and kill.
 GRACE = 0.5
@@ -43,26 +44,25 @@ SETTLE = 0.25
 GIVE_UP = 5.0
 STUB = b"PROBE_CONFORMANCE_STUB="  # in the environment of all that a stub of a CLI has started
 
-libc = ctypes.CDLL(None, use_errno=True)
 Fields = dict[str, Any]  # of a request or a reply
 
 
 def main() -> None:
     """Serve requests until the suite closes its end."""
     channel = socket.socket(fileno=int(sys.argv[1]))
-    os.umask(0o022)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Programs inherit ignored and blocked signals: from Python, which ignores two, or from what
-    # started the suite, such as nohup or a shell in the background.
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    kept = isolation.reset_inherited()
     # These two only need to wake up the reapers.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: None)
     gc.disable()
     gc.freeze()
-    channel.sendall(marshal.dumps({"network": cut_network(), "capabilities": drop_capabilities()}))
+    facts = {
+        "inherited": ", ".join(kept),
+        "network": isolation.cut_network(),
+        "mounts": isolation.own_mounts(),
+        "capabilities": isolation.drop_capabilities(),
+    }
+    channel.sendall(marshal.dumps(facts))
     while True:
         data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
         if not data:
@@ -89,79 +89,13 @@ def reap(*, wait: bool = False) -> bool:
     return True
 
 
-def call(function: Any, *arguments: Any) -> None:
-    """Call a function of the C library that returns 0 for success."""
-    if function(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def cut_network() -> str:
-    """Move into a network without interfaces; return why that fails here, or an empty string."""
-    uid, gid = os.geteuid(), os.getegid()
-    reason = ""
-
-    def with_user_namespace() -> None:
-        call(libc.unshare, CLONE_NEWUSER | CLONE_NEWNET)
-        maps = {"setgroups": "deny", "uid_map": f"{uid} {uid} 1", "gid_map": f"{gid} {gid} 1"}
-        for name, content in maps.items():
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(content)
-
-    def alone() -> None:
-        call(libc.unshare, CLONE_NEWNET)
-
-    for attempt in (alone, with_user_namespace):
-        # A half-made namespace cannot be left again, so a child tries first.
-        if reason := tried(attempt):
-            continue
-        attempt()
-        return ""
-    return reason
-
-
-def tried(attempt: Callable[[], None]) -> str:
-    """Return why *attempt* fails in a child of this process, or an empty string."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            attempt()
-        except OSError as e:
-            os._exit(min(e.errno or 255, 255))
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return os.strerror(code) if code else ""
-
-
-def drop_capabilities() -> str:
-    """Give up the capabilities that let root read what a mode forbids; return why it failed, or "".
-
-    They leave the bounding set, so no program started from here gets them back. They also leave the
-    sets of this process, so that it checks conditions as the probe will find them.
-    """
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; then those over 31
-    both = 1 << CAP_DAC_OVERRIDE | 1 << CAP_DAC_READ_SEARCH
-    try:
-        call(libc.capget, header, sets)
-        if os.geteuid() == 0 or sets[1] & both:
-            for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-                call(libc.prctl, PR_CAPBSET_DROP, capability, 0, 0, 0)
-            for index in range(3):
-                sets[index] &= ~both & 0xFFFFFFFF
-            call(libc.capset, header, sets)
-    except OSError as e:
-        return e.strerror or str(e)
-    return ""
-
-
 def serve(connection: socket.socket) -> None:
     """Be a reaper: run the probes that *connection* asks for, and reply, until it is closed."""
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    isolation.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeup, alarm = socket.socketpair()
     alarm.setblocking(False)
     signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    isolation.libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     while True:
         request = marshal.loads(receive(connection, int.from_bytes(receive(connection, 4), "big")))
         reason = unmet(request["checks"])
@@ -261,11 +195,14 @@ class Probe:
         if self.pid == 0:
             try:
                 os.setsid()
-                libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+                isolation.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
                 os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
                 os.dup2(out, 1)
                 os.dup2(err, 2)
+                if self.request["view"]:
+                    isolation.enter(self.request["view"])
                 os.chdir(self.request["cwd"])
+                os.umask(self.request["umask"])
                 os.execve(self.request["argv"][0], self.request["argv"], self.request["env"])
             except BaseException as e:
                 reason = f"the probe does not start: {e}"

@@ -16,9 +16,13 @@ from typing import Any
 from msgspec import Struct
 
 from conformance.drivers.local import supervisor
+from conformance.drivers.local.view import View
 from conformance.model.outcome import Broke, Ending, Exited, Killed, Outcome, TimedOut, Unsupported
 
-__all__ = ["KEEP_BYTES", "Request", "Supervisor"]
+__all__ = ["KEEP_BYTES", "UMASK", "Request", "Supervisor"]
+
+#: The umask of a probe, whatever that of the suite is.
+UMASK = 0o022
 
 #: How many bytes of each output stream are kept; the rest is read and thrown away.
 KEEP_BYTES = 1024 * 1024
@@ -35,6 +39,9 @@ class Request(Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     cwd: str
     seconds: float
+    umask: int = UMASK
+    view: View | None = None
+    """What it sees of the file system; None for what everybody sees."""
     checks: tuple[tuple[str, bytes], ...] = ()
     """Conditions that must hold for the probe's user.
 
@@ -48,6 +55,8 @@ class Request(Struct, frozen=True, kw_only=True):
             "env": {os.fsencode(name): os.fsencode(value) for name, value in self.env.items()},
             "cwd": os.fsencode(self.cwd),
             "seconds": self.seconds,
+            "umask": self.umask,
+            "view": self.view.wire() if self.view is not None else None,
             "checks": list(self.checks),
             "keep_bytes": KEEP_BYTES,
         }
@@ -104,7 +113,10 @@ class Supervisor:
         self._idle: list[socket.socket] = []
         self._closed = False
         self.facts: dict[str, str] = {}
-        """Why it could not isolate ``network`` and ``capabilities``; each empty where it could."""
+        """Why it could not isolate ``network``, ``mounts`` and ``capabilities``; empty if it could.
+
+        And what it could not undo of what it ``inherited``.
+        """
 
     def run(self, request: Request) -> Outcome:
         """Run one probe to its end. A failure on our side is an outcome that ``broke``."""
