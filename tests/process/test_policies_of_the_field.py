@@ -166,3 +166,53 @@ def test_a_probe_that_follows_what_is_extended_deviates_in_exactly_what_the_poli
     }
     assert different - either <= wrong <= different
     assert len(wrong) >= 1
+
+
+def expects_a_broken_cli(one: Scenario, contract: Contract) -> bool:
+    """Return whether a probe that refuses every CLI conforms."""
+    return "cli-broken" in one.expected(contract)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "deviates"),
+    [
+        ("document", lambda one, after: True),
+        ("own-agent-variable", lambda one, after: not expects_a_broken_cli(one, after)),
+        ("quick-cli", lambda one, after: one.decided_by(after) == "cli-hangs"),
+    ],
+)
+def test_a_probe_that_reads_and_waits_and_answers_as_slot_does_deviates_where_an_example_differs(
+    name: str, deviates: Callable[[Scenario, Contract], bool], tmp_path: Path
+) -> None:
+    """In a document nothing stands; without its variable no agent is named; a slow CLI is waited for."""
+    after, before = loaded(name, tmp_path)
+    every = scenarios(after)
+    about = [one for one in every if one.decided_by(after) == "cli-hangs"][:4]
+    chosen = {one.id: one for one in [*about, *every[::12]]}
+
+    rows = run(tmp_path, f"{name}.toml", reference(before), *chosen)
+
+    expected = {id_ for id_, one in chosen.items() if deviates(one, after)}
+    unsupported = {id_ for id_, row in rows.items() if row["result"] == "unsupported"}
+    assert deviating(rows).keys() == expected - unsupported
+    assert len(expected) > 2
+
+
+@pytest.mark.slow
+def test_a_probe_that_knows_one_agent_is_wrong_by_slot_wherever_the_other_has_a_login_or_none(
+    tmp_path: Path,
+) -> None:
+    slot = contracts.load("slot")
+    chosen = {one.id: one for one in scenarios(slot)[::8]}
+
+    rows = run(tmp_path, "slot", follower("one-agent"), *chosen)
+
+    wrong = {
+        id_
+        for id_, one in chosen.items()
+        if one.agent == "codex" and not expects_a_broken_cli(one, slot)
+    }
+    unsupported = {id_ for id_, row in rows.items() if row["result"] == "unsupported"}
+    assert deviating(rows).keys() == wrong - unsupported
+    assert len(wrong) > 5

@@ -47,30 +47,19 @@ def command(language: str, place: Path) -> str:
 
 
 def disputable(report: dict[str, Any]) -> dict[str, Any]:
-    """Return what is held against a right probe."""
-    return {
-        row["id"]: row["findings"] or row["reason"]
+    """Return what is held against a right probe, but processes that the CLI has left: nobody has to end those."""
+    held = {
+        row["id"]: [one for one in row["findings"] if one["kind"] != "left-cli-process"]
         for row in report["scenarios"]
-        if row["result"] not in {"conforms", "unsupported"} or row["findings"]
+        if row["result"] != "unsupported"
     }
-
-
-def only_processes_of_the_cli(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what is *found* but processes that the CLI has left, which no contract promises to end."""
-    return {
-        id_: findings
-        for id_, findings in found.items()
-        if not id_.startswith("cli/") or [one["kind"] for one in findings] != ["left-process"]
-    }
+    told = {row["id"]: row["reason"] for row in report["scenarios"] if row["result"] == "broke"}
+    hints = {"diagnosis": report["diagnosis"]} if report["diagnosis"] else {}
+    return {id_: findings for id_, findings in held.items() if findings} | told | hints
 
 
 #: Points that the catalogue does not leave open yet.
-PENDING = {
-    "claude/dot-claude-a-symlink-loop",
-    "cli/codex-no-shebang-exit-0",
-    "cli/no-shebang-exit-0",
-    "cli/no-shebang-exit-0-no-credentials",
-}
+PENDING = {"claude/dot-claude-a-symlink-loop"}
 
 
 @pytest.mark.slow
@@ -81,20 +70,20 @@ def test_a_right_probe_conforms_in_every_scenario(tmp_path: Path, language: str)
     suite(tmp_path, "run", "-n", "4", "--json", "report.json", "--probe", probe, timeout=600)
 
     report = json.loads((tmp_path / "report.json").read_text())
-    found = only_processes_of_the_cli(disputable(report))
+    found = disputable(report)
     assert {id_: words for id_, words in found.items() if id_ not in PENDING} == {}
     assert report["counts"]["conforms"] > 300
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["python", "node"])
 def test_a_right_probe_conforms_in_one_process_too(tmp_path: Path, language: str) -> None:
     probe = command(language, tmp_path)
 
     suite(tmp_path, "run", "-n", "0", "--json", "report.json", "--probe", probe, *VARIED)
 
     report = json.loads((tmp_path / "report.json").read_text())
-    found = only_processes_of_the_cli(disputable(report))
+    found = disputable(report)
     assert {id_: words for id_, words in found.items() if id_ not in PENDING} == {}
     assert report["counts"]["conforms"] > 100
 
@@ -123,7 +112,7 @@ def variables() -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not ROOT, reason="a plain user runs the other tests already")
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", ["shell", "c"])
 def test_a_right_probe_conforms_when_a_plain_user_asks_it(language: str) -> None:
     words = plain_user()
     place = (
@@ -142,6 +131,6 @@ def test_a_right_probe_conforms_when_a_plain_user_asks_it(language: str) -> None
     finally:
         shutil.rmtree(place)
 
-    found = only_processes_of_the_cli(disputable(report))
+    found = disputable(report)
     assert {id_: words for id_, words in found.items() if id_ not in PENDING} == {}
     assert report["counts"]["conforms"] > 100

@@ -59,7 +59,7 @@ def cli_runs(agent: str) -> bool:
     try:
         # The recipe of Python's own documentation, which waits for the end of the output.
         if "pipe-waited-for" in defects:
-            cli.communicate(timeout=CLI_SECONDS)
+            os.pwrite(output, cli.communicate(timeout=CLI_SECONDS)[0], 0)
         else:
             cli.wait(timeout=CLI_SECONDS)
     except subprocess.TimeoutExpired:

@@ -505,14 +505,19 @@ def test_a_control_has_to_tell_one_contract_of_several_apart(tmp_path: Path) -> 
 
 def test_each_contract_named_with_a_control_has_to_be_told_apart(tmp_path: Path) -> None:
     table = '{ slot = "claude/no-dot-claude", preflight = "claude/no-dot-claude" }'
-    text = (
-        TOP
-        + f'control = {table}\n[expect]\nslot = "ready"\npreflight = ["ready", "creds-invalid"]\n'
-    )
+    text = TOP + f'control = {table}\n[expect]\nslot = "ready"\npreflight = "creds-invalid"\n'
     [line] = lines(write(tmp_path, case=text))
     assert line.startswith(
         f"{tmp_path}/case.toml: control.preflight: 'claude/no-dot-claude' does not call for another exit code"
     )
+
+
+def test_a_scenario_that_any_answer_fits_needs_no_other_control(tmp_path: Path) -> None:
+    text = (
+        TOP
+        + 'control = "claude/credentials-file"\n[expect]\npreflight = ["ready", "creds-invalid"]\n'
+    )
+    assert "case" in load_catalogue([write(tmp_path, case=text)]).scenarios
 
 
 def test_a_control_with_another_verdict_of_the_same_code_is_none(tmp_path: Path) -> None:

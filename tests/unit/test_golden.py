@@ -24,6 +24,8 @@ WITHOUT_ACCOUNT = (
     "configuration/claude/key-helper",
     "preflight/switch-off-no-credentials",
     "environment/claude-token/",
+    "environment/claude-settings-token/",
+    "environment/claude-simple-on/beside-key",
 )
 
 

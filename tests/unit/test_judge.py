@@ -258,6 +258,15 @@ def test_other_findings_are_judged_even_without_an_answer() -> None:
     ]
 
 
+def test_what_changed_in_the_home_is_kept_and_what_is_new_comes_last() -> None:
+    """Of thousands of new files a hundred tell what they are, and hide nothing else."""
+    new = [f"added .cache/{number:04} (file, mode 0644, 1 bytes)" for number in range(1000)]
+    lines = (*new, "changed .claude/mine: other content", "removed x (file, mode 0600, 1 bytes)")
+    result = judged(MISSING, ran(exited(65)), ran(exited(65), changes=lines))
+    assert result.changes == (*lines[-2:], *new[:98])
+    assert judged(MISSING, ran(exited(65))).changes == ()
+
+
 # Codes that several verdicts share
 
 
