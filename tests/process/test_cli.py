@@ -1567,7 +1567,7 @@ def test_advice_is_in_every_report_and_counts_with_strict_alone(
     strict = suite(tmp_path, *argv, "--strict")
 
     assert (mild.returncode, strict.returncode) == (0, 1)
-    assert "ADVICE always-alone: It leaves no process behind" in mild.stdout
+    assert "ADVICE always-alone: It leaves no process of its own behind" in mild.stdout
     assert "1 conforms, 1 with advice" in mild.stdout.replace("1 conform,", "1 conforms,")
     assert (document["advice"], document["strict"], document["conformant"]) == (1, False, True)
     [finding] = document["scenarios"][0]["findings"]
