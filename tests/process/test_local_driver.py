@@ -1229,3 +1229,17 @@ def test_a_database_that_still_names_another_home_is_seen(
     monkeypatch.setattr(type(driver._views), "is_empty_home", lambda self, home: False)
     reason = why_unsupported(run(driver, scenario(inputs_unset=("home",))).outcome)
     assert reason.endswith(": it does not come from /etc/passwd alone")
+
+
+def test_without_mounts_a_path_that_leads_to_a_real_cli_is_unsupported(
+    make_driver: MakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed_program(tmp_path, monkeypatch, mounts="'not allowed'")
+    program(tmp_path / "bin" / "codex")
+    driver = make_driver("claude --version")
+    reached = scenario(env={"PATH": f"{{path}}:{tmp_path}/bin"})
+    assert why_unsupported(run(driver, reached).outcome) == (
+        f"the real {tmp_path}/bin/codex cannot be hidden: not allowed"
+    )
+    elsewhere = scenario(env={"PATH": f"{tmp_path}/none:{{path}}:"})
+    assert ending(run(driver, elsewhere).outcome) == "exited 0"

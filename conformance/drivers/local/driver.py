@@ -177,6 +177,9 @@ class LocalDriver:
                 raise Unbuildable(str(e)) from None
         if "HOME" not in env and (wrong := self._names_real_home(contract)):
             raise Unbuildable(wrong)
+        view = self._view(argv, cwd, env, contract)
+        if view is None and "PATH" in scenario.env:
+            self._refuse_real_clis(env["PATH"], cwd, contract)
         return Request(
             argv=argv,
             env=env,
@@ -184,8 +187,20 @@ class LocalDriver:
             seconds=contract.limits.seconds,
             umask=UMASK if process.umask is None else process.umask,
             checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
-            view=self._view(argv, cwd, env, contract),
+            view=view,
         )
+
+    def _refuse_real_clis(self, path: str, cwd: str, contract: Contract) -> None:
+        """Make sure that *path*, which a scenario sets, leads to no CLI but stubs.
+
+        :raises Unbuildable: it does, and nothing can hide that here.
+        """
+        for part in path.split(":"):
+            directory = os.path.join(cwd, part)
+            for name in known_clis(contract):
+                real = os.path.join(directory, name)
+                if os.path.lexists(real) and not real.startswith(f"{self.directory}/"):
+                    raise Unbuildable(f"the real {real} cannot be hidden: {self._shared_because()}")
 
     def _view(
         self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], contract: Contract
