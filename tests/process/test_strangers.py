@@ -58,10 +58,6 @@ def disputable(report: dict[str, Any]) -> dict[str, Any]:
     return {id_: findings for id_, findings in held.items() if findings} | told | hints
 
 
-#: Points that the catalogue does not leave open yet.
-PENDING = {"claude/dot-claude-a-symlink-loop"}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_right_probe_conforms_in_every_scenario(tmp_path: Path, language: str) -> None:
@@ -71,7 +67,7 @@ def test_a_right_probe_conforms_in_every_scenario(tmp_path: Path, language: str)
 
     report = json.loads((tmp_path / "report.json").read_text())
     found = disputable(report)
-    assert {id_: words for id_, words in found.items() if id_ not in PENDING} == {}
+    assert found == {}
     assert report["counts"]["conforms"] > 300
 
 
@@ -84,7 +80,7 @@ def test_a_right_probe_conforms_in_one_process_too(tmp_path: Path, language: str
 
     report = json.loads((tmp_path / "report.json").read_text())
     found = disputable(report)
-    assert {id_: words for id_, words in found.items() if id_ not in PENDING} == {}
+    assert found == {}
     assert report["counts"]["conforms"] > 100
 
 
@@ -132,5 +128,5 @@ def test_a_right_probe_conforms_when_a_plain_user_asks_it(language: str) -> None
         shutil.rmtree(place)
 
     found = disputable(report)
-    assert {id_: words for id_, words in found.items() if id_ not in PENDING} == {}
+    assert found == {}
     assert report["counts"]["conforms"] > 100

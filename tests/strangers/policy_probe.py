@@ -26,7 +26,7 @@ STRICT, slot.CREDENTIALS = slot.CREDENTIALS, dict(PLAIN)
 CLI_UNKNOWN = 75
 TOKENS = {
     "claude": ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"),
-    "codex": ("OPENAI_API_KEY", "CODEX_API_KEY"),
+    "codex": ("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN"),
 }
 STATUS = {0: "ok", 64: "no_cli", 65: "no_login", 66: "bad_login"}
 
