@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -337,4 +338,4 @@ def test_exit_codes_on_the_contracts_page_are_those_of_the_contract() -> None:
 def test_the_golden_login_on_the_page_is_the_layer() -> None:
     page = (ROOT / "docs" / "scenarios.md").read_text()
     layer = (ROOT / "fixtures" / "layers" / "claude-credentials.toml").read_text()
-    assert f"```toml\n{layer}```\n" in page
+    assert textwrap.indent(layer, "    ") in page
