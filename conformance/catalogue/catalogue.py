@@ -218,12 +218,18 @@ def _tells_apart(scenario: Scenario, control: Scenario, contract: Contract) -> b
 
 
 def select(
-    catalogue: Catalogue, patterns: Sequence[str], contract: Contract, *, containers: bool = True
+    catalogue: Catalogue,
+    patterns: Sequence[str],
+    contract: Contract,
+    *,
+    containers: bool = True,
+    local: bool = True,
 ) -> list[Scenario]:
     """Return the scenarios of *contract* that *patterns* name.
 
     A pattern is an id, a glob with ``*`` and ``?``, or a file already loaded. Without *containers*,
-    scenarios that only a container can show are left out, unless an id or a file names them.
+    scenarios that only a container can show are left out, unless an id or a file names them; and
+    without *local*, those that only a local probe can show.
 
     :raises UsageError: a pattern names nothing, or nothing is left.
     """
@@ -237,6 +243,8 @@ def select(
             found = _matching(named, catalogue, candidates, contract)
             if not containers and named not in candidates:
                 found = _without_containers(found, candidates, pattern)
+            if not local and named not in candidates:
+                found = _without_local(found, candidates, pattern)
             chosen.update(found)
     return [candidates[id_] for id_ in sorted(chosen)]
 
@@ -249,6 +257,17 @@ def _without_containers(
     if not found:
         wrong = f"only a container can show what '{pattern}' names"
         raise UsageError(wrong, hint="name an image with --image")
+    return found
+
+
+def _without_local(
+    ids: Iterable[str], candidates: Mapping[str, Scenario], pattern: str
+) -> list[str]:
+    """Return those of *ids*, which *pattern* names, that an image can show as well."""
+    found = [id_ for id_ in ids if not candidates[id_].only_local]
+    if not found:
+        wrong = f"only a local probe can show what '{pattern}' names"
+        raise UsageError(wrong, hint="name one with --probe")
     return found
 
 

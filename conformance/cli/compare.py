@@ -233,13 +233,16 @@ def _parted(text: str, default: str) -> tuple[str, str]:
 def _chosen(subjects: Sequence[Subject]) -> list[Scenario]:
     """Return the scenarios to run: those of the first probe's selection that all contracts know.
 
-    What only a container can show is left out where the first probe is an image and another is not.
+    What only a container can show is left out where the first probe is an image and another is not,
+    and what only a local probe can show where it is the other way round.
     """
     contracts = [subject.contract for subject in subjects]
     chosen = common(subjects[0].selected, contracts)
     images = [subject.request.image is not None for subject in subjects]
     if images[0] and not all(images):
         chosen = [scenario for scenario in chosen if scenario.container is None]
+    if any(images) and not images[0]:
+        chosen = [scenario for scenario in chosen if not scenario.only_local]
     if not chosen:
         names = ", ".join(dict.fromkeys(contract.name for contract in contracts))
         hint = "compare fewer contracts, or name other scenarios"

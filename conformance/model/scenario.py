@@ -200,6 +200,14 @@ class Scenario(Struct, frozen=True, kw_only=True):
         return self.control.get("", "")
 
     @property
+    def only_local(self) -> bool:
+        """Whether no image can show it.
+
+        An image says itself where it starts and where its HOME lies, and a container runs it once.
+        """
+        return bool(self.process.cwd or self.home_name or self.earlier is not None)
+
+    @property
     def takes_long(self) -> bool:
         """Whether its run should start before the others.
 

@@ -81,7 +81,13 @@ def check(request: RunRequest) -> Subject:
     catalogue = load_catalogue(map(Path, request.directories), contract=whole, files=files)
     selected = catalogue.in_contract(contract)
     if request.patterns is not None:
-        selected = select(catalogue, patterns, contract, containers=request.image is not None)
+        selected = select(
+            catalogue,
+            patterns,
+            contract,
+            containers=request.image is not None,
+            local=request.image is None,
+        )
     known_failures = KnownFailures.read(request.known_failures)
     known_failures.check(catalogue, whole)  # it may know failures of the other agents
     return Subject(request, contract, catalogue, tuple(selected), known_failures, argv)

@@ -9,13 +9,13 @@ import docker
 import pytest
 from support_image import Images, diagnosis, run
 
-#: What it does before the probe is asked. The baseline is linked, as it never changes, and replaces what is there.
+#: What it does before the probe is asked. The baseline is linked, as it never changes, and takes the place of files.
 ENTRYPOINT = b"""#!/bin/sh
 if [ -n "$HOME" ]; then
     mkdir -p "$HOME/.claude" "$HOME/.codex"
-    ln -sfn /opt/baseline/CLAUDE.md "$HOME/.claude/CLAUDE.md"
-    ln -sfn /opt/baseline/settings.json "$HOME/.claude/settings.json"
-    ln -sfn "$HOME/.codex/../.claude/settings.json" "$HOME/.codex/config.toml"
+    ln -sfT /opt/baseline/CLAUDE.md "$HOME/.claude/CLAUDE.md"
+    ln -sfT /opt/baseline/settings.json "$HOME/.claude/settings.json"
+    ln -sfT "$HOME/.codex/../.claude/settings.json" "$HOME/.codex/config.toml"
     printf '[user]\\nname = agent\\n' > "$HOME/.gitconfig"
 fi 2> /dev/null
 exec /opt/conformance/entrypoint.sh "$@"

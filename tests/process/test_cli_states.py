@@ -74,6 +74,13 @@ def test_home_builds_what_the_cli_has_in_the_home(tmp_path: Path) -> None:
     assert (home / ".local" / "bin" / "claude").resolve().read_text().startswith("#!/bin/sh\n")
 
 
+@pytest.mark.parametrize(("seconds", "sleep"), [(10.0, "3"), (2.5, "0.75")])
+def test_a_slow_cli_goes_by_the_limit_of_the_contract(run: Run, seconds: float, sleep: str) -> None:
+    contract = replace(SLOT, limits=replace(SLOT.limits, cli_seconds=seconds))
+    found = run('cat "$(command -v claude)"', "cli/slow", contract).outcome.stdout.decode()
+    assert f"\nsleep {sleep}\n" in found
+
+
 # What it writes
 
 

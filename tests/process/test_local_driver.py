@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -33,7 +35,7 @@ from conformance.home.build import Unbuildable
 from conformance.model.contract import Contract, Inputs, Limits
 from conformance.model.outcome import Execution, Outcome
 from conformance.model.placeholders import Context, expand
-from conformance.model.scenario import ContainerNeeds, Scenario
+from conformance.model.scenario import ContainerNeeds, Process, Scenario
 from conformance.run.scenario_runner import ScenarioRunner
 
 SLOT, PREFLIGHT = bundled()["slot"], bundled()["preflight"]
@@ -1114,3 +1116,116 @@ def test_closing_a_driver_ends_what_runs(make_driver: MakeDriver) -> None:
         outcomes = [future.result(60).outcome for future in running]
     assert [ending(outcome).partition(":")[0] for outcome in outcomes] == ["broke"] * 5
     assert homes(driver) == []
+
+
+# What is around the probe.
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[[str], tuple[str, ...]]:
+    """Return a function that writes a probe for the shell and returns its command."""
+
+    def write(text: str) -> tuple[str, ...]:
+        path = tmp_path / "probe.sh"
+        path.write_text(text)
+        return ("/bin/sh", "probe.sh")
+
+    return write
+
+
+Script = Callable[[str], tuple[str, ...]]
+
+
+def test_a_probe_starts_with_the_umask_and_in_the_directory_of_the_scenario(
+    make_driver: MakeDriver, script: Script
+) -> None:
+    driver = make_driver(script("umask; pwd"))
+    cases = [
+        scenario(),
+        scenario(process=Process(umask=0o077, cwd="/")),
+        scenario(directory("work"), process=Process(cwd="{home}/work")),
+    ]
+    said = [run(driver, case).outcome.stdout.decode().split() for case in cases]
+    assert said[:2] == [["0022", str(driver.cwd)], ["0077", "/"]]
+    assert said[2][1].endswith("/home/work")
+
+
+@pytest.mark.parametrize(
+    ("argv", "cwd", "reason"),
+    [
+        (
+            ("/bin/sh", "-c", "exit 0"),
+            "/",
+            "'exit 0' may depend on the directory that the probe starts in",
+        ),
+        (("/bin/true",), "/no/such", "there is no directory /no/such to start in"),
+    ],
+)
+def test_a_probe_that_cannot_start_there_is_unsupported(
+    make_driver: MakeDriver, argv: tuple[str, ...], cwd: str, reason: str
+) -> None:
+    execution = run(make_driver(argv), scenario(process=Process(cwd=cwd)))
+    assert why_unsupported(execution.outcome) == reason
+
+
+def test_a_home_has_the_name_of_the_scenario(make_driver: MakeDriver) -> None:
+    driver = make_driver('echo "${HOME##*/}"; cat "$HOME/x"; touch "$HOME/new"')
+    execution = run(driver, scenario(file("x", "text"), home_name="a  [b] $c"))
+    assert execution.outcome.stdout == b"a  [b] $c\ntext"
+    assert execution.changes == ("added new (file, mode 0644, 0 bytes)",)
+    assert homes(driver) == []
+
+
+def test_a_probe_that_ran_earlier_finds_its_temporary_files_and_another_home(
+    make_driver: MakeDriver,
+) -> None:
+    name = f"kept-{os.getpid()}-{time.monotonic_ns()}"
+    driver = make_driver(f"cat /tmp/{name} 2>/dev/null; ls $HOME; ls $HOME >> /tmp/{name}")
+    case = scenario(file("second"), earlier=(file("first"), file("other")))
+    try:
+        execution = run(driver, case)
+    finally:
+        Path(f"/tmp/{name}").unlink(missing_ok=True)
+    assert execution.outcome.stdout.split() == [b"first", b"other", b"second"]
+    assert execution.changes == ()
+    assert homes(driver) == []
+
+
+def test_nothing_in_a_temporary_directory_outlasts_an_execution(make_driver: MakeDriver) -> None:
+    driver = make_driver("ls -A /tmp | grep left; touch /tmp/left")
+    if driver.describe()["temporary_directories"] != "its own":
+        pytest.skip("probes share the temporary directories here")
+    assert [run(driver, scenario()).outcome.stdout for _ in range(2)] == [b"", b""]
+    assert not Path("/tmp/left").exists()
+
+
+def test_without_mounts_a_probe_without_home_is_unsupported_where_the_database_names_one(
+    make_driver: MakeDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed_program(tmp_path, monkeypatch, mounts="'not allowed'")
+    entry = pwd.struct_passwd(("me", "x", os.getuid(), 1, "", "/home/me", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: entry)
+    driver = make_driver("echo ran; exit 65")
+    case = scenario(inputs_unset=("home",))
+    assert why_unsupported(run(driver, case).outcome) == (
+        "without HOME a probe may look into /home/me, which the user database names: not allowed"
+    )
+    assert run(driver, scenario()).outcome.stdout == b"ran\n"
+
+    def nobody(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert run(make_driver("echo ran; exit 65"), case).outcome.stdout == b"ran\n"
+
+
+def test_a_database_that_still_names_another_home_is_seen(
+    make_driver: MakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a directory service comes before the file."""
+    driver = make_driver("exit 65")
+    if driver.describe()["temporary_directories"] != "its own":
+        pytest.skip("probes have no mounts of their own here")
+    monkeypatch.setattr(type(driver._views), "is_empty_home", lambda self, home: False)
+    reason = why_unsupported(run(driver, scenario(inputs_unset=("home",))).outcome)
+    assert reason.endswith(": it does not come from /etc/passwd alone")

@@ -58,18 +58,16 @@ def lines(*directories: Path, contract: Contract | None = None) -> list[str]:
 
 
 def selection_refusal(
-    catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True
+    catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, **where: bool
 ) -> str:
     """Return why *patterns* select nothing."""
-    return refusal(UsageError, select, catalogue, patterns, contract, containers=containers)
+    return refusal(UsageError, select, catalogue, patterns, contract, **where)
 
 
 def selected(
-    catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, containers: bool = True
+    catalogue: Catalogue, *patterns: str, contract: Contract = SLOT, **where: bool
 ) -> list[str]:
-    return [
-        scenario.id for scenario in select(catalogue, patterns, contract, containers=containers)
-    ]
+    return [scenario.id for scenario in select(catalogue, patterns, contract, **where)]
 
 
 # Reading.
@@ -398,6 +396,30 @@ def test_no_pattern_selects_every_local_scenario(bundled: Catalogue) -> None:
         id_.partition("/")[0]
         for id_ in {*selected(bundled)} - {*selected(bundled, containers=False)}
     } == {"container"}
+
+
+def test_scenarios_for_local_probes_are_selected_for_an_image_only_by_id_or_file(
+    tmp_path: Path,
+) -> None:
+    directory = write(
+        tmp_path,
+        own__a=READY,
+        own__b=READY + '[process]\ncwd = "/"\n',
+        own__c=READY + "[earlier]\n",
+        own__d=READY + '[home]\nname = "a b"\n',
+        own__e=READY + '[process]\numask = "0077"\n',
+    )
+    found = load_catalogue([directory])
+    assert selected(found, "own/*", local=False) == ["own/a", "own/e"]
+    assert selected(found, "own/a", "own/c", local=False) == ["own/a", "own/c"]
+    assert selected(found, f"{directory}/own/b.toml", local=False) == ["own/b"]
+
+
+def test_a_pattern_with_only_scenarios_for_local_probes_is_refused_for_an_image(
+    bundled: Catalogue,
+) -> None:
+    line = "only a local probe can show what 'surroundings/cwd/*' names; name one with --probe"
+    assert selection_refusal(bundled, "surroundings/cwd/*", local=False) == line
 
 
 def test_a_pattern_with_only_container_scenarios_is_refused_locally(bundled: Catalogue) -> None:

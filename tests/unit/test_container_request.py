@@ -270,6 +270,7 @@ def test_the_command_that_repeats_a_scenario_names_the_image() -> None:
         "directories": (),
         "env": ("A=b c",),
         "pass_env": (),
+        "allow_writes": (),
         "repeat": 1,
     }
     words = ["probe-conformance", "repro", "--image", "agent", "--user", "0", "--env", "A=b c"]

@@ -447,5 +447,13 @@ def test_a_replaceable_file_may_neither_go_away_nor_become_something_else() -> N
     assert changes(BEFORE, gone, replaceable=("d/*.md",)) == (
         "removed d/CLAUDE.md (file, mode 0600, 3 bytes)",
     )
-    assert changes(BEFORE, after(symlink("d/CLAUDE.md", "x")), replaceable=("d/*.md",)) != ()
-    assert changes(BEFORE, after(symlink("d/link", "y")), replaceable=("d/**",)) != ()
+    fifo = after(entry("d/CLAUDE.md", "fifo"))
+    assert changes(BEFORE, fifo, replaceable=("d/*.md",)) != ()
+    assert changes(BEFORE, after(entry("d/CLAUDE.md", "directory")), replaceable=("d/*.md",)) != ()
+
+
+def test_a_replaceable_file_may_become_a_link_and_a_link_another_one() -> None:
+    """Entrypoints put links in the place of the baseline files, to where an image keeps them."""
+    link = after(symlink("d/CLAUDE.md", "x"))
+    assert changes(BEFORE, link, replaceable=("d/*.md",)) == ()
+    assert changes(BEFORE, link, replaceable=("e/*.md",)) != ()

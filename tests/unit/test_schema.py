@@ -41,7 +41,7 @@ FILES = {
 }
 #: The page with an example of each kind, and a line of that example.
 EXAMPLES = {
-    "scenario": ("scenarios.md", "[home.files]"),
+    "scenario": ("scenarios.md", 'summary = "A login kept under'),
     "contract": ("contracts.md", "[verdicts.ready]"),
     "bank": ("strength.md", "[wrong.any-agent]"),
     "known-failures": ("probes.md", "[known-failures]"),

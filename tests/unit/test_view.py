@@ -183,7 +183,7 @@ def test_the_user_database_names_an_empty_home_for_the_caller_and_root(place: Pa
 
     changed = maker._database(text.encode()).decode()
 
-    empty = f"{place}/own/view/home"
+    empty = f"{place}/own/view/empty-home"
     homes = {line.split(":")[0]: line.split(":")[5] for line in changed.splitlines()}
     assert homes == {"root": empty, "me": empty, "x": empty, "d": "/usr/sbin"}
     assert os.listdir(empty) == []
@@ -201,7 +201,7 @@ def test_a_caller_whose_entry_comes_from_elsewhere_gets_one(
 
     changed = maker._database(b"d:x:54321:1::/usr/sbin:\n").decode()
 
-    own = f"me:x:{os.getuid()}:7::{place}/own/view/home:/bin/zsh\n"
+    own = f"me:x:{os.getuid()}:7::{place}/own/view/empty-home:/bin/zsh\n"
     assert changed == f"{own}d:x:54321:1::/usr/sbin:\n"
 
 

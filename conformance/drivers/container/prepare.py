@@ -119,7 +119,8 @@ def _facts(
         facts = commit_stubbed(client, facts, labels)
     reason = _unshareable(request, facts)
     if not reason and request.isolation == "shared":
-        candidates = [s for s in scenarios if not s.takes_long and s.container is None]
+        everywhere = [s for s in scenarios if s.container is None and not s.only_local]
+        candidates = [s for s in everywhere if not s.takes_long]
         if candidates:
             both = replace(facts, isolation="both")
             driver = ContainerDriver(client, request, both, labels, extra=variables)

@@ -62,7 +62,7 @@ class ViewMaker:
     def __init__(self, directory: Path, own: Path) -> None:
         self._own = str(own)
         self._empty = str(directory / "empty")
-        self._home = directory / "home"
+        self._home = directory / "empty-home"
         self._passwd = directory / "passwd"
         self._homes = set(_homes_of_the_caller())
         self._views: dict[tuple[Any, ...], View] = {}
