@@ -128,7 +128,7 @@ def test_fake_homes_are_seen_in_fake_file_systems_too(tmp_path: Path) -> None:
                 assert "accessToken" in file.read()
             assert (home.path / FILE).is_file()
             assert Path(home.path, FILE).stat().st_size > 0
-            assert os.listdir(home.path) == [".claude"]
+            assert sorted(os.listdir(home.path)) == [".claude", ".claude.json"]
             assert "claude" in os.listdir(home.env["PATH"].partition(":")[0])
             assert os.path.exists(__file__) is not fake
 
