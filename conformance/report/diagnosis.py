@@ -200,9 +200,13 @@ def _one_agent(evidence: Evidence, *_: object) -> Hint | None:
             continue
         if 2 * len(others.wrong) < len(others):
             names = " or ".join(f"--agent {name}" for name in agents if name != agent)
-            said = f"every scenario of {agent} got {evidence.words(own.common)}, whatever is there"
+            alike = own.part(seen for seen in own if seen.answer == own.usual)
+            count = "every scenario"
+            if len(alike) < len(own):
+                count = f"{len(alike)} of {len(own)} scenarios"
+            said = f"{count} of {agent} got {evidence.words(own.usual)}, whatever is there"
             why = f"where the probe is not made for {agent}, {names} leaves them out"
-            return Hint(f"{said}; {why}", own.explained("wrong-verdict", "outside-contract"))
+            return Hint(f"{said}; {why}", alike.explained("wrong-verdict", "outside-contract"))
     return None
 
 
@@ -211,10 +215,13 @@ def _ignored(own: Evidence) -> bool:
 
     It calls no slot of that agent ready, and looks neither at its CLI nor at its homes.
     """
-    answer = own.common
+    answer, before = own.usual, own.before_homes
     if answer is None or "ready" in own.means(answer):
         return False
-    whole = bool(own.before_homes) or own.calls_broken(own.first) or not own.means(answer)
+    # A probe that tells its broken CLIs apart knows the agent, and is wrong about its homes.
+    if len(before.part(seen for seen in before if seen.answer != answer)) * 2 > len(before):
+        return False
+    whole = bool(before) or own.calls_broken(own.first) or not own.means(answer)
     return whole and own.varied and own.wrong.enough
 
 

@@ -412,6 +412,28 @@ def added(*names: str) -> list[str]:
     return [f"added {name}" for name in names]
 
 
+def test_an_agent_is_not_known_although_a_few_of_its_scenarios_get_another_answer() -> None:
+    """A probe that only knows claude trips where no CLI of claude lies on PATH either."""
+
+    def probe(scenario: Scenario) -> int:
+        if scenario.agent == "claude":
+            return right(scenario)
+        return 64 if "alone" in scenario.cli else 65
+
+    (hint,) = hints(probe)
+    assert " scenarios of codex got exit code 65 (creds-missing), whatever is there; " in hint.text
+    assert not hint.text.startswith("every")
+
+
+def test_an_agent_of_which_a_fifth_is_told_apart_is_known() -> None:
+    def probe(scenario: Scenario) -> int:
+        if scenario.agent == "claude" or scenario.id.startswith("cli/"):
+            return right(scenario)
+        return 65
+
+    assert "leaves them out" not in said(probe)
+
+
 @pytest.mark.parametrize(
     ("changes", "options"),
     [
