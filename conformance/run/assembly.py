@@ -187,10 +187,21 @@ class Run:
         return {**self.driver.describe(), **({"allow_writes": further} if further else {})}
 
     def publish_catalogue(self) -> None:
-        """Write the catalogue for the workers: parsing it again would cost most of their start."""
-        scenarios = list(self.catalogue.scenarios.values())
+        """Write what workers need of the catalogue: to parse it again would cost most of a start.
+
+        That is the selected scenarios, and their controls. Tests of one's own that pytest runs may
+        ask for any other.
+        """
+        known = self.catalogue.scenarios
+        needed = {scenario.id: scenario for scenario in self.selected}
+        if self.request.patterns is None:
+            needed = dict(known)
+        for scenario in self.selected:
+            control = scenario.control_for(self.contract)
+            if control in known:
+                needed[control] = known[control]
         ids = [scenario.id for scenario in self.selected]
-        data = msgspec.msgpack.encode((scenarios, ids, self.catalogue.contracts))
+        data = msgspec.msgpack.encode((list(needed.values()), ids, self.catalogue.contracts))
         (self.directory / _CATALOGUE).write_bytes(data)
 
     def share(self) -> str:

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from factories import bundled_catalogue, exited, ran
+from support_catalogue import reference_report, run
 from support_cli import suite
+from support_image import Once
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.judge.judge import judge
 
 PROBES = Path(__file__).parents[1] / "probes"
-TIMEOUT = 600
 PAIR = ["claude/baseline-only", "claude/nested-session"]
 #: The fault that each of the probes here has, and the findings by which it is told. The answer may be wrong besides.
 VICES = {
@@ -38,32 +36,6 @@ VICES = {
     "unsteady": {"unsteady", "wrong-verdict"},
     "writes": {"changed-home"},
 }
-
-
-def run(
-    directory: Path, *arguments: str
-) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    """Run scenarios; return how that ended, and the JSON report."""
-    done = suite(directory, "run", "-n", "2", "--json", "report.json", *arguments, timeout=TIMEOUT)
-    return done, json.loads((directory / "report.json").read_text())
-
-
-def conforms_fully(directory: Path, *arguments: str) -> dict[str, Any]:
-    """Make sure that a probe conforms in the whole catalogue, as far as this system can hold it; return the report."""
-    done, report = run(directory, *arguments)
-
-    failed = {
-        row["id"]: row["findings"] or row["reason"]
-        for row in report["scenarios"]
-        if row["result"] != "conforms"
-    }
-    unsupported = {row["id"] for row in report["scenarios"] if row["result"] == "unsupported"}
-    assert {id_: words for id_, words in failed.items() if id_ not in unsupported} == {}
-    assert (done.returncode, report["conformant"]) == (0, True)
-    assert [row["id"] for row in report["scenarios"] if row["id"].startswith("container/")] == []
-    assert len(report["scenarios"]) >= 90
-    assert report["counts"]["conforms"] >= 90
-    return report
 
 
 @pytest.mark.parametrize(
@@ -94,21 +66,26 @@ def test_the_reference_probe_conforms_in_a_sample_of_the_catalogue(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("contract", ["slot-strict", "preflight"])
-def test_the_reference_probe_conforms_in_every_scenario(tmp_path: Path, contract: str) -> None:
-    conforms_fully(tmp_path, "--contract", contract)
+def test_the_reference_probe_conforms_in_every_scenario(
+    tmp_path: Path, once: Once, contract: str
+) -> None:
+    reference_report(once, tmp_path, contract)
 
 
 @pytest.mark.slow
 def test_the_reference_of_slot_does_and_fails_slot_strict_in_exactly_the_scenarios_about_the_difference(
-    tmp_path: Path,
+    tmp_path: Path, once: Once
 ) -> None:
     """What it answers is asked once, and held against both contracts: they differ in nothing else."""
     catalogue = load_catalogue()
     slot, strict = catalogue.contracts["slot"], catalogue.contracts["slot-strict"]
     assert (strict.limits, strict.inputs) == (slot.limits, slot.inputs)
-    assert catalogue.in_contract(strict) == catalogue.in_contract(slot)
+    of_slot, of_strict = (
+        {one.id for one in catalogue.in_contract(each)} for each in (slot, strict)
+    )
+    assert of_slot < of_strict  # which has scenarios of its own as well
 
-    report = conforms_fully(tmp_path, "--contract", "slot")
+    report = reference_report(once, tmp_path, "slot")
 
     answers = {row["id"]: row["code"] for row in report["scenarios"] if row["result"] == "conforms"}
     judged = [one for one in catalogue.in_contract(strict) if one.id in answers]
@@ -119,22 +96,6 @@ def test_the_reference_of_slot_does_and_fails_slot_strict_in_exactly_the_scenari
     }  # it may answer as slot-strict does, or not
     assert failed - either == about - either
     assert len(about) > 100
-
-
-#: All but the families about what a login says, in which a probe of slot has nothing to tell apart.
-VARIED = ["agent/*", "claude/*", "cli/*", "codex/*", "expiry/*", "*/owner/*"]
-
-
-@pytest.mark.slow
-def test_a_right_probe_in_posix_shell_conforms(tmp_path: Path) -> None:
-    conforms_fully(tmp_path, *VARIED, "--probe", f"sh {shlex.quote(str(PROBES / 'slot.sh'))}")
-
-
-@pytest.mark.slow
-def test_a_right_probe_in_javascript_conforms(tmp_path: Path) -> None:
-    if not shutil.which("node"):
-        pytest.skip("node is not installed")
-    conforms_fully(tmp_path, *VARIED, "--probe", f"node {shlex.quote(str(PROBES / 'slot.js'))}")
 
 
 @pytest.mark.parametrize(

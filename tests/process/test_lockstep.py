@@ -666,10 +666,12 @@ def test_a_draft_from_a_contract_of_ones_own_has_all_that_is_in_that(
     assert (done.returncode, done.stderr) == (0, "")
     (tmp_path / "drafted.toml").write_text(done.stdout)
     own, drafted = (contracts.load(f"{name}.toml", base=tmp_path) for name in ("own", "drafted"))
-    codes = {verdict.name: verdict.codes[0] for verdict in drafted.verdicts}
-    assert codes == {"fine": 0, "unfit": 8}
-    verdicts = [replace(verdict, code=codes[verdict.name]) for verdict in own.verdicts]
-    same = {"version": drafted.version, "summary": drafted.summary, "verdicts": tuple(verdicts)}
+    for name, code in (("fine", 0), ("unfit", 8)):
+        assert drafted.verdict(name) == replace(own.verdict(name), codes=(code,))
+    assert [verdict.name for verdict in drafted.verdicts] == [
+        verdict.name for verdict in own.verdicts
+    ]
+    same = {"version": drafted.version, "summary": drafted.summary, "verdicts": drafted.verdicts}
     assert drafted == replace(own, **same)
 
 

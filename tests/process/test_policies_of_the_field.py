@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from factories import bundled_catalogue, exited, ran
+from support_catalogue import reference_report
 from support_cli import suite
 from support_image import Once
 
@@ -72,7 +73,8 @@ def changed(name: str, before: Contract) -> Callable[[Scenario], bool]:
 def run(place: Path, contract: str, probe: str, *chosen: str) -> dict[str, dict[str, Any]]:
     """Run a probe; return the rows of the report by id."""
     request = ["--contract", contract, "--probe", probe, "--json", "report.json"]
-    done = suite(place, "run", "-n", "2", *request, *chosen, timeout=600)
+    # Workers of its own do not pay for a few scenarios.
+    done = suite(place, "run", "-n", "0", *request, *chosen, timeout=600)
     assert done.returncode in {0, 1}, done.stderr
     report = json.loads((place / "report.json").read_text())
     return {row["id"]: row for row in report["scenarios"]}
@@ -100,12 +102,8 @@ def answers(once: Once, tmp_path: Path) -> Callable[[Contract], dict[str, int]]:
     """Return what the reference probe of a bundled contract answers everywhere; it is asked once."""
 
     def ask(contract: Contract) -> dict[str, int]:
-        def asked() -> dict[str, int]:
-            rows = run(tmp_path, contract.name, reference(contract))
-            assert deviating(rows) == {}
-            return {id_: row["code"] for id_, row in rows.items() if row["result"] == "conforms"}
-
-        return dict(once(f"answers-{contract.name}", asked))
+        rows = reference_report(once, tmp_path, contract.name)["scenarios"]
+        return {row["id"]: row["code"] for row in rows if row["result"] == "conforms"}
 
     return ask
 
@@ -128,17 +126,18 @@ def test_an_example_can_be_read_and_lint_has_nothing_against_it(name: str, tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_a_probe_that_follows_the_policy_conforms(name: str, tmp_path: Path) -> None:
-    """In what the policy changes, and in every seventh of the other scenarios."""
+    """In a part of what the policy changes, and in some of the other scenarios."""
     after, before = loaded(name, tmp_path)
     about = changed(name, before)
     every = scenarios(after)
     others = [one for one in every if not about(one)]
-    chosen = [*[one for one in every if about(one)][::2], *others[::7]]
+    affected = [one for one in every if about(one)]
+    chosen = [*affected[:: max(1, len(affected) // 25)], *others[:: len(others) // 25]]
 
     rows = run(tmp_path, f"{name}.toml", follower(name), *(one.id for one in chosen))
 
     assert deviating(rows) == {}
-    assert sum(row["result"] == "conforms" for row in rows.values()) > 30
+    assert sum(row["result"] == "conforms" for row in rows.values()) > 20
 
 
 @pytest.mark.slow

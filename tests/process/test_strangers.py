@@ -72,7 +72,7 @@ def test_a_right_probe_conforms_in_every_scenario(tmp_path: Path, language: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("language", ["python", "node"])
+@pytest.mark.parametrize("language", ["node"])
 def test_a_right_probe_conforms_in_one_process_too(tmp_path: Path, language: str) -> None:
     probe = command(language, tmp_path)
 

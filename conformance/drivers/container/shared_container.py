@@ -41,7 +41,9 @@ tidy() {{
         if left; then
             for p in $found; do
                 case $(tr '\\0' '\\n' <"$p/environ") in *{_STUB}*) by=CLI ;; *) by=PROBE ;; esac
-                printf "\\nLEFT $by "; tr '\\0' ' ' <"$p/cmdline"; echo
+                name=$(tr '\\0' ' ' <"$p/cmdline")
+                # In one piece, since what is left may print at the same time.
+                printf '\\nLEFT %s %s\\n' "$by" "$name"
             done
             for n in 1 2 3 4 5 6 7 8 9; do kill -9 -1 2>/dev/null; left || break; sleep 0.05; done
         fi
