@@ -7,6 +7,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from factories import bundled_catalogue
 from support_image import Images, diagnosis, run
 
 #: What it does before the probe is asked. The baseline is linked, as it never changes, and takes the place of files.
@@ -38,15 +39,20 @@ def image(engine: docker.DockerClient, reference_image: str) -> Iterator[str]:
 def test_it_conforms_with_one_further_write_and_without_it_there_is_one_hint(
     image: str, tmp_path: Path
 ) -> None:
-    """In the whole catalogue there is no deviation; in a part of it, one addition is told once."""
-    words = ("--isolation", "shared")
+    """All over the catalogue there is no deviation; one addition everywhere is told once.
 
-    allowed = run(image, *words, "--allow-write", ".gitconfig", cwd=tmp_path, timeout=600)
+    Every third scenario stands for all.
+    """
+    words = ("--isolation", "shared")
+    slot = bundled_catalogue().contracts["slot"]
+    third = [one.id for one in bundled_catalogue().in_contract(slot)][::3]
+
+    allowed = run(image, *words, "--allow-write", ".gitconfig", *third, cwd=tmp_path, timeout=600)
     refused = run(image, *words, "agent/*", "codex/*", "claude/*-only", cwd=tmp_path, timeout=600)
 
     assert allowed[0] == 0, allowed[2]
     assert allowed[1]["counts"]["deviates"] == 0
-    assert allowed[1]["counts"]["conforms"] > 300
+    assert allowed[1]["counts"]["conforms"] > 120
     assert "allowed: to write .gitconfig in the HOME" in allowed[2].splitlines()
     assert diagnosis(allowed[2]) == ""
 

@@ -132,12 +132,18 @@ def test_a_probe_that_follows_the_policy_conforms(name: str, tmp_path: Path) -> 
     every = scenarios(after)
     others = [one for one in every if not about(one)]
     affected = [one for one in every if about(one)]
-    chosen = [*affected[:: max(1, len(affected) // 25)], *others[:: len(others) // 25]]
+    waiting = [one for one in affected if one.takes_long][:3]
+    affected, others = ([one for one in each if not one.takes_long] for each in (affected, others))
+    chosen = [
+        *waiting,
+        *affected[:: max(1, len(affected) // 15)],
+        *others[:: max(1, len(others) // 15)],
+    ]
 
     rows = run(tmp_path, f"{name}.toml", follower(name), *(one.id for one in chosen))
 
     assert deviating(rows) == {}
-    assert sum(row["result"] == "conforms" for row in rows.values()) > 20
+    assert sum(row["result"] == "conforms" for row in rows.values()) > 12
 
 
 @pytest.mark.slow

@@ -63,25 +63,14 @@ def disputable(report: dict[str, Any]) -> dict[str, Any]:
 def test_a_right_probe_conforms_in_every_scenario(tmp_path: Path, language: str) -> None:
     probe = command(language, tmp_path)
 
-    suite(tmp_path, "run", "-n", "4", "--json", "report.json", "--probe", probe, timeout=600)
+    # One of them in one process: the same answers, whatever the number of workers.
+    workers = "0" if language == "c" else "4"
+    suite(tmp_path, "run", "-n", workers, "--json", "report.json", "--probe", probe, timeout=600)
 
     report = json.loads((tmp_path / "report.json").read_text())
     found = disputable(report)
     assert found == {}
     assert report["counts"]["conforms"] > 300
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("language", ["node"])
-def test_a_right_probe_conforms_in_one_process_too(tmp_path: Path, language: str) -> None:
-    probe = command(language, tmp_path)
-
-    suite(tmp_path, "run", "-n", "0", "--json", "report.json", "--probe", probe, *VARIED)
-
-    report = json.loads((tmp_path / "report.json").read_text())
-    found = disputable(report)
-    assert found == {}
-    assert report["counts"]["conforms"] > 100
 
 
 def plain_user() -> list[str]:
