@@ -329,6 +329,7 @@ def test_the_json_report_says_everything_about_a_run(
         }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_that_a_run_says_or_leaves(
     tmp_path: Path, every_result: tuple[list[str], dict[str, str]]
 ) -> None:
@@ -1027,6 +1028,7 @@ def test_a_probe_is_split_like_a_shell_would_and_found_from_any_directory(tmp_pa
 VARIED = ("agent/*", "cli/healthy*", "cli/exit-*", "codex/json-*", "codex/no-*", "claude/dot-*")
 
 
+@pytest.mark.slow
 def test_the_same_addition_everywhere_is_one_hint_and_named_it_is_allowed(tmp_path: Path) -> None:
     slot = data_root() / "fixtures" / "probes" / "slot.py"
     probe = f"""sh -c 'mkdir -p "$HOME/.cache"; date >"$HOME/.cache/seen"; exec "$0" "$@"' {sys.executable} -I {slot}"""
@@ -1079,6 +1081,7 @@ def test_a_comparison_excuses_further_writes(tmp_path: Path) -> None:
         assert re.findall(r'"result": "([a-z]+)"', text) == [result, "conforms"]
 
 
+@pytest.mark.slow
 def test_a_login_shell_that_loses_the_stubs_is_one_hint(tmp_path: Path) -> None:
     """Its profile sets PATH anew, so that no CLI is found there."""
     slot = data_root() / "fixtures" / "probes" / "slot.py"
@@ -1551,6 +1554,7 @@ MILD = (
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.slow
 def test_advice_is_in_every_report_and_counts_with_strict_alone(
     tmp_path: Path, workers: str
 ) -> None:

@@ -191,6 +191,7 @@ def test_the_note_names_the_contract_that_asks_clis() -> None:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.slow
 def test_a_run_says_what_the_probe_asked_its_cli(tmp_path: Path, workers: str) -> None:
     slot = fixtures_dir() / "probes" / "slot.py"
     asks = f"#!/bin/sh\nclaude auth status >/dev/null 2>&1\nexec python3 {slot}\n"

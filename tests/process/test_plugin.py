@@ -90,6 +90,7 @@ def test_the_agent_chooses_the_items(catalogue: Path, workers: str) -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
+@pytest.mark.slow
 def test_advice_passes_unless_it_is_to_count(catalogue: Path, workers: str) -> None:
     written(
         catalogue / "mild.toml",

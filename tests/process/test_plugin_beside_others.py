@@ -104,6 +104,7 @@ def test_options_say_in_one_line_that_such_a_package_hides_ours(
 FAKES = ["pyfakefs.pytest_plugin", PLUGIN]
 
 
+@pytest.mark.slow
 def test_fake_homes_are_seen_in_fake_file_systems_too(tmp_path: Path) -> None:
     """Whichever comes first, nothing wrong is left for the tests that follow."""
     written(

@@ -79,6 +79,7 @@ def test_the_bundled_catalogue_gives_no_cause_for_complaint(bundled: Catalogue) 
         ),
     ],
 )
+@pytest.mark.slow
 def test_lint_reports_what_is_wrong_with_a_scenario(
     change: dict[str, object], said: str, bundled: Catalogue
 ) -> None:
@@ -91,6 +92,7 @@ def test_lint_reports_what_is_wrong_with_a_scenario(
     )
 
 
+@pytest.mark.slow
 def test_a_control_has_to_be_near(bundled: Catalogue) -> None:
     # The login is two more: its file, and the account beside it.
     env = {f"VARIABLE_{n}": "x" for n in range(MOST_DIFFERENCES - 1)}
@@ -126,6 +128,7 @@ def test_a_home_with_two_faults_has_one_too_many(bundled: Catalogue) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_member_that_a_login_lacks_beside_its_fault_is_one_too_many(bundled: Catalogue) -> None:
     login = entry(
         ".claude/.credentials.json",
@@ -135,6 +138,7 @@ def test_a_member_that_a_login_lacks_beside_its_fault_is_one_too_many(bundled: C
     assert " in 6 things: + .claude/.credentials.json claudeAiOauth.expiresAt; - " in line
 
 
+@pytest.mark.slow
 def test_a_reason_allows_more_differences_and_has_to_be_needed(bundled: Catalogue) -> None:
     two = [directory(".claude/a", mode=0), file(".claude.json", "{")]
     assert homes(bundled, *two, differs="both come from one crash") == []
@@ -143,6 +147,7 @@ def test_a_reason_allows_more_differences_and_has_to_be_needed(bundled: Catalogu
     ]
 
 
+@pytest.mark.slow
 def test_a_home_may_differ_from_its_control_in_one_thing(bundled: Catalogue) -> None:
     """However far from a golden login that is."""
     faults = [directory(".claude/a", mode=0), file(".claude.json", "{")]
@@ -159,6 +164,7 @@ def test_a_home_may_differ_from_its_control_in_one_thing(bundled: Catalogue) -> 
     assert [line for line in found if line.startswith(f"{GOOD}: home: ")] == []
 
 
+@pytest.mark.slow
 def test_two_scenarios_that_build_the_same_are_one_too_many(bundled: Catalogue) -> None:
     other = bundled.get("claude/credentials-file")
 
@@ -227,6 +233,7 @@ def _without_lost_controls(scenarios: dict[str, Scenario], bundled: Catalogue) -
     return Catalogue(kept, bundled.contracts)
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_contract_of_ones_own(tmp_path: Path) -> None:
     """As the message about a contract that it does not know says."""
     contract = tmp_path / "acme.toml"
@@ -249,6 +256,7 @@ def test_the_command_takes_a_contract_of_ones_own(tmp_path: Path) -> None:
     assert f"{len(contracts.bundled()) + 1} contracts" in known.output
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_line_for_each_complaint(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "case.toml").write_text(

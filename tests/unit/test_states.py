@@ -247,6 +247,7 @@ def test_a_scenario_and_its_cli_do_not_want_the_same_place(
 # Lint
 
 
+@pytest.mark.slow
 def test_lint_wants_a_scenario_about_every_state_and_a_good_summary(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "states" / "spare.toml").write_text(STATE.replace("Says hello", "says hello."))
@@ -262,6 +263,7 @@ def test_lint_wants_a_scenario_about_every_state_and_a_good_summary(tmp_path: Pa
     assert "state blank: states: no scenario is about it" in left
 
 
+@pytest.mark.slow
 def test_lint_reads_a_state_that_nobody_asks_for(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "states" / "spare.toml").write_text("summary = 1\n")
