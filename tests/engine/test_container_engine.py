@@ -71,6 +71,7 @@ def test_the_reference_image_conforms_alike_in_both_isolations(
     """
     slot = contracts.load("slot")
     several = [one.id for one in load_catalogue().in_contract(slot) if len(one.codes(slot)) > 1]
+    several = several[::3]
     words = ("agent/*", *BROKEN, "codex/e*", *OF_USERS, *several)
 
     status, report, printed = run(
