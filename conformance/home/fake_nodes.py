@@ -9,14 +9,9 @@ import stat
 from pyfakefs.fake_file import FakeFile
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-__all__ = ["Endless", "FakeFifo", "FakeLink", "FakeSocket"]
+from conformance.home.endless import Endless
 
-
-class Endless(BaseException):
-    """A call would wait without end: what stands for the time limit where nothing really waits.
-
-    It is no :class:`Exception`, so that what handles errors does not take it for one.
-    """
+__all__ = ["FakeFifo", "FakeLink", "FakeSocket"]
 
 
 class FakeFifo(FakeFile):

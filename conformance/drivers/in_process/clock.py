@@ -17,7 +17,7 @@ from typing import Any
 
 import time_machine
 
-from conformance.home.fake_nodes import Endless
+from conformance.home.endless import Endless
 from conformance.home.references import Index, References
 
 __all__ = ["Clock", "TimeUp", "current", "install"]
