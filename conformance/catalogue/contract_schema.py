@@ -67,6 +67,13 @@ class InputsTable(Struct, forbid_unknown_fields=True):
     switch_off: Annotated[
         str | UnsetType, Meta(description="What it holds for off; by default 'false'.")
     ] = UNSET
+    exit_code: Annotated[
+        Variable | UnsetType,
+        Meta(description="The variable with the exit code of an agent's run."),
+    ] = UNSET
+    log: Annotated[
+        Variable | UnsetType, Meta(description="The variable with the path of that run's log.")
+    ] = UNSET
     opposite_home: Annotated[
         Variable | UnsetType,
         Meta(description="A variable the probe must ignore: its HOME calls for the other answer."),

@@ -12,6 +12,7 @@ from conformance.model.outcome import FindingKind
 __all__ = [
     "ANSWER_FINDINGS",
     "ROLES",
+    "USUAL_RUN",
     "Action",
     "Contract",
     "DocumentAnswer",
@@ -27,8 +28,11 @@ __all__ = [
 Level = Literal["must", "should"]
 
 #: What an input is to the probe. A contract maps roles to variables of the environment.
-Role = Literal["home", "agent", "override", "skew", "switch"]
+Role = Literal["home", "agent", "override", "skew", "switch", "exit_code", "log"]
 ROLES: tuple[Role, ...] = get_args(Role)
+
+#: What inputs about an agent's run hold, with placeholders, where a scenario says nothing of them.
+USUAL_RUN: dict[Role, str] = {"exit_code": "0", "log": "{home}/run.log"}
 
 #: Findings about the answer itself, which are never advice.
 ANSWER_FINDINGS: frozenset[FindingKind] = frozenset(
@@ -115,6 +119,10 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """The value of that variable for on."""
     switch_off: str = "false"
     """The value of that variable for off."""
+    exit_code: str = ""
+    """Variable with the exit code of an agent's run; empty for none."""
+    log: str = ""
+    """Variable with the path of that run's log; empty for none."""
     opposite_home: str = ""
     """Variable with a second home, which calls for the opposite answer; empty for none."""
 
