@@ -241,6 +241,13 @@ class Contract(Struct, frozen=True, kw_only=True):
             return self.codes(some).isdisjoint(self.codes(others))
         return set(some).isdisjoint(others)
 
+    def has_control(self, names: Collection[str], control: Collection[str]) -> bool:
+        """Return whether a scenario that expects *control* can be the control of one with *names*.
+
+        It has to call for another answer; one that leaves the point open has nothing to differ in.
+        """
+        return self.leaves_open(names) or self.tells_apart(names, control)
+
     def rule_broken_by(self, kind: FindingKind) -> str:
         """Return the name of the rule that findings of *kind* break; empty where none says so."""
         for name, rule in self.rules.items():
