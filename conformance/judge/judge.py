@@ -31,6 +31,7 @@ from conformance.model.outcome import (
     Unsupported,
 )
 from conformance.model.scenario import Scenario
+from conformance.model.story_wording import steps_against
 from conformance.model.wording import (
     against_control,
     answer,
@@ -77,7 +78,7 @@ def judge(
         agent=scenario.agent,
         expected=scenario.expected(contract),
         control=scenario.control_for(contract),
-        difference=against_control(scenario, control) if control is not None else (),
+        difference=_difference(scenario, control) if control is not None else (),
         seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
     )
     if unjudged := _unjudged(base, [execution.outcome for execution in executions]):
@@ -110,6 +111,10 @@ def judge(
         outside=_first_changes_outside(executions),
         asked=tuple(chain.from_iterable(execution.asked for execution in executions)),
     )
+
+
+def _difference(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
+    return (*against_control(scenario, control), *steps_against(scenario, control))
 
 
 def _levelled(

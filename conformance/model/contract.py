@@ -12,6 +12,7 @@ from conformance.model.outcome import FindingKind
 __all__ = [
     "ANSWER_FINDINGS",
     "ROLES",
+    "STEP_FINDINGS",
     "Action",
     "Contract",
     "DocumentAnswer",
@@ -40,6 +41,12 @@ ANSWER_FINDINGS: frozenset[FindingKind] = frozenset(
         "killed-by-signal",
         "unsteady",
     }
+)
+
+
+#: Findings about the steps in which a gate is asked.
+STEP_FINDINGS: frozenset[FindingKind] = frozenset(
+    {"stale-answer", "looked-again", "wrong-claim", "counted-failure"}
 )
 
 

@@ -136,6 +136,8 @@ class Execution(Struct, frozen=True, kw_only=True):
     """The shell command that starts the probe as the driver did, while the home is kept."""
     steps: tuple[StepSeen, ...] = ()
     """What was seen of a gate in each step, as far as it came."""
+    told: tuple[str, ...] = ()
+    """The lines that the gate was sent."""
     ttl: float = 0.0
     """The seconds that a gate may keep its answer."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
@@ -21,7 +22,7 @@ from conformance.model.story import (
 )
 from conformance.model.wording import describe_entry, expectation
 
-__all__ = ["claim_words", "describe_step", "operation", "story_lines", "wanted"]
+__all__ = ["claim_words", "describe_step", "operation", "steps_against", "story_lines", "wanted"]
 
 _OPERATIONS: dict[type[Action], str] = {
     Check: "check",
@@ -108,6 +109,20 @@ def wanted(scenario: Scenario, step: Step, contract: Contract) -> str:
 def claim_words(taken: bool) -> str:
     """Return what a claim came to."""
     return "a job taken" if taken else "no job taken"
+
+
+def steps_against(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
+    """Return which steps *scenario* has (+) and lacks (-) against *control*, one line each."""
+    ours, theirs = (
+        [f"{operation(step)}: {describe_step(step)}" for step in one.steps]
+        for one in (scenario, control)
+    )
+    lines = []
+    for tag, a, b, c, d in SequenceMatcher(None, theirs, ours, autojunk=False).get_opcodes():
+        if tag != "equal":
+            lines += [f"- step {number + 1}, {theirs[number]}" for number in range(a, b)]
+            lines += [f"+ step {number + 1}, {ours[number]}" for number in range(c, d)]
+    return tuple(lines)
 
 
 def story_lines(scenario: Scenario, contract: Contract) -> Iterator[str]:

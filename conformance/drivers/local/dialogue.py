@@ -51,6 +51,8 @@ class Dialogue:
         self._outcome: Outcome | None = None
         self._reaper: socket.socket | None = None
         self._stopped = False
+        self.told: list[str] = []
+        """The lines that were sent."""
         names = [directory / "stdin", directory / "stdout"]
         for name in names:
             os.mkfifo(name, 0o600)
@@ -70,10 +72,12 @@ class Dialogue:
         """
         deadline = time.monotonic() + seconds
         self._read()
-        if self._buffer:
-            line = self._shown(bytes(self._buffer))
-            raise NoAnswerError("no-answer", f"it had said something unasked: {line}")
-        self._send(json.dumps(message).encode() + b"\n", deadline)
+        if self._buffer.strip():
+            line = _shown(bytes(self._buffer))
+            raise NoAnswerError("no-answer", f"something that it said unasked: {line}")
+        self._buffer.clear()
+        self.told.append(json.dumps(message))
+        self._send(self.told[-1].encode() + b"\n", deadline)
         answer = self._parsed(self._line(deadline))
         if answer.get("step", message["step"]) != message["step"]:
             raise NoAnswerError("no-answer", f"the answer is that of step {answer['step']!r}")
@@ -186,10 +190,6 @@ class Dialogue:
         if not isinstance(answer, dict):
             raise NoAnswerError("no-answer", f"a line that is no JSON object: {_shown(line)}")
         return answer
-
-    @staticmethod
-    def _shown(line: bytes) -> str:
-        return _shown(line)
 
 
 def _shown(line: bytes) -> str:

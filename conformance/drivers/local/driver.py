@@ -111,7 +111,8 @@ class LocalDriver:
         try:
             layout = self.place(scenario, contract, context, place)
             start = self._start(scenario, contract, layout, place)
-            command = self._by_hand(start, layout, place) if self.keep else ""
+            if self.keep:
+                command = self._by_hand(start, layout, place, in_steps=contract.in_steps)
             if layout.earlier is not None:
                 start, before = self._run_earlier(start, contract, layout.earlier, place)
                 if not before.says_something:
@@ -323,12 +324,15 @@ class LocalDriver:
         )
         return self._supervisor.run(request)
 
-    def _by_hand(self, start: Request, layout: Layout, place: HomeDirectory) -> str:
-        """Return the line that starts the probe by hand."""
+    def _by_hand(
+        self, start: Request, layout: Layout, place: HomeDirectory, *, in_steps: bool
+    ) -> str:
+        """Return the line that starts the probe by hand; one that is asked *in_steps* reads."""
         shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
         command = join([*by_hand(start.env, shut=shut), *start.argv])
         umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
-        return f"cd {quote(start.cwd)} && {umask}{command} < /dev/null"
+        nothing = "" if in_steps else " < /dev/null"
+        return f"cd {quote(start.cwd)} && {umask}{command}{nothing}"
 
     def _stub_directory(self, stubs: Stubs, place: HomeDirectory, *, own: bool) -> str:
         """Return the directory of *stubs*, built once for all scenarios that use them.

@@ -169,7 +169,11 @@ def _ready(answer: Any) -> dict[str, Any]:
 
 
 def _crash(error: BaseException) -> str:
-    traceback.print_exception(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    if trace is not None:  # else it is ours, about what the gate returned
+        traceback.print_exception(error.with_traceback(trace))
     return _short(f"{type(error).__name__}: {error}")
 
 

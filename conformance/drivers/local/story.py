@@ -181,6 +181,7 @@ class _Teller:
             outcome=outcome,
             changes=(*in_home, *in_opposite),
             steps=tuple(self.seen),
+            told=tuple(self.dialogue.told),
             ttl=stage.ttl,
         )
 
