@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from conformance.catalogue.cli_schema import AnswerTable
 from conformance.catalogue.entries import entries_of
-from conformance.catalogue.schema import EntryTable
+from conformance.catalogue.entry_schema import EntryTable
 from conformance.errors import FileError
 from conformance.model.agent import Answer
 from conformance.model.scenario import Entry

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from conformance.catalogue.schema import EntryTable, Files, Text
+from conformance.catalogue.entry_schema import EntryTable
+from conformance.catalogue.schema import Files, Text
 
 __all__ = ["AnswerTable", "CliFile"]
 

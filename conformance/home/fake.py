@@ -13,7 +13,7 @@ from typing import Any
 from pyfakefs import fake_io, fake_pathlib, helpers
 from pyfakefs.fake_file import FakeDirectory, FakeFile
 from pyfakefs.fake_filesystem import FakeFilesystem
-from pyfakefs.fake_filesystem_unittest import Patcher
+from pyfakefs.fake_filesystem_unittest import Patcher, Pause
 
 from conformance.home.build import Unbuildable
 from conformance.home.fake_calls import ExactCalls
@@ -24,7 +24,7 @@ from conformance.home.plan import Node
 from conformance.home.references import Index, References
 from conformance.home.snapshot import Snapshot, Stamp
 
-__all__ = ["MOST_BYTES", "FakeFiles"]
+__all__ = ["MOST_BYTES", "FakeFiles", "index_now"]
 
 #: The most that one file may hold, in bytes: a fake file system keeps all of them in memory, twice.
 MOST_BYTES = 64 * 1024**2
@@ -36,6 +36,24 @@ _KINDS = {
     stat.S_IFIFO: "fifo",
     stat.S_IFSOCK: "socket",
 }
+
+
+#: What was found so far; a module that has been imported refers to what it refers to.
+_index = Index()
+
+
+def index_now() -> Index:
+    """Return where modules refer to functions, which is worth sharing between many homes.
+
+    The modules of a gate have to be imported by then.
+    """
+    patcher = Patcher.PATCHER
+    if patcher is None or not patcher.is_patching:
+        _index.update(Patcher.SKIPMODULES)
+    else:
+        with Pause(patcher):
+            _index.update(Patcher.SKIPMODULES)
+    return _index
 
 
 class FakeFiles:
@@ -83,14 +101,11 @@ class FakeFiles:
         """
         references = References()
         for name, call in calls.items():
-            # Modules refer to the function of pyfakefs, or to the real one where it has none.
-            for module in (self.os, os):
-                if (original := getattr(module, name, None)) is not None:
-                    references.replace(original, call)
+            references.replace(getattr(os, name), call)
             self._leave.callback(self._restore, name, vars(self.os).get(name))
             setattr(self.os, name, call)
         self._leave.callback(references.undo)
-        references.apply(self._index or Index(Patcher.SKIPMODULES))
+        references.apply(self._index or index_now())
 
     def _restore(self, name: str, was: Any) -> None:
         if was is None:

@@ -25,30 +25,29 @@ class _Place(NamedTuple):
 
 
 def _key(value: Any) -> Any:
-    """Return what tells one function or class from all others; None for anything else.
-
-    Methods are made anew each time that they are looked up, so they are known by owner and name.
-    """
-    if isinstance(value, MethodType):
-        return (id(value.__self__), getattr(value.__func__, "__name__", ""))
+    """Return what tells one function or class from all others; None for anything else."""
     return id(value) if isinstance(value, BuiltinFunctionType | FunctionType | type) else None
 
 
 class Index:
-    """Where modules refer to functions and classes, as they are now.
+    """Where modules refer to functions and classes, while nothing has been replaced.
 
-    To make one takes some hundredths of a second, so that it is worth sharing. The modules in
-    *without* are left out.
+    It is empty until :meth:`update`, which takes some hundredths of a second the first time: so it
+    is worth keeping.
     """
 
-    def __init__(self, without: Collection[object] = ()) -> None:
+    def __init__(self) -> None:
         self._places: dict[Any, list[_Place]] = {}
-        for module in list(sys.modules.values()):
-            if module in without:
+        self._seen: dict[str, int] = {}
+
+    def update(self, without: Collection[object] = ()) -> None:
+        """Look at modules that have been imported in the meantime, except those in *without*."""
+        for name, module in list(sys.modules.items()):
+            if self._seen.get(name) == id(module):
                 continue
+            self._seen[name] = id(module)
             values = getattr(module, "__dict__", None)
-            name = values.get("__name__", "") if isinstance(values, dict) else None
-            if isinstance(values, dict) and isinstance(name, str) and not name.startswith(_MAKERS):
+            if module not in without and isinstance(values, dict) and not name.startswith(_MAKERS):
                 deep = name.partition(".")[0] not in sys.stdlib_module_names
                 self._add(module, name, values, deep=deep)
 
@@ -82,6 +81,12 @@ class Index:
         return iter(self._places.get(key, ()))
 
 
+def _is_fake(value: Any) -> bool:
+    """Return whether *value* is what pyfakefs puts in the place of a function."""
+    owner = getattr(value, "__self__", None)
+    return isinstance(value, MethodType) and type(owner).__module__.startswith("pyfakefs")
+
+
 class References:
     """Replacements for functions, in every module that has been imported."""
 
@@ -98,7 +103,9 @@ class References:
 
         *index* is None for one that is made now.
         """
-        index = index or Index()
+        if index is None:
+            index = Index()
+            index.update()
         for key, (_, new) in self._wanted.items():
             for place in index.places(key):
                 self._put(place, key, new)
@@ -118,7 +125,7 @@ class References:
         elif place.name == "__kwdefaults__":
             named = (was or {}).items()
             value = {name: new if _key(default) == key else default for name, default in named}
-        elif _key(plain) != key:
+        elif _key(plain) != key and not _is_fake(plain):
             return  # it has become something else since it was looked up
         self._undo.append((place, was))
         setattr(place.holder, place.name, value)

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 from msgspec.structs import replace
 from pyfakefs.fake_filesystem import FakeFilesystem
-from pyfakefs.fake_filesystem_unittest import Patcher
 
 from conformance.drivers.in_process import clock
 from conformance.drivers.in_process.cli import FakeCli
@@ -28,14 +27,14 @@ from conformance.drivers.local.command import SYSTEM_PATH
 from conformance.drivers.local.standalone import lacks
 from conformance.home import changes
 from conformance.home.build import Unbuildable
-from conformance.home.fake import FakeFiles
+from conformance.home.fake import FakeFiles, index_now
 from conformance.home.fake_system import keep_real
 from conformance.home.references import Index, References
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
 
-__all__ = ["Stage", "index_now", "unsupported"]
+__all__ = ["Stage", "unsupported"]
 
 #: Where things lie in the fake file system.
 _TOP = "/slot"
@@ -52,17 +51,11 @@ def unsupported(scenario: Scenario, contract: Contract) -> str:
         return (
             f"contract '{contract.name}' asks the CLIs themselves, and none is started in process"
         )
+    if scenario.steps:
+        return "it is a story in steps, and a home in a fake file system is for one call"
     if scenario.earlier is not None:
         return "the probe runs twice, in two processes that share more than a fake file system"
     return ""
-
-
-def index_now() -> Index:
-    """Return where modules refer to functions, for :class:`Stage`: worth sharing between many.
-
-    The modules of the gate have to be imported by then.
-    """
-    return Index(Patcher.SKIPMODULES)
 
 
 class Stage:
