@@ -29,6 +29,7 @@ from conformance.drivers.local.command import (
     parse_command,
 )
 from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.hosts import PythonTarget
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
@@ -36,7 +37,14 @@ from conformance.model.outcome import ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory, keep_directory
-from conformance.run.request import Command, PythonCallable, RunRequest, scenario_files
+from conformance.run.import_notes import import_notes
+from conformance.run.request import (
+    Command,
+    PythonCallable,
+    RunRequest,
+    scenario_files,
+    truth_codes,
+)
 from conformance.run.scenario_runner import ScenarioRunner
 
 if TYPE_CHECKING:
@@ -103,6 +111,8 @@ def _judging(whole: Contract, request: RunRequest) -> Contract:
         if pattern.startswith(("/", "~")) or {"", ".", ".."} & set(pattern.split("/")):
             hint = "write it like .gitconfig or '.cache/**'"
             raise UsageError(f"--allow-write '{pattern}' is no path below the HOME", hint=hint)
+    if isinstance(request.probe, PythonCallable) and request.probe.truth:
+        contract = replace(contract, truth=truth_codes(request.probe.truth))
     if request.image is not None:
         writes = (*contract.entrypoint_writes, *request.allow_writes)
         return replace(contract, entrypoint_writes=writes)
@@ -121,7 +131,7 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
         case Command(line):
             return parse_command(line, directory)
         case PythonCallable(target):
-            return parse_callable(target, directory)
+            return parse_callable(target, directory, contract.truth)
     if contract.commands:
         for agent in contract.agents:
             own_command(contract, agent, request.variables.get("PATH", SYSTEM_PATH))
@@ -183,8 +193,13 @@ class Run:
 
     def describe(self) -> dict[str, Any]:
         """Return the probe, what isolates it, and what it may write beside: built-in types only."""
-        further = list(self.request.allow_writes)
-        return {**self.driver.describe(), **({"allow_writes": further} if further else {})}
+        described = self.driver.describe()
+        if further := self.request.allow_writes:
+            described["allow_writes"] = list(further)
+        if "imported" in described:
+            described["notes"] = import_notes(described, self.contract, self.selected)
+            del described["imported"]
+        return described
 
     def publish_catalogue(self) -> None:
         """Write what workers need of the catalogue: to parse it again would cost most of a start.
@@ -333,8 +348,17 @@ def _local_driver(shared: Shared, directory: Path, *, keep: bool = False) -> Loc
     request = shared.request
     directory.mkdir(mode=0o700, exist_ok=True)
     keep = keep or bool(request.keep)
+    target = None
+    if isinstance(request.probe, PythonCallable):
+        module, _, name = request.probe.target.partition(":")
+        target = PythonTarget(module=module, name=name, directory=request.cwd)
     return LocalDriver(
-        shared.argv, directory, cwd=Path(request.cwd), extra=request.variables, keep=keep
+        shared.argv,
+        directory,
+        cwd=Path(request.cwd),
+        extra=request.variables,
+        keep=keep,
+        target=target,
     )
 
 

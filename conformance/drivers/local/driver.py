@@ -12,13 +12,15 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from conformance.drivers.asked import AskedLog
 from conformance.drivers.conditions import conditions
+from conformance.drivers.environment import FIXED
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
+from conformance.drivers.local.hosts import Hosts, PythonScript, PythonTarget
+from conformance.drivers.local.place import HomeDirectory
 from conformance.drivers.local.standalone import by_hand, lacks
 from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
 from conformance.drivers.local.view import View, ViewMaker, paths_in
@@ -26,6 +28,7 @@ from conformance.drivers.stubs import Stubs, stubs_for
 from conformance.errors import CannotJudge, ConformanceError
 from conformance.home import Node, build, changes, mismatch, remove, snapshot
 from conformance.home.build import Unbuildable
+from conformance.model.agent import AGENT_CLIS
 from conformance.model.contract import Contract
 from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
 from conformance.model.placeholders import Context, expand
@@ -35,38 +38,12 @@ from conformance.text import join, quote
 __all__ = ["HomeDirectory", "LocalDriver"]
 
 
-class HomeDirectory(Struct, frozen=True):
-    """Where the homes of one execution are built."""
-
-    top: Path
-    name: str = ""
-    """The name of the fake HOME; empty for a plain one."""
-
-    @property
-    def home(self) -> Path:
-        """The fake HOME."""
-        return self.top / "home" / self.name
-
-    @property
-    def temporary(self) -> Path:
-        """What lies in the temporary directories of a probe that runs twice."""
-        return self.top / "temporary"
-
-    @property
-    def opposite(self) -> Path:
-        """The home with the opposite answer, for contracts that ask for one."""
-        return self.top / "opposite"
-
-    @property
-    def cli(self) -> Path:
-        """Stubs that serve this home only."""
-        return self.top / "cli"
-
-
 class LocalDriver:
     """Runs a command in homes below *directory*, which must exist.
 
-    With an empty command it runs the agent's CLI, for a contract that asks the CLI itself.
+    With an empty command it runs the agent's CLI, for a contract that asks the CLI itself. With a
+    *target* it runs that instead, in a fork of a process that has it in memory; the command is then
+    the one that does the same by hand.
     """
 
     def __init__(
@@ -77,14 +54,16 @@ class LocalDriver:
         cwd: Path,
         extra: Mapping[str, str] | None = None,
         keep: bool = False,
+        target: PythonTarget | PythonScript | None = None,
     ) -> None:
         self.directory = directory
         self.cwd = cwd
         self.extra = dict(extra or {})
         self.keep = keep
-        self._take(argv)
+        self._take(argv, target)
         self._numbers = itertools.count(1)
         self._supervisor = Supervisor(directory / "supervisor.log")
+        self._hosts = Hosts(directory, directory, {**FIXED, **self.extra})
         self._stub_directories: dict[Stubs, str] = {}
         self._asked = AskedLog(directory / "cli" / "asked")
         self._paths: dict[tuple[str, ...], str] = {}
@@ -92,21 +71,24 @@ class LocalDriver:
         self._views = ViewMaker(directory / "view", directory)
         self._real_homes: dict[str, str] = {}
 
-    def _take(self, argv: Sequence[str]) -> None:
+    def _take(self, argv: Sequence[str], target: PythonTarget | PythonScript | None) -> None:
         self.argv = tuple(argv)
+        self.target = target
         # Probes run without the capabilities that bypass modes. So root may be unable to read
         # what another user owns, and the supervisor checks that.
         files = [os.path.join(self.cwd, word) for word in self.argv]
         readable = [path for path in (str(self.cwd), *files) if os.access(path, os.R_OK)]
         self._needed = [("readable", os.fsencode(path)) for path in readable]
 
-    def with_command(self, argv: Sequence[str]) -> LocalDriver:
+    def with_command(
+        self, argv: Sequence[str], target: PythonTarget | PythonScript | None = None
+    ) -> LocalDriver:
         """Return a driver for another probe that shares all else with this one.
 
         Close only this one.
         """
         other = copy(self)
-        other._take(argv)
+        other._take(argv, target)
         return other
 
     def describe(self) -> dict[str, Any]:
@@ -118,12 +100,23 @@ class LocalDriver:
         network, capabilities = facts["network"], facts["capabilities"]
         shared = facts["mounts"]
         return {
-            "kind": "command" if self.argv else "cli",
-            "command": list(self.argv),
+            **self._described(),
             "network": f"open: {network}" if network else "cut",
             "capabilities": f"kept: {capabilities}" if capabilities else "dropped",
             "temporary_directories": f"shared: {shared}" if shared else "its own",
             "inherited": facts["inherited"],
+        }
+
+    def _described(self) -> dict[str, Any]:
+        if not isinstance(self.target, PythonTarget):
+            return {"kind": "command" if self.argv else "cli", "command": list(self.argv)}
+        view = self._view(self.argv, self.target.directory, self.extra, None)
+        imported = self._hosts.facts(self.target, view)
+        return {
+            "kind": "callable",
+            "command": list(self.argv),
+            "callable": f"{self.target.module}:{self.target.name}",
+            "imported": {**imported, "reads": sorted(imported["reads"])},
         }
 
     def execute(
@@ -172,7 +165,7 @@ class LocalDriver:
             if not process.cwd.startswith("{home}") and not os.path.isdir(cwd):
                 raise Unbuildable(f"there is no directory {cwd} to start in")
             try:
-                argv = from_anywhere(argv, self.cwd)
+                argv = argv if self.target else from_anywhere(argv, self.cwd)
             except ValueError as e:
                 raise Unbuildable(str(e)) from None
         if "HOME" not in env and (wrong := self._names_real_home(contract)):
@@ -188,7 +181,16 @@ class LocalDriver:
             umask=UMASK if process.umask is None else process.umask,
             checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
             view=view,
+            target=self._target(contract),
         )
+
+    def _target(self, contract: Contract) -> PythonTarget | PythonScript | None:
+        if isinstance(self.target, PythonTarget):
+            return replace(self.target, truth=contract.truth)
+        return self.target
+
+    def _ask(self, request: Request) -> Outcome:
+        return (self._hosts if request.target is not None else self._supervisor).run(request)
 
     def _refuse_real_clis(self, path: str, cwd: str, contract: Contract) -> None:
         """Make sure that *path*, which a scenario sets, leads to no CLI but stubs.
@@ -203,7 +205,7 @@ class LocalDriver:
                     raise Unbuildable(f"the real {real} cannot be hidden: {self._shared_because()}")
 
     def _view(
-        self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], contract: Contract
+        self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], contract: Contract | None
     ) -> View | None:
         """Return what a probe sees of the file system; None where all have to see the same."""
         if self._shared_because():
@@ -211,16 +213,15 @@ class LocalDriver:
         own = f"{self.directory}/"
         values = (*env.values(), self.extra.get("PATH", ""))
         paths = frozenset(path for path in paths_in(values) if not path.startswith(own))
-        known = known_clis(contract)
+        known = known_clis(contract) if contract is not None else AGENT_CLIS
+        hidden = () if contract is not None and contract.commands else known
         with self._lock:
-            return self._views.view(
-                argv, cwd, paths, agents=known, clis=() if contract.commands else known
-            )
+            return self._views.view(argv, cwd, paths, agents=known, clis=hidden)
 
     def _shared_because(self) -> str:
         """Return why a probe sees the file system as all others do; empty if it does not."""
         try:
-            return self._supervisor.start()["mounts"]
+            return str(self._supervisor.start()["mounts"])
         except OSError as e:  # the run that follows says so
             return str(e)
 
@@ -269,7 +270,7 @@ class LocalDriver:
         if start.view is not None:
             start = replace(start, view=replace(start.view, lasting=str(place.temporary)))
         build(home, place.home)
-        outcome = self._supervisor.run(replace(start, checks=()))
+        outcome = self._ask(replace(start, checks=()))
         remove(place.home)
         return start, outcome
 
@@ -296,7 +297,7 @@ class LocalDriver:
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(layout.home, before):
             return not_run(Unsupported(f"this file system does not hold the home: {wrong}"))
-        outcome = self._supervisor.run(request)
+        outcome = self._ask(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
         in_home = changes(before, snapshot(place.home, known), layout.writes)
@@ -318,8 +319,9 @@ class LocalDriver:
             cwd=str(self.cwd),
             seconds=contract.limits.seconds,
             view=self._view(self.argv, str(self.cwd), env, contract),
+            target=self._target(contract),
         )
-        return self._supervisor.run(request)
+        return self._ask(request)
 
     def _by_hand(self, start: Request, layout: Layout, place: HomeDirectory) -> str:
         """Return the line that starts the probe by hand."""
@@ -376,4 +378,5 @@ class LocalDriver:
 
     def close(self) -> None:
         """End what still runs."""
+        self._hosts.close()
         self._supervisor.close()
