@@ -29,6 +29,7 @@ from conformance.drivers.local.command import (
     parse_command,
 )
 from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.gate_command import gate_in_file, parse_gate
 from conformance.drivers.local.hosts import PythonTarget
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
@@ -127,10 +128,15 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
     directory = Path(request.cwd)
     match request.probe:
         case ImageRequest():
+            if contract.in_steps:
+                cause = f"contract '{contract.name}' asks a gate in steps, which no image can be"
+                raise UsageError(cause, hint="name a program with --probe, or --python")
             return ()
         case Command(line):
             return parse_command(line, directory)
         case PythonCallable(target):
+            if contract.in_steps:
+                return parse_gate(target, directory)
             return parse_callable(target, directory, contract.truth)
     if contract.commands:
         for agent in contract.agents:
@@ -139,7 +145,8 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
     if not contract.reference:
         hint = "name a probe with --probe"
         raise UsageError(f"contract '{contract.name}' has no reference probe", hint=hint)
-    return (sys.executable, "-I", str(fixtures_dir() / "probes" / contract.reference))
+    file = str(fixtures_dir() / "probes" / contract.reference)
+    return gate_in_file(file) if contract.in_steps else (sys.executable, "-I", file)
 
 
 class Shared(Struct, frozen=True, kw_only=True):
@@ -306,7 +313,8 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
         if image is not None:
             driver: Driver = image.driver(request.variables, always_compare=request.stage)
         else:
-            driver = _local_driver(shared, into or directory.path / _MAIN, keep=into is not None)
+            place = into or directory.path / _MAIN
+            driver = _local_driver(shared, subject.contract, place, keep=into is not None)
         run = Run(replace(subject, request=request), shared, driver, leave=into is not None)
         stack.callback(run.end)
         yield run
@@ -327,13 +335,13 @@ def join_run(text: str, worker: str) -> Run:
     selected = tuple(catalogue.scenarios[id_] for id_ in ids)
     known_failures = KnownFailures.read(request.known_failures)
     subject = Subject(request, contract, catalogue, selected, known_failures, shared.argv)
-    return Run(subject, shared, _workers_driver(shared, worker))
+    return Run(subject, shared, _workers_driver(shared, contract, worker))
 
 
-def _workers_driver(shared: Shared, worker: str) -> Driver:
+def _workers_driver(shared: Shared, contract: Contract, worker: str) -> Driver:
     directory, request = Path(shared.directory), shared.request
     if request.image is None or shared.facts is None:
-        return _local_driver(shared, directory / worker)
+        return _local_driver(shared, contract, directory / worker)
     # Imported here, because it brings the engine's SDK.
     from conformance.drivers.container.prepare import join_image  # noqa: PLC0415
 
@@ -344,12 +352,14 @@ def _workers_driver(shared: Shared, worker: str) -> Driver:
     return image.driver(request.variables, always_compare=request.stage)
 
 
-def _local_driver(shared: Shared, directory: Path, *, keep: bool = False) -> LocalDriver:
+def _local_driver(
+    shared: Shared, contract: Contract, directory: Path, *, keep: bool = False
+) -> LocalDriver:
     request = shared.request
     directory.mkdir(mode=0o700, exist_ok=True)
     keep = keep or bool(request.keep)
     target = None
-    if isinstance(request.probe, PythonCallable):
+    if isinstance(request.probe, PythonCallable) and not contract.in_steps:
         module, _, name = request.probe.target.partition(":")
         target = PythonTarget(module=module, name=name, directory=request.cwd)
     return LocalDriver(

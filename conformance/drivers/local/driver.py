@@ -14,17 +14,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from conformance.drivers.asked import AskedLog
 from conformance.drivers.conditions import conditions
 from conformance.drivers.environment import FIXED
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
+from conformance.drivers.local.gate_command import sets_clock
+from conformance.drivers.local.home_directory import HomeDirectory
 from conformance.drivers.local.hosts import Hosts, PythonScript, PythonTarget
-from conformance.drivers.local.place import HomeDirectory
+from conformance.drivers.local.programs import Programs
 from conformance.drivers.local.standalone import by_hand, lacks
+from conformance.drivers.local.story import Stage, ask_once, fixed_variables, tell
 from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
 from conformance.drivers.local.view import View, ViewMaker, paths_in
-from conformance.drivers.stubs import Stubs, stubs_for
+from conformance.drivers.stubs import stubs_for
 from conformance.errors import CannotJudge, ConformanceError
 from conformance.home import Node, build, changes, mismatch, remove, snapshot
 from conformance.home.build import Unbuildable
@@ -64,9 +66,8 @@ class LocalDriver:
         self._numbers = itertools.count(1)
         self._supervisor = Supervisor(directory / "supervisor.log")
         self._hosts = Hosts(directory, directory, {**FIXED, **self.extra})
-        self._stub_directories: dict[Stubs, str] = {}
-        self._asked = AskedLog(directory / "cli" / "asked")
-        self._paths: dict[tuple[str, ...], str] = {}
+        path = self.extra.get("PATH", SYSTEM_PATH)
+        self._programs = Programs(directory, path=path, cwd=cwd)
         self._lock = threading.Lock()
         self._views = ViewMaker(directory / "view", directory)
         self._real_homes: dict[str, str] = {}
@@ -130,13 +131,18 @@ class LocalDriver:
         try:
             layout = self.place(scenario, contract, context, place)
             start = self._start(scenario, contract, layout, place)
-            command = self._by_hand(start, layout, place) if self.keep else ""
+            if self.keep:
+                command = self._by_hand(start, layout, place, in_steps=contract.in_steps)
             if layout.earlier is not None:
-                start, before = self._run_earlier(start, layout.earlier, place)
+                start, before = self._run_earlier(start, contract, layout.earlier, place)
                 if not before.says_something:
                     return Execution(outcome=before)
             build(layout.home, place.home)
-            execution = self._run(start, contract, place, layout)
+            if contract.in_steps:
+                stage = self._stage(start, scenario, contract, layout, place)
+                execution = replace(tell(stage), asked=self._programs.asked.news())
+            else:
+                execution = self._run(start, contract, place, layout)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
@@ -261,7 +267,7 @@ class LocalDriver:
         return layout
 
     def _run_earlier(
-        self, start: Request, home: Sequence[Node], place: HomeDirectory
+        self, start: Request, contract: Contract, home: Sequence[Node], place: HomeDirectory
     ) -> tuple[Request, Outcome]:
         """Run the probe in a *home* that stands where the HOME will; return how it starts again.
 
@@ -270,7 +276,11 @@ class LocalDriver:
         if start.view is not None:
             start = replace(start, view=replace(start.view, lasting=str(place.temporary)))
         build(home, place.home)
-        outcome = self._ask(replace(start, checks=()))
+        once, limit = replace(start, checks=()), contract.limits.seconds
+        if contract.in_steps:
+            outcome = ask_once(self._supervisor, once, limit, place.top / "before")
+        else:
+            outcome = self._ask(once)
         remove(place.home)
         return start, outcome
 
@@ -278,16 +288,36 @@ class LocalDriver:
         path = self.extra.get("PATH", SYSTEM_PATH)
         cli = ""
         if not contract.commands:
-            path = self._path_without(known_clis(contract))
+            path = self._programs.path_without(known_clis(contract))
             stubs = stubs_for(scenario, contract, home=str(place.home))
-            cli = self._stub_directory(stubs, place)
+            cli = self._programs.stub_directory(stubs, place, own=scenario.changes_cli)
         return Surroundings(
             home=str(place.home),
             opposite=str(place.opposite),
             cli=cli,
-            asked=str(self._asked.path),
+            asked=str(self._programs.asked.path),
             path=path,
             variables=self.extra,
+            fixed=fixed_variables(contract, sets_clock=sets_clock(self.argv)),
+        )
+
+    def _stage(
+        self,
+        start: Request,
+        scenario: Scenario,
+        contract: Contract,
+        layout: Layout,
+        place: HomeDirectory,
+    ) -> Stage:
+        """Return what the story of *scenario* takes place on; its HOME has been built."""
+        return Stage(
+            supervisor=self._supervisor,
+            start=start,
+            scenario=scenario,
+            contract=contract,
+            layout=layout,
+            place=place,
+            sets_clock=sets_clock(self.argv),
         )
 
     def _run(
@@ -308,7 +338,7 @@ class LocalDriver:
         return Execution(
             outcome=outcome,
             changes=(*in_home, *in_opposite),
-            asked=self._asked.news(),
+            asked=self._programs.asked.news(),
         )
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
@@ -323,58 +353,15 @@ class LocalDriver:
         )
         return self._ask(request)
 
-    def _by_hand(self, start: Request, layout: Layout, place: HomeDirectory) -> str:
-        """Return the line that starts the probe by hand."""
+    def _by_hand(
+        self, start: Request, layout: Layout, place: HomeDirectory, *, in_steps: bool
+    ) -> str:
+        """Return the line that starts the probe by hand; one that is asked *in_steps* reads."""
         shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
         command = join([*by_hand(start.env, shut=shut), *start.argv])
         umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
-        return f"cd {quote(start.cwd)} && {umask}{command} < /dev/null"
-
-    def _stub_directory(self, stubs: Stubs, place: HomeDirectory) -> str:
-        """Return the directory of *stubs*, built once for all scenarios that use them.
-
-        Those that serve one home only are built in its *place*.
-        """
-        if stubs.home:
-            return self._built(stubs, place.cli)
-        with self._lock:
-            if stubs not in self._stub_directories:
-                directory = self.directory / "cli" / str(len(self._stub_directories))
-                self._stub_directories[stubs] = self._built(stubs, directory)
-            return self._stub_directories[stubs]
-
-    def _built(self, stubs: Stubs, directory: Path) -> str:
-        self._asked.make()
-        build(stubs.nodes(str(self._asked.path)), directory)
-        directory.chmod(0o555)
-        return str(directory)
-
-    def _path_without(self, clis: tuple[str, ...]) -> str:
-        """Return the rest of PATH without *clis*.
-
-        A real CLI must not answer where a stub is missing.
-        """
-        with self._lock:
-            if clis not in self._paths:
-                parts = self.extra.get("PATH", SYSTEM_PATH).split(":")
-                # Relative entries, and the empty one, count from where the probe runs.
-                directories = [self._without(clis, os.path.join(self.cwd, part)) for part in parts]
-                self._paths[clis] = ":".join(directories)
-            return self._paths[clis]
-
-    def _without(self, clis: tuple[str, ...], directory: str) -> str:
-        """Return a directory with all programs of *directory* except *clis*.
-
-        That is *directory* itself if it has none of them.
-        """
-        if not any(os.path.lexists(os.path.join(directory, name)) for name in clis):
-            return directory
-        shadow = self.directory / "path" / str(next(self._numbers))
-        shadow.mkdir(parents=True)
-        for name in os.listdir(directory):
-            if name not in clis:
-                (shadow / name).symlink_to(os.path.join(directory, name))
-        return str(shadow)
+        nothing = "" if in_steps else " < /dev/null"
+        return f"cd {quote(start.cwd)} && {umask}{command}{nothing}"
 
     def close(self) -> None:
         """End what still runs."""

@@ -29,13 +29,17 @@ def run_to_the_end(probe: Callable[[], int], within: str) -> NoReturn:
     Frames of the file *within* are left out where a traceback is shown.
     """
     status = said = 0
-    interrupted = False
+    error: BaseException | None = None
     try:
         status = probe()
     except SystemExit as e:
         status = status_of(e.code)
     except BaseException as e:
-        status, interrupted = show(e, within), isinstance(e, KeyboardInterrupt)
+        error = e
+    interrupted = isinstance(error, KeyboardInterrupt)
+    if error is not None:
+        status = show(error, within)
+        error = None  # with it go the variables of all functions that it has left
     call(getattr(sys.modules.get("threading"), "_shutdown", None))
     call(getattr(sys.modules.get("atexit"), "_run_exitfuncs", None))
     said |= write_streams()
@@ -68,18 +72,20 @@ def show(error: BaseException, within: str) -> int:
     while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, within):
         trace = trace.tb_next
     error.__traceback__ = trace
-    for hook in (sys.excepthook, sys.__excepthook__):
-        try:
-            hook(type(error), error, trace)
-        except SystemExit as e:
-            return status_of(e.code)
-        except BaseException as e:
-            with suppress(BaseException):
-                sys.stderr.write("Error in sys.excepthook:\n")
-                sys.__excepthook__(type(e), e, e.__traceback__ and e.__traceback__.tb_next)
-                sys.stderr.write("\nOriginal exception was:\n")
-        else:
-            break
+    try:
+        sys.excepthook(type(error), error, trace)
+    except SystemExit as e:
+        return status_of(e.code)
+    except BaseException as e:
+        e.__traceback__ = e.__traceback__ and e.__traceback__.tb_next
+        broken = e
+    else:
+        return 1
+    with suppress(BaseException):
+        sys.stderr.write("Error in sys.excepthook:\n")
+        sys.__excepthook__(type(broken), broken, broken.__traceback__)
+        sys.stderr.write("\nOriginal exception was:\n")
+        sys.__excepthook__(type(error), error, trace)
     return 1
 
 

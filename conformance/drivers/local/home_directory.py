@@ -1,4 +1,4 @@
-"""Where the parts of one execution lie: the HOME, and what belongs to it."""
+"""Where the homes of one execution lie on disk."""
 
 from __future__ import annotations
 
