@@ -41,6 +41,7 @@ PROBES = {
     "slot": ["slot.py"],
     "slot-strict": ["slot_strict.py", "slot.py"],
     "preflight": ["preflight.py"],
+    "run-result": ["run_result.py"],
 }
 WORKERS = 3 * (os.cpu_count() or 1)
 

@@ -71,6 +71,13 @@ class InputsTable(Struct, forbid_unknown_fields=True):
         Variable | UnsetType,
         Meta(description="The variable with the seconds that a gate may keep its answer."),
     ] = UNSET
+    exit_code: Annotated[
+        Variable | UnsetType,
+        Meta(description="The variable with the exit code of an agent's run."),
+    ] = UNSET
+    log: Annotated[
+        Variable | UnsetType, Meta(description="The variable with the path of that run's log.")
+    ] = UNSET
     opposite_home: Annotated[
         Variable | UnsetType,
         Meta(description="A variable the probe must ignore: its HOME calls for the other answer."),

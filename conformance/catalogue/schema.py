@@ -88,6 +88,12 @@ class ScenarioInputs(Struct, forbid_unknown_fields=True, omit_defaults=True):
     ttl: Annotated[
         str | UnsetType, Meta(description="The seconds that a gate may keep its answer.")
     ] = UNSET
+    exit_code: Annotated[
+        str | UnsetType, Meta(description="The exit code of an agent's run; by default '0'.")
+    ] = UNSET
+    log: Annotated[
+        str | UnsetType, Meta(description="The path of its log; by default '{home}/run.log'.")
+    ] = UNSET
     unset: Annotated[list[Role], Meta(description="Roles whose variable is not set.")] = []
 
 

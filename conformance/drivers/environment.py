@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from conformance.errors import UsageError
-from conformance.model.contract import Contract
+from conformance.model.contract import USUAL_RUN, Contract
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import PATH_PLACEHOLDER, Scenario
 
@@ -36,6 +36,9 @@ def environment(
         result[inputs.agent] = scenario.agent
     if inputs.opposite_home:
         result[inputs.opposite_home] = opposite
+    for role, usual in USUAL_RUN.items():
+        if variable := inputs.variable(role):
+            result[variable] = expand(usual, context)
     for role, text in scenario.inputs.items():
         result[inputs.variable(role)] = expand(inputs.value(role, text), context)
     for name, value in scenario.env.items():
@@ -58,7 +61,8 @@ def check_extra(extra: Mapping[str, str], contract: Contract) -> None:
     :raises UsageError: the contract sets one; the error names it.
     """
     inputs = contract.inputs
-    decided = {inputs.home, inputs.agent, inputs.opposite_home} - {""}
+    of_run = (inputs.variable(role) for role in USUAL_RUN)
+    decided = {inputs.home, inputs.agent, inputs.opposite_home, *of_run} - {""}
     for name in sorted(decided & extra.keys()):
         raise UsageError(
             f"{name} is set by the contract '{contract.name}'",

@@ -13,6 +13,7 @@ __all__ = [
     "ANSWER_FINDINGS",
     "ROLES",
     "STEP_FINDINGS",
+    "USUAL_RUN",
     "Action",
     "Contract",
     "DocumentAnswer",
@@ -28,8 +29,11 @@ __all__ = [
 Level = Literal["must", "should"]
 
 #: What an input is to the probe. A contract maps roles to variables of the environment.
-Role = Literal["home", "agent", "override", "skew", "switch", "ttl"]
+Role = Literal["home", "agent", "override", "skew", "switch", "ttl", "exit_code", "log"]
 ROLES: tuple[Role, ...] = get_args(Role)
+
+#: What inputs about an agent's run hold, with placeholders, where a scenario says nothing of them.
+USUAL_RUN: dict[Role, str] = {"exit_code": "0", "log": "{home}/run.log"}
 
 #: Findings about the answer itself, which are never advice.
 ANSWER_FINDINGS: frozenset[FindingKind] = frozenset(
@@ -124,6 +128,10 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """The value of that variable for on."""
     switch_off: str = "false"
     """The value of that variable for off."""
+    exit_code: str = ""
+    """Variable with the exit code of an agent's run; empty for none."""
+    log: str = ""
+    """Variable with the path of that run's log; empty for none."""
     opposite_home: str = ""
     """Variable with a second home, which calls for the opposite answer; empty for none."""
 
@@ -261,6 +269,13 @@ class Contract(Struct, frozen=True, kw_only=True):
         if self.exit_code_answers:
             return self.codes(some).isdisjoint(self.codes(others))
         return set(some).isdisjoint(others)
+
+    def has_control(self, names: Collection[str], control: Collection[str]) -> bool:
+        """Return whether a scenario that expects *control* can be the control of one with *names*.
+
+        It has to call for another answer; one that leaves the point open has nothing to differ in.
+        """
+        return self.leaves_open(names) or self.tells_apart(names, control)
 
     def rule_broken_by(self, kind: FindingKind) -> str:
         """Return the name of the rule that findings of *kind* break; empty where none says so."""

@@ -196,6 +196,14 @@ def until_it_works(client: docker.DockerClient, cwd: Path, *, things: int = 9) -
         time.sleep(0.1)
 
 
+def until_it_rests(client: docker.DockerClient, cwd: Path) -> None:
+    """Wait until the engine has done what a run asked for that is gone: it may still make what was on its way."""
+    seen: list[str] = []
+    while (now := ours(client, cwd)) != seen:
+        seen = now
+        time.sleep(1)
+
+
 @pytest.mark.parametrize("isolation", ["fresh", "shared"])
 def test_an_interrupted_run_leaves_nothing(
     engine: docker.DockerClient, reference_image: str, isolation: str, tmp_path: Path
@@ -218,6 +226,7 @@ def test_the_next_run_removes_what_a_killed_one_has_left(
     with started(reference_image, tmp_path, "cli/hangs") as process:
         until_it_works(engine, tmp_path, things=5)
         os.killpg(process.pid, signal.SIGKILL)
+    until_it_rests(engine, tmp_path)
     assert ours(engine, tmp_path) != []
 
     assert run(reference_image, "claude/nested-session", cwd=tmp_path)[0] == 0

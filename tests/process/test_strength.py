@@ -273,7 +273,7 @@ def mentions(words: str) -> list[str]:
 
 def test_a_constant_answer_passes_what_expects_it_and_no_other() -> None:
     catalogue = load_catalogue()
-    for name in ("slot", "slot-strict", "preflight", "cli-status"):
+    for name in ("slot", "slot-strict", "preflight", "run-result", "cli-status"):
         contract = catalogue.contracts[name]
         rows = constants(catalogue, contract)
 
@@ -334,6 +334,7 @@ def test_wrong_probes_of_the_bundled_bank_are_caught_by_a_scenario_about_their_v
         "slot": [0, 64, 65, 66],
         "slot-strict": [0, 64, 65, 66],
         "preflight": [0, 1],
+        "run-result": [0, 67, 68],
         **({"cli-status": [0, 1]} if whole else {}),
     }
     assert whole or len(report["wrong_probes"]) > 100

@@ -491,7 +491,9 @@ def test_every_rule_of_all_scenarios_can_be_advice_or_off_unless_it_is_about_the
 
     def result(text: str) -> tuple[str, int]:
         secrets = {"{secret}": "the-whole-secret"}
-        found = judge(scenario(), own(tmp_path, text, parent), [seen], secrets)
+        contract = own(tmp_path, text, parent)
+        right = scenario(expect={parent: contract.verdicts_of(0)[:1]})
+        found = judge(right, contract, [seen], secrets)
         return found.result, len(found.findings)
 
     assert [result(text) for text in levels] == [("deviates", 1), ("conforms", 1)]
