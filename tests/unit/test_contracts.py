@@ -55,7 +55,13 @@ def contract_refusal(directory: Path, text: str) -> str:
 
 
 def test_the_bundled_contracts() -> None:
-    assert {"cli-status", "preflight", "run-result", "slot", "slot-strict"} <= contracts.bundled().keys()
+    assert {
+        "cli-status",
+        "preflight",
+        "run-result",
+        "slot",
+        "slot-strict",
+    } <= contracts.bundled().keys()
 
 
 def test_slot_gives_each_verdict_a_code_of_its_own() -> None:
@@ -283,7 +289,7 @@ BAD = {
     "inputs-empty": (OWN.replace('home = "SLOT_HOME"', ""), "inputs.home: missing"),
     "inputs-unknown": (
         OWN.replace("home = ", "hom = "),
-        "inputs.hom: unknown key; allowed here: home, agent, override, skew, switch, switch_on, switch_off, exit_code, log, opposite_home",
+        "inputs.hom: unknown key; allowed here: home, agent, override, skew, switch, switch_on, switch_off, ttl, exit_code, log, opposite_home",
     ),
     "verdicts-empty": (
         OWN.partition("[verdicts")[0] + "[verdicts]\n",
