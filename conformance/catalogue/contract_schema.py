@@ -67,16 +67,16 @@ class InputsTable(Struct, forbid_unknown_fields=True):
     switch_off: Annotated[
         str | UnsetType, Meta(description="What it holds for off; by default 'false'.")
     ] = UNSET
-    ttl: Annotated[
-        Variable | UnsetType,
-        Meta(description="The variable with the seconds that a gate may keep its answer."),
-    ] = UNSET
     exit_code: Annotated[
         Variable | UnsetType,
         Meta(description="The variable with the exit code of an agent's run."),
     ] = UNSET
     log: Annotated[
         Variable | UnsetType, Meta(description="The variable with the path of that run's log.")
+    ] = UNSET
+    ttl: Annotated[
+        Variable | UnsetType,
+        Meta(description="The variable with the seconds that a gate may keep its answer."),
     ] = UNSET
     opposite_home: Annotated[
         Variable | UnsetType,

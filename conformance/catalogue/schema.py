@@ -85,14 +85,14 @@ class ScenarioInputs(Struct, forbid_unknown_fields=True, omit_defaults=True):
         Literal["on", "off"] | UnsetType,
         Meta(description="Whether the credentials are checked at all."),
     ] = UNSET
-    ttl: Annotated[
-        str | UnsetType, Meta(description="The seconds that a gate may keep its answer.")
-    ] = UNSET
     exit_code: Annotated[
         str | UnsetType, Meta(description="The exit code of an agent's run; by default '0'.")
     ] = UNSET
     log: Annotated[
         str | UnsetType, Meta(description="The path of its log; by default '{home}/run.log'.")
+    ] = UNSET
+    ttl: Annotated[
+        str | UnsetType, Meta(description="The seconds that a gate may keep its answer.")
     ] = UNSET
     unset: Annotated[list[Role], Meta(description="Roles whose variable is not set.")] = []
 

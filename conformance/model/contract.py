@@ -29,7 +29,7 @@ __all__ = [
 Level = Literal["must", "should"]
 
 #: What an input is to the probe. A contract maps roles to variables of the environment.
-Role = Literal["home", "agent", "override", "skew", "switch", "ttl", "exit_code", "log"]
+Role = Literal["home", "agent", "override", "skew", "switch", "exit_code", "log", "ttl"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 #: What inputs about an agent's run hold, with placeholders, where a scenario says nothing of them.
