@@ -9,7 +9,7 @@ DONE, FAILED, AUTH_LOST = 0, 67, 68
 MARKERS = ("not logged in", "/login", "unauthorized", "401")
 
 
-def messages(line: str) -> dict:
+def messages(line: str) -> dict[str, object]:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):

@@ -55,7 +55,13 @@ def contract_refusal(directory: Path, text: str) -> str:
 
 
 def test_the_bundled_contracts() -> None:
-    assert {"cli-status", "preflight", "run-result", "slot", "slot-strict"} <= contracts.bundled().keys()
+    assert {
+        "cli-status",
+        "preflight",
+        "run-result",
+        "slot",
+        "slot-strict",
+    } <= contracts.bundled().keys()
 
 
 def test_slot_gives_each_verdict_a_code_of_its_own() -> None:
