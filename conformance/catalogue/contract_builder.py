@@ -144,7 +144,7 @@ class _Builder:
         limits = _merged(self.parent.limits, self.shape.limits)
         table = self.shape.limits
         given = {} if isinstance(table, UnsetType) else _given_fields(table)
-        if given.keys() == {"seconds"}:
+        if "seconds" in given and "cli_seconds" not in given:
             limits = replace(limits, cli_seconds=limits.seconds * _CLI_SHARE)
         if limits.cli_seconds >= limits.seconds:
             cause = f"the CLI may take {limits.cli_seconds:g} s, the probe {limits.seconds:g} s"
@@ -239,6 +239,8 @@ def _given(shape: ContractFile) -> dict[str, Any]:
             given[key] = tuple(getattr(shape, key))
     if not isinstance(shape.otherwise, UnsetType):
         given["otherwise"] = listed(shape.otherwise)
+    if not isinstance(shape.in_steps, UnsetType):
+        given["in_steps"] = shape.in_steps
     if not isinstance(shape.outside_writes, UnsetType):
         given["outside_writes"] = shape.outside_writes
     if not isinstance(shape.commands, UnsetType):
@@ -260,6 +262,9 @@ def _check_names(contract: Contract, file: str) -> None:
         if verdict not in verdicts:
             key = f"answer.values.{value}"
             raise FileError(file, f"unknown verdict '{verdict}'", key=key, hint=hint)
+    if contract.in_steps and (contract.commands or contract.document):
+        cause = "a gate answers in steps, and neither with a CLI's exit code nor in a document"
+        raise FileError(file, cause, key="in_steps", hint="leave out 'commands' and 'answer'")
     if contract.commands and contract.commands.keys() != set(contract.agents):
         raise FileError(file, "needs a command for each agent, and for no other", key="commands")
 

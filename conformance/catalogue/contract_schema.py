@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from conformance.catalogue.schema import Sentence, Text
+from conformance.catalogue.entry_schema import Sentence, Text
 from conformance.model.contract import Level
 from conformance.model.outcome import FindingKind
 
@@ -74,6 +74,10 @@ class InputsTable(Struct, forbid_unknown_fields=True):
     log: Annotated[
         Variable | UnsetType, Meta(description="The variable with the path of that run's log.")
     ] = UNSET
+    ttl: Annotated[
+        Variable | UnsetType,
+        Meta(description="The variable with the seconds that a gate may keep its answer."),
+    ] = UNSET
     opposite_home: Annotated[
         Variable | UnsetType,
         Meta(description="A variable the probe must ignore: its HOME calls for the other answer."),
@@ -90,6 +94,10 @@ class LimitsTable(Struct, forbid_unknown_fields=True):
     cli_seconds: Annotated[
         Annotated[float, Meta(gt=0, le=100)] | UnsetType,
         Meta(description="The part of it that the CLI may take; by default two thirds."),
+    ] = UNSET
+    ttl_seconds: Annotated[
+        Annotated[float, Meta(gt=0, le=86400)] | UnsetType,
+        Meta(description="How long a gate keeps its answer, where no variable says it."),
     ] = UNSET
 
 
@@ -181,6 +189,10 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     commands: Annotated[
         dict[Text, Annotated[list[Text], Meta(min_length=1)]] | UnsetType,
         Meta(description="Agent to the command that is the probe, if its CLI is the probe."),
+    ] = UNSET
+    in_steps: Annotated[
+        bool | UnsetType,
+        Meta(description="Whether it is about a gate that lives on and is asked in steps."),
     ] = UNSET
     rules: Annotated[
         dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")], RuleTable | Literal["off"]],

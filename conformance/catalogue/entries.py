@@ -14,7 +14,13 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from conformance.catalogue.schema import MAX_LEVELS, MAX_PATH, MAX_SIZE, EntryTable, Files
+from conformance.catalogue.entry_schema import (
+    MAX_LEVELS,
+    MAX_PATH,
+    MAX_SIZE,
+    EntryTable,
+    Files,
+)
 from conformance.errors import FileError
 from conformance.model.placeholders import Context, check, expand_bytes
 from conformance.model.scenario import Bytes, Content, Entry, Json, Runs, Text

@@ -16,8 +16,10 @@ from msgspec import Struct
 from conformance.catalogue.agents import cli_state, cli_states, own_states, state_in
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.differences import nearest
-from conformance.model.contract import Contract
+from conformance.model.contract import STEP_FINDINGS, Contract
 from conformance.model.scenario import Entry, Scenario
+from conformance.model.story import ChangeCli, Check, Claim, Counters
+from conformance.model.story_wording import steps_against
 from conformance.model.wording import against_control, expectation
 
 __all__ = [
@@ -84,6 +86,7 @@ def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
         yield from _control(scenario, contract, catalogue)
         yield from _rules(scenario, contract)
         yield from _inputs(scenario, contract)
+        yield from _steps(scenario, contract)
 
 
 def _summary(where: str, summary: str) -> Iterator[Complaint]:
@@ -116,13 +119,16 @@ def _control(scenario: Scenario, contract: Contract, catalogue: Catalogue) -> It
     if not contract.has_control(ours, theirs):
         message = f"'{control.id}' does not call for another exit code under '{contract.name}'"
         yield Complaint(scenario.id, "control", message)
-    count = len(against_control(scenario, control))
+    steps = {line.partition(", ")[2] for line in steps_against(scenario, control)}
+    count = len(against_control(scenario, control)) + len(steps)
     if count > MOST_DIFFERENCES:
         message = f"'{control.id}' differs in {count} things under '{contract.name}'"
         yield Complaint(scenario.id, "control", f"{message}; name a nearer one")
 
 
 def _rules(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
+    if scenario.steps:
+        return
     wanted = scenario.expect[contract.name]
     cited = scenario.cites(contract)
     if contract.rules and not cited:
@@ -135,6 +141,29 @@ def _rules(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
             calls = f"the scenario for {expectation(contract, wanted)}"
             message = f"'{name}' of '{contract.name}' calls for {asks}, {calls}"
             yield Complaint(scenario.id, "rules", message)
+
+
+def _steps(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
+    """Yield steps whose answer no rule decides, or another than the one that they cite."""
+    for number, step in enumerate(scenario.steps, 1):
+        if not isinstance(step.action, Check | Claim | Counters):
+            continue
+        where = f"step {number}"
+        rules = {name: contract.rules[name] for name in step.rules}
+        verdicts = [name for name, rule in rules.items() if rule.expect]
+        if isinstance(step.action, Counters):
+            if step.action.same and not rules:
+                yield Complaint(scenario.id, "steps", f"{where} cites no rule of '{contract.name}'")
+        elif not verdicts:
+            message = f"{where} cites no rule of '{contract.name}' with verdicts"
+            yield Complaint(scenario.id, "steps", message)
+        else:
+            first = contract.rules[verdicts[0]].expect
+            wanted = scenario.expected_in(step, contract)
+            if contract.truths(first) != contract.truths(wanted):
+                asks, calls = expectation(contract, first), expectation(contract, wanted)
+                message = f"'{verdicts[0]}' calls for {asks}, {where} for {calls}"
+                yield Complaint(scenario.id, "steps", message)
 
 
 def _inputs(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
@@ -165,6 +194,9 @@ def _states(catalogue: Catalogue) -> Iterator[Complaint]:
     :raises FileError: the file of a state is wrong.
     """
     used = {scenario.cli_file or scenario.cli for scenario in catalogue.scenarios.values()}
+    for scenario in catalogue.scenarios.values():
+        changes = [step.action for step in scenario.steps if isinstance(step.action, ChangeCli)]
+        used |= {change.file or change.state for change in changes}
     states = {name: name for name in cli_states()}
     for root in catalogue.roots:
         states |= {str(path): name for name, path in own_states(root).items()}
@@ -191,6 +223,7 @@ def _fingerprint(scenario: Scenario) -> bytes:
             scenario.container,
             sorted_entries(scenario.entries),
             scenario.earlier and sorted_entries(scenario.earlier),
+            scenario.steps,
         )
     )
 
@@ -202,10 +235,15 @@ def sorted_entries(entries: Iterable[Entry]) -> list[bytes]:
 
 def _uncited(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
     cited = {name for scenario in scenarios for name in scenario.cites(contract)[:1]}
+    in_steps: set[str] = set()
+    for scenario in scenarios:
+        if scenario.expected(contract):
+            in_steps.update(name for step in scenario.steps for name in step.rules)
     for name, rule in contract.rules.items():
         # A rule needs cases only under the contract that states it. Every scenario shows a rule
-        # without verdicts.
-        if rule.contract == contract.name and rule.expect and name not in cited:
+        # without verdicts, but for those that only steps are about.
+        needs_case = rule.expect or STEP_FINDINGS.intersection(rule.findings)
+        if rule.contract == contract.name and needs_case and name not in cited | in_steps:
             yield Complaint(f"contract {contract.name}", "rules", f"no scenario is about '{name}'")
 
 

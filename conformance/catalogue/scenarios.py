@@ -9,38 +9,43 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from conformance.bundled import scenarios_dir
-from conformance.catalogue.agents import cli_states, state_file, state_in
+from conformance.catalogue.agents import cli_state, cli_states, state_file, state_in
 from conformance.catalogue.entries import entries_of, merge
+from conformance.catalogue.entry_schema import HomeTable
 from conformance.catalogue.layers import layer
 from conformance.catalogue.schema import (
     USER,
     VARIANT,
     ContainerTable,
     FamilyFile,
-    HomeTable,
     ScenarioFile,
-    ScenarioInputs,
     listed,
 )
-from conformance.catalogue.surroundings import check_path, home_name, process
+from conformance.catalogue.steps import StepReader, deciding_step, read_steps
+from conformance.catalogue.surroundings import (
+    check_path,
+    check_value,
+    check_variables,
+    home_name,
+    inputs_of,
+    process,
+)
 from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError
 from conformance.model.agent import HEALTHY, CliState, named
-from conformance.model.contract import ROLES, Contract, Role
-from conformance.model.placeholders import Context, check, expand
+from conformance.model.contract import Contract
 from conformance.model.scenario import PATH_PLACEHOLDER, ContainerNeeds, Entry, Scenario
+from conformance.model.story import ChangeCli, Check, Claim, Step
 from conformance.text import one_line
 
 __all__ = ["read_scenarios"]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: The highest number of a user or group that container engines accept.
 _LAST_USER = 2**31 - 1
-#: Only to check what a value becomes; no probe is ever run with it.
-_ANYWHERE = Context(now=0, seed="", home="/home")
 
 
 def read_scenarios(path: Path, root: Path, contracts: Mapping[str, Contract]) -> list[Scenario]:
@@ -124,6 +129,9 @@ def _scenario(
     cli_file = state_file(shape.cli.state, name=name, root=own_root)
     cli = state_in(cli_file)
     _check_place(cli, shape.agent, entries, name)
+    named = tuple(contracts[one] for one in shape.expect if one in contracts)
+    reader = StepReader(file=name, root=root, own_root=own_root, agent=shape.agent, contracts=named)
+    steps = read_steps(shape.steps, entries, reader)
     scenario = Scenario(
         id=id_,
         file=name,
@@ -135,8 +143,8 @@ def _scenario(
         entries=entries,
         cli=cli.name,
         cli_file="" if cli.name in cli_states() else str(cli_file),
-        waits=cli.waits or any(entry.kind == "fifo" for entry in entries),
-        inputs=_inputs(shape.inputs),
+        waits=cli.waits or any(entry.kind == "fifo" for entry in entries) or _comes_to_wait(steps),
+        inputs=inputs_of(shape.inputs),
         inputs_unset=tuple(shape.inputs.unset),
         env=shape.env.set,
         unset=tuple(shape.env.unset),
@@ -148,12 +156,22 @@ def _scenario(
         layers=layers,
         differs="" if isinstance(shape.differs, UnsetType) else one_line(shape.differs),
         variant=variant,
+        steps=steps,
     )
     _check_expectations(scenario, contracts)
+    if scenario.steps:
+        scenario = _with_deciding_rules(scenario, contracts)
     _check_rules(scenario, contracts)
     _check_inputs(scenario, contracts)
     _check_environment(scenario)
     return scenario
+
+
+def _comes_to_wait(steps: Sequence[Step]) -> bool:
+    """Return whether a CLI gets into a state in which a right gate may only wait."""
+    changes = [step.action for step in steps if isinstance(step.action, ChangeCli)]
+    states = [state_in(Path(c.file)) if c.file else cli_state(c.state) for c in changes]
+    return any(state.waits for state in states)
 
 
 def _entries(table: HomeTable, name: str, root: Path) -> tuple[Entry, ...]:
@@ -214,6 +232,27 @@ def _check_expectations(scenario: Scenario, contracts: Mapping[str, Contract]) -
             raise FileError(file, f"unknown agent '{scenario.agent}'", key="agent", hint=hint)
 
 
+def _with_deciding_rules(scenario: Scenario, contracts: Mapping[str, Contract]) -> Scenario:
+    """Return *scenario* with the rules of the step that decides, whose answer it has to expect."""
+    if scenario.rules:
+        hint = "take these out"
+        raise FileError(scenario.file, "steps cite their rules themselves", key="rules", hint=hint)
+    step = deciding_step(scenario.steps)
+    rules: dict[str, tuple[str, ...]] = {}
+    for name, wanted in scenario.expect.items():
+        contract = contracts[name]
+        asked = step.action
+        calls = asked.expect if isinstance(asked, Check) else ()
+        fits = contract.truths(wanted) == {isinstance(asked, Claim) and asked.taken}
+        if (calls and set(calls) != set(wanted)) or (not calls and not fits):
+            number = scenario.steps.index(step) + 1
+            cause = f"the last answer, in step {number}, calls for another"
+            raise FileError(scenario.file, cause, key=f"expect.{name}", hint="make them equal")
+        if found := tuple(rule for rule in step.rules if contract.rules[rule].expect):
+            rules[name] = found
+    return replace(scenario, rules=rules)
+
+
 def _check_verdicts(verdicts: Sequence[str], contract: Contract, file: str, key: str) -> None:
     known = [verdict.name for verdict in contract.verdicts]
     for verdict in verdicts:
@@ -236,16 +275,6 @@ def _check_rules(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
                 raise FileError(scenario.file, f"no rule '{rule}'", key=key, hint=hint)
 
 
-def _inputs(table: ScenarioInputs) -> dict[Role, str]:
-    """Return the inputs that *table* sets, by role."""
-    given: dict[Role, str] = {}
-    for role in ROLES:
-        text = getattr(table, role)
-        if text is not UNSET:
-            given[role] = text
-    return given
-
-
 def _check_inputs(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
     file = scenario.file
     for role in (*scenario.inputs, *scenario.inputs_unset):
@@ -257,29 +286,16 @@ def _check_inputs(scenario: Scenario, contracts: Mapping[str, Contract]) -> None
                 cause = f"contract '{name}' has no such input"
                 raise FileError(file, cause, key=f"inputs.{role}", hint=hint)
     for role, text in scenario.inputs.items():
-        _check_value(text, file, f"inputs.{role}")
-
-
-def _check_value(value: str, file: str, key: str) -> None:
-    """Make sure that *value* can be given to a program in a variable."""
-    wrong = check(value)
-    if not wrong and "\0" in expand(value, _ANYWHERE):
-        wrong = "a NUL cannot be handed to a program"
-    if wrong:
-        raise FileError(file, wrong, key=key)
+        check_value(text, file, f"inputs.{role}")
 
 
 def _check_environment(scenario: Scenario) -> None:
     file = scenario.file
-    for name in (*scenario.env, *scenario.unset):
-        if not _VARIABLE.fullmatch(name):
-            raise FileError(file, f"'{name}' is not a variable name", key="env")
     if "PATH" in scenario.unset:
         hint = f"set it to what the case is about, with {PATH_PLACEHOLDER} for the usual one"
         cause = "without PATH the stubs of the CLIs are not found"
         raise FileError(file, cause, key="env.unset", hint=hint)
-    for name, value in scenario.env.items():
-        if name in scenario.unset:
-            raise FileError(file, f"'{name}' is both set and unset", key="env")
-        key = f"env.set.{name}"
-        _check_value(check_path(value, file, key) if name == "PATH" else value, file, key)
+    values = dict(scenario.env)
+    if "PATH" in values:
+        values["PATH"] = check_path(values["PATH"], file, "env.set.PATH")
+    check_variables(values, scenario.unset, file, "env")

@@ -1,138 +1,35 @@
-"""The shape of scenario, layer and CLI files; their JSON Schemas are made from it."""
+"""The shape of scenario and layer files; their JSON Schemas are made from it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from conformance.catalogue.entry_schema import EntryTable, Files, HomeTable, Sentence, Text
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Role
 
 __all__ = [
-    "MAX_COUNT",
-    "MAX_DEPTH",
-    "MAX_LEVELS",
-    "MAX_PATH",
-    "MAX_SIZE",
     "USER",
     "VARIANT",
-    "CliFile",
     "ContainerTable",
-    "EntryTable",
     "FamilyFile",
+    "Files",
     "LayerFile",
+    "RunTable",
     "ScenarioFile",
     "ScenarioInputs",
-    "Sentence",
+    "StepTable",
     "Text",
     "listed",
 ]
-
-#: Limits of one entry, so that a typo cannot fill a disk.
-MAX_COUNT = 100_000
-MAX_DEPTH = 1_000
-MAX_SIZE = 1024**3
-#: Levels of a json value; deeper ones are written with runs.
-MAX_LEVELS = 100
-#: Longest path below a home, in bytes: with the path of the home itself it stays under PATH_MAX.
-MAX_PATH = 3_000
 
 #: A user, or a user and a group, by number; no leading zeros, which some read as octal.
 USER = "(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?"
 
 #: The name of a variant, which is the last part of its scenario's id.
 VARIANT = r"^[a-z0-9][a-z0-9.-]*$"
-
-Text = Annotated[str, Meta(min_length=1)]
-Sentence = Annotated[str, Meta(min_length=1, pattern=r"\S")]
-
-
-class EntryTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """One entry of the HOME, with one key that says what it is; or with a size alone."""
-
-    text: Annotated[
-        str | UnsetType, Meta(description="A file with this text; placeholders are replaced.")
-    ] = UNSET
-    json: Annotated[
-        Any,
-        Meta(description="A file with this value as JSON; its strings may use placeholders."),
-    ] = UNSET
-    patch: Annotated[
-        dict[str, Any] | UnsetType,
-        Meta(
-            description="Changes to the json of a layer, or of what was moved or copied here "
-            "(RFC 7396); '{absent}' removes a member."
-        ),
-    ] = UNSET
-    moved: Annotated[
-        Text | UnsetType,
-        Meta(description="The entry that an included layer has at this path, here instead."),
-    ] = UNSET
-    copied: Annotated[
-        Text | UnsetType,
-        Meta(description="The entry that an included layer has at this path, here as well."),
-    ] = UNSET
-    hex: Annotated[
-        str | UnsetType, Meta(description="A file with these bytes, as hexadecimal digits.")
-    ] = UNSET
-    base64: Annotated[str | UnsetType, Meta(description="A file with these bytes, as base64.")] = (
-        UNSET
-    )
-    runs: Annotated[
-        list[tuple[str, Annotated[int, Meta(ge=0)]]] | UnsetType,
-        Meta(description="A file of repeated texts, such as [['[', 100000], [']', 100000]]."),
-    ] = UNSET
-    symlink: Annotated[
-        Text | UnsetType,
-        Meta(
-            description="A link to this target: relative, or below {home}; it may dangle or loop."
-        ),
-    ] = UNSET
-    type: Annotated[
-        Literal["directory", "fifo", "socket"] | UnsetType,
-        Meta(description="An entry without content."),
-    ] = UNSET
-    size: Annotated[
-        int | str | UnsetType,
-        Meta(description="Pad the file with blanks to this size: bytes, or text such as '20 MiB'."),
-    ] = UNSET
-    mode: Annotated[
-        str | UnsetType,
-        Meta(
-            description="Permission bits in octal; by default '0600', and '0700' for directories."
-        ),
-    ] = UNSET
-    owner: Annotated[
-        Annotated[int, Meta(ge=0, le=2**32 - 2)] | UnsetType,
-        Meta(description="Numeric owner; building it needs root."),
-    ] = UNSET
-    mtime: Annotated[
-        str | UnsetType, Meta(description="Time of the last change, such as '{now-30d}'.")
-    ] = UNSET
-    count: Annotated[
-        Annotated[int, Meta(ge=1, le=MAX_COUNT)] | UnsetType,
-        Meta(description="How often to repeat the entry; {n} in its path counts from 1."),
-    ] = UNSET
-    depth: Annotated[
-        Annotated[int, Meta(ge=0, le=MAX_DEPTH)] | UnsetType,
-        Meta(description="How many directories named 'd' to put above the last name."),
-    ] = UNSET
-
-
-Files = dict[str, str | EntryTable]
-
-
-class HomeTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The HOME before the probe starts."""
-
-    include: Annotated[
-        list[str],
-        Meta(description="Layers from fixtures/layers, applied in order; entries here win."),
-    ] = []
-    files: Annotated[
-        Files, Meta(description="Path below the HOME to its content: a text, or a table.")
-    ] = {}
 
 
 class NamedHomeTable(HomeTable, omit_defaults=True):
@@ -193,6 +90,9 @@ class ScenarioInputs(Struct, forbid_unknown_fields=True, omit_defaults=True):
     ] = UNSET
     log: Annotated[
         str | UnsetType, Meta(description="The path of its log; by default '{home}/run.log'.")
+    ] = UNSET
+    ttl: Annotated[
+        str | UnsetType, Meta(description="The seconds that a gate may keep its answer.")
     ] = UNSET
     unset: Annotated[list[Role], Meta(description="Roles whose variable is not set.")] = []
 
@@ -274,6 +174,78 @@ Container = Annotated[
 ]
 
 
+class RunTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """A run of the agent that has finished."""
+
+    exit_code: Annotated[int, Meta(ge=0, le=255, description="Its exit code.")] = 0
+    log: Annotated[
+        str | EntryTable | UnsetType,
+        Meta(description="What its log holds: a text, or a table as for a file; nothing is there."),
+    ] = UNSET
+
+
+class HomeChangeTable(HomeTable, omit_defaults=True):
+    """A change of the HOME: layers and files that are new, or other than before."""
+
+    remove: Annotated[list[Text], Meta(description="Paths to remove, with all below them.")] = (
+        field(default_factory=list)
+    )
+
+
+class StepTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One step, with one key that says what it is, and what is expected of it."""
+
+    check: Annotated[
+        Text | Annotated[list[Text], Meta(min_length=1)] | UnsetType,
+        Meta(description="The gate is asked; the verdict that conforms, or a list of them."),
+    ] = UNSET
+    cached: Annotated[
+        Text | UnsetType,
+        Meta(description="Beside check: the verdict that a cache gives, where both conform."),
+    ] = UNSET
+    claim: Annotated[
+        bool | UnsetType,
+        Meta(description="A worker's tick, with a job that waits: whether it has to be taken."),
+    ] = UNSET
+    run: Annotated[RunTable | UnsetType, Meta(description="A run of the agent has finished.")] = (
+        UNSET
+    )
+    home: Annotated[HomeChangeTable | UnsetType, Meta(description="The HOME changes.")] = UNSET
+    env: Annotated[EnvTable | UnsetType, Meta(description="The environment changes.")] = UNSET
+    inputs: Annotated[
+        ScenarioInputs | UnsetType, Meta(description="Inputs change, by their roles.")
+    ] = UNSET
+    cli: Annotated[Text | UnsetType, Meta(description="The agent's CLI gets into this state.")] = (
+        UNSET
+    )
+    wait: Annotated[
+        Annotated[float, Meta(gt=0, le=100)] | UnsetType,
+        Meta(description="So many times to live pass, and from 1 on a second more."),
+    ] = UNSET
+    seconds: Annotated[
+        Annotated[float, Meta(gt=0, le=10_000_000)] | UnsetType,
+        Meta(description="So many seconds pass, however long the time to live is."),
+    ] = UNSET
+    clock: Annotated[
+        float | UnsetType,
+        Meta(description="The wall clock is set by so many seconds; below 0, back."),
+    ] = UNSET
+    counters: Annotated[
+        Literal["note", "same"] | UnsetType,
+        Meta(description="The counters are asked for; 'same' as when that was done last."),
+    ] = UNSET
+    rule: Annotated[
+        Text | Annotated[list[Text], Meta(min_length=1)] | UnsetType,
+        Meta(description="The rules of the contract that it is about."),
+    ] = UNSET
+
+
+Steps = Annotated[
+    list[StepTable],
+    Meta(description="What happens to a gate that lives on, one step after the other."),
+]
+
+
 class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One scenario: one fault, one file. Its id is its path below the directory, without .toml."""
 
@@ -291,6 +263,7 @@ class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     env: EnvTable = field(default_factory=EnvTable)
     process: Process = UNSET
     container: Container = UNSET
+    steps: Steps = []
 
 
 class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -310,6 +283,7 @@ class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     env: EnvTable | UnsetType = UNSET
     process: Process = UNSET
     container: Container = UNSET
+    steps: Steps | UnsetType = UNSET
 
 
 class FamilyFile(VariantTable):
@@ -332,39 +306,6 @@ class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
         Files | UnsetType,
         Meta(description="Path below the HOME to its content: a text, or a table."),
     ] = UNSET
-
-
-class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One state that an agent's CLI can be in. Its name is that of the file, without .toml."""
-
-    summary: Annotated[Text, Meta(description="What the CLI is like, in one sentence.")]
-    files: Annotated[
-        Files,
-        Meta(description="The stub: a name 'cli' in a path or a link becomes the program's."),
-    ] = {}
-    home: Annotated[
-        Files, Meta(description="What lies below the HOME, and belongs to the CLI; as in 'files'.")
-    ] = {}
-    like: Annotated[
-        dict[str, str],
-        Meta(description="Path, which may begin with {home}/, to the state whose stub lies there."),
-    ] = {}
-    path: Annotated[
-        list[str],
-        Meta(
-            min_length=1,
-            description="Directories on PATH, in order: of 'files', where '.' is its top, "
-            "or below {home}.",
-        ),
-    ] = field(default_factory=lambda: ["."])
-    writes: Annotated[
-        list[Text],
-        Meta(description="What the stub adds to the HOME; '*' is one name, '**' any path."),
-    ] = []
-    waits: Annotated[bool, Meta(description="Whether a right probe may spend its run waiting.")] = (
-        False
-    )
-    alone: Annotated[bool, Meta(description="Whether no other agent's CLI lies beside it.")] = False
 
 
 def listed(value: str | list[str]) -> tuple[str, ...]:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection, Mapping
 
 from msgspec import UNSET, UnsetType
 
-from conformance.catalogue.schema import ProcessTable
+from conformance.catalogue.schema import ProcessTable, ScenarioInputs
 from conformance.errors import FileError
-from conformance.model.placeholders import check
+from conformance.model.contract import ROLES, Role
+from conformance.model.placeholders import Context, check, expand
 from conformance.model.scenario import PATH_PLACEHOLDER, Process
 
-__all__ = ["check_path", "home_name", "process"]
+__all__ = [
+    "check_path",
+    "check_value",
+    "check_variables",
+    "home_name",
+    "inputs_of",
+    "process",
+]
 
 #: Bytes of a file's name, on every file system in use.
 _LONGEST_NAME = 200
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Only to check what a value becomes; no probe is ever run with it.
+_ANYWHERE = Context(now=0, seed="", home="/home")
 
 
 def process(table: ProcessTable | UnsetType, file: str) -> Process:
@@ -70,3 +82,39 @@ def check_path(value: str, file: str, key: str) -> str:
         hint = f"write {PATH_PLACEHOLDER} for the usual PATH, such as {PATH_PLACEHOLDER}:/opt/bin"
         raise FileError(file, cause, key=key, hint=hint)
     return value.replace(PATH_PLACEHOLDER, "")
+
+
+def inputs_of(table: ScenarioInputs) -> dict[Role, str]:
+    """Return the inputs that *table* sets, by role."""
+    given: dict[Role, str] = {}
+    for role in ROLES:
+        text = getattr(table, role)
+        if text is not UNSET:
+            given[role] = text
+    return given
+
+
+def check_value(value: str, file: str, key: str) -> None:
+    """Make sure that *value* can be given to a program in a variable.
+
+    :raises FileError: it cannot.
+    """
+    wrong = check(value)
+    if not wrong and "\0" in expand(value, _ANYWHERE):
+        wrong = "a NUL cannot be handed to a program"
+    if wrong:
+        raise FileError(file, wrong, key=key)
+
+
+def check_variables(values: Mapping[str, str], unset: Collection[str], file: str, key: str) -> None:
+    """Make sure that variables can be set to *values*, and the others *unset*.
+
+    :raises FileError: one of them cannot.
+    """
+    for name in (*values, *unset):
+        if not _VARIABLE.fullmatch(name):
+            raise FileError(file, f"'{name}' is not a variable name", key=key)
+    for name, value in values.items():
+        if name in unset:
+            raise FileError(file, f"'{name}' is both set and unset", key=key)
+        check_value(value, file, f"{key}.set.{name}")

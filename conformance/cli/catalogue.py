@@ -19,6 +19,7 @@ from conformance.cli.options import agent_option, contract_option, scenarios_opt
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
+from conformance.model.story_wording import steps_against, story_lines
 from conformance.model.wording import (
     against_control,
     describe_entry,
@@ -108,6 +109,10 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
         click.echo(f"    {printable(entry.path)}: {describe_entry(entry)}")
     if not scenario.entries:
         click.echo("    (empty)")
+    if scenario.steps:
+        click.echo("\n  steps")
+        for line in story_lines(scenario, _in_steps(catalogue, chosen, scenario)):
+            click.echo(f"    {printable(line)}")
     other, lines = nearest(scenario, catalogue.scenarios)
     click.echo(f"\n  the home differs from {other}" + (" in" if lines else " in nothing"))
     for line in lines:
@@ -115,7 +120,7 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
     expected = _expectation(catalogue, chosen.name, control) or "nothing here"
     click.echo(f"\n  control {control.id} expects {expected}; against it:")
-    for line in against_control(scenario, control):
+    for line in (*against_control(scenario, control), *steps_against(scenario, control)):
         click.echo(f"    {printable(line)}")
 
 
@@ -137,6 +142,13 @@ def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
         rows.append(("differs", scenario.differs))
     rows.append(("file", scenario.file))
     return rows
+
+
+def _in_steps(catalogue: Catalogue, chosen: Contract, scenario: Scenario) -> Contract:
+    """Return the contract under which the steps of *scenario* are shown."""
+    if scenario.expected(chosen):
+        return chosen
+    return catalogue.contracts[next(iter(scenario.expect))]
 
 
 def _expectation(catalogue: Catalogue, contract: str, scenario: Scenario) -> str:

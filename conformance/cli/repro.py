@@ -19,6 +19,7 @@ from conformance.model.outcome import Execution, ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.model.wording import describe_surroundings, expectation, probe_lines
+from conformance.report.story import step_lines
 from conformance.run.assembly import Run, check, open_run
 from conformance.run.directory import cache_dir, keep_directory
 from conformance.text import join, printable
@@ -77,6 +78,9 @@ def _by_hand(
                 yield f"the command was run before that, in the same place: {printable(earlier)}"
             yield "command:"
             yield f"  {executions[0].command}"
+            if run.contract.in_steps:
+                yield "the home is what it was in the end; the command read, a line for each step:"
+                yield from (f"  {line}" for line in executions[0].told)
         return
     yield from probe_lines(run.describe())
     if not all(execution.outcome.says_something for execution in executions):
@@ -106,7 +110,7 @@ def _home_on_disk(scenario: Scenario, context: Context, place: Path) -> str:
 def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     """Yield lines: what was expected, what came, and how the scenario differs from its control."""
     yield f"expected: {expectation(contract, result.expected)}"
-    got = "no exit code"
+    got = "no answer" if contract.in_steps else "no exit code"
     if result.code is not None:
         got = f"{result.verdict or 'outside the contract'} ({result.code})"
     yield f"got: {got} after {result.seconds:.2f} s: {result.result}"
@@ -116,6 +120,9 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     yield from (f"  outside the HOME: {printable(line)}" for line in result.outside)
     if result.reason:
         yield f"  {printable(result.reason)}"
+    if result.steps:
+        yield "story:"
+        yield from (f"  {heading}: {printable(line)}" for heading, line in step_lines(result))
     yield f"control: {result.control}; against it, this one has"
     yield from (f"  {printable(line)}" for line in result.difference)
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):

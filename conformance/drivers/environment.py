@@ -9,7 +9,7 @@ from conformance.model.contract import USUAL_RUN, Contract
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import PATH_PLACEHOLDER, Scenario
 
-__all__ = ["check_extra", "environment", "unset_variables"]
+__all__ = ["FIXED", "check_extra", "environment", "unset_variables"]
 
 #: Fixed values, so that no answer depends on where the suite runs.
 FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}

@@ -65,6 +65,8 @@ class Layout(Struct, frozen=True, kw_only=True):
     """Paths that may appear in a home while the probe runs: those of the contract and the stubs."""
     environment: dict[str, str]
     """The variables of the probe."""
+    context: Context
+    """What stands for the placeholders in the home."""
     unset: tuple[str, ...] = ()
     """Variables that the probe must not have, even if its surroundings set them."""
 
@@ -121,6 +123,7 @@ def lay_out(
             extra=around.variables,
             fixed=around.fixed,
         ),
+        context=context,
         unset=unset_variables(scenario, contract),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from conformance.catalogue.schema import MAX_PATH
+from conformance.catalogue.entry_schema import MAX_PATH
 from conformance.errors import CannotJudge
 from conformance.model.placeholders import Context, expand, expand_bytes, expand_json
 from conformance.model.scenario import Bytes, Entry, EntryKind, Json, Runs, Text

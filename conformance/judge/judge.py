@@ -11,6 +11,13 @@ from msgspec.structs import replace
 
 from conformance.judge.document import NoAnswerError, document_answer
 from conformance.judge.leaks import leaks
+from conformance.judge.story import (
+    last_answer,
+    step_results,
+    story_answer,
+    story_findings,
+    where_changed,
+)
 from conformance.model.contract import Contract
 from conformance.model.outcome import (
     Broke,
@@ -24,6 +31,7 @@ from conformance.model.outcome import (
     Unsupported,
 )
 from conformance.model.scenario import Scenario
+from conformance.model.story_wording import steps_against
 from conformance.model.wording import (
     against_control,
     answer,
@@ -70,10 +78,11 @@ def judge(
         agent=scenario.agent,
         expected=scenario.expected(contract),
         control=scenario.control_for(contract),
-        difference=against_control(scenario, control) if control is not None else (),
+        difference=_difference(scenario, control) if control is not None else (),
         seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
     )
-    if unjudged := _unjudged(base, [execution.outcome for execution in executions]):
+    said_nothing = [one.outcome for one in executions if not _went_wrong(scenario, contract, one)]
+    if unjudged := _unjudged(base, said_nothing):
         return unjudged
     found = [
         _levelled(
@@ -81,15 +90,20 @@ def judge(
         )
         for execution in executions
     ]
-    unsteady = _levelled(_unsteady(contract, executions), scenario, contract, strict=strict)
+    differing = _unsteady(scenario, contract, executions)
+    unsteady = _levelled(differing, scenario, contract, strict=strict)
     findings = [*chain.from_iterable(found), *unsteady]
     deviates = any(finding.level == "must" for finding in findings)
-    shown = _first_to_deviate(executions, found).outcome
+    telling = _first_to_deviate(executions, found)
+    shown = telling.outcome
+    code, meanings = _answer(scenario, contract, telling)
+    fitting = [verdict for verdict in base.expected if verdict in meanings]
     return replace(
         base,
-        code=shown.code,
+        code=code,
         signal=shown.signal,
-        verdict=_verdict(contract, base.expected, shown),
+        verdict=" or ".join(fitting[:1] or meanings) or None,
+        steps=step_results(scenario, contract, telling, tuple(findings)),
         result="deviates" if deviates else "conforms",
         findings=tuple(dict.fromkeys(findings)),  # each once, in order
         stdout=_excerpt(shown.stdout),
@@ -100,14 +114,18 @@ def judge(
     )
 
 
+def _difference(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
+    return (*against_control(scenario, control), *steps_against(scenario, control))
+
+
 def _levelled(
     findings: Iterable[Finding], scenario: Scenario, contract: Contract, *, strict: bool
 ) -> tuple[Finding, ...]:
     """Return *findings* with the rules they break, and the levels of these; without what is off."""
     levelled = []
     for finding in findings:
-        name = contract.rule_broken_by(finding.kind)
-        if finding.kind == "wrong-verdict":
+        name = finding.rule or contract.rule_broken_by(finding.kind)
+        if finding.kind == "wrong-verdict" and not finding.rule:
             name = scenario.decided_by(contract) or name
         rule = contract.rules.get(name)
         if rule is None:
@@ -150,6 +168,16 @@ def _first_changes_outside(executions: Iterable[Execution]) -> tuple[str, ...]:
     return ()
 
 
+def _went_wrong(scenario: Scenario, contract: Contract, execution: Execution) -> bool:
+    """Return whether a gate was wrong before it came to a step that is unsupported."""
+    if not contract.in_steps or not isinstance(execution.outcome.ending, Unsupported):
+        return False
+    found = _levelled(
+        story_findings(scenario, contract, execution), scenario, contract, strict=False
+    )
+    return any(finding.level == "must" for finding in found)
+
+
 def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResult | None:
     """Return the result of a scenario that says nothing about the probe, else None."""
     endings = [outcome.ending for outcome in outcomes]
@@ -162,17 +190,29 @@ def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResu
     return None
 
 
-def _verdict(contract: Contract, expected: Sequence[str], outcome: Outcome) -> str | None:
-    """Return what the probe answered; of verdicts that share its exit code, the expected one."""
-    meanings: Sequence[str] = ()
-    if outcome.code is not None and contract.exit_code_answers:
-        meanings = contract.verdicts_of(outcome.code)
-    elif outcome.code is not None:
-        meanings = _answered(contract, outcome)
-    for verdict in expected:
-        if verdict in meanings:
-            return verdict
-    return " or ".join(meanings) or None
+def _answer(
+    scenario: Scenario, contract: Contract, execution: Execution
+) -> tuple[int | None, Sequence[str]]:
+    """Return the exit code of the probe, or the one that its answer stands for; and its meanings.
+
+    None where it has not answered.
+    """
+    code = execution.outcome.code
+    if contract.in_steps:
+        go = last_answer(scenario, contract, execution)
+        if go is None:
+            return None, ()
+        return (0 if go else _no_code(contract)), contract.meaning(go=go)
+    if code is None:
+        return None, ()
+    if contract.exit_code_answers:
+        return code, contract.verdicts_of(code)
+    return code, _answered(contract, execution.outcome)
+
+
+def _no_code(contract: Contract) -> int | None:
+    """Return the code that the answer no of a gate stands for: the one of a refusal."""
+    return next((code for code in contract.all_codes if code), None)
 
 
 def _answered(contract: Contract, outcome: Outcome) -> Sequence[str]:
@@ -187,8 +227,17 @@ def _answered(contract: Contract, outcome: Outcome) -> Sequence[str]:
 def _findings(
     scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]
 ) -> Iterator[Finding]:
-    yield from _answer_findings(scenario, contract, execution.outcome)
-    yield from _side_effects(contract, execution, secrets)
+    if not contract.in_steps:
+        yield from _answer_findings(scenario, contract, execution.outcome)
+        yield from _side_effects(contract, execution, secrets)
+        return
+    found = list(story_findings(scenario, contract, execution))
+    yield from found
+    fell_over = any(finding.kind == "crashed" for finding in found)
+    where = where_changed(scenario, contract, execution)
+    for finding in _side_effects(contract, execution, secrets, where):
+        if finding.kind != "crashed" or not fell_over:  # what is on stderr says the same again
+            yield finding
 
 
 def _answer_findings(scenario: Scenario, contract: Contract, outcome: Outcome) -> Iterator[Finding]:
@@ -250,16 +299,16 @@ def _document_findings(
 
 
 def _side_effects(
-    contract: Contract, execution: Execution, secrets: Mapping[str, str]
+    contract: Contract, execution: Execution, secrets: Mapping[str, str], where: str = ""
 ) -> Iterator[Finding]:
-    """Yield what the probe did besides answering."""
+    """Yield what the probe did besides answering; *where* says when it changed the HOME."""
     outcome = execution.outcome
     # The suite interrupts a probe that is out of time, which Python shows as a traceback.
     if not isinstance(outcome.ending, TimedOut) and _TRACEBACK.search(outcome.stderr):
         message = "a traceback on stderr: the probe fell over, whatever its exit code"
         yield Finding(kind="crashed", message=message)
     if execution.changes and not contract.commands:  # a CLI may change its own home
-        message = _some("the probe changed the HOME", execution.changes)
+        message = _some(f"the probe changed the HOME{where}", execution.changes)
         yield Finding(kind="changed-home", message=message)
     for stream, output in (("stdout", outcome.stdout), ("stderr", outcome.stderr)):
         for leak in leaks(output, secrets):
@@ -275,11 +324,15 @@ def _side_effects(
         yield Finding(kind="left-cli-process", message=_some(what, outcome.left_by_cli))
 
 
-def _unsteady(contract: Contract, executions: Sequence[Execution]) -> Iterator[Finding]:
+def _unsteady(
+    scenario: Scenario, contract: Contract, executions: Sequence[Execution]
+) -> Iterator[Finding]:
     """Yield a finding if the answers are not all the same."""
     answers: dict[str, Counter[str]] = {}
     for execution in executions:
         got = describe_ending(execution.outcome.ending)
+        if contract.in_steps:
+            got = story_answer(scenario, contract, execution)
         if contract.document is not None:
             got = " ".join((got, *_answered(contract, execution.outcome)))
         answers.setdefault(got, Counter())[execution.isolation] += 1

@@ -12,6 +12,7 @@ from conformance.model.outcome import FindingKind
 __all__ = [
     "ANSWER_FINDINGS",
     "ROLES",
+    "STEP_FINDINGS",
     "USUAL_RUN",
     "Action",
     "Contract",
@@ -28,7 +29,7 @@ __all__ = [
 Level = Literal["must", "should"]
 
 #: What an input is to the probe. A contract maps roles to variables of the environment.
-Role = Literal["home", "agent", "override", "skew", "switch", "exit_code", "log"]
+Role = Literal["home", "agent", "override", "skew", "switch", "exit_code", "log", "ttl"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 #: What inputs about an agent's run hold, with placeholders, where a scenario says nothing of them.
@@ -44,6 +45,12 @@ ANSWER_FINDINGS: frozenset[FindingKind] = frozenset(
         "killed-by-signal",
         "unsteady",
     }
+)
+
+
+#: Findings about the steps in which a gate is asked.
+STEP_FINDINGS: frozenset[FindingKind] = frozenset(
+    {"stale-answer", "looked-again", "wrong-claim", "counted-failure"}
 )
 
 
@@ -115,6 +122,8 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """Variable with the seconds that a login still has to last; empty for none."""
     switch: str = ""
     """Variable that turns the check of the credentials on or off; empty for none."""
+    ttl: str = ""
+    """Variable with the seconds that a gate's answer may be kept; empty for none."""
     switch_on: str = "true"
     """The value of that variable for on."""
     switch_off: str = "false"
@@ -150,6 +159,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Wall time from start to exit."""
     cli_seconds: float = 10.0
     """Wall time that the agent's CLI may take of it to say its version."""
+    ttl_seconds: float = 0.0
+    """How long a gate keeps its answer, where no variable says it; 0 where nobody does."""
 
 
 class DocumentAnswer(Struct, frozen=True, kw_only=True):
@@ -197,6 +208,12 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Its rules by short name, with those of the contracts it extends."""
     document: DocumentAnswer | None = None
     """Where the answer stands on stdout; None where only the exit code is one."""
+    in_steps: bool = False
+    """Whether it is about a gate that lives on and is asked in steps, not a program that ends.
+
+    A check of such a gate answers yes or no. Yes means the verdicts with exit code 0; no means
+    all others.
+    """
 
     def verdict(self, name: str) -> Verdict:
         """Return the verdict called *name*.
@@ -220,6 +237,18 @@ class Contract(Struct, frozen=True, kw_only=True):
     def verdicts_of(self, code: int) -> tuple[str, ...]:
         """Return the names of all verdicts that *code* can mean; none if the table lacks it."""
         return tuple(verdict.name for verdict in self.verdicts if code in verdict.codes)
+
+    def meaning(self, *, go: bool) -> tuple[str, ...]:
+        """Return the verdicts that the answer of a gate can mean: *go*, or not."""
+        return tuple(
+            verdict.name
+            for verdict in self.verdicts
+            if (0 in verdict.codes if go else {*verdict.codes} != {0})
+        )
+
+    def truths(self, names: Iterable[str]) -> set[bool]:
+        """Return the answers of a gate that can mean one of the verdicts called *names*."""
+        return {go for go in (True, False) if {*self.meaning(go=go)}.intersection(names)}
 
     @property
     def exit_code_answers(self) -> bool:

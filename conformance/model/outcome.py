@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from conformance.model.step_result import StepResult, StepSeen
+
 __all__ = [
     "Broke",
     "Ending",
@@ -38,6 +40,10 @@ FindingKind = Literal[
     "left-cli-process",
     "unsteady",
     "crashed",
+    "stale-answer",
+    "looked-again",
+    "wrong-claim",
+    "counted-failure",
 ]
 
 
@@ -128,6 +134,12 @@ class Execution(Struct, frozen=True, kw_only=True):
     """The directory of the home, if it was kept."""
     command: str = ""
     """The shell command that starts the probe as the driver did, while the home is kept."""
+    steps: tuple[StepSeen, ...] = ()
+    """What was seen of a gate in each step, as far as it came."""
+    told: tuple[str, ...] = ()
+    """The lines that the gate was sent."""
+    ttl: float = 0.0
+    """The seconds that a gate may keep its answer."""
 
 
 def not_run(ending: Broke | Unsupported) -> Execution:
@@ -173,6 +185,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     asked: tuple[str, ...] = ()
     """What stubs were asked in the meantime, other than for their version."""
     kept: str = ""
+    steps: tuple[StepResult, ...] = ()
+    """The story of a gate that lives on, step by step."""
 
     def kinds(self) -> Iterator[FindingKind]:
         """Yield the kinds of its findings that are no advice."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
 from conformance.model.contract import Contract, Role
+from conformance.model.entry import Bytes, Content, Entry, EntryKind, Json, Runs, Text
+from conformance.model.story import ChangeCli, Check, Claim, Step, Wait
 
 __all__ = [
     "MANY_ENTRIES",
@@ -23,58 +25,11 @@ __all__ = [
     "Text",
 ]
 
-EntryKind = Literal["file", "directory", "symlink", "fifo", "socket"]
-
 #: In a PATH that a scenario sets: the PATH of every other one, with the stubs.
 PATH_PLACEHOLDER = "{path}"
 
 #: A home with this many entries of one kind keeps the disk busy for longer than most probes run.
 MANY_ENTRIES = 1_000
-
-
-class Text(Struct, frozen=True, tag="text"):
-    """Text with placeholders."""
-
-    text: str
-
-
-class Bytes(Struct, frozen=True, tag="bytes"):
-    """Bytes as they are."""
-
-    data: bytes
-
-
-class Json(Struct, frozen=True, tag="json"):
-    """A JSON value, with placeholders in its strings."""
-
-    value: Any
-
-
-class Runs(Struct, frozen=True, tag="runs"):
-    """Texts with placeholders, each with the number of times it is written."""
-
-    runs: tuple[tuple[str, int], ...]
-
-
-#: What a file of the HOME holds.
-Content = Text | Bytes | Json | Runs
-
-
-class Entry(Struct, frozen=True, kw_only=True):
-    """One line of a scenario's HOME, with its placeholders not yet replaced."""
-
-    path: str
-    kind: EntryKind
-    content: Content | None = None
-    """What a file holds, without padding; None if it is empty or the entry is not a file."""
-    target: str = ""
-    size: int | None = None
-    """The size in bytes that the content is padded to with blanks."""
-    mode: int | None = None
-    owner: int | None = None
-    mtime: str = ""
-    count: int = 1
-    depth: int = 0
 
 
 class ContainerNeeds(Struct, frozen=True, kw_only=True):
@@ -141,6 +96,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """Why its HOME differs in more than one thing from the nearest other one; empty if not."""
     variant: str = ""
     """Its name in the file of a family; the id is the id of the file, a slash and this name."""
+    steps: tuple[Step, ...] = ()
+    """What happens one after the other to a gate that lives on; none if it is asked once."""
 
     def expected(self, contract: Contract) -> tuple[str, ...]:
         """Return the verdicts that conform under *contract*; none if it is not part of it.
@@ -152,18 +109,38 @@ class Scenario(Struct, frozen=True, kw_only=True):
         name = self._named_by(contract)
         if not name or self.agent not in contract.agents or not self._has_inputs(contract):
             return ()
-        cited = self.rules.get(name, ())
-        nearer = contract.lineage[: contract.lineage.index(name)]
-        for place, rule in enumerate(contract.rules[cites] for cites in cited):
-            if rule.off:
-                continue
-            if place == 0 and rule.decided_by not in nearer:
-                break
-            return rule.expect
-        else:
-            if cited:  # every rule that could decide is off
+        if self.steps and not contract.in_steps:
+            return ()
+        return _decided(self.rules.get(name, ()), contract, name, self.expect[name])
+
+    def story(self, contract: Contract) -> tuple[Step, ...]:
+        """Return the steps in which a gate is asked under *contract*.
+
+        Where the scenario has none, that is one check.
+        """
+        if self.steps or not contract.in_steps:
+            return self.steps
+        return (Step(action=Check(expect=self.expected(contract)), rules=self.cites(contract)),)
+
+    def expected_in(self, step: Step, contract: Contract) -> tuple[str, ...]:
+        """Return the verdicts that conform as the answer of *step*, a check or a claim.
+
+        None of them where the answer is not judged: the contract has turned a rule off that the
+        step is about.
+        """
+        name = self._named_by(contract)
+        rules = [contract.rules[cited] for cited in step.rules]
+        if not name or any(rule.off and not rule.expect for rule in rules):
+            return ()
+        match step.action:
+            case Check(expect):
+                wanted = expect
+            case Claim(taken):
+                wanted = contract.meaning(go=taken)
+            case _:
                 return ()
-        return self.expect[name]
+        verdict_rules = [cited for cited in step.rules if contract.rules[cited].expect]
+        return _decided(verdict_rules, contract, name, wanted)
 
     def _named_by(self, contract: Contract) -> str:
         """Return the nearest of *contract* and its ancestors that the scenario names, if any."""
@@ -203,14 +180,43 @@ class Scenario(Struct, frozen=True, kw_only=True):
     def only_local(self) -> bool:
         """Whether no image can show it.
 
-        An image says itself where it starts and where its HOME lies, and a container runs it once.
+        An image says itself where it starts and where its HOME lies, and a container runs it once
+        and without an input.
         """
-        return bool(self.process.cwd or self.home_name or self.earlier is not None)
+        around = self.process.cwd or self.home_name or self.earlier is not None
+        return bool(around or self.steps)
+
+    @property
+    def changes_cli(self) -> bool:
+        """Whether the agent's CLI gets into another state while a gate lives."""
+        return any(isinstance(step.action, ChangeCli) for step in self.steps)
 
     @property
     def takes_long(self) -> bool:
         """Whether its run should start before the others.
 
-        It waits, or its home takes long to build and to remove.
+        It waits, time has to pass in it, or its home takes long to build and to remove.
         """
-        return self.waits or any(entry.count >= MANY_ENTRIES for entry in self.entries)
+        waits = self.waits or any(isinstance(step.action, Wait) for step in self.steps)
+        return waits or any(entry.count >= MANY_ENTRIES for entry in self.entries)
+
+
+def _decided(
+    cites: Sequence[str], contract: Contract, name: str, wanted: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the verdicts that conform where *wanted* are those under the contract called *name*.
+
+    *cites* are the rules that decide. Where *contract*, which extends that one, has changed them,
+    its verdicts count; where it has turned all of them off, none does.
+    """
+    nearer = contract.lineage[: contract.lineage.index(name)]
+    for place, rule in enumerate(contract.rules[cited] for cited in cites):
+        if rule.off:
+            continue
+        if place == 0 and rule.decided_by not in nearer:
+            break
+        return rule.expect
+    else:
+        if cites:  # every rule that could decide is off
+            return ()
+    return wanted

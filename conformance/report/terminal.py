@@ -11,6 +11,7 @@ from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import asked_note
+from conformance.report.story import step_lines
 from conformance.report.view import View, some
 from conformance.text import join, one_line, printable
 
@@ -148,7 +149,9 @@ class Terminal(View):
             yield "control", f"{result.control} expects {expected}; against it, this one has"
             for line in result.difference[:10]:
                 yield "", f"  {printable(line)}"
-        yield from _output("stdout", result.stdout)
+        yield from step_lines(result)
+        if not result.steps:  # else it is the answers again
+            yield from _output("stdout", result.stdout)
         yield from _output("stderr", result.stderr)
         for line in result.outside[:10]:
             yield "outside the HOME", printable(line)

@@ -29,6 +29,7 @@ from conformance.drivers.local.command import (
     parse_command,
 )
 from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.gate_command import gate_in_file, parse_gate
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
@@ -117,11 +118,15 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
     directory = Path(request.cwd)
     match request.probe:
         case ImageRequest():
+            if contract.in_steps:
+                cause = f"contract '{contract.name}' asks a gate in steps, which no image can be"
+                raise UsageError(cause, hint="name a program with --probe, or --python")
             return ()
         case Command(line):
             return parse_command(line, directory)
         case PythonCallable(target):
-            return parse_callable(target, directory)
+            parse = parse_gate if contract.in_steps else parse_callable
+            return parse(target, directory)
     if contract.commands:
         for agent in contract.agents:
             own_command(contract, agent, request.variables.get("PATH", SYSTEM_PATH))
@@ -129,7 +134,8 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
     if not contract.reference:
         hint = "name a probe with --probe"
         raise UsageError(f"contract '{contract.name}' has no reference probe", hint=hint)
-    return (sys.executable, "-I", str(fixtures_dir() / "probes" / contract.reference))
+    file = str(fixtures_dir() / "probes" / contract.reference)
+    return gate_in_file(file) if contract.in_steps else (sys.executable, "-I", file)
 
 
 class Shared(Struct, frozen=True, kw_only=True):

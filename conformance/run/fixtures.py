@@ -27,7 +27,7 @@ __all__ = ["FakeHome", "FakeHomes", "ProbeRunner"]
 
 
 class FakeHome(Struct, frozen=True):
-    """A home that has been built."""
+    """A home that has been built, on disk or in a fake file system."""
 
     scenario: Scenario
     contract: Contract
@@ -35,6 +35,16 @@ class FakeHome(Struct, frozen=True):
     """The fake HOME."""
     env: dict[str, str]
     """The whole environment for a probe."""
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The verdicts that conform; more than one where the contract leaves the point open."""
+        return self.scenario.expected(self.contract)
+
+    @property
+    def codes(self) -> frozenset[int]:
+        """The exit codes that conform."""
+        return frozenset(self.scenario.codes(self.contract))
 
 
 def _session(config: pytest.Config) -> Session | None:
@@ -97,4 +107,8 @@ class ProbeRunner:
         if not isinstance(self._driver, LocalDriver):
             hint = "call pytest with --conformance-probe CMD"
             raise UsageError("the fixture 'probe' runs local commands only", hint=hint)
+        if home.contract.in_steps:
+            hint = "hand pytest the scenario files, which tell it their stories"
+            cause = f"the fixture 'probe' asks once, and '{home.contract.name}' asks in steps"
+            raise UsageError(cause, hint=hint)
         return self._driver.run_in(home.env, home.contract)

@@ -15,6 +15,7 @@ from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import answer
+from conformance.report.story import step_lines
 
 if TYPE_CHECKING:
     from conformance.run.assembly import Run
@@ -169,6 +170,7 @@ def _explain(
         yield f"control: {result.control} expects {answers}; this home, against that one:"
         for line in result.difference:
             yield f"    {line}"
+    yield from (f"{heading}: {line}" for heading, line in step_lines(result))
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
         for line in text.splitlines()[:20]:
             if line.strip():

@@ -25,6 +25,7 @@ from msgspec.msgpack import Decoder
 
 from conformance.catalogue.catalogue import Catalogue, select
 from conformance.drivers.local.driver import LocalDriver
+from conformance.drivers.local.gate_command import gate_in_file
 from conformance.errors import CannotJudge, UsageError
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
@@ -101,6 +102,8 @@ class _Worker:
         started = time.monotonic()
         probe = task.probe
         command = probe.install(self.directory / f"probe-{next(self._numbers)}")
+        if task.contract.in_steps and probe.program:
+            command = gate_in_file(command[-1])  # whose clock can be set
         runner = ScenarioRunner(
             self.driver.with_command(command),
             self.catalogue,

@@ -12,24 +12,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from factories import bundled_catalogue
-from support import NOBODY, ROOT
+from support import NOBODY, ROOT, without
 from support_cli import PACKAGE_ROOT, suite
 
 STRANGERS = Path(__file__).parents[1] / "strangers"
 LANGUAGES = ["python", "shell", "node", "c"]
 #: All but what takes seconds, for a second look under other conditions.
 VARIED = ["agent/*", "claude/*", "codex/*", "cli/exit*", "cli/leaves*", "cli/no-shebang*"]
-
-
-def without(program: str) -> NoReturn:
-    """Skip for want of *program*, or fail where that is not accepted."""
-    if os.environ.get("CONFORMANCE_REQUIRE_LANGUAGES") == "1":
-        pytest.fail(f"CONFORMANCE_REQUIRE_LANGUAGES=1, but {program} is not installed")
-    pytest.skip(f"{program} is not installed")
 
 
 def command(language: str, place: Path) -> str:

@@ -19,7 +19,7 @@ from support import NOBODY, ROOT, as_plain_user
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.entries import entries_of
-from conformance.catalogue.schema import EntryTable
+from conformance.catalogue.entry_schema import EntryTable
 from conformance.drivers.local.standalone import standalone
 from conformance.errors import CannotJudge, FileError, UsageError
 from conformance.home import Node, build, check_target, mismatch, plan, snapshot

@@ -413,7 +413,7 @@ def test_a_snapshot_of_an_archive_keeps_the_content_that_is_asked_for() -> None:
 @pytest.mark.slow
 def test_a_log_of_100_mb_is_never_held_in_memory(tmp_path: Path) -> None:
     """Laid out, compared, archived and read back: none of it takes more than a few chunks."""
-    large = entry("run.log", runs=[("[12:40:07] step 3 of 9: build\n", 3_500_000), ("{}\n", 1)])
+    large = entry("run.log", runs=(("[12:40:07] step 3 of 9: build\n", 3_500_000), ("{}\n", 1)))
     nodes = nodes_of(large)
     tracemalloc.start()
     try:

@@ -27,7 +27,7 @@ FLOORS = [
     {"report"},
     {"run"},
     {"strength", "compare", "lockstep", "images"},
-    {"plugin", "cli"},
+    {"plugin", "cli", "api"},
     {"__main__"},
 ]
 #: In an installed package the fixtures lie below it as well; they are programs of their own.

@@ -12,14 +12,16 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from conformance.drivers.asked import AskedLog
 from conformance.drivers.conditions import conditions
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
+from conformance.drivers.local.gate_command import sets_clock
+from conformance.drivers.local.home_directory import HomeDirectory
 from conformance.drivers.local.standalone import by_hand, lacks
+from conformance.drivers.local.story import Stage, ask_once, fixed_variables, tell
 from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
 from conformance.drivers.local.view import View, ViewMaker, paths_in
 from conformance.drivers.stubs import Stubs, stubs_for
@@ -33,34 +35,6 @@ from conformance.model.scenario import Scenario
 from conformance.text import join, quote
 
 __all__ = ["HomeDirectory", "LocalDriver"]
-
-
-class HomeDirectory(Struct, frozen=True):
-    """Where the homes of one execution are built."""
-
-    top: Path
-    name: str = ""
-    """The name of the fake HOME; empty for a plain one."""
-
-    @property
-    def home(self) -> Path:
-        """The fake HOME."""
-        return self.top / "home" / self.name
-
-    @property
-    def temporary(self) -> Path:
-        """What lies in the temporary directories of a probe that runs twice."""
-        return self.top / "temporary"
-
-    @property
-    def opposite(self) -> Path:
-        """The home with the opposite answer, for contracts that ask for one."""
-        return self.top / "opposite"
-
-    @property
-    def cli(self) -> Path:
-        """Stubs that serve this home only."""
-        return self.top / "cli"
 
 
 class LocalDriver:
@@ -137,13 +111,18 @@ class LocalDriver:
         try:
             layout = self.place(scenario, contract, context, place)
             start = self._start(scenario, contract, layout, place)
-            command = self._by_hand(start, layout, place) if self.keep else ""
+            if self.keep:
+                command = self._by_hand(start, layout, place, in_steps=contract.in_steps)
             if layout.earlier is not None:
-                start, before = self._run_earlier(start, layout.earlier, place)
+                start, before = self._run_earlier(start, contract, layout.earlier, place)
                 if not before.says_something:
                     return Execution(outcome=before)
             build(layout.home, place.home)
-            execution = self._run(start, contract, place, layout)
+            if contract.in_steps:
+                stage = self._stage(start, scenario, contract, layout, place)
+                execution = replace(tell(stage), asked=self._asked.news())
+            else:
+                execution = self._run(start, contract, place, layout)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
@@ -260,7 +239,7 @@ class LocalDriver:
         return layout
 
     def _run_earlier(
-        self, start: Request, home: Sequence[Node], place: HomeDirectory
+        self, start: Request, contract: Contract, home: Sequence[Node], place: HomeDirectory
     ) -> tuple[Request, Outcome]:
         """Run the probe in a *home* that stands where the HOME will; return how it starts again.
 
@@ -269,7 +248,11 @@ class LocalDriver:
         if start.view is not None:
             start = replace(start, view=replace(start.view, lasting=str(place.temporary)))
         build(home, place.home)
-        outcome = self._supervisor.run(replace(start, checks=()))
+        once, limit = replace(start, checks=()), contract.limits.seconds
+        if contract.in_steps:
+            outcome = ask_once(self._supervisor, once, limit, place.top / "before")
+        else:
+            outcome = self._supervisor.run(once)
         remove(place.home)
         return start, outcome
 
@@ -279,7 +262,7 @@ class LocalDriver:
         if not contract.commands:
             path = self._path_without(known_clis(contract))
             stubs = stubs_for(scenario, contract, home=str(place.home))
-            cli = self._stub_directory(stubs, place)
+            cli = self._stub_directory(stubs, place, own=scenario.changes_cli)
         return Surroundings(
             home=str(place.home),
             opposite=str(place.opposite),
@@ -287,6 +270,26 @@ class LocalDriver:
             asked=str(self._asked.path),
             path=path,
             variables=self.extra,
+            fixed=fixed_variables(contract, sets_clock=sets_clock(self.argv)),
+        )
+
+    def _stage(
+        self,
+        start: Request,
+        scenario: Scenario,
+        contract: Contract,
+        layout: Layout,
+        place: HomeDirectory,
+    ) -> Stage:
+        """Return what the story of *scenario* takes place on; its HOME has been built."""
+        return Stage(
+            supervisor=self._supervisor,
+            start=start,
+            scenario=scenario,
+            contract=contract,
+            layout=layout,
+            place=place,
+            sets_clock=sets_clock(self.argv),
         )
 
     def _run(
@@ -321,19 +324,22 @@ class LocalDriver:
         )
         return self._supervisor.run(request)
 
-    def _by_hand(self, start: Request, layout: Layout, place: HomeDirectory) -> str:
-        """Return the line that starts the probe by hand."""
+    def _by_hand(
+        self, start: Request, layout: Layout, place: HomeDirectory, *, in_steps: bool
+    ) -> str:
+        """Return the line that starts the probe by hand; one that is asked *in_steps* reads."""
         shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
         command = join([*by_hand(start.env, shut=shut), *start.argv])
         umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
-        return f"cd {quote(start.cwd)} && {umask}{command} < /dev/null"
+        nothing = "" if in_steps else " < /dev/null"
+        return f"cd {quote(start.cwd)} && {umask}{command}{nothing}"
 
-    def _stub_directory(self, stubs: Stubs, place: HomeDirectory) -> str:
+    def _stub_directory(self, stubs: Stubs, place: HomeDirectory, *, own: bool) -> str:
         """Return the directory of *stubs*, built once for all scenarios that use them.
 
-        Those that serve one home only are built in its *place*.
+        Those that serve one home only, or are its *own*, are built in its *place*.
         """
-        if stubs.home:
+        if stubs.home or own:
             return self._built(stubs, place.cli)
         with self._lock:
             if stubs not in self._stub_directories:

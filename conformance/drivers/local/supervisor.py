@@ -196,8 +196,9 @@ class Probe:
             try:
                 os.setsid()
                 isolation.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-                os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-                os.dup2(out, 1)
+                os.dup2(os.open(self.request["stdin"] or b"/dev/null", os.O_RDONLY), 0)
+                said = self.request["stdout"]
+                os.dup2(os.open(said, os.O_WRONLY) if said else out, 1)
                 os.dup2(err, 2)
                 if self.request["view"]:
                     isolation.enter(self.request["view"])

@@ -47,6 +47,10 @@ class Request(Struct, frozen=True, kw_only=True):
 
     Each is ``readable``, ``unreadable`` or ``unsearchable``, and a path.
     """
+    stdin: str = ""
+    """A FIFO that it reads from; empty for nothing to read."""
+    stdout: str = ""
+    """A FIFO that it writes to; empty where its output is kept for the outcome."""
 
     def wire(self) -> bytes:
         """Return the message that the supervisor understands."""
@@ -58,6 +62,8 @@ class Request(Struct, frozen=True, kw_only=True):
             "umask": self.umask,
             "view": self.view.wire() if self.view is not None else None,
             "checks": list(self.checks),
+            "stdin": os.fsencode(self.stdin),
+            "stdout": os.fsencode(self.stdout),
             "keep_bytes": KEEP_BYTES,
         }
         message = marshal.dumps(fields)
@@ -120,6 +126,14 @@ class Supervisor:
 
     def run(self, request: Request) -> Outcome:
         """Run one probe to its end. A failure on our side is an outcome that ``broke``."""
+        begun = self.begin(request)
+        return begun if isinstance(begun, Outcome) else self.finish(begun)
+
+    def begin(self, request: Request) -> socket.socket | Outcome:
+        """Start a probe; return what can be read when it has ended, for :meth:`finish`.
+
+        To end the probe before, shut that down for writing. A failure on our side is an outcome.
+        """
         try:
             reaper = self._idle.pop()
         except IndexError:
@@ -133,6 +147,16 @@ class Supervisor:
         try:
             reaper.settimeout(request.seconds + _SLACK)
             reaper.sendall(request.wire())
+        except OSError as e:
+            return self._lost(reaper, f"was lost: {e}")
+        return reaper
+
+    def finish(self, reaper: socket.socket, *, ended: bool = False) -> Outcome:
+        """Wait for the end of the probe that *reaper* watches; return what was seen of it.
+
+        *ended* says that it was ended by shutting that down.
+        """
+        try:
             fields = marshal.loads(_receive(reaper, int.from_bytes(_receive(reaper, 4), "big")))
         except TimeoutError:
             return self._lost(reaper, "did not answer in time")
@@ -142,7 +166,10 @@ class Supervisor:
             # Interrupted while the probe runs: its reaper sees the connection close, and ends it.
             self._lost(reaper, "")
             raise
-        self._idle.append(reaper)
+        if ended:  # it takes no other request
+            self._lost(reaper, "")
+        else:
+            self._idle.append(reaper)
         return _outcome(fields)
 
     def _lost(self, reaper: socket.socket, what: str) -> Outcome:

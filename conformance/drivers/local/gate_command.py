@@ -1,0 +1,37 @@
+"""The command that asks a Python object as a gate, and what is special about such a command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from conformance.drivers.local import gate_host
+from conformance.drivers.local.command import parse_callable
+
+__all__ = ["GATE", "gate_in_file", "parse_gate", "sets_clock"]
+
+#: What the file of a reference gate calls the class.
+GATE = "Gate"
+
+
+def parse_gate(wanted: str, directory: Path) -> tuple[str, ...]:
+    """Return the command that asks what ``MODULE:NAME`` makes, as a gate.
+
+    The search for the module starts in *directory*.
+
+    :raises UsageError: it is not written like that, or there is nothing to call.
+    """
+    parse_callable(wanted, directory)
+    module, _, name = wanted.partition(":")
+    return (sys.executable, "-I", gate_host.__file__, module, name)
+
+
+def gate_in_file(file: str) -> tuple[str, ...]:
+    """Return the command that asks what the class ``Gate`` in the Python *file* makes."""
+    return (sys.executable, "-I", gate_host.__file__, file, GATE)
+
+
+def sets_clock(argv: Sequence[str]) -> bool:
+    """Return whether the clock of the gate that *argv* starts can be set."""
+    return tuple(argv[1:3]) == ("-I", gate_host.__file__)

@@ -1,0 +1,32 @@
+"""The story of a gate, step by step, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.model.outcome import ScenarioResult
+
+__all__ = ["step_lines"]
+
+#: Steps that are shown before and after the one that is wrong, where there are many.
+_AROUND = 6
+
+
+def step_lines(result: ScenarioResult) -> Iterator[tuple[str, str]]:
+    """Yield a heading and a text for each step: what happens, and what came of it.
+
+    Nothing for a gate that is only asked once, because a finding says it all.
+    """
+    if len(result.steps) < 2:
+        return
+    wrong = next((step.number for step in result.steps if step.wrong), 0)
+    for step in result.steps:
+        if wrong and abs(step.number - wrong) > _AROUND:
+            continue
+        words = step.words
+        if step.expected:
+            words += f"; expected {step.expected}"
+        if step.got:
+            words += f", got {step.got}" if step.expected else f"; got {step.got}"
+        mark = " <-" if step.wrong else ""
+        yield f"step {step.number}", f"{step.operation}: {words}{mark}"
