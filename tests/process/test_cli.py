@@ -131,7 +131,7 @@ WRONG = [
     (["run", "--contract", "preflight", "agent/env-empty"], "not part of contract 'preflight'"),
     (
         ["run", "--contract", "no-such"],
-        "no contract 'no-such'; bundled: cli-status, preflight, slot, slot-strict",
+        "no contract 'no-such'; bundled: cli-status, preflight, gate, run-result, slot, slot-strict",
     ),
     (["run", "--contract", "bad.toml"], "bad.toml: "),
     (["run", "--scenarios", "no-such"], "no-such: no such directory"),
@@ -419,6 +419,7 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "stderr": "err\n",
         "changes": [],
         "outside": [],
+        "steps": [],
         "kept": "",
     }
 
