@@ -149,6 +149,10 @@ WRONG = [
         ["run", "--contract", "preflight", "--env", "AGENT_HOME=/"],
         "AGENT_HOME is set by the contract 'preflight'",
     ),
+    (
+        ["run", "--contract", "run-result", "--env", "ORCH_RUN_LOG=/"],
+        "ORCH_RUN_LOG is set by the contract 'run-result'",
+    ),
     (["run", "--pass-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set here"),
     (["run", "--pass-env", "HOME"], "HOME is set by the contract 'slot'"),
     (["run", "--allow-write", "/etc/x"], "--allow-write '/etc/x' is no path below the HOME"),
