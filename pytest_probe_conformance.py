@@ -37,6 +37,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "MODULE:NAME",
         "help": "run them against this Python callable, which returns the exit code",
     },
+    "--conformance-truth": {
+        "metavar": "TRUE,FALSE",
+        "help": "the exit codes that its truth values stand for",
+    },
     "--conformance-isolation": {
         "choices": ["fresh", "shared", "both"],
         "default": "fresh",
@@ -212,13 +216,20 @@ def _package(request: pytest.FixtureRequest) -> Iterator[None]:
         if reason := _hidden():
             said = f"the fixture '{request.fixturename}' cannot be used here: {reason}"
             raise pytest.fail.Exception(said, pytrace=False)
-        from conformance.errors import ConformanceError  # noqa: PLC0415 - see the top of this file
-
-        try:
+        with _in_one_line():
             yield
-        except ConformanceError as e:
-            said = "\n".join(map(_with_our_options, e.lines()))
-            raise pytest.fail.Exception(said, pytrace=False) from None
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Let an error that a user can cause fail the test with its message and nothing else."""
+    from conformance.errors import ConformanceError  # noqa: PLC0415 - see the top of this file
+
+    try:
+        yield
+    except ConformanceError as e:
+        said = "\n".join(map(_with_our_options, e.lines()))
+        raise pytest.fail.Exception(said, pytrace=False) from None
 
 
 @pytest.fixture
@@ -244,6 +255,39 @@ def fake_home(
     in_fakes.close()
     with _real_files():
         homes.close()
+
+
+@pytest.fixture
+def fake_home_fs(request: pytest.FixtureRequest) -> Generator[Callable[..., FakeHome], None, None]:
+    """Lay fake homes into ``fs``: ``fake_home_fs("claude/nested-session", clock=True)``."""
+    with _package(request):
+        from conformance.run.in_process import HomesInFs  # noqa: PLC0415
+
+        homes = HomesInFs(request.config)
+    filesystem = _fs(request)
+
+    def lay(id_: str, *, contract: str | None = None, clock: bool = False) -> FakeHome:
+        with _package(request):
+            stage = homes.plan(filesystem, id_, contract, clock=clock)
+        with _in_one_line():
+            return homes.lay(filesystem, stage)
+
+    request.config.pluginmanager.register(homes)
+    yield lay
+    request.config.pluginmanager.unregister(homes)
+    homes.leave()
+
+
+def _fs(request: pytest.FixtureRequest) -> Any:
+    """Return the fake file system of the test, which pyfakefs makes; it may be there already."""
+    try:
+        return request.getfixturevalue("fs")
+    except pytest.FixtureLookupError:
+        said = (
+            f"the fixture '{request.fixturename}' needs the fixture 'fs' of pyfakefs; "
+            "do not switch its plug-in off"
+        )
+        raise pytest.fail.Exception(said, pytrace=False) from None
 
 
 @pytest.fixture

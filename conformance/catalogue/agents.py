@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from conformance.bundled import fixtures_dir
+from conformance.catalogue.answers import answers_of
+from conformance.catalogue.cli_schema import CliFile
 from conformance.catalogue.entries import entries_of, merge
 from conformance.catalogue.layers import layer
-from conformance.catalogue.schema import CliFile
 from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError
 from conformance.model.agent import IN_HOME, CliState
@@ -41,6 +42,7 @@ def cli_states() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _directory().glob("*.toml")))
 
 
+@cache
 def cli_state(state: str) -> CliState:
     """Return the bundled state called *state*.
 
@@ -90,9 +92,13 @@ def state_in(path: Path) -> CliState:
     shape = convert(read_toml(path), CliFile, name=name)
     entries = [*entries_of(shape.files, name=name, table="files", stub=True)]
     home = [*entries_of(shape.home, name=name, table="home", stub=True)]
+    answers = {"cli": tuple(answers_of(shape.answers, name=name))} if shape.answers else {}
     for place, other in shape.like.items():
         in_home, place_there = place.startswith(IN_HOME), place.removeprefix(IN_HOME)
         (home if in_home else entries).extend(_copies(place_there, other, path))
+        file = state_file(other, root=path.parent.parent if path.parent != _directory() else None)
+        if "cli" in (found := state_in(file).answers):
+            answers[place] = found["cli"]
     state = CliState(
         name=path.stem,
         summary=shape.summary,
@@ -102,6 +108,7 @@ def state_in(path: Path) -> CliState:
         home=tuple(home),
         path=tuple(shape.path),
         writes=tuple(shape.writes),
+        answers=answers,
     )
     _check(state, name)
     return state

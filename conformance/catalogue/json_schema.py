@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from conformance.catalogue.cli_schema import CliFile
 from conformance.catalogue.contract_schema import ContractFile
-from conformance.catalogue.schema import CliFile, FamilyFile, LayerFile, ScenarioFile
+from conformance.catalogue.schema import FamilyFile, LayerFile, ScenarioFile
 
 __all__ = ["contract_schema", "json_schema", "layer_schema", "scenario_schema", "state_schema"]
 

@@ -1,4 +1,4 @@
-"""The shape of scenario, layer and CLI files; their JSON Schemas are made from it."""
+"""The shape of scenario and layer files; their JSON Schemas are made from it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from conformance.model.contract import Role
 __all__ = [
     "USER",
     "VARIANT",
-    "CliFile",
     "ContainerTable",
     "FamilyFile",
+    "Files",
     "LayerFile",
     "RunTable",
     "ScenarioFile",
@@ -306,39 +306,6 @@ class LayerFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
         Files | UnsetType,
         Meta(description="Path below the HOME to its content: a text, or a table."),
     ] = UNSET
-
-
-class CliFile(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One state that an agent's CLI can be in. Its name is that of the file, without .toml."""
-
-    summary: Annotated[Text, Meta(description="What the CLI is like, in one sentence.")]
-    files: Annotated[
-        Files,
-        Meta(description="The stub: a name 'cli' in a path or a link becomes the program's."),
-    ] = {}
-    home: Annotated[
-        Files, Meta(description="What lies below the HOME, and belongs to the CLI; as in 'files'.")
-    ] = {}
-    like: Annotated[
-        dict[str, str],
-        Meta(description="Path, which may begin with {home}/, to the state whose stub lies there."),
-    ] = {}
-    path: Annotated[
-        list[str],
-        Meta(
-            min_length=1,
-            description="Directories on PATH, in order: of 'files', where '.' is its top, "
-            "or below {home}.",
-        ),
-    ] = field(default_factory=lambda: ["."])
-    writes: Annotated[
-        list[Text],
-        Meta(description="What the stub adds to the HOME; '*' is one name, '**' any path."),
-    ] = []
-    waits: Annotated[bool, Meta(description="Whether a right probe may spend its run waiting.")] = (
-        False
-    )
-    alone: Annotated[bool, Meta(description="Whether no other agent's CLI lies beside it.")] = False
 
 
 def listed(value: str | list[str]) -> tuple[str, ...]:

@@ -11,7 +11,15 @@ from msgspec.structs import replace
 
 from conformance.catalogue.agents import cli_state, state_in, state_of
 from conformance.home.plan import Node, plan
-from conformance.model.agent import AGENT_CLIS, HEALTHY, IN_HOME, CliState, named, named_path
+from conformance.model.agent import (
+    AGENT_CLIS,
+    HEALTHY,
+    IN_HOME,
+    Answer,
+    CliState,
+    named,
+    named_path,
+)
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Entry, Scenario
@@ -53,10 +61,9 @@ class Stubs(Struct, frozen=True, kw_only=True):
         state = self._state
         entries = named(state.entries, self.agent)
         places = [named_path(part, self.agent) for part in state.path if IN_HOME not in part]
-        above = "" if places[-1] == "." else f"{places[-1]}/"
         for other in self.others:
             beside = named(cli_state(HEALTHY).entries, other)
-            entries += [replace(entry, path=f"{above}{entry.path}") for entry in beside]
+            entries += [replace(entry, path=f"{self._above}{entry.path}") for entry in beside]
         # Every directory on PATH is there, also one in which the state puts nothing.
         missing = {*places} - {".", *(entry.path for entry in entries)}
         made = [Entry(path=place, kind="directory") for place in sorted(missing)]
@@ -77,6 +84,23 @@ class Stubs(Struct, frozen=True, kw_only=True):
             else:
                 places.append(directory if place == "." else f"{directory}/{place}")
         return ":".join(places)
+
+    def programs(self, directory: str, home: str) -> dict[str, tuple[Answer, ...]]:
+        """Return the paths of the programs, in *directory* and below *home*, and their answers."""
+        found = {}
+        for place, answers in self._state.answers.items():
+            path = named_path(place.removeprefix(IN_HOME), self.agent)
+            found[f"{home if place.startswith(IN_HOME) else directory}/{path}"] = answers
+        [(_, healthy)] = cli_state(HEALTHY).answers.items()
+        for other in self.others:
+            found[f"{directory}/{self._above}{other}"] = healthy
+        return found
+
+    @property
+    def _above(self) -> str:
+        """The beginning of the paths of the healthy ones: they lie in the last directory."""
+        places = [named_path(part, self.agent) for part in self._state.path if IN_HOME not in part]
+        return "" if places[-1] == "." else f"{places[-1]}/"
 
     @property
     def writes(self) -> tuple[str, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from conformance.model.scenario import Entry, Text
 
-__all__ = ["AGENT_CLIS", "HEALTHY", "IN_HOME", "CliState", "named", "named_path"]
+__all__ = ["AGENT_CLIS", "HEALTHY", "IN_HOME", "Answer", "CliState", "named", "named_path"]
 
 #: Programs that a probe may look for. Only stubs of them may be reachable.
 AGENT_CLIS = ("claude", "codex")
@@ -22,6 +22,43 @@ IN_HOME = "{home}/"
 
 #: The first line of a stub that a shell runs.
 _SHELL_SCRIPT = "#!/bin/sh\n"
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What a stub does when it is started, for those who do not start it."""
+
+    program: str = ""
+    """The name it has to have; empty for any."""
+    arguments: tuple[str, ...] = ()
+    """What its first argument has to be one of; empty for any."""
+    code: int = 0
+    signal: str = ""
+    """The name of the signal that it dies by; empty if it exits."""
+    error: str = ""
+    """The name of the error with which it does not start; empty if it starts."""
+    stdout: Entry | None = None
+    """What it prints, as the content of a file; None for nothing."""
+    stderr: Entry | None = None
+    seconds: str = "0"
+    """How long it takes, with its placeholders not yet replaced."""
+    child: str = ""
+    """The command line of what it starts, and what holds its output open; empty for nothing."""
+    child_seconds: float | None = None
+    """How long that takes; None for as long as itself."""
+    becomes: str = ""
+    """The command line of what takes its place; empty for itself."""
+    ignores: tuple[str, ...] = ()
+    """The names of the signals that it ignores."""
+    asked: bool = False
+    """Whether the question is kept."""
+    writes: tuple[Entry, ...] = ()
+    """What it writes below the HOME where nothing is yet."""
+
+    def fits(self, program: str, arguments: Sequence[str]) -> bool:
+        """Return whether it is the answer of a *program* of that name to these *arguments*."""
+        if self.program and self.program != program:
+            return False
+        return not self.arguments or (bool(arguments) and arguments[0] in self.arguments)
 
 
 class CliState(Struct, frozen=True, kw_only=True):
@@ -41,6 +78,8 @@ class CliState(Struct, frozen=True, kw_only=True):
     """Directories on PATH, in order: of the stub, where ``.`` is its top, or below ``{home}/``."""
     writes: tuple[str, ...] = ()
     """Paths that the stub may add to the HOME."""
+    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
+    """Path of a program, as in ``entries`` or below ``{home}/``, to what it does when started."""
 
     @property
     def needs_shell(self) -> bool:

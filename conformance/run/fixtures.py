@@ -27,7 +27,7 @@ __all__ = ["FakeHome", "FakeHomes", "ProbeRunner"]
 
 
 class FakeHome(Struct, frozen=True):
-    """A home that has been built."""
+    """A home that has been built, on disk or in a fake file system."""
 
     scenario: Scenario
     contract: Contract
@@ -35,6 +35,16 @@ class FakeHome(Struct, frozen=True):
     """The fake HOME."""
     env: dict[str, str]
     """The whole environment for a probe."""
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The verdicts that conform; more than one where the contract leaves the point open."""
+        return self.scenario.expected(self.contract)
+
+    @property
+    def codes(self) -> frozenset[int]:
+        """The exit codes that conform."""
+        return frozenset(self.scenario.codes(self.contract))
 
 
 def _session(config: pytest.Config) -> Session | None:

@@ -71,6 +71,45 @@ def test_a_right_probe_conforms_in_every_scenario(tmp_path: Path, language: str)
     assert report["counts"]["conforms"] > 0.9 * len(chosen or every)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["python", "node", "shell"])
+def test_a_right_program_conforms_in_every_scenario_of_run_result(
+    tmp_path: Path, language: str
+) -> None:
+    """Those that an interpreter starts slowly share the scenarios; only one reads all the large logs."""
+    interpreters = {
+        "python": (sys.executable, "py"),
+        "shell": ("sh", "sh"),
+        "node": (shutil.which("node") or "", "js"),
+    }
+    interpreter, suffix = interpreters[language]
+    if not interpreter:
+        without("node")
+    probe = shlex.join([interpreter, str(STRANGERS / f"run_result_in_{language}.{suffix}")])
+    catalogue = bundled_catalogue()
+    every = [one.id for one in catalogue.in_contract(catalogue.contracts["run-result"])]
+    small = [id_ for id_ in every if not id_.startswith("run-result/large/")]
+    chosen = {"python": small[::2], "node": small[1::2], "shell": every}[language]
+
+    words = [
+        "run",
+        "--contract",
+        "run-result",
+        "-n",
+        "2",
+        "--json",
+        "report.json",
+        "--probe",
+        probe,
+        *chosen,
+    ]
+    suite(tmp_path, *words, timeout=600)
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert disputable(report) == {}
+    assert report["counts"]["conforms"] > 0.9 * len(chosen)
+
+
 def plain_user() -> list[str]:
     """Return what starts a Python with the suite as a user who is not root, where one can."""
     as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
