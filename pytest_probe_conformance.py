@@ -37,6 +37,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "MODULE:NAME",
         "help": "run them against this Python callable, which returns the exit code",
     },
+    "--conformance-truth": {
+        "metavar": "TRUE,FALSE",
+        "help": "the exit codes that its truth values stand for",
+    },
     "--conformance-isolation": {
         "choices": ["fresh", "shared", "both"],
         "default": "fresh",
@@ -264,9 +268,9 @@ def fake_home_fs(request: pytest.FixtureRequest) -> Generator[Callable[..., Fake
 
     def lay(id_: str, *, contract: str | None = None, clock: bool = False) -> FakeHome:
         with _package(request):
-            known = homes.read(id_, contract)
+            stage = homes.plan(filesystem, id_, contract, clock=clock)
         with _in_one_line():
-            return homes.lay(filesystem, id_, *known, clock=clock)
+            return homes.lay(filesystem, stage)
 
     request.config.pluginmanager.register(homes)
     yield lay

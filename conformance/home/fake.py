@@ -73,6 +73,7 @@ class FakeFiles:
         self._was: type[FakeFilesystem] = type(filesystem)
         self._ids = (helpers.get_uid(), helpers.get_gid())
         self._user = (uid, gid)
+        self._fifos: list[FakeFifo] = []
         self._leave = ExitStack()
         self._index = index
         # It has the same data, so it becomes another class where it is: tests hold it already.
@@ -137,7 +138,12 @@ class FakeFiles:
             self._finish(nodes, places)
         except OSError as e:
             raise Unbuildable(f"the fake file system cannot hold the home: {e}") from None
-        if wrong := self._mismatch(nodes, home):
+        directory = self.filesystem.working_directory()
+        try:
+            wrong = self._mismatch(nodes, home, places)
+        finally:
+            self.filesystem.work_in(directory)
+        if wrong:
             raise Unbuildable(f"the fake file system does not hold the home: {wrong}")
 
     def add(self, nodes: Sequence[Node], home: str) -> None:
@@ -184,6 +190,7 @@ class FakeFiles:
                 file = FakeLink(name, node.target, self.filesystem)
             case "fifo":
                 file = FakeFifo(name, mode, self.filesystem)
+                self._fifos.append(file)
             case "socket":
                 file = FakeSocket(name, mode, self.filesystem)
             case _:
@@ -220,12 +227,23 @@ class FakeFiles:
             if node.mtime is not None:
                 file.st_mtime = file.st_atime = node.mtime
 
-    def _mismatch(self, nodes: Sequence[Node], home: str) -> str:
-        """Return how what the pretended user sees falls short of *nodes*, or an empty string."""
+    def _mismatch(
+        self, nodes: Sequence[Node], home: str, places: Mapping[bytes, FakeDirectory]
+    ) -> str:
+        """Return how what the pretended user sees falls short of *nodes*, or an empty string.
+
+        What can be reached is looked at from the directory around it: in a tree of a thousand levels
+        whole paths would take seconds.
+        """
         shut: set[bytes] = set()
+        here = None
         for node in nodes:
-            path = os.path.join(os.fsencode(home), node.path)
-            above = node.path.rpartition(b"/")[0]
+            above, _, path = node.path.rpartition(b"/")
+            if above in shut:
+                path = os.path.join(os.fsencode(home), node.path)
+            elif above != here:
+                self.filesystem.work_in(places[above])
+                here = above
             wrong = self._shows(node, path, hidden=above in shut)
             if wrong:
                 return f"{os.fsdecode(node.path)!r} {wrong}"
@@ -271,6 +289,11 @@ class FakeFiles:
         """Return a stamp for *home* (as ``b""``) and for all below it, whatever its modes."""
         top = self.filesystem.find(home, follow=False, checked=False)
         return dict(_stamps(top, b""))
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether a FIFO that was laid has been waited for, without end."""
+        return any(fifo.waited_for for fifo in self._fifos)
 
     def remove(self, path: str) -> None:
         """Remove *path* and all below it, whatever its modes."""

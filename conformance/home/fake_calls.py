@@ -237,11 +237,10 @@ class ExactCalls:
             return self._opened_directory(found, path, flags)
         if not isinstance(found, FakeFifo):
             return self._opened(path, flags)
+        if flags & os.O_NONBLOCK and flags & (os.O_WRONLY | os.O_RDWR) == os.O_WRONLY:
+            fail(errno.ENXIO, path)
         found.waits = not flags & os.O_NONBLOCK
-        try:
-            return self._opened(path, flags)
-        finally:
-            found.waits = True
+        return self._opened(path, flags)
 
     def _found(self, path: Any, flags: int) -> FakeFile | None:
         exclusive = flags & os.O_CREAT and flags & os.O_EXCL

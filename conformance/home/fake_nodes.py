@@ -17,10 +17,13 @@ __all__ = ["FakeFifo", "FakeLink", "FakeSocket"]
 class FakeFifo(FakeFile):
     """A FIFO that nobody writes to.
 
-    To open it waits without end, unless :attr:`waits` says that the caller does not want to wait.
+    To open it waits without end, unless the caller does not want to wait: then :attr:`waits` is
+    false until it is closed.
     """
 
     waits = True
+    waited_for = False
+    """Whether somebody has waited for it, which a gate may hide."""
 
     def __init__(self, name: str, mode: int, filesystem: FakeFilesystem) -> None:
         super().__init__(name, stat.S_IFIFO | mode, b"", filesystem=filesystem)  # type: ignore[type-var]  # bytes beside a text
@@ -32,6 +35,7 @@ class FakeFifo(FakeFile):
         :raises Endless: the reader waits for a writer.
         """
         if self.waits:
+            self.waited_for = True
             raise Endless("a FIFO was opened that nobody writes to")
         return b""
 

@@ -6,7 +6,9 @@ import errno
 import io
 import os
 import stat
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from pyfakefs import helpers
@@ -94,12 +96,14 @@ def reading(calls: ExactCalls, given: Callable[..., Any]) -> Callable[..., Any]:
         opener: Any = None,
         is_fake_open_code: bool = False,
     ) -> Any:
-        ours = isinstance(filesystem, ExactFilesystem) and mode in _READS
-        if isinstance(file, int) and file <= 2:
-            return _real_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
-        if not ours or helpers.is_unfaked_path(file):
-            rest = (mode, buffering, encoding, errors, newline, closefd, opener, is_fake_open_code)
-            return given(filesystem, skip_names, file, *rest)
+        how = (mode, buffering, encoding, errors, newline, closefd, opener)
+        if (isinstance(file, int) and file <= 2) or _caller() in skip_names:
+            return _real_open(file, *how)
+        if not isinstance(filesystem, ExactFilesystem):
+            return given(filesystem, skip_names, file, *how, is_fake_open_code)
+        if mode not in _READS or helpers.is_unfaked_path(file):
+            # Who calls has been looked at: this module is none that pyfakefs should look at.
+            return given(filesystem, [], file, *how, is_fake_open_code)
         if "b" in mode and (encoding or errors or newline is not None):
             raise ValueError("binary mode doesn't take an encoding, errors or newline argument")
         raw = _opened(calls, filesystem, file, closefd=closefd, opener=opener)
@@ -117,6 +121,18 @@ def reading(calls: ExactCalls, given: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _real_open = open
+_PASSED_OVER = ("pyfakefs.", "pathlib", __name__)
+
+
+def _caller() -> str:
+    """Return the name of the module that opens a file."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if not name.startswith(_PASSED_OVER):
+            return name
+        frame = frame.f_back
+    return ""
 
 
 def _opened(

@@ -303,8 +303,10 @@ def _side_effects(
 ) -> Iterator[Finding]:
     """Yield what the probe did besides answering; *where* says when it changed the HOME."""
     outcome = execution.outcome
+    if outcome.crash:
+        yield Finding(kind="crashed", message=outcome.crash)
     # The suite interrupts a probe that is out of time, which Python shows as a traceback.
-    if not isinstance(outcome.ending, TimedOut) and _TRACEBACK.search(outcome.stderr):
+    elif not isinstance(outcome.ending, TimedOut) and _TRACEBACK.search(outcome.stderr):
         message = "a traceback on stderr: the probe fell over, whatever its exit code"
         yield Finding(kind="crashed", message=message)
     if execution.changes and not contract.commands:  # a CLI may change its own home

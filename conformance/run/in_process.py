@@ -35,35 +35,32 @@ class HomesInFs:
         self._stages: list[Stage] = []
         self._armed = ExitStack()
 
-    def read(self, id_: str, contract: str | None) -> tuple[Contract, Catalogue]:
-        """Return the contract called *contract*, by default the session's, and its catalogue.
+    def plan(
+        self, filesystem: FakeFilesystem, id_: str, contract: str | None, *, clock: bool
+    ) -> Stage:
+        """Return the scenario called *id_* under *contract*, by default that of the session.
 
-        Our own files are read here, so it has to be called with real ones.
+        Our own files are read here, so pyfakefs must not be patching. The test is skipped where the
+        scenario cannot be shown.
 
-        :raises UsageError: there is no such contract, or no scenario called *id_*.
+        :raises UsageError: there is no such contract or scenario.
         """
         name = contract or str(self._config.getoption("--conformance-contract"))
-        return _read(
-            name, self._base, tuple(self._config.getoption("--conformance-scenarios")), id_
-        )
+        own = tuple(self._config.getoption("--conformance-scenarios"))
+        chosen, catalogue = _read(name, self._base, own)
+        scenario = catalogue.get(id_)
+        context = Context(now=time.time(), seed=secrets.token_hex(8))
+        try:
+            return Stage(filesystem, scenario, chosen, context, with_clock=clock)
+        except Unbuildable as e:
+            pytest.skip(str(e))
 
-    def lay(
-        self,
-        filesystem: FakeFilesystem,
-        id_: str,
-        contract: Contract,
-        catalogue: Catalogue,
-        *,
-        clock: bool,
-    ) -> FakeHome:
-        """Set the scenario called *id_* up around the rest of the test, in place of the last one.
+    def lay(self, filesystem: FakeFilesystem, stage: Stage) -> FakeHome:
+        """Set *stage* up around the rest of the test, in place of the last one.
 
         The test is skipped where that cannot be shown.
         """
         self.leave()
-        scenario = catalogue.get(id_)
-        context = Context(now=time.time(), seed=secrets.token_hex(8))
-        stage = Stage(filesystem, scenario, contract, context, with_clock=clock)
         try:
             self._leave.enter_context(stage)
         except Unbuildable as e:
@@ -72,7 +69,7 @@ class HomesInFs:
         self._armed.enter_context(stage.armed())
         fake_pathlib: Any = filesystem.patcher.fake_modules["pathlib"]
         path: Path = fake_pathlib.Path(stage.home)
-        return FakeHome(scenario, contract, path, dict(stage.layout.environment))
+        return FakeHome(stage.scenario, stage.contract, path, dict(stage.layout.environment))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -108,13 +105,9 @@ class HomesInFs:
 _KNOWN: dict[tuple[str, Path, tuple[str, ...]], tuple[Contract, Catalogue]] = {}
 
 
-def _read(
-    name: str, base: Path, directories: tuple[str, ...], id_: str
-) -> tuple[Contract, Catalogue]:
+def _read(name: str, base: Path, directories: tuple[str, ...]) -> tuple[Contract, Catalogue]:
     key = (name, base, directories)
     if key not in _KNOWN:
         contract = contracts.load(name, base=base)
         _KNOWN[key] = contract, load_catalogue((base / d for d in directories), contract=contract)
-    contract, catalogue = _KNOWN[key]
-    catalogue.get(id_)
-    return contract, catalogue
+    return _KNOWN[key]

@@ -22,7 +22,7 @@ from conformance.drivers.in_process.popen import popen_for
 from conformance.drivers.in_process.processes import ProcessTable
 from conformance.drivers.in_process.starter import Starter
 from conformance.drivers.in_process.timeline import OwnTime
-from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
+from conformance.drivers.layout import Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH
 from conformance.drivers.local.standalone import lacks
 from conformance.home import changes
@@ -38,6 +38,7 @@ __all__ = ["Stage", "unsupported"]
 
 #: Where things lie in the fake file system.
 _TOP = "/slot"
+_CLI = f"{_TOP}/cli"
 _UMASK = 0o022
 #: Whom the gate runs as where the suite runs as root, who could read anything.
 _PLAIN_USER = 1000
@@ -63,8 +64,9 @@ class Stage:
 
     *filesystem* is that of a patcher of pyfakefs, which is patching. With *with_clock* the clock is
     frozen at the start of the run, cut to a whole second, and what waits lets time pass at once.
+    To make one may read our own files, for which pyfakefs must not be patching.
 
-    :raises Unbuildable: on entering, if the scenario cannot be shown; it says why.
+    :raises Unbuildable: the scenario cannot be shown; it says why. That may be found on entering.
     """
 
     def __init__(
@@ -88,13 +90,17 @@ class Stage:
         self._with_clock = with_clock
         self._index = index
         self._leave = ExitStack()
-        self.layout: Layout
+        if why := unsupported(scenario, contract):
+            raise Unbuildable(why)
+        around = Surroundings(home=self.home, opposite=self.opposite, cli=_CLI, path=SYSTEM_PATH)
+        self.layout = lay_out(scenario, contract, self.context, around)
+        assert self.layout.stubs is not None
+        self._stubs = self.layout.stubs.nodes()
+        self._programs = self.layout.stubs.programs(_CLI, self.home)
         self.files: FakeFiles
         self.clock: Clock | None = None
 
     def __enter__(self) -> Stage:
-        if why := unsupported(self.scenario, self.contract):
-            raise Unbuildable(why)
         with ExitStack() as leave:
             self._set_up(leave)
             self._leave = leave.pop_all()
@@ -118,16 +124,11 @@ class Stage:
         self._before = self._snapshot()
 
     def _lay(self, leave: ExitStack) -> None:
-        around = Surroundings(
-            home=self.home, opposite=self.opposite, cli=f"{_TOP}/cli", path=SYSTEM_PATH
-        )
-        self.layout = lay_out(self.scenario, self.contract, self.context, around)
         leave.callback(self._clear)
         self.files.lay(self.layout.home, self.home)
         self.files.lay(self.layout.opposite, self.opposite)
         self.files.lay((), f"{_TOP}/nobody")
-        assert self.layout.stubs is not None
-        self.files.lay(self.layout.stubs.nodes(), around.cli)
+        self.files.lay(self._stubs, _CLI)
         umask = self.scenario.process.umask
         was, directory = self._filesystem.umask, self._filesystem.cwd
         leave.callback(setattr, self._filesystem, "cwd", directory)
@@ -153,7 +154,7 @@ class Stage:
         names = frozenset({*known_clis(self.contract), self.scenario.agent, *stubs.others})
         self.cli = FakeCli(
             self.files,
-            stubs.programs(f"{_TOP}/cli", self.home),
+            self._programs,
             names=names,
             table=ProcessTable(self._timeline),
             escapes=escapes,
@@ -188,8 +189,11 @@ class Stage:
 
     @property
     def timed_out(self) -> bool:
-        """Whether the time limit of the contract has passed, also where the gate caught that."""
-        return self._timeline.is_up
+        """Whether the gate came to no end within its time, also where it hid that.
+
+        That is the limit of the contract on the clock, or a wait without end.
+        """
+        return self._timeline.is_up or self.files.waited_for
 
     @property
     def asked(self) -> tuple[str, ...]:
