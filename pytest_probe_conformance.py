@@ -37,6 +37,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "MODULE:NAME",
         "help": "run them against this Python callable, which returns the exit code",
     },
+    "--conformance-truth": {
+        "metavar": "TRUE,FALSE",
+        "help": "the exit codes that its truth values stand for",
+    },
     "--conformance-isolation": {
         "choices": ["fresh", "shared", "both"],
         "default": "fresh",

@@ -30,6 +30,7 @@ from conformance.drivers.local.driver import LocalDriver
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
+from conformance.model.story import ChangeEnvironment, SetClock, Wait
 from conformance.run.directory import RunDirectory
 from conformance.strength.bank import WrongProbe
 from conformance.strength.trials import Task, TrialContext, run_trials
@@ -42,7 +43,10 @@ PROBES = {
     "slot-strict": ["slot_strict.py", "slot.py"],
     "preflight": ["preflight.py"],
     "run-result": ["run_result.py"],
+    "gate": ["gate.py", "preflight.py"],
 }
+#: The functions of the reference gate that only its program calls: they speak the line protocol.
+IN_PROGRAM = ("ready", "claimed", "noted", "counted", "unknown", "main")
 WORKERS = 3 * (os.cpu_count() or 1)
 
 
@@ -182,6 +186,30 @@ def reach(
     return reached
 
 
+def protocol_lines(source: str) -> set[int]:
+    """Return the lines of a gate that only the program of it runs, and not the class."""
+    found: set[int] = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.If) or getattr(node, "name", "") in IN_PROGRAM:
+            found.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return found
+
+
+def is_long(story: Scenario) -> bool:
+    """Return whether a program has to wait in *story*, and nothing else is asked there than elsewhere."""
+    actions = [step.action for step in story.steps]
+    changes = any(isinstance(action, ChangeEnvironment) for action in actions)
+    return any(isinstance(action, Wait | SetClock) for action in actions) and not changes
+
+
+def written(place: Path, sources: dict[str, str]) -> Path:
+    """Write *sources* to the new directory *place*; return it."""
+    place.mkdir()
+    for name, text in sources.items():
+        (place / name).write_text(text, encoding="utf-8")
+    return place
+
+
 def tasks(
     contract: Contract, files: list[str], catalogue: Catalogue, ground: TrialContext
 ) -> list[Task]:
@@ -190,18 +218,29 @@ def tasks(
     program = files[0]
     local = [scenario for scenario in catalogue.in_contract(contract) if scenario.container is None]
     order = spread(local, contract)
-    reached = reach(fixtures_dir() / "probes" / program, local, contract, ground)
+    in_program, stories = protocol_lines(texts[program]), [one for one in local if one.steps]
+    reached = {}
+    if not contract.in_steps:
+        reached = reach(fixtures_dir() / "probes" / program, local, contract, ground)
     found = []
     for number, mutant in enumerate(mutants(texts[program])):
         line, old, new = change(texts[program], mutant)
+        command: tuple[str, ...] = ()
+        if contract.in_steps and line in in_program:
+            place = written(Path(ground.directory) / f"{number:04}", {**texts, program: mutant})
+            command = (sys.executable, "-I", str(place / program))
+            reached[line] = {one.id for one in stories if not is_long(one)}
+        elif contract.in_steps:
+            reached[line] = {one.id for one in stories}
         probe = WrongProbe(
+            command=command,
             name=f"{number:04}",
             contract=contract.name,
             vice=f"{program}:{line}: {old} → {new}",
             report="",
             about=(),
-            program=program,
-            sources={**texts, program: mutant},
+            program="" if command else program,
+            sources={} if command else {**texts, program: mutant},
         )
         then = tuple(id_ for id_ in order if id_ in reached.get(line, ()))
         found.append(Task(probe=probe, contract=contract, first=(), then=then))

@@ -9,7 +9,9 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -59,3 +61,10 @@ def as_plain_user(place: Path, work: Callable[[], object]) -> None:
         said_there = pipe.read().decode()
     os.waitpid(pid, 0)
     assert said_there == ""
+
+
+def without(program: str) -> NoReturn:
+    """Skip for want of *program*, or fail where that is not accepted."""
+    if os.environ.get("CONFORMANCE_REQUIRE_LANGUAGES") == "1":
+        pytest.fail(f"CONFORMANCE_REQUIRE_LANGUAGES=1, but {program} is not installed")
+    pytest.skip(f"{program} is not installed")

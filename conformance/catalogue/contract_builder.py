@@ -56,7 +56,7 @@ def build_contract(shape: ContractFile, known: Mapping[str, Contract], file: str
     )
     _check_names(contract, file)
     _check_reference(shape, file)
-    return contract
+    return replace(contract, truth=_truth(shape, contract, file))
 
 
 def _parent(shape: ContractFile, known: Mapping[str, Contract], file: str) -> Contract:
@@ -247,6 +247,19 @@ def _given(shape: ContractFile) -> dict[str, Any]:
         commands = shape.commands
         given["commands"] = {agent: tuple(command) for agent, command in commands.items()}
     return given
+
+
+def _truth(shape: ContractFile, contract: Contract, file: str) -> tuple[int, int] | None:
+    """Return the codes of true and false; inherited ones only if the contract still has them."""
+    if isinstance(shape.truth, UnsetType):
+        inherited = contract.truth
+        return inherited if inherited and {*inherited} <= {*contract.all_codes} else None
+    true, false = shape.truth
+    for code in shape.truth:
+        if code not in contract.all_codes:
+            hint = f"its codes: {', '.join(map(str, contract.all_codes))}"
+            raise FileError(file, f"no verdict has code {code}", key="truth", hint=hint)
+    return true, false
 
 
 def _check_names(contract: Contract, file: str) -> None:

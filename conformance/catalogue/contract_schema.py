@@ -168,6 +168,10 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
         Word | Annotated[list[Word], Meta(min_length=1)] | UnsetType,
         Meta(description="What the Manager does on every other code; by default 'retry'."),
     ] = UNSET
+    truth: Annotated[
+        Annotated[list[Code], Meta(min_length=2, max_length=2)] | UnsetType,
+        Meta(description="The codes for true and for false, where a Python callable returns one."),
+    ] = UNSET
     inputs: InputsTable | UnsetType = UNSET
     limits: LimitsTable | UnsetType = UNSET
     answer: AnswerTable | UnsetType = UNSET

@@ -75,7 +75,7 @@ def read_steps(
             cause = f"'{contract.name}' is about a probe that is asked once"
             raise FileError(reader.file, cause, key=f"expect.{contract.name}", hint=hint)
     steps: list[Step] = []
-    for number, table in enumerate(tables, 1):
+    for number, table in enumerate(tables):
         step = _step(table, entries, reader, f"steps.{number}")
         if isinstance(step.action, ChangeHome):
             entries = step.action.entries
@@ -91,7 +91,7 @@ def deciding_step(steps: Sequence[Step]) -> Step:
 
 def _check_order(steps: Sequence[Step], reader: StepReader) -> None:
     noted = False
-    for number, step in enumerate(steps, 1):
+    for number, step in enumerate(steps):
         if isinstance(step.action, Counters):
             if step.action.same and not noted:
                 hint = "ask for them before, with counters = 'note'"
@@ -204,7 +204,10 @@ def _inputs(table: StepTable, _: object, reader: StepReader, key: str) -> Action
 
 def _cli(table: StepTable, _: object, reader: StepReader, key: str) -> Action:
     assert isinstance(table.cli, str)
-    file = state_file(table.cli, name=reader.file, root=reader.own_root)
+    try:
+        file = state_file(table.cli, name=reader.file, root=reader.own_root)
+    except FileError as e:
+        raise FileError(e.file, e.detail, key=key, hint=e.hint) from None
     state = state_in(file)
     if not _can_follow(state):
         hint = "name one that lies in one directory, and has nothing in the HOME"

@@ -69,6 +69,9 @@ def lockstep_command(
     """
     check_outputs({"json_file": json_file})
     subject = check(run_request(patterns=patterns, **options))
+    if subject.contract.in_steps:
+        cause = f"contract '{subject.contract.name}' asks a gate in steps, which no Manager reads"
+        raise UsageError(cause, hint="it has no exit codes; name the contract of a probe")
     if not subject.contract.exit_code_answers:
         cause = f"under contract '{subject.contract.name}' the exit code is no answer"
         raise UsageError(cause, hint="a Manager that reads exit codes needs one in which it is")

@@ -87,6 +87,11 @@ _PROBE_OPTIONS = (
         metavar="MODULE:NAME",
         help="A Python callable that returns the exit code, called in a process of its own.",
     ),
+    click.option(
+        "--truth",
+        metavar="TRUE,FALSE",
+        help="The exit codes that truth values of the callable stand for, such as 0,1.",
+    ),
     contract_option,
     scenarios_option,
     click.option(

@@ -11,9 +11,9 @@ from conformance.run.request import (
     Command,
     OwnProbe,
     ProbeSpec,
-    PythonCallable,
     RunRequest,
     only_one,
+    python_callable,
     variables,
 )
 
@@ -60,9 +60,8 @@ def run_request(
 def _probe(options: Mapping[str, Any]) -> ProbeSpec:
     command, image, python = (options.get(name) for name in ("probe", "image", "python"))
     only_one({"--probe": command, "--image": image, "--python": python})
+    callable_ = python_callable(python, options.get("truth"))
     wanted = image_request(image, options)
     if wanted is not None:
         return wanted
-    if python is not None:
-        return PythonCallable(python)
-    return Command(command) if command is not None else OwnProbe()
+    return callable_ or (Command(command) if command is not None else OwnProbe())

@@ -35,7 +35,15 @@ class Row(Struct, frozen=True):
 
 
 def meanings(result: ScenarioResult, contract: Contract) -> frozenset[str]:
-    """Return what an answer can mean: verdicts, or how else the probe ended."""
+    """Return what an answer can mean: verdicts, or how else the probe ended.
+
+    Of a gate that is asked in steps, what its story was to come to, or the step that went wrong.
+    """
+    if contract.in_steps:
+        wrong = [
+            f"step {step.number}: {step.got or 'no answer'}" for step in result.steps if step.wrong
+        ]
+        return frozenset(wrong[:1] or result.expected)
     if result.code is not None and not contract.exit_code_answers:
         return frozenset((result.verdict or f"exit code {result.code} without an answer",))
     if result.code is not None:

@@ -3,7 +3,7 @@
 from conformance.home.build import build, check_target
 from conformance.home.plan import Node, plan
 from conformance.home.snapshot import Snapshot, changes, mismatch, snapshot, stamps
-from conformance.home.tarball import read_tar, write_tar
+from conformance.home.tarball import read_tar, snapshot_tar, write_tar
 from conformance.home.walk import remove
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "read_tar",
     "remove",
     "snapshot",
+    "snapshot_tar",
     "stamps",
     "write_tar",
 ]

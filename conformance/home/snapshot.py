@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from conformance.home.plan import Node
 from conformance.home.walk import Visit, walk
 
-__all__ = ["Snapshot", "Stamp", "changes", "mismatch", "snapshot", "stamps"]
+__all__ = ["Snapshot", "Stamp", "changes", "mismatch", "snapshot", "stamp_of", "stamps"]
 
 _KINDS = {
     stat.S_IFREG: "file",
@@ -95,19 +95,21 @@ def _add(visit: Visit, found: dict[bytes, Stamp]) -> None:
 
 def stamps(nodes: Iterable[Node]) -> Snapshot:
     """Return the stamps of *nodes* from a plan or an archive, without sockets: tar has none."""
-    found = {}
-    for node in nodes:
-        match node.kind:
-            case "file":
-                stamp = Stamp("file", node.mode, node.size, _digest(node.chunks()))
-            case "symlink":
-                stamp = Stamp("symlink", 0o777, 0, os.fsdecode(node.target))
-            case "socket":
-                continue
-            case _:
-                stamp = Stamp(node.kind, node.mode)
-        found[node.path] = stamp
-    return found
+    return {node.path: stamp_of(node, node.chunks()) for node in nodes if node.kind != "socket"}
+
+
+def stamp_of(node: Node, content: Iterable[bytes]) -> Stamp:
+    """Return the stamp of *node*, which holds this *content*, in chunks, if it is a file."""
+    if node.kind == "symlink":
+        return Stamp("symlink", 0o777, 0, os.fsdecode(node.target))
+    if node.kind != "file":
+        return Stamp(node.kind, node.mode)
+    size = 0
+    digest = hashlib.blake2b(digest_size=16)
+    for chunk in content:
+        size += len(chunk)
+        digest.update(chunk)
+    return Stamp("file", node.mode, size, digest.hexdigest())
 
 
 def _stamp(name: bytes, status: os.stat_result, fd: int | None) -> Stamp:

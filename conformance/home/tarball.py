@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import BinaryIO, cast
 
 from msgspec.structs import replace
 
 from conformance.home.build import Unbuildable
-from conformance.home.plan import Node
+from conformance.home.plan import CHUNK, Node
+from conformance.home.snapshot import Snapshot, Stamp, stamp_of
 from conformance.model.scenario import EntryKind
 
-__all__ = ["read_tar", "write_tar"]
+__all__ = ["read_tar", "snapshot_tar", "write_tar"]
 
 _TYPES: dict[EntryKind, bytes] = {
     "file": tarfile.REGTYPE,
@@ -88,22 +89,56 @@ def read_tar(stream: BinaryIO, *, strip: int = 1) -> Iterator[Node]:
 
     :raises tarfile.TarError: the stream is not an archive, or ends too early.
     """
-    contents: dict[str, Node] = {}
+    first: dict[bytes, Node] = {}
+    for node, content, other in _members(stream, strip):
+        if other is not None:
+            yield replace(first[other], path=node.path)
+            continue
+        whole = b"".join(content)
+        first[node.path] = replace(node, pieces=((whole, 1),)) if node.kind == "file" else node
+        yield first[node.path]
+
+
+def snapshot_tar(
+    stream: BinaryIO, *, strip: int = 1, keep: Collection[bytes] = ()
+) -> tuple[Snapshot, dict[bytes, bytes]]:
+    """Return the stamps of what an archive holds, and the content of the files at *keep*.
+
+    No other file is ever in memory as a whole. Paths are as in :func:`read_tar`.
+
+    :raises tarfile.TarError: the stream is not an archive, or ends too early.
+    """
+    found: dict[bytes, Stamp] = {}
+    kept: dict[bytes, bytes] = {}
+    for node, content, other in _members(stream, strip):
+        if other is not None:
+            found[node.path] = found[other]
+        elif node.path in keep:
+            kept[node.path] = b"".join(content)
+            found[node.path] = stamp_of(node, iter((kept[node.path],)))
+        else:
+            found[node.path] = stamp_of(node, content)
+    return found, kept
+
+
+def _members(stream: BinaryIO, strip: int) -> Iterator[tuple[Node, Iterator[bytes], bytes | None]]:
+    """Yield each member without its content, the content, and the path that it is another name of.
+
+    A content is to be read before the next member is asked for.
+    """
+    paths: dict[str, bytes] = {}
     with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
         for info in tar:
             path = os.fsencode(info.name.removeprefix("./")).rstrip(b"/")
             below = b"/".join(path.split(b"/")[strip:])
-            if info.islnk() and info.linkname in contents:
-                # A second name of a file that came before.
-                yield replace(contents[info.linkname], path=below)
+            if info.islnk() and info.linkname in paths:
+                yield _node(info, below), iter(()), paths[info.linkname]
             elif info.isfile() or info.type in _KINDS:
-                node = _node(tar, info, below)
-                contents[info.name] = node
-                yield node
+                paths[info.name] = below
+                yield _node(info, below), _content(tar, info), None
 
 
-def _node(tar: tarfile.TarFile, info: tarfile.TarInfo, path: bytes) -> Node:
-    file = tar.extractfile(info) if info.isfile() else None
+def _node(info: tarfile.TarInfo, path: bytes) -> Node:
     return Node(
         path=path,
         kind=_KINDS.get(info.type, "file"),
@@ -111,5 +146,10 @@ def _node(tar: tarfile.TarFile, info: tarfile.TarInfo, path: bytes) -> Node:
         owner=info.uid,
         mtime=int(info.mtime),
         target=os.fsencode(info.linkname) if info.issym() else b"",
-        pieces=((file.read(), 1),) if file is not None else (),
     )
+
+
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[bytes]:
+    file = tar.extractfile(info) if info.isfile() else None
+    while file is not None and (chunk := file.read(CHUNK)):
+        yield chunk

@@ -51,6 +51,7 @@ REFERENCE = (
     "images/reference/entrypoint.sh",
     "images/reference/stub-cli.sh",
     "probes/preflight.py",
+    "probes/run_result.py",
     "probes/slot.py",
 )
 

@@ -81,7 +81,8 @@ def judge(
         difference=_difference(scenario, control) if control is not None else (),
         seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
     )
-    if unjudged := _unjudged(base, [execution.outcome for execution in executions]):
+    said_nothing = [one.outcome for one in executions if not _went_wrong(scenario, contract, one)]
+    if unjudged := _unjudged(base, said_nothing):
         return unjudged
     found = [
         _levelled(
@@ -165,6 +166,16 @@ def _first_changes_outside(executions: Iterable[Execution]) -> tuple[str, ...]:
         if execution.outside:
             return execution.outside
     return ()
+
+
+def _went_wrong(scenario: Scenario, contract: Contract, execution: Execution) -> bool:
+    """Return whether a gate was wrong before it came to a step that is unsupported."""
+    if not contract.in_steps or not isinstance(execution.outcome.ending, Unsupported):
+        return False
+    found = _levelled(
+        story_findings(scenario, contract, execution), scenario, contract, strict=False
+    )
+    return any(finding.level == "must" for finding in found)
 
 
 def _unjudged(base: ScenarioResult, outcomes: Sequence[Outcome]) -> ScenarioResult | None:
@@ -292,8 +303,10 @@ def _side_effects(
 ) -> Iterator[Finding]:
     """Yield what the probe did besides answering; *where* says when it changed the HOME."""
     outcome = execution.outcome
+    if outcome.crash:
+        yield Finding(kind="crashed", message=outcome.crash)
     # The suite interrupts a probe that is out of time, which Python shows as a traceback.
-    if not isinstance(outcome.ending, TimedOut) and _TRACEBACK.search(outcome.stderr):
+    elif not isinstance(outcome.ending, TimedOut) and _TRACEBACK.search(outcome.stderr):
         message = "a traceback on stderr: the probe fell over, whatever its exit code"
         yield Finding(kind="crashed", message=message)
     if execution.changes and not contract.commands:  # a CLI may change its own home

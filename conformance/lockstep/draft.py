@@ -86,7 +86,8 @@ def _tables(base: Contract, parent: Contract | None) -> Iterator[str]:
             if value:
                 yield f"{key} = {_text(value)}"
     if parent is None or base.limits != parent.limits:
-        yield from ("", "[limits]", *(f"{k} = {v}" for k, v in asdict(base.limits).items()))
+        given = {key: seconds for key, seconds in asdict(base.limits).items() if seconds}
+        yield from ("", "[limits]", *(f"{key} = {seconds}" for key, seconds in given.items()))
     if base.commands != (parent.commands if parent else {}):
         yield from ("", "[commands]")
         for agent, command in base.commands.items():

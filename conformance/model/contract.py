@@ -208,6 +208,11 @@ class Contract(Struct, frozen=True, kw_only=True):
     """Its rules by short name, with those of the contracts it extends."""
     document: DocumentAnswer | None = None
     """Where the answer stands on stdout; None where only the exit code is one."""
+    truth: tuple[int, int] | None = None
+    """The exit codes that true and false stand for, where a Python callable returns these.
+
+    None where they stand for nothing.
+    """
     in_steps: bool = False
     """Whether it is about a gate that lives on and is asked in steps, not a program that ends.
 

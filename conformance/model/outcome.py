@@ -94,6 +94,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Command lines of the processes that were still alive after the probe ended: its own."""
     left_by_cli: tuple[str, ...] = ()
     """Command lines of those among them that a CLI had started."""
+    crash: str = ""
+    """What a callable returned that is no answer, in one line."""
     why: str = ""
     """What is known about the cause of its end, such as the memory limit that was reached."""
 

@@ -256,11 +256,13 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     command = join(probe["command"])
     isolation = f"network {probe['network']}, capabilities {probe['capabilities']}"
     if probe["kind"] != "image":
-        yield f"probe: {command or 'the CLI itself'}"
+        named = f"python {probe['callable']}" if probe["kind"] == "callable" else command
+        yield f"probe: {named or 'the CLI itself'}"
         yield f"isolation: {isolation}, temporary directories {probe['temporary_directories']}"
         if probe["inherited"]:
             yield f"note: the probe inherits from whoever started the suite: {probe['inherited']}"
         yield from _further(probe)
+        yield from (f"note: {printable(note)}" for note in probe.get("notes", ()))
         return
     yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {command}"
     container = f"memory {probe['memory']}, user {probe['user']}, HOME {probe['home']}"

@@ -30,6 +30,7 @@ from conformance.drivers.local.command import (
 )
 from conformance.drivers.local.driver import LocalDriver
 from conformance.drivers.local.gate_command import gate_in_file, parse_gate
+from conformance.drivers.local.hosts import PythonTarget
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
@@ -37,7 +38,14 @@ from conformance.model.outcome import ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory, keep_directory
-from conformance.run.request import Command, PythonCallable, RunRequest, scenario_files
+from conformance.run.import_notes import import_notes
+from conformance.run.request import (
+    Command,
+    PythonCallable,
+    RunRequest,
+    scenario_files,
+    truth_codes,
+)
 from conformance.run.scenario_runner import ScenarioRunner
 
 if TYPE_CHECKING:
@@ -104,6 +112,8 @@ def _judging(whole: Contract, request: RunRequest) -> Contract:
         if pattern.startswith(("/", "~")) or {"", ".", ".."} & set(pattern.split("/")):
             hint = "write it like .gitconfig or '.cache/**'"
             raise UsageError(f"--allow-write '{pattern}' is no path below the HOME", hint=hint)
+    if isinstance(request.probe, PythonCallable) and request.probe.truth:
+        contract = replace(contract, truth=truth_codes(request.probe.truth))
     if request.image is not None:
         writes = (*contract.entrypoint_writes, *request.allow_writes)
         return replace(contract, entrypoint_writes=writes)
@@ -125,8 +135,9 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
         case Command(line):
             return parse_command(line, directory)
         case PythonCallable(target):
-            parse = parse_gate if contract.in_steps else parse_callable
-            return parse(target, directory)
+            if contract.in_steps:
+                return parse_gate(target, directory)
+            return parse_callable(target, directory, contract.truth)
     if contract.commands:
         for agent in contract.agents:
             own_command(contract, agent, request.variables.get("PATH", SYSTEM_PATH))
@@ -189,8 +200,13 @@ class Run:
 
     def describe(self) -> dict[str, Any]:
         """Return the probe, what isolates it, and what it may write beside: built-in types only."""
-        further = list(self.request.allow_writes)
-        return {**self.driver.describe(), **({"allow_writes": further} if further else {})}
+        described = self.driver.describe()
+        if further := self.request.allow_writes:
+            described["allow_writes"] = list(further)
+        if "imported" in described:
+            described["notes"] = import_notes(described, self.contract, self.selected)
+            del described["imported"]
+        return described
 
     def publish_catalogue(self) -> None:
         """Write what workers need of the catalogue: to parse it again would cost most of a start.
@@ -297,7 +313,8 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
         if image is not None:
             driver: Driver = image.driver(request.variables, always_compare=request.stage)
         else:
-            driver = _local_driver(shared, into or directory.path / _MAIN, keep=into is not None)
+            place = into or directory.path / _MAIN
+            driver = _local_driver(shared, subject.contract, place, keep=into is not None)
         run = Run(replace(subject, request=request), shared, driver, leave=into is not None)
         stack.callback(run.end)
         yield run
@@ -318,13 +335,13 @@ def join_run(text: str, worker: str) -> Run:
     selected = tuple(catalogue.scenarios[id_] for id_ in ids)
     known_failures = KnownFailures.read(request.known_failures)
     subject = Subject(request, contract, catalogue, selected, known_failures, shared.argv)
-    return Run(subject, shared, _workers_driver(shared, worker))
+    return Run(subject, shared, _workers_driver(shared, contract, worker))
 
 
-def _workers_driver(shared: Shared, worker: str) -> Driver:
+def _workers_driver(shared: Shared, contract: Contract, worker: str) -> Driver:
     directory, request = Path(shared.directory), shared.request
     if request.image is None or shared.facts is None:
-        return _local_driver(shared, directory / worker)
+        return _local_driver(shared, contract, directory / worker)
     # Imported here, because it brings the engine's SDK.
     from conformance.drivers.container.prepare import join_image  # noqa: PLC0415
 
@@ -335,12 +352,23 @@ def _workers_driver(shared: Shared, worker: str) -> Driver:
     return image.driver(request.variables, always_compare=request.stage)
 
 
-def _local_driver(shared: Shared, directory: Path, *, keep: bool = False) -> LocalDriver:
+def _local_driver(
+    shared: Shared, contract: Contract, directory: Path, *, keep: bool = False
+) -> LocalDriver:
     request = shared.request
     directory.mkdir(mode=0o700, exist_ok=True)
     keep = keep or bool(request.keep)
+    target = None
+    if isinstance(request.probe, PythonCallable) and not contract.in_steps:
+        module, _, name = request.probe.target.partition(":")
+        target = PythonTarget(module=module, name=name, directory=request.cwd)
     return LocalDriver(
-        shared.argv, directory, cwd=Path(request.cwd), extra=request.variables, keep=keep
+        shared.argv,
+        directory,
+        cwd=Path(request.cwd),
+        extra=request.variables,
+        keep=keep,
+        target=target,
     )
 
 

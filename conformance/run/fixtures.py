@@ -107,4 +107,8 @@ class ProbeRunner:
         if not isinstance(self._driver, LocalDriver):
             hint = "call pytest with --conformance-probe CMD"
             raise UsageError("the fixture 'probe' runs local commands only", hint=hint)
+        if home.contract.in_steps:
+            hint = "hand pytest the scenario files, which tell it their stories"
+            cause = f"the fixture 'probe' asks once, and '{home.contract.name}' asks in steps"
+            raise UsageError(cause, hint=hint)
         return self._driver.run_in(home.env, home.contract)

@@ -22,7 +22,9 @@ __all__ = [
     "PythonCallable",
     "RunRequest",
     "only_one",
+    "python_callable",
     "scenario_files",
+    "truth_codes",
     "variables",
 ]
 
@@ -39,6 +41,8 @@ class PythonCallable(Struct, frozen=True, tag="callable"):
 
     target: str
     """``MODULE:NAME``, looked for from the directory of the request on."""
+    truth: str = ""
+    """The exit codes of true and false, as ``TRUE,FALSE``; empty for what the contract says."""
 
 
 class OwnProbe(Struct, frozen=True, tag="own"):
@@ -95,6 +99,33 @@ def only_one(named: dict[str, object]) -> None:
     if len(given) > 1:
         count = "two" if len(given) == 2 else "three"
         raise UsageError(f"{' and '.join(given)} name {count} probes", hint="give one of them")
+
+
+def truth_codes(text: str) -> tuple[int, int]:
+    """Return the exit codes of true and false that *text* names.
+
+    :raises UsageError: it does not look like that.
+    """
+    codes = [int(word) for word in text.split(",") if word.isascii() and word.isdigit()]
+    if len(codes) != 2 or text.count(",") != 1 or max(codes) > 255:
+        hint = "give two exit codes, such as 0,1"
+        raise UsageError(f"--truth '{text}' is not TRUE,FALSE", hint=hint)
+    return codes[0], codes[1]
+
+
+def python_callable(target: str | None, truth: str | None) -> PythonCallable | None:
+    """Return the callable that options name; None where they name none.
+
+    :raises UsageError: *truth* is no pair of exit codes, or there is no callable that returns one.
+    """
+    if target is None:
+        if truth is not None:
+            hint = "name a callable with --python, or leave it out"
+            raise UsageError("--truth is about a Python callable", hint=hint)
+        return None
+    if truth is not None:
+        truth_codes(truth)
+    return PythonCallable(target, truth or "")
 
 
 def scenario_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]:

@@ -27,9 +27,9 @@ from conformance.run.request import (
     Command,
     OwnProbe,
     ProbeSpec,
-    PythonCallable,
     RunRequest,
     only_one,
+    python_callable,
     variables,
 )
 
@@ -197,11 +197,10 @@ def _probe(config: pytest.Config) -> ProbeSpec:
     image = config.getoption("--conformance-image")
     python = config.getoption("--conformance-python")
     only_one({"--probe": command, "--image": image, "--python": python})
+    callable_ = python_callable(python, config.getoption("--conformance-truth"))
     if image is not None:
         return ImageRequest(reference=image, isolation=config.getoption("--conformance-isolation"))
-    if python is not None:
-        return PythonCallable(python)
-    return Command(command) if command is not None else OwnProbe()
+    return callable_ or (Command(command) if command is not None else OwnProbe())
 
 
 def _directories(config: pytest.Config, cwd: Path) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from msgspec.msgpack import Decoder
 from conformance.catalogue.catalogue import Catalogue, select
 from conformance.drivers.local.driver import LocalDriver
 from conformance.drivers.local.gate_command import gate_in_file
+from conformance.drivers.local.hosts import PythonScript
 from conformance.errors import CannotJudge, UsageError
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
@@ -102,10 +103,13 @@ class _Worker:
         started = time.monotonic()
         probe = task.probe
         command = probe.install(self.directory / f"probe-{next(self._numbers)}")
+        script = None
         if task.contract.in_steps and probe.program:
             command = gate_in_file(command[-1])  # whose clock can be set
+        elif probe.program.endswith(".py"):
+            script = PythonScript(command[-1])  # it starts faster than the command, and is the same
         runner = ScenarioRunner(
-            self.driver.with_command(command),
+            self.driver.with_command(command, script),
             self.catalogue,
             task.contract,
             self.context,

@@ -246,7 +246,7 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["for-managers", "for-reviewers", "strength"])
+@pytest.mark.parametrize("page", ["for-managers", "for-reviewers", "gates", "strength"])
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
 
@@ -299,6 +299,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "for-managers.md",
         "for-pipelines.md",
         "for-reviewers.md",
+        "gates.md",
         "strength.md",
     }
 

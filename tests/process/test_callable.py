@@ -13,10 +13,9 @@ from support_cli import suite
 from support_pytest import run_pytest
 
 MODULE = """\
+import argparse
 import os
 import sys
-
-print("imported")
 
 
 def ready() -> int:
@@ -33,6 +32,24 @@ def nothing() -> None:
 
 def true() -> bool:
     return True
+
+
+def text() -> str:
+    return "sk-not-shown"
+
+
+def parses() -> int:
+    argparse.ArgumentParser().parse_args()
+    return 65
+
+
+async def awaited() -> int:
+    return 64
+
+
+def gate() -> tuple[bool, str]:
+    path = os.path.join(os.environ["AGENT_HOME"], ".claude/.credentials.json")
+    return os.path.exists(path), "no file"
 
 
 def exits() -> int:
@@ -65,17 +82,131 @@ def run(
         ("ready", 0, []),
         ("exits", 66, ["wrong-verdict"]),
         ("Probes.broken", 64, ["wrong-verdict"]),
-        ("nothing", 1, ["outside-contract", "crashed"]),
+        ("nothing", 0, []),
+        ("parses", 65, ["wrong-verdict"]),
+        ("awaited", 64, ["wrong-verdict"]),
+        ("text", 1, ["outside-contract", "crashed"]),
         ("true", 1, ["outside-contract", "crashed"]),
     ],
 )
-def test_the_return_value_is_the_exit_code(
+def test_the_callable_is_called_as_by_an_entry_point(
     tmp_path: Path, name: str, code: int, kinds: list[str]
 ) -> None:
     done, [row] = run(tmp_path, "claude/credentials-file", "--python", f"probes:{name}")
 
     assert (row["code"], [finding["kind"] for finding in row["findings"]]) == (code, kinds)
     assert done.returncode == (1 if kinds else 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "codes"),
+    [((), [0, 1]), (("--truth", "0,1"), [0, 1]), (("--truth", "1,0"), [1, 0])],
+)
+@pytest.mark.slow
+def test_a_truth_value_means_what_contract_or_option_say(
+    tmp_path: Path, options: tuple[str, ...], codes: list[int]
+) -> None:
+    ids = ["claude/credentials-file", "claude/no-dot-claude"]
+
+    _, rows = run(
+        tmp_path, *ids, "--contract", "preflight", "--python", "probes:gate", *options, "-n", "0"
+    )
+
+    assert [row["code"] for row in rows] == codes
+    assert [row["stderr"] for row in rows] == ["no file\n"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "true",
+            "probes:true returned True, and nothing says which exit code that means; --truth TRUE,FALSE does",
+        ),
+        ("text", "probes:text returned an object of the type str, which is no exit code"),
+    ],
+)
+def test_what_came_back_is_said_where_it_is_no_answer(tmp_path: Path, name: str, said: str) -> None:
+    done, [row] = run(tmp_path, "claude/credentials-file", "--python", f"probes:{name}")
+
+    assert row["findings"][1]["message"] == said
+    assert (row["stderr"], "sk-not-shown" in done.stdout) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("source", "note"),
+    [
+        ("import json", ""),
+        (
+            "import os\nPLACE = os.path.expanduser('~')",
+            "note: reads is imported anew where HOME differs: it is read while imported",
+        ),
+        (
+            "import os\nPLACE = os.environ['HOME']",
+            "note: reads is imported anew in each scenario: it fails where there is no scenario: KeyError while imported",
+        ),
+        (
+            "import time\nNOW = time.time()",
+            "note: reads is imported anew in each scenario: it reads the clock while imported",
+        ),
+    ],
+)
+@pytest.mark.slow
+def test_the_first_lines_say_why_a_module_is_imported_anew(
+    tmp_path: Path, source: str, note: str
+) -> None:
+    (tmp_path / "reads.py").write_text(
+        f"import os\n{source}\nHOME = globals().get('PLACE')\n\n\n"
+        "def main():\n    return 65 if HOME in (None, os.environ['HOME']) or HOME > 1e9 else 66\n"
+    )
+
+    done, [row] = run(tmp_path, "claude/no-dot-claude", "--python", "reads:main", "-n", "0")
+
+    assert (done.returncode, row["code"]) == (0, 65)
+    assert [line for line in done.stdout.splitlines() if line.startswith("note: ")] == (
+        [note] if note else []
+    )
+    assert "probe: python reads:main\n" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_module_is_found_wherever_the_scenario_starts(tmp_path: Path) -> None:
+    done, [row] = run(
+        tmp_path, "surroundings/cwd/root-claude", "--python", "probes:by_home", "-n", "0"
+    )
+
+    assert (done.returncode, row["findings"]) == (0, [])
+
+
+@pytest.mark.slow
+def test_the_line_by_hand_does_the_same(tmp_path: Path) -> None:
+    (tmp_path / "probes.py").write_text(MODULE)
+    words = ("--python", "probes:gate", "--contract", "preflight", "--truth", "1,0")
+    shown = suite(tmp_path, "repro", "claude/credentials-file", *words, "--keep", "kept").stdout
+    line = shown.partition("command:\n  ")[2].partition("\n")[0]
+
+    done = subprocess.run(["/bin/sh", "-c", line], cwd="/", capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (1, b"no file\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--probe", "true", "--truth", "0,1"),
+            "--truth is about a Python callable; name a callable with --python, or leave it out",
+        ),
+        (
+            ("--python", "probes:true", "--truth", "yes"),
+            "--truth 'yes' is not TRUE,FALSE; give two exit codes, such as 0,1",
+        ),
+    ],
+)
+def test_wrong_codes_for_truth_values(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done, _ = run(tmp_path, *words)
+
+    assert (done.returncode, done.stderr) == (2, f"probe-conformance: {said}\n")
 
 
 @pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])

@@ -42,7 +42,10 @@ VICES = {
     "contract",
     [
         "slot",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("slot-strict", "preflight")),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("slot-strict", "preflight", "run-result")
+        ),
     ],
 )
 def test_the_reference_probe_conforms_in_a_sample_of_the_catalogue(
@@ -65,7 +68,7 @@ def test_the_reference_probe_conforms_in_a_sample_of_the_catalogue(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("contract", ["slot-strict", "preflight"])
+@pytest.mark.parametrize("contract", ["slot-strict", "preflight", "run-result"])
 def test_the_reference_probe_conforms_in_every_scenario(
     tmp_path: Path, once: Once, contract: str
 ) -> None:

@@ -131,7 +131,7 @@ WRONG = [
     (["run", "--contract", "preflight", "agent/env-empty"], "not part of contract 'preflight'"),
     (
         ["run", "--contract", "no-such"],
-        "no contract 'no-such'; bundled: cli-status, preflight, slot, slot-strict",
+        "no contract 'no-such'; bundled: cli-status, preflight, gate, run-result, slot, slot-strict",
     ),
     (["run", "--contract", "bad.toml"], "bad.toml: "),
     (["run", "--scenarios", "no-such"], "no-such: no such directory"),
@@ -148,6 +148,10 @@ WRONG = [
     (
         ["run", "--contract", "preflight", "--env", "AGENT_HOME=/"],
         "AGENT_HOME is set by the contract 'preflight'",
+    ),
+    (
+        ["run", "--contract", "run-result", "--env", "ORCH_RUN_LOG=/"],
+        "ORCH_RUN_LOG is set by the contract 'run-result'",
     ),
     (["run", "--pass-env", "NO_SUCH_VARIABLE"], "NO_SUCH_VARIABLE is not set here"),
     (["run", "--pass-env", "HOME"], "HOME is set by the contract 'slot'"),
@@ -419,6 +423,7 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "stderr": "err\n",
         "changes": [],
         "outside": [],
+        "steps": [],
         "kept": "",
     }
 

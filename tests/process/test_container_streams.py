@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import signal
 import socket
@@ -223,8 +224,14 @@ def test_a_large_output_comes_whole_where_that_is_wanted(open_shell: Callable[..
 
 def test_a_script_finds_what_it_is_fed_on_its_standard_input(shell: Shell) -> None:
     data = bytes(range(256)) * 40 + b"\n}\nexit 3\n"  # nothing of it is taken for a command
-    assert told(shell.run(f"head -c {len(data)}".encode(), PATIENCE, feed=data)) == (0, data, b"")
-    assert told(shell.run(b'read line; echo "got $line"', PATIENCE, feed=b"a line\n")) == (
+    assert told(shell.run(f"head -c {len(data)}".encode(), PATIENCE, feed=io.BytesIO(data))) == (
+        0,
+        data,
+        b"",
+    )
+    assert told(
+        shell.run(b'read line; echo "got $line"', PATIENCE, feed=io.BytesIO(b"a line\n"))
+    ) == (
         0,
         b"got a line\n",
         b"",
@@ -232,16 +239,39 @@ def test_a_script_finds_what_it_is_fed_on_its_standard_input(shell: Shell) -> No
     assert told(shell.run(b"echo next", PATIENCE)) == (0, b"next\n", b"")
 
 
+def test_a_large_output_can_go_into_a_file(open_shell: Callable[..., Shell]) -> None:
+    with io.BytesIO() as file:
+        reply = open_shell().run(
+            b"head -c 5000000 /dev/zero; echo error >&2; (exit 3)",
+            PATIENCE,
+            limit=10_000_000,
+            into=file,
+        )
+        assert (reply.code, reply.stdout, reply.stderr) == (3, b"", b"error\n")
+        assert not reply.truncated
+        assert file.getvalue()[:5_000_000] == bytes(5_000_000)
+        assert len(file.getvalue()) < 5_000_200  # a line of ours follows
+
+
+def test_what_goes_into_a_file_is_bounded(open_shell: Callable[..., Shell]) -> None:
+    with io.BytesIO() as file:
+        reply = open_shell().run(b"head -c 5000000 /dev/zero", PATIENCE, limit=1000, into=file)
+        assert reply.truncated
+        assert len(file.getvalue()) == 1200
+
+
 def test_much_can_be_fed(open_shell: Callable[..., Shell]) -> None:
     data = os.urandom(4_000_000)
-    reply = open_shell().run(f"head -c {len(data)} | sha256sum".encode(), PATIENCE, feed=data)
+    reply = open_shell().run(
+        f"head -c {len(data)} | sha256sum".encode(), PATIENCE, feed=io.BytesIO(data)
+    )
     assert reply.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
 
 
 @pytest.mark.slow
 def test_what_is_fed_and_not_taken_ends_in_a_time_out(open_shell: Callable[..., Shell]) -> None:
     with pytest.raises(TimeoutError):
-        open_shell().run(b"sleep 30", 0.5, feed=bytes(4_000_000))
+        open_shell().run(b"sleep 30", 0.5, feed=io.BytesIO(bytes(4_000_000)))
 
 
 def test_a_script_with_no_standard_input_of_its_own_must_not_eat_the_next(shell: Shell) -> None:
@@ -287,7 +317,9 @@ def test_a_shell_that_ends_in_the_middle_is_lost(
 
 def test_a_shell_that_ends_before_it_is_fed_is_lost(open_shell: Callable[..., Shell]) -> None:
     with pytest.raises(ShellLost):
-        open_shell(argv=("sh", "-c", "exec true")).run(b"head -c 4", PATIENCE, feed=b"food")
+        open_shell(argv=("sh", "-c", "exec true")).run(
+            b"head -c 4", PATIENCE, feed=io.BytesIO(b"food")
+        )
 
 
 def test_a_shell_that_cannot_be_written_to_is_lost_and_not_the_engine(

@@ -12,24 +12,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from factories import bundled_catalogue
-from support import NOBODY, ROOT
+from support import NOBODY, ROOT, without
 from support_cli import PACKAGE_ROOT, suite
 
 STRANGERS = Path(__file__).parents[1] / "strangers"
 LANGUAGES = ["python", "shell", "node", "c"]
 #: All but what takes seconds, for a second look under other conditions.
 VARIED = ["agent/*", "claude/*", "codex/*", "cli/exit*", "cli/leaves*", "cli/no-shebang*"]
-
-
-def without(program: str) -> NoReturn:
-    """Skip for want of *program*, or fail where that is not accepted."""
-    if os.environ.get("CONFORMANCE_REQUIRE_LANGUAGES") == "1":
-        pytest.fail(f"CONFORMANCE_REQUIRE_LANGUAGES=1, but {program} is not installed")
-    pytest.skip(f"{program} is not installed")
 
 
 def command(language: str, place: Path) -> str:
@@ -76,6 +69,45 @@ def test_a_right_probe_conforms_in_every_scenario(tmp_path: Path, language: str)
     found = disputable(report)
     assert found == {}
     assert report["counts"]["conforms"] > 0.9 * len(chosen or every)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["python", "node", "shell"])
+def test_a_right_program_conforms_in_every_scenario_of_run_result(
+    tmp_path: Path, language: str
+) -> None:
+    """Those that an interpreter starts slowly share the scenarios; only one reads all the large logs."""
+    interpreters = {
+        "python": (sys.executable, "py"),
+        "shell": ("sh", "sh"),
+        "node": (shutil.which("node") or "", "js"),
+    }
+    interpreter, suffix = interpreters[language]
+    if not interpreter:
+        without("node")
+    probe = shlex.join([interpreter, str(STRANGERS / f"run_result_in_{language}.{suffix}")])
+    catalogue = bundled_catalogue()
+    every = [one.id for one in catalogue.in_contract(catalogue.contracts["run-result"])]
+    small = [id_ for id_ in every if not id_.startswith("run-result/large/")]
+    chosen = {"python": small[::2], "node": small[1::2], "shell": every}[language]
+
+    words = [
+        "run",
+        "--contract",
+        "run-result",
+        "-n",
+        "2",
+        "--json",
+        "report.json",
+        "--probe",
+        probe,
+        *chosen,
+    ]
+    suite(tmp_path, *words, timeout=600)
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert disputable(report) == {}
+    assert report["counts"]["conforms"] > 0.9 * len(chosen)
 
 
 def plain_user() -> list[str]:

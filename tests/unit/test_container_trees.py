@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pytest
@@ -331,7 +330,8 @@ def test_both_trees_are_one_archive_with_owners_and_groups() -> None:
     made = laid(
         file(".claude/f", "x", mtime="{now-1h}"), file("roots", owner=0), seed=(node(".bashrc"),)
     )
-    found = list(read_tar(io.BytesIO(made.archive("home", "aside")), strip=0))
+    with made.archive("home", "aside") as archive:
+        found = list(read_tar(archive, strip=0))
     assert [n.path for n in found] == [
         *((b"home/" + n.path).rstrip(b"/") for n in made.home),
         *((b"aside/" + n.path).rstrip(b"/") for n in made.aside),
@@ -343,6 +343,5 @@ def test_sockets_are_left_out_of_the_archive_and_told() -> None:
     made = laid(entry("s", "socket", mode=0o600), file("f"))
     assert [n.path for n in made.sockets] == [b"s"]
     assert made.sockets[0].owner == UID
-    assert b"home/s" not in [
-        n.path for n in read_tar(io.BytesIO(made.archive("home", "aside")), strip=0)
-    ]
+    with made.archive("home", "aside") as archive:
+        assert b"home/s" not in [n.path for n in read_tar(archive, strip=0)]

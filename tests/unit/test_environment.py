@@ -52,6 +52,29 @@ def test_preflight_gets_its_home_by_its_own_name_and_the_opposite_one_as_home() 
     }
 
 
+def test_run_result_gets_an_exit_code_and_the_path_of_a_log() -> None:
+    run_result = bundled()["run-result"]
+    usual = variables(run_result, scenario())
+    assert usual == {
+        "HOME": "/fake/home",
+        "LANG": "C.UTF-8",
+        "ORCH_RUN_EXIT_CODE": "0",
+        "ORCH_RUN_LOG": "/fake/home/run.log",
+        "PATH": "/stubs:/bin",
+        "TZ": "UTC",
+    }
+    other = scenario(inputs={"exit_code": "137", "log": "{home}/logs/7.log"})
+    assert variables(run_result, other) == usual | {
+        "ORCH_RUN_EXIT_CODE": "137",
+        "ORCH_RUN_LOG": "/fake/home/logs/7.log",
+    }
+    neither = variables(run_result, scenario(inputs_unset=("exit_code", "log")))
+    assert neither.keys() == usual.keys() - {"ORCH_RUN_EXIT_CODE", "ORCH_RUN_LOG"}
+    for name in ("ORCH_RUN_EXIT_CODE", "ORCH_RUN_LOG"):
+        with pytest.raises(UsageError, match=f"{name} is set by the contract 'run-result'"):
+            check_extra({name: "1"}, run_result)
+
+
 def test_a_contract_without_an_opposite_home_sets_no_home_but_its_own() -> None:
     contract = replace(SLOT, inputs=Inputs(home="THE_HOME"))
     assert variables(contract, scenario()).keys() == {"LANG", "PATH", "THE_HOME", "TZ"}

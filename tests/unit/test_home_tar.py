@@ -26,6 +26,7 @@ from conformance.home import (
     plan,
     read_tar,
     snapshot,
+    snapshot_tar,
     stamps,
     write_tar,
 )
@@ -346,6 +347,7 @@ def test_a_hard_link_is_a_second_file_with_the_same_content(tmp_path: Path) -> N
         ("file", 0o640, ((b"content", 1),))
     ] * 3
     assert stamps(found.values()) == snapshot(tmp_path / "home")
+    assert snapshot_tar(io.BytesIO(done.stdout)) == (snapshot(tmp_path / "home"), {})
 
 
 @pytest.mark.skipif(
@@ -398,6 +400,37 @@ def test_the_stamps_of_a_plan_are_those_of_the_home_on_disk(tmp_path: Path) -> N
     assert found.pop(b"").kind == "directory"
     assert stamps(nodes) == found
     assert stamps(read(archive(nodes), strip=0)) == found
+    assert snapshot_tar(io.BytesIO(archive(nodes)), strip=0) == (found, {})
+
+
+def test_a_snapshot_of_an_archive_keeps_the_content_that_is_asked_for() -> None:
+    nodes = nodes_of(entry("asked", text="claude -p\n"), entry("other", text="x"))
+    found, kept = snapshot_tar(io.BytesIO(archive(nodes)), strip=0, keep=(b"asked", b"none"))
+    assert kept == {b"asked": b"claude -p\n"}
+    assert found == stamps(nodes)
+
+
+@pytest.mark.slow
+def test_a_log_of_100_mb_is_never_held_in_memory(tmp_path: Path) -> None:
+    """Laid out, compared, archived and read back: none of it takes more than a few chunks."""
+    large = entry("run.log", runs=(("[12:40:07] step 3 of 9: build\n", 3_500_000), ("{}\n", 1)))
+    nodes = nodes_of(large)
+    tracemalloc.start()
+    try:
+        build(nodes, tmp_path / "home")
+        before = snapshot(tmp_path / "home")
+        assert mismatch(nodes, before) == ""
+        assert changes(before, snapshot(tmp_path / "home")) == ()
+        with (tmp_path / "home.tar").open("w+b") as stream:
+            write_tar(nodes, cast(io.BytesIO, stream))
+            stream.seek(0)
+            assert snapshot_tar(stream, strip=0)[0][b"run.log"] == before[b"run.log"]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        (tmp_path / "home.tar").unlink(missing_ok=True)
+    assert before[b"run.log"].size == 105_000_003
+    assert peak < 8 * 1024**2
 
 
 def test_sockets_have_no_stamp_because_no_archive_brings_them_back() -> None:

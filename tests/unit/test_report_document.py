@@ -292,6 +292,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "stderr": "err",
         "changes": [],
         "outside": [],
+        "steps": [],
         "kept": "/kept/a/0",
     }
 

@@ -9,10 +9,12 @@ containers have none of them.
 from __future__ import annotations
 
 import io
+import os
 import secrets
 import shlex
 import tarfile
 from contextlib import suppress
+from typing import BinaryIO
 
 import docker
 from msgspec import Struct
@@ -21,12 +23,12 @@ from msgspec.structs import replace
 from conformance.drivers.asked import questions
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.labels import Labels
-from conformance.drivers.container.layout import ASKED, PlacedLayout
+from conformance.drivers.container.layout import ASKED, PlacedLayout, spool
 from conformance.drivers.container.request import ASIDE, Confinement, ImageFacts
 from conformance.drivers.container.shell import Shell
 from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.errors import CannotJudge
-from conformance.home import Node, Snapshot, read_tar, stamps
+from conformance.home import Snapshot, snapshot_tar
 from conformance.home.build import Unbuildable
 
 __all__ = ["Look", "VolumeKeeper", "volumes"]
@@ -120,19 +122,21 @@ class VolumeKeeper:
         if layout.sockets and not self.has("python3"):
             cause = "no tar archive can hold a socket, and the image has no python3 to make one"
             raise Unbuildable(cause)
-        archive = layout.archive("home", "aside")
         # The two directories are mounted and stay. head ends where the archive does; cat takes
         # what tar leaves unread.
         unpack = "{ tar -xpf -; s=$?; cat >/dev/null; exit $s; }"
-        script = f"rm -rf home aside 2>/dev/null; head -c {len(archive)} | {unpack}"
-        self._do(script.encode(), feed=archive)
+        with layout.archive("home", "aside") as archive:
+            size = archive.seek(0, os.SEEK_END)
+            archive.seek(0)
+            script = f"rm -rf home aside 2>/dev/null; head -c {size} | {unpack}"
+            self._do(script.encode(), feed=archive)
         if layout.sockets:
             data = b""
             for node in layout.sockets:
                 owner = f"{node.mode:o} {node.owner} {layout.gid}"
                 data += f"{owner} home/".encode() + node.path + b"\0"
             script = f"head -c {len(data)} | python3 -c {shlex.quote(_SOCKETS)}"
-            self._do(script.encode(), feed=data)
+            self._do(script.encode(), feed=io.BytesIO(data))
 
     def look(self) -> Look:
         """Return what is in the volumes.
@@ -142,29 +146,31 @@ class VolumeKeeper:
         # An error means a file that has gone in the meantime, or a socket. The archive is right.
         also = f"test -d aside/opposite && echo aside/opposite; test -s {_ASKED} && echo {_ASKED}"
         script = f"tar -cf - home $({also})".encode()
-        _, output = self._do(script, check=False)
-        home: list[Node] = []
-        opposite: list[Node] = []
-        asked: tuple[str, ...] = ()
-        try:
-            for node in read_tar(io.BytesIO(output), strip=0):
-                top, *rest = node.path.split(b"/")
-                if top == b"home":
-                    home.append(replace(node, path=b"/".join(rest)))
-                elif top == b"aside" and rest[:1] == [b"opposite"]:
-                    opposite.append(replace(node, path=b"/".join(rest[1:])))
-                elif node.path == _ASKED.encode():
-                    asked = questions(b"".join(node.chunks()))
-        except tarfile.TarError as e:
-            raise CannotJudge(f"the home cannot be read back: {e}") from None
-        return Look(home=stamps(home), opposite=stamps(opposite), asked=asked)
+        asked = _ASKED.encode()
+        with spool() as archive:
+            self._do(script, check=False, into=archive)
+            archive.seek(0)
+            try:
+                found, kept = snapshot_tar(archive, strip=0, keep=(asked,))
+            except tarfile.TarError as e:
+                raise CannotJudge(f"the home cannot be read back: {e}") from None
+        return Look(
+            home=_below(b"home", found),
+            opposite=_below(b"aside/opposite", found),
+            asked=questions(kept.get(asked, b"")),
+        )
 
     def _do(
-        self, script: bytes, *, feed: bytes | None = None, check: bool = True
+        self,
+        script: bytes,
+        *,
+        feed: BinaryIO | None = None,
+        into: BinaryIO | None = None,
+        check: bool = True,
     ) -> tuple[int, bytes]:
         assert self._shell is not None
         try:
-            reply = self._shell.run(script, _SECONDS, limit=_READ_BYTES, feed=feed)
+            reply = self._shell.run(script, _SECONDS, limit=_READ_BYTES, feed=feed, into=into)
         except TimeoutError:
             with engine_errors("the engine does not answer"):
                 self._client.ping()
@@ -184,3 +190,12 @@ class VolumeKeeper:
         for volume in () if keep_volumes else self.volumes:
             with suppress(*ENGINE_ERRORS):
                 self._client.api.remove_volume(volume.name, force=True)
+
+
+def _below(top: bytes, found: Snapshot) -> Snapshot:
+    """Return the stamps of *top* and of what lies below it, by their paths from there on."""
+    inside = top + b"/"
+    below = {
+        path.removeprefix(inside): stamp for path, stamp in found.items() if path.startswith(inside)
+    }
+    return below | ({b"": found[top]} if top in found else {})

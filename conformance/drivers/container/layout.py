@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,13 +13,21 @@ from conformance.drivers.container.request import ASIDE, ImageFacts
 from conformance.drivers.layout import Layout, Surroundings
 from conformance.home import Node, write_tar
 
-__all__ = ["ASKED", "MODE", "PlacedLayout", "place", "surroundings"]
+__all__ = ["ASKED", "MODE", "PlacedLayout", "place", "spool", "surroundings"]
+
+#: Archives up to this size stay in memory; larger ones are files that have no name.
+_IN_MEMORY = 8 * 1024 * 1024
 
 #: The file beside the HOME that keeps what stubs are asked.
 ASKED = "asked"
 
 #: Tells an image's entrypoint to answer as a probe, and to do nothing else.
 MODE = {"AGENT_MODE": "smoke-test"}
+
+
+def spool() -> BinaryIO:
+    """Return a file for an archive: in memory as long as that is small, and gone when closed."""
+    return cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))
 
 
 class PlacedLayout(Struct, frozen=True, kw_only=True):
@@ -33,13 +42,21 @@ class PlacedLayout(Struct, frozen=True, kw_only=True):
     gid: int
     """The group that the probe runs as."""
 
-    def archive(self, home: str, aside: str) -> bytes:
-        """Return both directories as one archive, below *home* and *aside*, without sockets."""
-        stream = io.BytesIO()
+    def archive(self, home: str, aside: str) -> BinaryIO:
+        """Return both directories as one archive, below *home* and *aside*, without sockets.
+
+        It is a file at its start, which is to be closed.
+        """
+        stream = spool()
         nodes = [*_below(home.encode(), self.home), *_below(aside.encode(), self.aside)]
         archived = [node for node in nodes if node.kind != "socket"]
-        write_tar(archived, stream, uid=self.uid, gid=self.gid)
-        return stream.getvalue()
+        try:
+            write_tar(archived, stream, uid=self.uid, gid=self.gid)
+            stream.seek(0)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
 
     @property
     def sockets(self) -> tuple[Node, ...]:

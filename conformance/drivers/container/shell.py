@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from contextlib import suppress
+from typing import BinaryIO
 
 import docker
 from msgspec import Struct
@@ -55,9 +56,17 @@ class Shell:
             raise
 
     def run(
-        self, script: bytes, seconds: float, *, limit: int = KEEP_BYTES, feed: bytes | None = None
+        self,
+        script: bytes,
+        seconds: float,
+        *,
+        limit: int = KEEP_BYTES,
+        feed: BinaryIO | None = None,
+        into: BinaryIO | None = None,
     ) -> Reply:
         """Run *script* and wait for its end; *feed* is its standard input.
+
+        Its standard output goes *into* a file, if one is given, with a line of ours at the end.
 
         :raises TimeoutError: it has not ended after *seconds*; the shell is unusable from then on.
         :raises ShellLost: the shell has ended.
@@ -71,8 +80,8 @@ class Shell:
             self._attached.send(b"{\n" + ready + script + b"\n" + end + b"}\n", deadline)
             if feed is not None:
                 self._until(mark, deadline)
-                self._attached.send(feed, deadline)
-            return self._reply(mark, deadline, limit)
+                self._attached.send_file(feed, deadline)
+            return self._reply(mark, deadline, limit, into)
         except ConnectionError as e:
             # The shell or the engine is gone; the next request to the engine tells which.
             raise ShellLost(f"the shell in the container cannot be reached: {e}") from None
@@ -86,10 +95,12 @@ class Shell:
                 return
         raise _lost(seen[2])
 
-    def _reply(self, mark: bytes, deadline: float, limit: int) -> Reply:
+    def _reply(self, mark: bytes, deadline: float, limit: int, into: BinaryIO | None) -> Reply:
         """Read until a line with *mark* has come on both streams; return what came before."""
         started = time.monotonic()
         outputs = streams_of(limit + 200)
+        if into is not None:
+            outputs[1] = Output(limit + 200, into)
         tails = {1: b"", 2: b""}
         ends: dict[int, re.Match[bytes]] = {}
         line = re.compile(rb"\n" + mark + rb"(?: (\d+))?\n")

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import BinaryIO
 
 import docker
 
@@ -18,18 +19,24 @@ _STDOUT, _STDERR = 1, 2
 
 
 class Output:
-    """A stream of which a bounded part is kept."""
+    """A stream of which a bounded part is kept, in memory or in a file."""
 
-    def __init__(self, limit: int = KEEP_BYTES) -> None:
+    def __init__(self, limit: int = KEEP_BYTES, file: BinaryIO | None = None) -> None:
         self.data = bytearray()
+        """What is kept; empty where it goes into a file."""
         self.truncated = False
-        self._limit = limit
+        self._room = limit
+        self._file = file
 
     def add(self, chunk: bytes) -> None:
         """Add a *chunk*, as far as it is to be kept."""
-        room = self._limit - len(self.data)
-        self.data += chunk[:room]
-        self.truncated |= len(chunk) > room
+        self.truncated |= len(chunk) > self._room
+        part = chunk[: self._room]
+        self._room -= len(part)
+        if self._file is not None:
+            self._file.write(part)
+        else:
+            self.data += part
 
 
 class Attached:
@@ -41,6 +48,11 @@ class Attached:
         # For a local socket the SDK returns a file around it, which has no time limit.
         self._socket: socket.socket = getattr(self._response, "_sock", self._response)
         self._buffer = b""
+
+    def send_file(self, file: BinaryIO, deadline: float) -> None:
+        """Write what is left of *file* to the container's standard input; see :meth:`send`."""
+        while chunk := file.read(KEEP_BYTES):
+            self.send(chunk, deadline)
 
     def send(self, data: bytes, deadline: float) -> None:
         """Write *data* to the container's standard input.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import suppress
 from typing import Protocol
 
@@ -12,10 +11,10 @@ from docker.errors import APIError
 from conformance.drivers.container.client import ENGINE_ERRORS, engine_errors
 from conformance.drivers.container.keeper import Look, volumes
 from conformance.drivers.container.labels import Labels
-from conformance.drivers.container.layout import PlacedLayout
+from conformance.drivers.container.layout import PlacedLayout, spool
 from conformance.drivers.container.request import ASIDE, ImageFacts
 from conformance.drivers.container.spec import ContainerSpec, Volume
-from conformance.home import Snapshot, read_tar, stamps
+from conformance.home import Snapshot, snapshot_tar
 from conformance.home.build import Unbuildable
 
 __all__ = ["HomeVolumes", "PlainVolumes"]
@@ -68,8 +67,10 @@ class PlainVolumes:
             cause = "no tar archive can hold a socket, and the image has no shell to make one from"
             raise Unbuildable(cause)
         # From the root, because an archive says nothing about the directory that it is unpacked in.
-        archive = layout.archive(self._home.lstrip("/"), ASIDE.lstrip("/"))
-        with engine_errors("the home cannot be laid out in the container"):
+        with (
+            layout.archive(self._home.lstrip("/"), ASIDE.lstrip("/")) as archive,
+            engine_errors("the home cannot be laid out in the container"),
+        ):
             self._client.api.put_archive(self._container, "/", archive)
 
     def look(self) -> Look:
@@ -85,7 +86,11 @@ class PlainVolumes:
                 if e.status_code == 404:
                     return {}
                 raise
-            return stamps(read_tar(io.BytesIO(b"".join(stream))))
+            with spool() as archive:
+                for chunk in stream:
+                    archive.write(chunk)
+                archive.seek(0)
+                return snapshot_tar(archive)[0]
 
     def close(self, *, keep_volumes: bool = False) -> None:
         """See :class:`HomeVolumes`."""

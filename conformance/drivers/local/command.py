@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from conformance.drivers.environment import FIXED
 from conformance.drivers.local import callable_host
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
@@ -43,10 +44,12 @@ def parse_command(command: str, directory: Path, noun: str = "probe") -> tuple[s
     return (str(Path(program).absolute()), *argv[1:])
 
 
-def parse_callable(wanted: str, directory: Path) -> tuple[str, ...]:
+def parse_callable(
+    wanted: str, directory: Path, truth: tuple[int, int] | None = None
+) -> tuple[str, ...]:
     """Return the command that calls ``MODULE:NAME`` as a probe in a process of its own.
 
-    The search for the module starts in *directory*.
+    The search for the module starts in *directory*. *truth* holds the exit codes of true and false.
 
     :raises UsageError: it is not written like that, or there is nothing to call.
     """
@@ -55,10 +58,11 @@ def parse_callable(wanted: str, directory: Path) -> tuple[str, ...]:
     if not colon or not all(part.isidentifier() for part in parts):
         cause = f"'{wanted}' is not a MODULE:NAME"
         raise UsageError(cause, hint="write it like my_package.probe:main")
-    command = (sys.executable, "-I", callable_host.__file__, module, name)
+    command = (sys.executable, "-I", callable_host.__file__, module, name, str(directory))
     looked = subprocess.run(
-        [*command, "look"],
+        [*command, "--look"],
         cwd=directory,
+        env={**FIXED, "PATH": SYSTEM_PATH},  # it is no business of this look what lies in a home
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -70,7 +74,7 @@ def parse_callable(wanted: str, directory: Path) -> tuple[str, ...]:
             cause = f"module '{module}' cannot be imported: {cause}"
         hint = "modules are searched in the current directory first, then among what is installed"
         raise UsageError(cause, hint=hint)
-    return command
+    return (*command, f"{truth[0]},{truth[1]}") if truth is not None else command
 
 
 def from_anywhere(argv: tuple[str, ...], directory: Path) -> tuple[str, ...]:

@@ -14,20 +14,23 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from conformance.drivers.asked import AskedLog
 from conformance.drivers.conditions import conditions
+from conformance.drivers.environment import FIXED
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
 from conformance.drivers.local.gate_command import sets_clock
 from conformance.drivers.local.home_directory import HomeDirectory
+from conformance.drivers.local.hosts import Hosts, PythonScript, PythonTarget
+from conformance.drivers.local.programs import Programs
 from conformance.drivers.local.standalone import by_hand, lacks
 from conformance.drivers.local.story import Stage, ask_once, fixed_variables, tell
 from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
 from conformance.drivers.local.view import View, ViewMaker, paths_in
-from conformance.drivers.stubs import Stubs, stubs_for
+from conformance.drivers.stubs import stubs_for
 from conformance.errors import CannotJudge, ConformanceError
 from conformance.home import Node, build, changes, mismatch, remove, snapshot
 from conformance.home.build import Unbuildable
+from conformance.model.agent import AGENT_CLIS
 from conformance.model.contract import Contract
 from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
 from conformance.model.placeholders import Context, expand
@@ -40,7 +43,9 @@ __all__ = ["HomeDirectory", "LocalDriver"]
 class LocalDriver:
     """Runs a command in homes below *directory*, which must exist.
 
-    With an empty command it runs the agent's CLI, for a contract that asks the CLI itself.
+    With an empty command it runs the agent's CLI, for a contract that asks the CLI itself. With a
+    *target* it runs that instead, in a fork of a process that has it in memory; the command is then
+    the one that does the same by hand.
     """
 
     def __init__(
@@ -51,36 +56,40 @@ class LocalDriver:
         cwd: Path,
         extra: Mapping[str, str] | None = None,
         keep: bool = False,
+        target: PythonTarget | PythonScript | None = None,
     ) -> None:
         self.directory = directory
         self.cwd = cwd
         self.extra = dict(extra or {})
         self.keep = keep
-        self._take(argv)
+        self._take(argv, target)
         self._numbers = itertools.count(1)
         self._supervisor = Supervisor(directory / "supervisor.log")
-        self._stub_directories: dict[Stubs, str] = {}
-        self._asked = AskedLog(directory / "cli" / "asked")
-        self._paths: dict[tuple[str, ...], str] = {}
+        self._hosts = Hosts(directory, directory, {**FIXED, **self.extra})
+        path = self.extra.get("PATH", SYSTEM_PATH)
+        self._programs = Programs(directory, path=path, cwd=cwd)
         self._lock = threading.Lock()
         self._views = ViewMaker(directory / "view", directory)
         self._real_homes: dict[str, str] = {}
 
-    def _take(self, argv: Sequence[str]) -> None:
+    def _take(self, argv: Sequence[str], target: PythonTarget | PythonScript | None) -> None:
         self.argv = tuple(argv)
+        self.target = target
         # Probes run without the capabilities that bypass modes. So root may be unable to read
         # what another user owns, and the supervisor checks that.
         files = [os.path.join(self.cwd, word) for word in self.argv]
         readable = [path for path in (str(self.cwd), *files) if os.access(path, os.R_OK)]
         self._needed = [("readable", os.fsencode(path)) for path in readable]
 
-    def with_command(self, argv: Sequence[str]) -> LocalDriver:
+    def with_command(
+        self, argv: Sequence[str], target: PythonTarget | PythonScript | None = None
+    ) -> LocalDriver:
         """Return a driver for another probe that shares all else with this one.
 
         Close only this one.
         """
         other = copy(self)
-        other._take(argv)
+        other._take(argv, target)
         return other
 
     def describe(self) -> dict[str, Any]:
@@ -92,12 +101,23 @@ class LocalDriver:
         network, capabilities = facts["network"], facts["capabilities"]
         shared = facts["mounts"]
         return {
-            "kind": "command" if self.argv else "cli",
-            "command": list(self.argv),
+            **self._described(),
             "network": f"open: {network}" if network else "cut",
             "capabilities": f"kept: {capabilities}" if capabilities else "dropped",
             "temporary_directories": f"shared: {shared}" if shared else "its own",
             "inherited": facts["inherited"],
+        }
+
+    def _described(self) -> dict[str, Any]:
+        if not isinstance(self.target, PythonTarget):
+            return {"kind": "command" if self.argv else "cli", "command": list(self.argv)}
+        view = self._view(self.argv, self.target.directory, self.extra, None)
+        imported = self._hosts.facts(self.target, view)
+        return {
+            "kind": "callable",
+            "command": list(self.argv),
+            "callable": f"{self.target.module}:{self.target.name}",
+            "imported": {**imported, "reads": sorted(imported["reads"])},
         }
 
     def execute(
@@ -120,7 +140,7 @@ class LocalDriver:
             build(layout.home, place.home)
             if contract.in_steps:
                 stage = self._stage(start, scenario, contract, layout, place)
-                execution = replace(tell(stage), asked=self._asked.news())
+                execution = replace(tell(stage), asked=self._programs.asked.news())
             else:
                 execution = self._run(start, contract, place, layout)
         except Unbuildable as e:
@@ -151,7 +171,7 @@ class LocalDriver:
             if not process.cwd.startswith("{home}") and not os.path.isdir(cwd):
                 raise Unbuildable(f"there is no directory {cwd} to start in")
             try:
-                argv = from_anywhere(argv, self.cwd)
+                argv = argv if self.target else from_anywhere(argv, self.cwd)
             except ValueError as e:
                 raise Unbuildable(str(e)) from None
         if "HOME" not in env and (wrong := self._names_real_home(contract)):
@@ -167,7 +187,16 @@ class LocalDriver:
             umask=UMASK if process.umask is None else process.umask,
             checks=(*self._needed, *conditions(layout.home, os.fsencode(place.home), os.geteuid())),
             view=view,
+            target=self._target(contract),
         )
+
+    def _target(self, contract: Contract) -> PythonTarget | PythonScript | None:
+        if isinstance(self.target, PythonTarget):
+            return replace(self.target, truth=contract.truth)
+        return self.target
+
+    def _ask(self, request: Request) -> Outcome:
+        return (self._hosts if request.target is not None else self._supervisor).run(request)
 
     def _refuse_real_clis(self, path: str, cwd: str, contract: Contract) -> None:
         """Make sure that *path*, which a scenario sets, leads to no CLI but stubs.
@@ -182,7 +211,7 @@ class LocalDriver:
                     raise Unbuildable(f"the real {real} cannot be hidden: {self._shared_because()}")
 
     def _view(
-        self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], contract: Contract
+        self, argv: tuple[str, ...], cwd: str, env: Mapping[str, str], contract: Contract | None
     ) -> View | None:
         """Return what a probe sees of the file system; None where all have to see the same."""
         if self._shared_because():
@@ -190,16 +219,15 @@ class LocalDriver:
         own = f"{self.directory}/"
         values = (*env.values(), self.extra.get("PATH", ""))
         paths = frozenset(path for path in paths_in(values) if not path.startswith(own))
-        known = known_clis(contract)
+        known = known_clis(contract) if contract is not None else AGENT_CLIS
+        hidden = () if contract is not None and contract.commands else known
         with self._lock:
-            return self._views.view(
-                argv, cwd, paths, agents=known, clis=() if contract.commands else known
-            )
+            return self._views.view(argv, cwd, paths, agents=known, clis=hidden)
 
     def _shared_because(self) -> str:
         """Return why a probe sees the file system as all others do; empty if it does not."""
         try:
-            return self._supervisor.start()["mounts"]
+            return str(self._supervisor.start()["mounts"])
         except OSError as e:  # the run that follows says so
             return str(e)
 
@@ -252,7 +280,7 @@ class LocalDriver:
         if contract.in_steps:
             outcome = ask_once(self._supervisor, once, limit, place.top / "before")
         else:
-            outcome = self._supervisor.run(once)
+            outcome = self._ask(once)
         remove(place.home)
         return start, outcome
 
@@ -260,14 +288,14 @@ class LocalDriver:
         path = self.extra.get("PATH", SYSTEM_PATH)
         cli = ""
         if not contract.commands:
-            path = self._path_without(known_clis(contract))
+            path = self._programs.path_without(known_clis(contract))
             stubs = stubs_for(scenario, contract, home=str(place.home))
-            cli = self._stub_directory(stubs, place, own=scenario.changes_cli)
+            cli = self._programs.stub_directory(stubs, place, own=scenario.changes_cli)
         return Surroundings(
             home=str(place.home),
             opposite=str(place.opposite),
             cli=cli,
-            asked=str(self._asked.path),
+            asked=str(self._programs.asked.path),
             path=path,
             variables=self.extra,
             fixed=fixed_variables(contract, sets_clock=sets_clock(self.argv)),
@@ -299,7 +327,7 @@ class LocalDriver:
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(layout.home, before):
             return not_run(Unsupported(f"this file system does not hold the home: {wrong}"))
-        outcome = self._supervisor.run(request)
+        outcome = self._ask(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
         in_home = changes(before, snapshot(place.home, known), layout.writes)
@@ -310,7 +338,7 @@ class LocalDriver:
         return Execution(
             outcome=outcome,
             changes=(*in_home, *in_opposite),
-            asked=self._asked.news(),
+            asked=self._programs.asked.news(),
         )
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
@@ -321,8 +349,9 @@ class LocalDriver:
             cwd=str(self.cwd),
             seconds=contract.limits.seconds,
             view=self._view(self.argv, str(self.cwd), env, contract),
+            target=self._target(contract),
         )
-        return self._supervisor.run(request)
+        return self._ask(request)
 
     def _by_hand(
         self, start: Request, layout: Layout, place: HomeDirectory, *, in_steps: bool
@@ -334,52 +363,7 @@ class LocalDriver:
         nothing = "" if in_steps else " < /dev/null"
         return f"cd {quote(start.cwd)} && {umask}{command}{nothing}"
 
-    def _stub_directory(self, stubs: Stubs, place: HomeDirectory, *, own: bool) -> str:
-        """Return the directory of *stubs*, built once for all scenarios that use them.
-
-        Those that serve one home only, or are its *own*, are built in its *place*.
-        """
-        if stubs.home or own:
-            return self._built(stubs, place.cli)
-        with self._lock:
-            if stubs not in self._stub_directories:
-                directory = self.directory / "cli" / str(len(self._stub_directories))
-                self._stub_directories[stubs] = self._built(stubs, directory)
-            return self._stub_directories[stubs]
-
-    def _built(self, stubs: Stubs, directory: Path) -> str:
-        self._asked.make()
-        build(stubs.nodes(str(self._asked.path)), directory)
-        directory.chmod(0o555)
-        return str(directory)
-
-    def _path_without(self, clis: tuple[str, ...]) -> str:
-        """Return the rest of PATH without *clis*.
-
-        A real CLI must not answer where a stub is missing.
-        """
-        with self._lock:
-            if clis not in self._paths:
-                parts = self.extra.get("PATH", SYSTEM_PATH).split(":")
-                # Relative entries, and the empty one, count from where the probe runs.
-                directories = [self._without(clis, os.path.join(self.cwd, part)) for part in parts]
-                self._paths[clis] = ":".join(directories)
-            return self._paths[clis]
-
-    def _without(self, clis: tuple[str, ...], directory: str) -> str:
-        """Return a directory with all programs of *directory* except *clis*.
-
-        That is *directory* itself if it has none of them.
-        """
-        if not any(os.path.lexists(os.path.join(directory, name)) for name in clis):
-            return directory
-        shadow = self.directory / "path" / str(next(self._numbers))
-        shadow.mkdir(parents=True)
-        for name in os.listdir(directory):
-            if name not in clis:
-                (shadow / name).symlink_to(os.path.join(directory, name))
-        return str(shadow)
-
     def close(self) -> None:
         """End what still runs."""
+        self._hosts.close()
         self._supervisor.close()

@@ -26,7 +26,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING or __package__:
     from conformance.drivers.local import isolation
@@ -50,19 +50,28 @@ Fields = dict[str, Any]  # of a request or a reply
 def main() -> None:
     """Serve requests until the suite closes its end."""
     channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.sendall(marshal.dumps(isolate()))
+    hand_out_reapers(channel, Probe)
+
+
+def isolate() -> Fields:
+    """Isolate this process, and all that it will start; return the facts about that."""
     kept = isolation.reset_inherited()
-    # These two only need to wake up the reapers.
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    gc.disable()
-    gc.freeze()
-    facts = {
+    return {
         "inherited": ", ".join(kept),
         "network": isolation.cut_network(),
         "mounts": isolation.own_mounts(),
         "capabilities": isolation.drop_capabilities(),
     }
-    channel.sendall(marshal.dumps(facts))
+
+
+def hand_out_reapers(channel: socket.socket, kind: type[Probe]) -> None:
+    """Fork a reaper that runs probes of a *kind* for each byte on *channel*, until it is closed."""
+    # These two only need to wake up the reapers.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    gc.disable()
+    gc.freeze()
     while True:
         data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
         if not data:
@@ -70,7 +79,7 @@ def main() -> None:
         os.set_inheritable(descriptors[0], False)  # a probe must not hold the line that judges it
         if os.fork() == 0:
             channel.close()
-            serve(socket.socket(fileno=descriptors[0]))
+            serve(socket.socket(fileno=descriptors[0]), kind)
             os._exit(0)
         os.close(descriptors[0])
         reap()
@@ -89,19 +98,25 @@ def reap(*, wait: bool = False) -> bool:
     return True
 
 
-def serve(connection: socket.socket) -> None:
+def serve(connection: socket.socket, kind: type[Probe]) -> None:
     """Be a reaper: run the probes that *connection* asks for, and reply, until it is closed."""
     isolation.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeup, alarm = socket.socketpair()
     alarm.setblocking(False)
-    signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(alarm.detach(), warn_on_full_buffer=False)
     isolation.libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     while True:
-        request = marshal.loads(receive(connection, int.from_bytes(receive(connection, 4), "big")))
+        request = received(connection)
         reason = unmet(request["checks"])
-        reply = {"unsupported": reason} if reason else Probe(request, connection, wakeup).run()
+        reply = {"unsupported": reason} if reason else kind(request, connection, wakeup).run()
         data = marshal.dumps(reply)
         connection.sendall(len(data).to_bytes(4, "big") + data)
+
+
+def received(connection: socket.socket) -> Fields:
+    """Return the next message on *connection*."""
+    message = receive(connection, int.from_bytes(receive(connection, 4), "big"))
+    return marshal.loads(message)  # type: ignore[no-any-return]
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
@@ -193,26 +208,32 @@ class Probe:
         trouble, trouble_end = os.pipe()  # closed by a successful exec
         self.pid = os.fork()
         if self.pid == 0:
-            try:
-                os.setsid()
-                isolation.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-                os.dup2(os.open(self.request["stdin"] or b"/dev/null", os.O_RDONLY), 0)
-                said = self.request["stdout"]
-                os.dup2(os.open(said, os.O_WRONLY) if said else out, 1)
-                os.dup2(err, 2)
-                if self.request["view"]:
-                    isolation.enter(self.request["view"])
-                os.chdir(self.request["cwd"])
-                os.umask(self.request["umask"])
-                os.execve(self.request["argv"][0], self.request["argv"], self.request["env"])
-            except BaseException as e:
-                reason = f"the probe does not start: {e}"
-                os.write(trouble_end, reason.encode(errors="replace")[:400])
-            os._exit(127)
+            self.become(out, err, trouble_end)
         os.close(trouble_end)
         failure = os.read(trouble, 400).decode(errors="replace")
         os.close(trouble)
         return failure
+
+    def become(self, out: int, err: int, trouble: int) -> NoReturn:
+        """Become the probe, in the child; write to *trouble* why that fails."""
+        try:
+            self.settle_in(out, err)
+            os.execve(self.request["argv"][0], self.request["argv"], self.request["env"])
+        except BaseException as e:
+            give_up(trouble, e)
+
+    def settle_in(self, out: int, err: int) -> None:
+        """Make this process, the child, one that has what a probe has around it."""
+        os.setsid()
+        isolation.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        os.dup2(os.open(self.request["stdin"] or b"/dev/null", os.O_RDONLY), 0)
+        said = self.request["stdout"]
+        os.dup2(os.open(said, os.O_WRONLY) if said else out, 1)
+        os.dup2(err, 2)
+        if self.request["view"]:
+            isolation.enter(self.request["view"])
+        os.chdir(self.request["cwd"])
+        os.umask(self.request["umask"])
 
     def wait_until(self, deadline: float, *, cancellable: bool = False) -> bool:
         """Wait for the probe's end and read its output; return False if it outlives *deadline*.
@@ -280,10 +301,21 @@ class Probe:
         while reap():
             self.drain(self.output)  # or it waits for us, and we for it
             if time.monotonic() > deadline:
-                left = [(command_line(p), STUB in about(p, "environ")) for p in descendants()]
+                left = [(self.name(p), STUB in about(p, "environ")) for p in descendants()]
                 return left or [("a process that cannot be named", False)]
             time.sleep(0.005)
         return []
+
+    def name(self, pid: int) -> str:
+        """Return what people call a process that the probe has left behind."""
+        return command_line(pid)
+
+
+def give_up(trouble: int, error: BaseException) -> NoReturn:
+    """End the child that could not become the probe, and write to *trouble* why."""
+    reason = f"the probe does not start: {error}"
+    os.write(trouble, reason.encode(errors="replace")[:400])
+    os._exit(127)
 
 
 def descendants() -> list[int]:

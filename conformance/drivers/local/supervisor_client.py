@@ -11,11 +11,11 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
-from conformance.drivers.local import supervisor
+from conformance.drivers.local import hosted, hosted_import, supervisor
 from conformance.drivers.local.view import View
 from conformance.model.outcome import Broke, Ending, Exited, Killed, Outcome, TimedOut, Unsupported
 
@@ -30,6 +30,16 @@ KEEP_BYTES = 1024 * 1024
 #: Seconds that a reaper may need, on a busy machine, beyond the probe's own limit.
 _SLACK = 2 * supervisor.GRACE + supervisor.SETTLE + supervisor.GIVE_UP + 20
 
+#: Seconds for the start of the process; one that hosts a probe tries to import its module.
+_PATIENCE = hosted_import.PATIENCE + 30
+
+
+class Target(Protocol):
+    """What a supervisor that is a Python probe runs; see ``hosted.py``."""
+
+    def wire(self) -> dict[str, Any]:
+        """Return what that program understands."""
+
 
 class Request(Struct, frozen=True, kw_only=True):
     """One run of a probe."""
@@ -42,6 +52,8 @@ class Request(Struct, frozen=True, kw_only=True):
     umask: int = UMASK
     view: View | None = None
     """What it sees of the file system; None for what everybody sees."""
+    target: Target | None = None
+    """What runs instead of *argv* where the supervisor is a Python probe itself."""
     checks: tuple[tuple[str, bytes], ...] = ()
     """Conditions that must hold for the probe's user.
 
@@ -61,13 +73,19 @@ class Request(Struct, frozen=True, kw_only=True):
             "seconds": self.seconds,
             "umask": self.umask,
             "view": self.view.wire() if self.view is not None else None,
+            "target": self.target.wire() if self.target is not None else None,
             "checks": list(self.checks),
             "stdin": os.fsencode(self.stdin),
             "stdout": os.fsencode(self.stdout),
             "keep_bytes": KEEP_BYTES,
         }
-        message = marshal.dumps(fields)
-        return len(message).to_bytes(4, "big") + message
+        return _message(fields)
+
+
+def _message(fields: Any) -> bytes:
+    """Return *fields* as they travel, after their length."""
+    message = marshal.dumps(fields)
+    return len(message).to_bytes(4, "big") + message
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
@@ -94,6 +112,7 @@ def _outcome(reply: Mapping[str, Any]) -> Outcome:
         seconds=reply.get("seconds", 0.0),
         left=tuple(name for name, by_cli in reply.get("left", ()) if not by_cli),
         left_by_cli=tuple(name for name, by_cli in reply.get("left", ()) if by_cli),
+        crash=reply.get("crash", ""),
     )
 
 
@@ -108,20 +127,32 @@ def _ending(reply: Mapping[str, Any]) -> Ending:
 
 
 class Supervisor:
-    """A supervisor process, started when it is first needed."""
+    """A supervisor process, started when it is first needed.
 
-    def __init__(self, log: Path) -> None:
+    *hosts* is the first message to ``hosted.py``, which runs probes in Python; None for commands.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        *,
+        hosts: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._log = log
+        self._hosts = hosts
+        self._env = dict(env or {})
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._reapers: set[socket.socket] = set()
         self._idle: list[socket.socket] = []
         self._closed = False
-        self.facts: dict[str, str] = {}
+        self.facts: dict[str, Any] = {}
         """Why it could not isolate ``network``, ``mounts`` and ``capabilities``; empty if it could.
 
-        And what it could not undo of what it ``inherited``.
+        And what it could not undo of what it ``inherited``. One that hosts a probe in Python says
+        what the import of its module has read: see ``hosted_import.py``.
         """
 
     def run(self, request: Request) -> Outcome:
@@ -178,7 +209,7 @@ class Supervisor:
         reaper.close()
         return Outcome(ending=Broke(f"the supervisor process {what}; {self._last_words()}"))
 
-    def start(self) -> dict[str, str]:
+    def start(self) -> dict[str, Any]:
         """Start the process if it does not run yet; return its facts."""
         self._connect()
         return self.facts
@@ -194,19 +225,22 @@ class Supervisor:
     def _start_process(self) -> socket.socket:
         """Start the process and read its facts; return the socket that leads to it."""
         ours, theirs = socket.socketpair()
+        program = ("-S", supervisor.__file__) if self._hosts is None else (hosted.__file__,)
         with theirs, self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", supervisor.__file__, str(theirs.fileno())],
+                [sys.executable, "-I", *program, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 cwd="/",
-                env={},
+                env=self._env,
             )
-        ours.settimeout(30)
+        ours.settimeout(_PATIENCE)
         try:
+            if self._hosts is not None:
+                ours.sendall(_message(self._hosts))
             self.facts = marshal.load(ours.makefile("rb"))
         except BaseException as e:
             ours.close()

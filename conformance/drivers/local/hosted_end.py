@@ -1,0 +1,145 @@
+"""The end of a Python probe: what the end of an interpreter does, and no more.
+
+An interpreter at its end takes apart all that it has in memory. In a fork that means to copy most
+of what is shared with the process it comes from, which takes longer than most probes. Only what the
+probe has itself is taken apart here: so files that it has left open are written, and its objects
+are told that they go. What only modules of the standard library hold stays as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import ModuleType, TracebackType
+from typing import Any, NoReturn
+
+#: The exit code of an interpreter that cannot write what is left in its streams.
+UNWRITTEN = 120
+LIBRARY = os.path.dirname(os.__file__)
+
+
+def run_to_the_end(probe: Callable[[], int], within: str) -> NoReturn:
+    """Call *probe*, and end the process as an interpreter ends whose program it is.
+
+    Frames of the file *within* are left out where a traceback is shown.
+    """
+    status = said = 0
+    error: BaseException | None = None
+    try:
+        status = probe()
+    except SystemExit as e:
+        status = status_of(e.code)
+    except BaseException as e:
+        error = e
+    interrupted = isinstance(error, KeyboardInterrupt)
+    if error is not None:
+        status = show(error, within)
+        error = None  # with it go the variables of all functions that it has left
+    call(getattr(sys.modules.get("threading"), "_shutdown", None))
+    call(getattr(sys.modules.get("atexit"), "_run_exitfuncs", None))
+    said |= write_streams()
+    if gc.isenabled():
+        gc.collect()
+    take_apart()
+    said |= write_streams(again=True)
+    if interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    # It runs what was registered in C, and writes the buffers of C.
+    ctypes.PyDLL(None).exit(UNWRITTEN if said else status & 0xFF)
+    os._exit(status & 0xFF)
+
+
+def status_of(code: Any) -> int:
+    """Return the status that the *code* of a SystemExit means."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return int(code) if -(2**63) <= code < 2**63 else -1
+    with suppress(BaseException):
+        sys.stderr.write(f"{code}\n")
+    return 1
+
+
+def show(error: BaseException, within: str) -> int:
+    """Show an *error* that nobody has caught; return the status that it means."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, within):
+        trace = trace.tb_next
+    error.__traceback__ = trace
+    try:
+        sys.excepthook(type(error), error, trace)
+    except SystemExit as e:
+        return status_of(e.code)
+    except BaseException as e:
+        e.__traceback__ = e.__traceback__ and e.__traceback__.tb_next
+        broken = e
+    else:
+        return 1
+    with suppress(BaseException):
+        sys.stderr.write("Error in sys.excepthook:\n")
+        sys.__excepthook__(type(broken), broken, broken.__traceback__)
+        sys.stderr.write("\nOriginal exception was:\n")
+        sys.__excepthook__(type(error), error, trace)
+    return 1
+
+
+def call(function: Callable[[], Any] | None) -> None:
+    """Call *function*, if there is one; show what it raises, and go on."""
+    if function is None:
+        return
+    try:
+        function()
+    except BaseException as e:
+        show(e, __file__)
+
+
+def write_streams(*, again: bool = False) -> int:
+    """Write what is left in the streams of the probe; return 1 if that fails.
+
+    Why it fails is said on stderr, unless this is done *again*.
+    """
+    failed = 0
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None or getattr(stream, "closed", False):
+            continue
+        try:
+            stream.flush()
+        except BaseException as e:
+            failed = 1
+            if stream is sys.stdout and not again:
+                with suppress(BaseException):
+                    sys.stderr.write(f"Exception ignored in: {stream!r}\n{type(e).__name__}: {e}\n")
+    return failed
+
+
+def take_apart() -> None:
+    """Let go of what the modules of the probe hold, the last one first."""
+    for module in reversed(list(modules_of_the_probe())):
+        names = vars(module)
+        # As an interpreter does it: private names first.
+        for private in (True, False):
+            for name in list(names):
+                is_private = name.startswith("_") and not name.startswith("__")
+                if is_private == private and name != "__builtins__":
+                    with suppress(BaseException):
+                        names[name] = None
+    if gc.isenabled():
+        gc.collect()
+
+
+def modules_of_the_probe() -> Iterator[ModuleType]:
+    """Yield the modules that are not part of the standard library."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        in_library = isinstance(file, str) and (
+            file.startswith(f"{LIBRARY}/") and "-packages/" not in file[len(LIBRARY) :]
+        )
+        own = name == "__main__" or (isinstance(file, str) and not in_library)
+        if own and type(module) is ModuleType:
+            yield module
