@@ -73,9 +73,9 @@ def test_a_clock_can_be_set_forward_and_back() -> None:
     with Clock(NOW, frozen=True) as clock:
         start = time.monotonic()
         clock.set(NOW + 0.5)
-        assert (time.time(), time.monotonic() - start) == (NOW + 0.5, pytest.approx(0.5))
+        assert (time.time(), round(time.monotonic() - start, 6)) == (NOW + 0.5, 0.5)
         clock.set(NOW - 100)
-        assert (time.time(), time.monotonic() - start) == (NOW - 100, pytest.approx(0.5))
+        assert (time.time(), round(time.monotonic() - start, 6)) == (NOW - 100, 0.5)
 
 
 def test_a_ticking_clock_ticks() -> None:
@@ -163,12 +163,12 @@ def test_limits_of_asyncio_hold_without_waiting(frozen: Clock) -> None:
     async def gate() -> tuple[float, int]:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.sleep(9), timeout=3)
-        first = time.time() - NOW
+        first = round(time.time() - NOW, 3)
         await asyncio.sleep(1)
         return first, await asyncio.wait_for(asyncio.to_thread(lambda: 7), timeout=3)
 
     start = real_seconds()
-    assert asyncio.run(gate()) == (pytest.approx(3), 7)
+    assert asyncio.run(gate()) == (3, 7)
     assert time.time() == pytest.approx(NOW + 4)
     assert real_seconds() - start < 3
 
