@@ -106,10 +106,8 @@ class _Worker:
         script = None
         if task.contract.in_steps and probe.program:
             command = gate_in_file(command[-1])  # whose clock can be set
-        elif probe.program.endswith(".py") and not os.environ.get("NO_FORK"):
-            script = PythonScript(
-                command[-1]
-            )  # it is started faster than the command, which does the same
+        elif probe.program.endswith(".py"):
+            script = PythonScript(command[-1])  # it starts faster than the command, and is the same
         runner = ScenarioRunner(
             self.driver.with_command(command, script),
             self.catalogue,

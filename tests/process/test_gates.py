@@ -326,7 +326,8 @@ def test_the_clock_of_a_gate_is_set(run: Run) -> None:
         import asyncio, datetime, time
         from time import monotonic
         def clocks():
-            return [time.time(), datetime.datetime.now().timestamp(), monotonic(), time.monotonic_ns() / 1e9]
+            return [time.time(), datetime.datetime.now().timestamp(), monotonic(), time.monotonic_ns() / 1e9,
+                    time.clock_gettime(time.CLOCK_MONOTONIC), time.clock_gettime(time.CLOCK_REALTIME)]
         class Gate:
             def __init__(self):
                 self.before = clocks()
