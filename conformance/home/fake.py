@@ -232,7 +232,7 @@ class FakeFiles:
     ) -> str:
         """Return how what the pretended user sees falls short of *nodes*, or an empty string.
 
-        What can be reached is looked at from the directory around it: in a tree of a thousand levels
+        What can be reached is looked at from the directory around it: in a tree of 1,000 levels
         whole paths would take seconds.
         """
         shut: set[bytes] = set()
