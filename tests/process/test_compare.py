@@ -153,7 +153,7 @@ def test_a_probe_can_name_its_contract_and_a_callable_is_a_probe(tmp_path: Path)
 
     assert [(side["contract"]["name"], side["probe"]["kind"]) for side in report["sides"]] == [
         ("slot", "command"),
-        ("preflight", "command"),
+        ("preflight", "callable"),
     ]
     assert [answer["code"] for answer in report["scenarios"][0]["answers"]] == [65, 0]
     assert done.returncode == 1
