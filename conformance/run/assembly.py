@@ -30,7 +30,7 @@ from conformance.drivers.local.command import (
 )
 from conformance.drivers.local.driver import LocalDriver
 from conformance.drivers.local.gate_command import gate_in_file, parse_gate
-from conformance.drivers.local.hosts import PythonTarget
+from conformance.drivers.local.hosts import PythonScript, PythonTarget
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
@@ -41,6 +41,7 @@ from conformance.run.directory import RunDirectory, keep_directory
 from conformance.run.import_notes import import_notes
 from conformance.run.request import (
     Command,
+    OwnProbe,
     PythonCallable,
     RunRequest,
     scenario_files,
@@ -358,18 +359,25 @@ def _local_driver(
     request = shared.request
     directory.mkdir(mode=0o700, exist_ok=True)
     keep = keep or bool(request.keep)
-    target = None
-    if isinstance(request.probe, PythonCallable) and not contract.in_steps:
-        module, _, name = request.probe.target.partition(":")
-        target = PythonTarget(module=module, name=name, directory=request.cwd)
     return LocalDriver(
         shared.argv,
         directory,
         cwd=Path(request.cwd),
         extra=request.variables,
         keep=keep,
-        target=target,
+        target=None if contract.in_steps else _target(shared),
     )
+
+
+def _target(shared: Shared) -> PythonTarget | PythonScript | None:
+    """Return what is forked from a process that has it in memory; None for other commands."""
+    probe = shared.request.probe
+    if isinstance(probe, PythonCallable):
+        module, _, name = probe.target.partition(":")
+        return PythonTarget(module=module, name=name, directory=shared.request.cwd)
+    if isinstance(probe, OwnProbe) and shared.argv:
+        return PythonScript(shared.argv[-1])  # it starts faster than the command, and is the same
+    return None
 
 
 @contextmanager
