@@ -201,9 +201,9 @@ def test_an_image_and_a_local_probe(
             "there is nothing to compare; name two probes or more, with --probe, --image, --python, --reference",
         ),
         (["--reference", "slot"], "there is nothing to compare; "),
-        (["--reference", "slot", "--reference", "gate"], "no contract 'gate'; bundled: "),
+        (["--reference", "slot", "--reference", "door"], "no contract 'door'; bundled: "),
         (["--reference", "slot", "--probe", "./nothing"], "no probe './nothing'; "),
-        (["--reference", "slot", "--probe", "gate=true"], "no contract 'gate'; bundled: "),
+        (["--reference", "slot", "--probe", "door=true"], "no contract 'door'; bundled: "),
         (["--reference", "slot", "--python", "nothing:here"], "no module 'nothing'; "),
         (
             ["--reference", "slot", "--reference", "slot", "no/such"],
