@@ -88,6 +88,8 @@ class HostedProbe(supervisor.Probe):
     #: The reaper that has made the page, and the memory in which its probes say what they returned,
     #: where that is no exit code. Nothing that they do to their descriptors reaches that.
     reaper = 0
+    #: More files whose frames are none of the probe's.
+    files: tuple[str, ...] = ()
     page: mmap.mmap
 
     def start(self, out: int, err: int) -> str:
@@ -134,7 +136,7 @@ class HostedProbe(supervisor.Probe):
         except BaseException as e:
             supervisor.give_up(trouble, e)
         os.close(trouble)
-        hosted_end.run_to_the_end(self.call, __file__)
+        hosted_end.run_to_the_end(self.call, (__file__, *self.files), self.last_words)
 
     def call(self) -> int:
         """Call the probe; return the exit code that its answer means."""
@@ -149,10 +151,17 @@ class HostedProbe(supervisor.Probe):
             return callable_host.answer(target["module"], target["name"], target["truth"])
         except callable_host.NoAnswer as e:
             if os.getpid() == own:  # and not a fork that has come back from the callable as well
-                said = str(e).encode(errors="replace")[: mmap.PAGESIZE - 2]
-                self.page[2 : 2 + len(said)] = said
-                self.page[:2] = len(said).to_bytes(2, "big")
+                self.say_crash(str(e))
             return 1
+
+    def say_crash(self, line: str) -> None:
+        """Say what the callable returned that is no answer, beside the exit code."""
+        said = line.encode(errors="replace")[: mmap.PAGESIZE - 2]
+        self.page[2 : 2 + len(said)] = said
+        self.page[:2] = len(said).to_bytes(2, "big")
+
+    def last_words(self) -> None:
+        """Say, just before the end of the process, what only it can tell."""
 
 
 def reset_signals() -> None:

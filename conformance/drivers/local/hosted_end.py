@@ -13,20 +13,25 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
 #: The exit code of an interpreter that cannot write what is left in its streams.
 UNWRITTEN = 120
+#: What a probe, or what stands around it, may replace.
+_kill, _getpid, _exit = os.kill, os.getpid, os._exit
 LIBRARY = os.path.dirname(os.__file__)
 
 
-def run_to_the_end(probe: Callable[[], int], within: str) -> NoReturn:
+def run_to_the_end(
+    probe: Callable[[], int], within: Collection[str], last_words: Callable[[], None]
+) -> NoReturn:
     """Call *probe*, and end the process as an interpreter ends whose program it is.
 
-    Frames of the file *within* are left out where a traceback is shown.
+    Frames of the files *within* are left out where a traceback is shown. *last_words* come when
+    nothing of the probe will run any more.
     """
     status = said = 0
     error: BaseException | None = None
@@ -47,12 +52,13 @@ def run_to_the_end(probe: Callable[[], int], within: str) -> NoReturn:
         gc.collect()
     take_apart()
     said |= write_streams(again=True)
+    last_words()
     if interrupted:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        _kill(_getpid(), signal.SIGINT)
     # It runs what was registered in C, and writes the buffers of C.
     ctypes.PyDLL(None).exit(UNWRITTEN if said else status & 0xFF)
-    os._exit(status & 0xFF)
+    _exit(status & 0xFF)
 
 
 def status_of(code: Any) -> int:
@@ -66,10 +72,10 @@ def status_of(code: Any) -> int:
     return 1
 
 
-def show(error: BaseException, within: str) -> int:
+def show(error: BaseException, within: Collection[str]) -> int:
     """Show an *error* that nobody has caught; return the status that it means."""
     trace: TracebackType | None = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, within):
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, *within):
         trace = trace.tb_next
     error.__traceback__ = trace
     try:
@@ -96,7 +102,7 @@ def call(function: Callable[[], Any] | None) -> None:
     try:
         function()
     except BaseException as e:
-        show(e, __file__)
+        show(e, ())
 
 
 def write_streams(*, again: bool = False) -> int:
@@ -133,9 +139,13 @@ def take_apart() -> None:
         gc.collect()
 
 
+#: Modules that are not the probe's, besides those of the standard library.
+kept: set[str] = set()
+
+
 def modules_of_the_probe() -> Iterator[ModuleType]:
     """Yield the modules that are not part of the standard library."""
-    for name, module in list(sys.modules.items()):
+    for name, module in [item for item in sys.modules.items() if item[0] not in kept]:
         file = getattr(module, "__file__", None)
         in_library = isinstance(file, str) and (
             file.startswith(f"{LIBRARY}/") and "-packages/" not in file[len(LIBRARY) :]
