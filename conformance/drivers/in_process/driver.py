@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from conformance.bundled import fixtures_dir, scenarios_dir
 from conformance.drivers.environment import FIXED
 from conformance.drivers.in_process import host
 from conformance.drivers.in_process.stage import unsupported
@@ -34,6 +35,8 @@ class _Call(Struct, frozen=True, kw_only=True):
     contract: bytes
     context: Context
     variables: dict[str, str]
+    hide: bool
+    """Whether what a probe must not see may be hidden from the process that lays homes as well."""
 
     def wire(self) -> dict[str, Any]:
         """Return what that program understands."""
@@ -43,6 +46,7 @@ class _Call(Struct, frozen=True, kw_only=True):
             "contract": self.contract,
             "context": msgspec.msgpack.encode(self.context),
             "variables": self.variables,
+            "hide": self.hide,
         }
 
 
@@ -59,9 +63,13 @@ class InProcessDriver:
         self._variables = dict(variables)
         self._views = ViewMaker(directory / "view", directory)
         self._contracts: dict[str, bytes] = {}
-        environment = {**FIXED, **self._variables}
-        self._supervisor = Supervisor(
-            directory / "in-process.log",
+        # Layers of a scenario of somebody's own may lie where others must not look.
+        self._supervisors = {hide: self._supervisor(directory, hide=hide) for hide in (True, False)}
+
+    def _supervisor(self, directory: Path, *, hide: bool) -> Supervisor:
+        target, environment = self._target, {**FIXED, **self._variables}
+        return Supervisor(
+            directory / f"in-process-{'bundled' if hide else 'own'}.log",
             program=host.__file__,
             hosts={
                 "module": target.module,
@@ -97,7 +105,7 @@ class InProcessDriver:
 
     def _started(self) -> dict[str, Any]:
         try:
-            return self._supervisor.start()
+            return self._supervisors[True].start()
         except OSError as e:
             cause = f"the process that imports {self._target.module} does not start: {e}"
             raise CannotJudge(cause) from None
@@ -112,6 +120,7 @@ class InProcessDriver:
             shared = self._started()["mounts"]
         except CannotJudge as e:
             return not_run(Broke(str(e)))
+        hide = scenario.file.startswith(f"{scenarios_dir()}/")
         request = Request(
             argv=(self._target.module,),
             env=FIXED,
@@ -124,9 +133,10 @@ class InProcessDriver:
                 contract=self._encoded(contract),
                 context=context,
                 variables=self._variables,
+                hide=hide,
             ),
         )
-        outcome = self._supervisor.run(request)
+        outcome = self._supervisors[hide].run(request)
         return Execution(outcome=outcome, changes=outcome.changes, asked=outcome.asked)
 
     def _encoded(self, contract: Contract) -> bytes:
@@ -136,11 +146,12 @@ class InProcessDriver:
 
     def _view(self, contract: Contract) -> Any:
         """Return the view that hides the homes of whoever runs the suite, should anything leak."""
-        argv = (host.__file__, self._target.directory)
+        argv = (host.__file__, self._target.directory, str(scenarios_dir()), str(fixtures_dir()))
         paths = frozenset(paths_in(self._variables.values()))
         clis = tuple(sorted({*AGENT_CLIS, *contract.agents}))
         return self._views.view(argv, "/", paths, agents=clis, clis=clis)
 
     def close(self) -> None:
         """End what still runs."""
-        self._supervisor.close()
+        for supervisor in self._supervisors.values():
+            supervisor.close()

@@ -36,6 +36,7 @@ from conformance.drivers.local import (
     hosted,
     hosted_end,
     hosted_import,
+    isolation,
     supervisor,
 )
 from conformance.home.build import Unbuildable
@@ -68,11 +69,30 @@ class _Host:
 class InProcessProbe(hosted.HostedProbe):
     """One call of the function, in a fork of this process."""
 
-    stage: Stage | None = None
+    stage: Stage
     ended = False
     crash = ""
     own = 0
     files = (__file__,)
+    #: Whether this reaper sees the file system as its probes have to.
+    hidden = False
+
+    def run(self) -> supervisor.Fields:
+        """Enter the scenario, and call the function in a fork; return the reply.
+
+        What can be done in the reaper is done there: a fork would copy all that it touches.
+        """
+        kind = type(self)
+        if self.request["view"] and self.request["target"]["hide"]:
+            if not kind.hidden:
+                isolation.enter(self.request["view"])
+                kind.hidden = True
+            self.request["view"] = None
+        try:
+            self.stage = self._entered(self.request["target"])
+        except Unbuildable as e:
+            return {"unsupported": str(e)}
+        return super().run()
 
     def start(self, out: int, err: int) -> str:
         """Fork; return why the probe does not start, or an empty string."""
@@ -81,6 +101,10 @@ class InProcessProbe(hosted.HostedProbe):
             kind.reaper, kind.page = os.getpid(), mmap.mmap(-1, _ROOM)
         self.page[:4] = bytes(4)
         return supervisor.Probe.start(self, out, err)
+
+    def forked(self) -> None:
+        """Leave the scenario, in the reaper: the fork is in it."""
+        self.stage.__exit__()
 
     def ending(self, failure: str, *, in_time: bool) -> supervisor.Fields:
         """Return the part of the reply that says how the probe ended, and what it said beside."""
@@ -91,14 +115,11 @@ class InProcessProbe(hosted.HostedProbe):
             return {"broke": "the process of the callable ended, and did not say how"}
         return ending
 
+    def surround(self) -> None:
+        """Have the environment, which the scenario has set."""
+
     def call(self) -> int:
         """Call the function in the home of the scenario; return the exit code that it means."""
-        target = self.request["target"]
-        try:
-            self.stage = self._entered(target)
-        except Unbuildable as e:
-            self._say({"unsupported": str(e)})
-            _really_exit(0)
         self.own = _getpid()
         self.stage.files.stand_in({"_exit": self._exit})
         leave = ExitStack()
@@ -110,7 +131,10 @@ class InProcessProbe(hosted.HostedProbe):
             _really_exit(1)
 
     def _entered(self, target: supervisor.Fields) -> Stage:
-        """Return the stage of the scenario, entered."""
+        """Return the stage of the scenario, entered.
+
+        :raises Unbuildable: it cannot be shown.
+        """
         data = target["contract"]
         if data not in _contracts:
             _contracts[data] = msgspec.msgpack.decode(data, type=Contract)
@@ -142,7 +166,7 @@ class InProcessProbe(hosted.HostedProbe):
     def last_words(self) -> None:
         """Say what was seen of the call."""
         stage = self.stage
-        if stage is None or self.ended or _getpid() != self.own:
+        if self.ended or _getpid() != self.own:
             return
         self.ended = True
         left, left_by_cli = stage.left()

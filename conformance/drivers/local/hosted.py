@@ -131,12 +131,16 @@ class HostedProbe(supervisor.Probe):
             os.closerange(3, trouble)
             os.closerange(trouble + 1, os.sysconf("SC_OPEN_MAX"))
             reset_signals()
-            set_environment(self.request["env"])
+            self.surround()
             gc.enable()
         except BaseException as e:
             supervisor.give_up(trouble, e)
         os.close(trouble)
         hosted_end.run_to_the_end(self.call, (__file__, *self.files), self.last_words)
+
+    def surround(self) -> None:
+        """Have the environment of the request."""
+        set_environment(self.request["env"])
 
     def call(self) -> int:
         """Call the probe; return the exit code that its answer means."""
