@@ -135,6 +135,9 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
         case Command(line):
             return parse_command(line, directory)
         case PythonCallable(target):
+            if contract.in_steps and request.probe.in_process:
+                cause = f"contract '{contract.name}' is about gates that are asked in steps"
+                raise UsageError(cause, hint="leave out --in-process: it is for a single call")
             if contract.in_steps:
                 return parse_gate(target, directory)
             return parse_callable(target, directory, contract.truth)
@@ -196,6 +199,8 @@ class Run:
     @property
     def concurrent(self) -> int:
         """How many executions that can only wait are started at the same time."""
+        if self.request.in_process:
+            return 2  # where nothing is waited for
         return 64 if self.request.image is None else 8
 
     def describe(self) -> dict[str, Any]:
@@ -296,7 +301,9 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
         request = replace(request, keep=str(base or ""))
         directory = RunDirectory(base)
         stack.callback(directory.close)
-        context = Context(now=time.time(), seed=secrets.token_hex(8))
+        # In process the clock is set to a whole second, which is the same number for all clocks.
+        now = float(int(time.time())) if request.in_process else time.time()
+        context = Context(now=now, seed=secrets.token_hex(8))
         image = None
         if request.image is not None:
             image = stack.enter_context(
@@ -354,7 +361,7 @@ def _workers_driver(shared: Shared, contract: Contract, worker: str) -> Driver:
 
 def _local_driver(
     shared: Shared, contract: Contract, directory: Path, *, keep: bool = False
-) -> LocalDriver:
+) -> Driver:
     request = shared.request
     directory.mkdir(mode=0o700, exist_ok=True)
     keep = keep or bool(request.keep)
@@ -362,6 +369,11 @@ def _local_driver(
     if isinstance(request.probe, PythonCallable) and not contract.in_steps:
         module, _, name = request.probe.target.partition(":")
         target = PythonTarget(module=module, name=name, directory=request.cwd)
+        if request.probe.in_process:
+            # Imported here, because it brings the fake file system.
+            from conformance.drivers.in_process.driver import InProcessDriver  # noqa: PLC0415
+
+            return InProcessDriver(target, directory, variables=request.variables)
     return LocalDriver(
         shared.argv,
         directory,

@@ -132,6 +132,7 @@ class HostedProbe(supervisor.Probe):
             os.closerange(trouble + 1, os.sysconf("SC_OPEN_MAX"))
             reset_signals()
             self.surround()
+            gc.freeze()  # to look through what was there before would copy all of it
             gc.enable()
         except BaseException as e:
             supervisor.give_up(trouble, e)
@@ -251,6 +252,7 @@ def main() -> NoReturn:
     else:
         for name in USUAL:
             importlib.import_module(name)
+    hosted_end.remember()
     channel.sendall(marshal.dumps(facts))
     try:
         supervisor.hand_out_reapers(channel, HostedProbe)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
@@ -48,8 +49,6 @@ def run_to_the_end(
     call(getattr(sys.modules.get("threading"), "_shutdown", None))
     call(getattr(sys.modules.get("atexit"), "_run_exitfuncs", None))
     said |= write_streams()
-    if gc.isenabled():
-        gc.collect()
     take_apart()
     said |= write_streams(again=True)
     last_words()
@@ -126,7 +125,7 @@ def write_streams(*, again: bool = False) -> int:
 
 def take_apart() -> None:
     """Let go of what the modules of the probe hold, the last one first."""
-    for module in reversed(list(modules_of_the_probe())):
+    for module in reversed(modules_of_the_probe()):
         names = vars(module)
         # As an interpreter does it: private names first.
         for private in (True, False):
@@ -139,17 +138,35 @@ def take_apart() -> None:
         gc.collect()
 
 
-#: Modules that are not the probe's, besides those of the standard library.
-kept: set[str] = set()
+class _Known:
+    """What was imported before the fork."""
+
+    count = 0
+    """How many modules there were."""
+    of_the_probe: tuple[ModuleType, ...] = ()
 
 
-def modules_of_the_probe() -> Iterator[ModuleType]:
-    """Yield the modules that are not part of the standard library."""
-    for name, module in [item for item in sys.modules.items() if item[0] not in kept]:
-        file = getattr(module, "__file__", None)
-        in_library = isinstance(file, str) and (
-            file.startswith(f"{LIBRARY}/") and "-packages/" not in file[len(LIBRARY) :]
-        )
-        own = name == "__main__" or (isinstance(file, str) and not in_library)
-        if own and type(module) is ModuleType:
-            yield module
+def remember(before: Collection[str] = ()) -> None:
+    """Note what is imported by now; modules called as *before* are not the probe's.
+
+    To look through all modules in a fork would copy most of them.
+    """
+    modules = [module for name, module in sys.modules.items() if name not in before]
+    _Known.of_the_probe = tuple(filter(is_the_probes, modules))
+    _Known.count = len(sys.modules)
+
+
+def modules_of_the_probe() -> list[ModuleType]:
+    """Return the modules that are not part of the standard library, in order."""
+    newer = list(itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - _Known.count)))
+    new = [sys.modules[name] for name in reversed(newer)]
+    main = sys.modules["__main__"]
+    return [main, *_Known.of_the_probe, *filter(is_the_probes, new)]
+
+
+def is_the_probes(module: ModuleType) -> bool:
+    """Return whether *module* is neither part of the standard library nor built in."""
+    file = getattr(module, "__file__", None)
+    if type(module) is not ModuleType or not isinstance(file, str):
+        return False
+    return not (file.startswith(f"{LIBRARY}/") and "-packages/" not in file[len(LIBRARY) :])
