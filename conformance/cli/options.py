@@ -90,7 +90,7 @@ _PROBE_OPTIONS = (
     click.option(
         "--in-process",
         is_flag=True,
-        help="Call it in a fake file system, with a clock that is set and a CLI that is answered for.",
+        help="Call it in a fake file system, with a clock that is set; no CLI is started.",
     ),
     click.option(
         "--truth",

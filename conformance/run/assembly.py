@@ -28,9 +28,7 @@ from conformance.drivers.local.command import (
     parse_callable,
     parse_command,
 )
-from conformance.drivers.local.driver import LocalDriver
 from conformance.drivers.local.gate_command import gate_in_file, parse_gate
-from conformance.drivers.local.hosts import PythonTarget
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
@@ -39,6 +37,7 @@ from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory, keep_directory
 from conformance.run.import_notes import import_notes
+from conformance.run.local_driver import local_driver
 from conformance.run.request import (
     Command,
     PythonCallable,
@@ -321,7 +320,9 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
             driver: Driver = image.driver(request.variables, always_compare=request.stage)
         else:
             place = into or directory.path / _MAIN
-            driver = _local_driver(shared, subject.contract, place, keep=into is not None)
+            driver = local_driver(
+                request, shared.argv, subject.contract, place, keep=into is not None
+            )
         run = Run(replace(subject, request=request), shared, driver, leave=into is not None)
         stack.callback(run.end)
         yield run
@@ -348,7 +349,7 @@ def join_run(text: str, worker: str) -> Run:
 def _workers_driver(shared: Shared, contract: Contract, worker: str) -> Driver:
     directory, request = Path(shared.directory), shared.request
     if request.image is None or shared.facts is None:
-        return _local_driver(shared, contract, directory / worker)
+        return local_driver(request, shared.argv, contract, directory / worker)
     # Imported here, because it brings the engine's SDK.
     from conformance.drivers.container.prepare import join_image  # noqa: PLC0415
 
@@ -357,31 +358,6 @@ def _workers_driver(shared: Shared, contract: Contract, worker: str) -> Driver:
     except CannotJudge as e:  # the process that opened the run has reached the engine a moment ago
         return Unavailable(f"the container engine was lost: {e}")
     return image.driver(request.variables, always_compare=request.stage)
-
-
-def _local_driver(
-    shared: Shared, contract: Contract, directory: Path, *, keep: bool = False
-) -> Driver:
-    request = shared.request
-    directory.mkdir(mode=0o700, exist_ok=True)
-    keep = keep or bool(request.keep)
-    target = None
-    if isinstance(request.probe, PythonCallable) and not contract.in_steps:
-        module, _, name = request.probe.target.partition(":")
-        target = PythonTarget(module=module, name=name, directory=request.cwd)
-        if request.probe.in_process:
-            # Imported here, because it brings the fake file system.
-            from conformance.drivers.in_process.driver import InProcessDriver  # noqa: PLC0415
-
-            return InProcessDriver(target, directory, variables=request.variables)
-    return LocalDriver(
-        shared.argv,
-        directory,
-        cwd=Path(request.cwd),
-        extra=request.variables,
-        keep=keep,
-        target=target,
-    )
 
 
 @contextmanager

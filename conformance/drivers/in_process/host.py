@@ -73,7 +73,7 @@ class InProcessProbe(hosted.HostedProbe):
     ended = False
     crash = ""
     own = 0
-    files = (__file__,)
+    files = (__file__, *hosted.HostedProbe.files)
     #: Whether this reaper sees the file system as its probes have to.
     hidden = False
 

@@ -89,7 +89,7 @@ class HostedProbe(supervisor.Probe):
     #: where that is no exit code. Nothing that they do to their descriptors reaches that.
     reaper = 0
     #: More files whose frames are none of the probe's.
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...] = (callable_host.__file__,)
     page: mmap.mmap
 
     def start(self, out: int, err: int) -> str:
