@@ -45,6 +45,8 @@ PROBES = {
     "run-result": ["run_result.py"],
     "gate": ["gate.py", "preflight.py"],
 }
+#: The functions of the reference gate that only its program calls: they speak the line protocol.
+IN_PROGRAM = ("ready", "claimed", "noted", "counted", "unknown", "main")
 WORKERS = 3 * (os.cpu_count() or 1)
 
 
@@ -188,7 +190,7 @@ def protocol_lines(source: str) -> set[int]:
     """Return the lines of a gate that only the program of it runs, and not the class."""
     found: set[int] = set()
     for node in ast.parse(source).body:
-        if isinstance(node, ast.If) or getattr(node, "name", "") in ("main", "answer_to"):
+        if isinstance(node, ast.If) or getattr(node, "name", "") in IN_PROGRAM:
             found.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return found
 

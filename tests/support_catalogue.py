@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from support_cli import suite
+from support_cli import environment, suite
 from support_image import Once
 
 TIMEOUT = 600
@@ -50,3 +51,35 @@ def reference_report(once: Once, directory: Path, contract: str) -> dict[str, An
             lambda: conforms_fully(directory, "--contract", contract),
         )
     )
+
+
+#: Runs the suite in one process, and prints by how many KiB its peak has grown since a small scenario.
+PEAK = """
+import resource, sys
+from conformance.cli import main
+
+def peak(*ids):
+    try:
+        main(["run", "-n", "0", *sys.argv[1:], *ids])
+    except SystemExit as e:
+        assert e.code == 0, e.code
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+before = peak("run-result/done")
+print(peak("run-result/large/many-lines", "run-result/large/long-line-alone") - before)
+"""
+
+
+def growth(directory: Path, *words: str) -> int:
+    """Return by how many KiB the suite's own peak of memory grows with logs of 100 MB, run with *words*."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *words],
+        cwd=directory,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(done.stdout.split()[-1])

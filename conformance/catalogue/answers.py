@@ -27,7 +27,7 @@ def answers_of(tables: Sequence[AnswerTable], *, name: str) -> Iterator[Answer]:
 
     :raises FileError: one is wrong; *name* is the file it stands in.
     """
-    for number, table in enumerate(tables, 1):
+    for number, table in enumerate(tables):
         key = f"answers.{number}"
         if isinstance(table.seconds, str) and not _SECONDS.fullmatch(table.seconds):
             hint = "write a number, or a part of the time it has: '{limit:0.3}'"
@@ -68,4 +68,7 @@ def _printed(stream: str, value: str | EntryTable, name: str, key: str) -> Entry
     if value == "":
         return None
     [entry] = entries_of({stream: value}, name=name, table=key, stub=True)
+    if entry.kind != "file":
+        hint = "write it as for a file: text, hex, base64, json or runs"
+        raise FileError(name, "is no text to print", key=f"{key}.{stream}", hint=hint)
     return entry

@@ -232,8 +232,8 @@ class FakeFiles:
     ) -> str:
         """Return how what the pretended user sees falls short of *nodes*, or an empty string.
 
-        What can be reached is looked at from the directory around it: in a tree of a thousand levels
-        whole paths would take seconds.
+        What can be reached is looked at from the directory around it: whole paths would take
+        seconds in a tree of a thousand levels.
         """
         shut: set[bytes] = set()
         here = None

@@ -12,6 +12,7 @@ import os
 import random
 import stat
 import sys
+import zoneinfo  # noqa: F401 - so that it is there when modules are kept real
 from typing import Any, NoReturn
 
 from pyfakefs import helpers
@@ -44,7 +45,9 @@ def keep_real() -> None:
 
     That goes for the modules that are imported by now, and for patchers that are set up later.
     """
-    ours = {m for name, m in sys.modules.items() if name.partition(".")[0] == "conformance"}
+    # Time zones are Python's own as well, wherever they lie.
+    real = ("conformance", "zoneinfo")
+    ours = {m for name, m in sys.modules.items() if name.partition(".")[0] in real}
     if not ours <= Patcher.SKIPMODULES:
         Patcher.SKIPMODULES |= ours
         Patcher.clear_fs_cache()

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 __all__ = ["Index", "References"]
 
-#: The modules that make the fakes need the originals.
+#: The modules that make the fakes need the originals; those that run tests work beside them.
 _MAKERS = ("pyfakefs", "conformance.", "time_machine", "_time_machine")
+_RUNNERS = ("_pytest", "pytest", "pluggy", "xdist", "execnet")
 
 
 class _Place(NamedTuple):
@@ -47,7 +48,11 @@ class Index:
                 continue
             self._seen[name] = id(module)
             values = getattr(module, "__dict__", None)
-            if module not in without and isinstance(values, dict) and not name.startswith(_MAKERS):
+            if (
+                module not in without
+                and isinstance(values, dict)
+                and not name.startswith(_MAKERS + _RUNNERS)
+            ):
                 deep = name.partition(".")[0] not in sys.stdlib_module_names
                 self._add(module, name, values, deep=deep)
 

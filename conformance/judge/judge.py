@@ -202,17 +202,12 @@ def _answer(
         go = last_answer(scenario, contract, execution)
         if go is None:
             return None, ()
-        return (0 if go else _no_code(contract)), contract.meaning(go=go)
+        return contract.code_of_truth(go=go), contract.meaning(go=go)
     if code is None:
         return None, ()
     if contract.exit_code_answers:
         return code, contract.verdicts_of(code)
     return code, _answered(contract, execution.outcome)
-
-
-def _no_code(contract: Contract) -> int | None:
-    """Return the code that the answer no of a gate stands for: the one of a refusal."""
-    return next((code for code in contract.all_codes if code), None)
 
 
 def _answered(contract: Contract, outcome: Outcome) -> Sequence[str]:

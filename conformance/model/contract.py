@@ -216,8 +216,8 @@ class Contract(Struct, frozen=True, kw_only=True):
     in_steps: bool = False
     """Whether it is about a gate that lives on and is asked in steps, not a program that ends.
 
-    A check of such a gate answers yes or no. Yes means the verdicts with exit code 0; no means
-    all others.
+    A check of such a gate answers yes or no. Yes means the verdicts with the exit code of ``truth``
+    for true, else 0; no means all others.
     """
 
     def verdict(self, name: str) -> Verdict:
@@ -245,11 +245,18 @@ class Contract(Struct, frozen=True, kw_only=True):
 
     def meaning(self, *, go: bool) -> tuple[str, ...]:
         """Return the verdicts that the answer of a gate can mean: *go*, or not."""
+        yes = self.code_of_truth(go=True)
         return tuple(
             verdict.name
             for verdict in self.verdicts
-            if (0 in verdict.codes if go else {*verdict.codes} != {0})
+            if (yes in verdict.codes if go else {*verdict.codes} != {yes})
         )
+
+    def code_of_truth(self, *, go: bool) -> int | None:
+        """Return the exit code that stands for the answer of a gate: *go*, or not."""
+        if self.truth is not None:
+            return self.truth[0 if go else 1]
+        return 0 if go else next((code for code in self.all_codes if code), None)
 
     def truths(self, names: Iterable[str]) -> set[bool]:
         """Return the answers of a gate that can mean one of the verdicts called *names*."""

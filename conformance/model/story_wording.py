@@ -72,8 +72,10 @@ def _time(action: Wait | SetClock) -> str:
         return f"the wall clock is set {which} by {abs(action.seconds):g} s"
     if action.seconds:
         return f"{action.seconds:g} s pass"
-    more = ", and a second" if action.lives >= 1 else ""
-    return f"the time to live passes, {action.lives:g} times{more}"
+    if action.lives == 1:
+        return "the time to live passes, and a second"
+    more = ", and a second" if action.lives > 1 else ""
+    return f"{action.lives:g} times the time to live pass{more}"
 
 
 def _home_lines(change: ChangeHome) -> Iterator[str]:

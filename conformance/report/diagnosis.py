@@ -111,7 +111,8 @@ def _why(evidence: Evidence, asks: Asks, answer: int | str) -> str:
             ", though what it prints differs: the exit code is the answer, "
             "unless a contract says where on stdout it stands"
         )
-    return ": the probe does not look at the HOME"
+    place = "log of the run" if evidence.contract.inputs.log else "HOME"
+    return f": the probe does not look at the {place}"
 
 
 def _not_started(code: int, asks: Asks) -> str:

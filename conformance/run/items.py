@@ -171,7 +171,8 @@ def _explain(
         for line in result.difference:
             yield f"    {line}"
     yield from (f"{heading}: {line}" for heading, line in step_lines(result))
-    for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
+    told = result.stdout if not result.steps else ""  # of a gate, the answers again
+    for name, text in (("stdout", told), ("stderr", result.stderr)):
         for line in text.splitlines()[:20]:
             if line.strip():
                 yield f"{name}: {line}"

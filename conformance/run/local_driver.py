@@ -6,9 +6,9 @@ from pathlib import Path
 
 from conformance.drivers import Driver
 from conformance.drivers.local.driver import LocalDriver
-from conformance.drivers.local.hosts import PythonTarget
+from conformance.drivers.local.hosts import PythonScript, PythonTarget
 from conformance.model.contract import Contract
-from conformance.run.request import PythonCallable, RunRequest
+from conformance.run.request import OwnProbe, PythonCallable, RunRequest
 
 __all__ = ["local_driver"]
 
@@ -26,8 +26,12 @@ def local_driver(
     With *keep*, homes stay, as they do where the request says where.
     """
     directory.mkdir(mode=0o700, exist_ok=True)
-    target = None
-    if isinstance(request.probe, PythonCallable) and not contract.in_steps:
+    target: PythonTarget | PythonScript | None = None
+    if contract.in_steps:
+        pass  # such a gate lives on, so nothing is forked for one call
+    elif isinstance(request.probe, OwnProbe) and argv:
+        target = PythonScript(argv[-1])  # it starts faster than the command, and is the same
+    elif isinstance(request.probe, PythonCallable):
         module, _, name = request.probe.target.partition(":")
         target = PythonTarget(module=module, name=name, directory=request.cwd)
         if request.probe.in_process:

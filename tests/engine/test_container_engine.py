@@ -17,6 +17,7 @@ from typing import Any
 
 import docker
 import pytest
+from support_catalogue import growth
 from support_cli import suite
 from support_image import rows, run
 
@@ -128,6 +129,22 @@ def test_the_gate_of_s2_runs_in_the_image_too(reference_image: str, tmp_path: Pa
 
     assert status == 0, printed
     assert report["counts"]["conforms"] == len(rows(report)) > 15
+
+
+def test_runs_are_judged_in_the_image_and_logs_of_100_mb_cost_the_suite_little_memory(
+    reference_image: str, tmp_path: Path
+) -> None:
+    arguments = ("--contract", "run-result", "--command", "/opt/conformance/run_result.py")
+    patterns = ("run-result/no-log/*", "run-result/exit-code/*", "run-result/auth-lost/cli*")
+
+    status, report, printed = run(
+        reference_image, *arguments, "--isolation", "shared", *patterns, cwd=tmp_path
+    )
+
+    assert status == 0, printed
+    assert report["counts"]["conforms"] == len(rows(report)) > 30
+    assert report["advice"] == 0
+    assert growth(tmp_path, "--image", reference_image, *arguments) < 64 * 1024
 
 
 def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None:

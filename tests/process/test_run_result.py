@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support_cli import environment, suite
+from support_catalogue import growth
+from support_cli import suite
 
 from conformance.bundled import fixtures_dir, scenarios_dir
 
@@ -18,41 +18,11 @@ CONTRACT = ("--contract", "run-result")
 #: One scenario of each verdict.
 FEW = ("run-result/done", "run-result/no-result/empty", "run-result/auth-lost/cli")
 MANAGER = fixtures_dir() / "managers" / "run-result.toml"
-#: Runs the suite in one process, and prints by how many KiB its peak has grown since a small scenario.
-PEAK = """
-import resource, sys
-from conformance.cli import main
-
-def peak(*ids):
-    try:
-        main(["run", "-n", "0", *sys.argv[1:], *ids])
-    except SystemExit as e:
-        assert e.code == 0, e.code
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-before = peak("run-result/done")
-print(peak("run-result/large/many-lines", "run-result/large/long-line-alone") - before)
-"""
-
-
-def growth(directory: Path, *words: str) -> int:
-    """Return by how many KiB the suite's own peak of memory grows with logs of 100 MB."""
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, *CONTRACT, *words],
-        cwd=directory,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return int(done.stdout.split()[-1])
 
 
 @pytest.mark.slow
 def test_logs_of_100_mb_cost_the_suite_little_memory(tmp_path: Path) -> None:
-    assert growth(tmp_path) < 64 * 1024
+    assert growth(tmp_path, *CONTRACT) < 64 * 1024
 
 
 @pytest.mark.slow

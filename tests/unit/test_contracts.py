@@ -416,5 +416,4 @@ def test_a_cli_that_hangs_or_its_child_does_so_for_longer_than_any_probe_may_hav
 ) -> None:
     stub = (fixtures_dir() / "cli" / f"{state}.toml").read_text(encoding="utf-8")
     asleep = [int(seconds) for seconds in re.findall(r"sleep (\d+)", stub)]
-    assert asleep
-    assert min(asleep) > 100
+    assert min(asleep, default=0) > 100

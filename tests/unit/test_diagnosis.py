@@ -240,6 +240,15 @@ def test_one_answer_to_everything_has_a_cause(code: int, image: bool, expected: 
     assert said(lambda _: code, image=image) == f"every scenario got {expected}"
 
 
+def test_one_answer_to_every_run_says_that_the_log_is_not_looked_at() -> None:
+    run_result = CONTRACTS["run-result"]
+    found = said(lambda _: 0, contract=run_result)
+    assert found == (
+        "every scenario got exit code 0 (done): the probe does not look at the log of the run"
+    )
+    assert said(lambda scenario: right(scenario, run_result), contract=run_result) == ""
+
+
 def test_the_same_code_in_a_mode_that_does_not_exist_is_told() -> None:
     expected = "every scenario got exit code 0 (ready), also with an AGENT_MODE that does not exist"
     found = said(lambda _: 0, image=True, without_mode=0)

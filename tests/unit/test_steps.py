@@ -206,7 +206,7 @@ def test_a_control_is_compared_step_by_step() -> None:
 
     assert steps_against(ours, theirs) == (
         "+ step 2, home: the HOME changes: - .claude/.credentials.json",
-        "- step 4, wait: the time to live passes, 1 times, and a second",
+        "- step 4, wait: the time to live passes, and a second",
         "- step 5, check: the gate is asked",
     )
 

@@ -106,7 +106,7 @@ class FakeCli:
             return self.start(words, env, **how)
         except OSError as e:
             if e.errno == errno.ENOEXEC:  # a shell then reads it as a script
-                path, answers = self._found(words[0], env, None)
+                path, answers = self._found(words[0], env, None, in_shell=True)
                 answer = replace(self._answer(answers, os.path.basename(path), words), error="")
                 return self._run(answer, path, words, env, how.get("group"), frozenset())
             missing = e.errno in (errno.ENOENT, errno.ENOTDIR) and not self._lies(words[0], env)
@@ -128,7 +128,7 @@ class FakeCli:
         return any(self._files.filesystem.exists(place, True) for place in _places(name, env))
 
     def _found(
-        self, wanted: str, env: Mapping[str, str], directory: Any
+        self, wanted: str, env: Mapping[str, str], directory: Any, *, in_shell: bool = False
     ) -> tuple[str, tuple[Answer, ...]]:
         """Return where the program *wanted* lies, and its answers; look for it as exec does.
 
@@ -141,7 +141,7 @@ class FakeCli:
         last: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), wanted)
         for place in _places(wanted, env):
             try:
-                return self._loadable(place, wanted)
+                return self._loadable(place, wanted, in_shell=in_shell)
             except (FileNotFoundError, NotADirectoryError) as e:
                 last = e
             except OSError as e:
@@ -160,7 +160,9 @@ class FakeCli:
             if _really_executable(place, os.X_OK):
                 self.escapes.refuse(f"starts {wanted!r}")
 
-    def _loadable(self, place: str, wanted: str) -> tuple[str, tuple[Answer, ...]]:
+    def _loadable(
+        self, place: str, wanted: str, *, in_shell: bool
+    ) -> tuple[str, tuple[Answer, ...]]:
         """Return *place* and its answers, if exec tries no other place.
 
         :raises OSError: what exec answers for this place.
@@ -172,7 +174,7 @@ class FakeCli:
         if answers is None:
             self.escapes.refuse(f"starts {wanted!r}, which is no CLI")
         refused = {answer.error for answer in answers}
-        if "" not in refused:
+        if "" not in refused and not in_shell:
             number = getattr(errno, min(refused))
             raise OSError(number, os.strerror(number), wanted)
         return place, answers

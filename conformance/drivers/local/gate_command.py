@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from conformance.drivers.local import gate_host
@@ -24,12 +25,18 @@ def parse_gate(wanted: str, directory: Path) -> tuple[str, ...]:
     """
     parse_callable(wanted, directory)
     module, _, name = wanted.partition(":")
-    return (sys.executable, "-I", gate_host.__file__, module, name)
+    return _command(module, name)
 
 
 def gate_in_file(file: str) -> tuple[str, ...]:
     """Return the command that asks what the class ``Gate`` in the Python *file* makes."""
-    return (sys.executable, "-I", gate_host.__file__, file, GATE)
+    return _command(file, GATE)
+
+
+def _command(module: str, name: str) -> tuple[str, ...]:
+    spec = find_spec("time_machine")
+    site = str(Path(spec.origin).parents[1]) if spec is not None and spec.origin else ""
+    return (sys.executable, "-I", gate_host.__file__, module, name, site)
 
 
 def sets_clock(argv: Sequence[str]) -> bool:

@@ -1,8 +1,9 @@
 """Let a Python object speak the line protocol of gates: a program of its own.
 
-Arguments: a module, or a file that ends in .py, and the name of a callable in it. That is called
-once, without arguments, and returns the gate. The search for a module starts in the current
-directory. What the gate prints goes to standard error, so that it cannot be taken for an answer.
+Arguments: a module, or a file that ends in .py, the name of a callable in it, and the directory in
+which time-machine is installed. The callable is called once, without arguments, and returns the
+gate. The search for a module starts in the current directory. What the gate prints goes to standard
+error, so that it cannot be taken for an answer.
 
 The clock is set by whoever asks: each line says what time it is (``now``), and how many seconds
 have passed that nobody has waited for (``passed``).
@@ -26,12 +27,6 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     import asyncio
 
-# Half of a start would go into pytest, for which time-machine has a plug-in.
-sys.modules["pytest"] = cast(Any, None)
-import time_machine  # noqa: E402
-
-del sys.modules["pytest"]
-
 #: Characters of a text that a gate gives, such as the reason for its answer.
 _LONGEST = 300
 
@@ -40,22 +35,46 @@ class Unknown(Exception):
     """The gate has no such method."""
 
 
-class Clock:
-    """The clock of this process, which can be set; it goes on ticking."""
+#: Clocks that only go forward, whatever the wall clock is set to.
+_MONOTONIC = {time.CLOCK_MONOTONIC, time.CLOCK_MONOTONIC_RAW, time.CLOCK_BOOTTIME}
 
-    def __init__(self) -> None:
-        self._travel = time_machine.travel(time.time(), tick=True)
-        self._wall = self._travel.start()
+
+class Clock:
+    """The clock of this process, which can be set; it goes on ticking.
+
+    It is not that of the package: what a gate starts with costs every scenario, and a clock that
+    ticks takes little.
+    """
+
+    def __init__(self, site: str) -> None:
+        """Take time-machine from the directory *site*, which may not be on the path.
+
+        :raises ImportError: it is not there.
+        """
+        sys.path.append(site)
+        # Half of a start would go into pytest, for which time-machine has a plug-in.
+        sys.modules["pytest"] = cast(Any, None)
+        try:
+            import time_machine  # noqa: PLC0415 - see above
+        finally:
+            del sys.modules["pytest"]
+            sys.path.remove(site)
+        self._wall = time_machine.travel(time.time(), tick=True).start()
         self._passed = 0.0
         # The module that is judged has not been imported yet: whatever it imports is shifted.
-        for name in ("monotonic", "perf_counter"):
+        for name in ("monotonic", "perf_counter", "clock_gettime"):
             self._shift(name, 1)
             self._shift(f"{name}_ns", 1_000_000_000)
 
     def _shift(self, name: str, unit: int) -> None:
-        real: Callable[[], float] = getattr(time, name)
+        real: Callable[..., float] = getattr(time, name)
         kind = int if unit > 1 else float
-        setattr(time, name, lambda: real() + kind(self._passed * unit))
+
+        def shifted(*which: int) -> float:
+            passed = kind(self._passed * unit) if not which or which[0] in _MONOTONIC else 0
+            return real(*which) + passed
+
+        setattr(time, name, shifted)
 
     def set(self, now: float, passed: float) -> None:
         """Set the wall clock to *now*; *passed* seconds have gone by in all."""
@@ -182,7 +201,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def main(module: str, name: str) -> None:
+def main(module: str, name: str, site: str) -> None:
     """Answer every line of standard input, until it ends."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -191,7 +210,11 @@ def main(module: str, name: str) -> None:
     sys.dont_write_bytecode = True  # a gate leaves nothing behind
     sys.argv = [name]
     sys.path.insert(0, os.getcwd())
-    clock = Clock()
+    try:
+        clock = Clock(site)
+    except ImportError as e:
+        answers.write(json.dumps({"broke": f"no clock can be set: {e}"}).encode() + b"\n")
+        return
     host = Host(module, name)
     for line in requests:
         request = json.loads(line)

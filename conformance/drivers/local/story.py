@@ -18,6 +18,7 @@ from conformance.drivers.layout import Layout
 from conformance.drivers.local.dialogue import Dialogue, NoAnswerError
 from conformance.drivers.local.home_directory import HomeDirectory
 from conformance.drivers.local.supervisor_client import Request, Supervisor
+from conformance.errors import CannotJudge
 from conformance.home import Node, Snapshot, build, changes, mismatch, plan, snapshot
 from conformance.home.build import Unbuildable
 from conformance.home.change import change
@@ -224,6 +225,7 @@ class _Teller:
         """Take one step, and return what was *seen* of it.
 
         :raises NoAnswerError: it has no answer.
+        :raises CannotJudge: our side cannot go on.
         """
         match step.action:
             case Check():
@@ -251,6 +253,8 @@ class _Teller:
     def _ask(self, operation: str, seen: StepSeen, **more: Any) -> dict[str, Any]:
         message = {"protocol": PROTOCOL, "step": seen.number, "op": operation}
         answer = self.dialogue.ask({**message, **self.clock.told(), **more}, self.limit)
+        if self.stage.sets_clock and "broke" in answer:
+            raise CannotJudge(str(answer["broke"]))
         if answer.get("unsupported") is True:
             raise NoAnswerError("unsupported", f"the gate does not know '{operation}'")
         if "error" in answer:
