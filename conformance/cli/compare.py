@@ -28,9 +28,10 @@ from conformance.model.scenario import Scenario
 from conformance.report.bar import Bar
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
-from conformance.run.assembly import Subject, check, open_run
+from conformance.run.assembly import open_run
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.run.request import Command, ProbeSpec, PythonCallable, RunRequest, variables
+from conformance.run.subject import Subject, check
 
 __all__ = ["collect", "compare_command"]
 

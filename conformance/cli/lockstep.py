@@ -26,9 +26,10 @@ from conformance.lockstep.report import LockstepReport
 from conformance.model.contract import Action, Contract
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
-from conformance.run.assembly import check, open_run
+from conformance.run.assembly import open_run
 from conformance.run.directory import RunDirectory
 from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
+from conformance.run.subject import check
 
 __all__ = ["ask", "lockstep_command"]
 

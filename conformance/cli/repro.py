@@ -20,8 +20,9 @@ from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.model.wording import describe_surroundings, expectation, probe_lines
 from conformance.report.story import step_lines
-from conformance.run.assembly import Run, check, open_run
+from conformance.run.assembly import Run, open_run
 from conformance.run.directory import cache_dir, keep_directory
+from conformance.run.subject import check
 from conformance.text import join, printable
 
 __all__ = ["repro_command"]

@@ -18,8 +18,9 @@ from conformance.cli.request import run_request
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures, write
 from conformance.report.document import write_all, write_json, write_text
-from conformance.run.assembly import check, open_run
+from conformance.run.assembly import open_run
 from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
+from conformance.run.subject import check
 
 __all__ = ["check_outputs", "repro_argv", "run_command", "workers_option"]
 

@@ -115,7 +115,7 @@ class CompareReport:
 
     def _cell(self, result: ScenarioResult, side: Side) -> Text:
         words = " or ".join(sorted(meanings(result, side.run.contract)))
-        if result.code is not None and not words.startswith("exit code"):
+        if result.code is not None and not words.startswith(("exit code", "step ")):
             words += f" ({result.code})"
         # The mark shows which side is wrong by its own contract.
         if result.result != "conforms":

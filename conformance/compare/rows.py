@@ -9,6 +9,7 @@ from msgspec import Struct
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
+from conformance.model.step_result import StepResult
 
 __all__ = ["Row", "meanings"]
 
@@ -40,10 +41,8 @@ def meanings(result: ScenarioResult, contract: Contract) -> frozenset[str]:
     Of a gate that is asked in steps, what its story was to come to, or the step that went wrong.
     """
     if contract.in_steps:
-        wrong = [
-            f"step {step.number}: {step.got or 'no answer'}" for step in result.steps if step.wrong
-        ]
-        return frozenset(wrong[:1] or result.expected)
+        wrong = next((step for step in result.steps if step.wrong), None)
+        return frozenset(result.expected if wrong is None else (_said(wrong, result, contract),))
     if result.code is not None and not contract.exit_code_answers:
         return frozenset((result.verdict or f"exit code {result.code} without an answer",))
     if result.code is not None:
@@ -51,3 +50,11 @@ def meanings(result: ScenarioResult, contract: Contract) -> frozenset[str]:
     if result.signal is not None:
         return frozenset((f"killed by signal {result.signal}",))
     return frozenset(("no answer",))
+
+
+def _said(wrong: StepResult, result: ScenarioResult, contract: Contract) -> str:
+    """Return what a gate said in the step that is wrong."""
+    said = wrong.got or "no answer"
+    if wrong.operation in ("check", "claim") and result.code is not None:
+        said = "yes" if result.code == contract.code_of_truth(go=True) else "no"
+    return f"step {wrong.number}: {said}"

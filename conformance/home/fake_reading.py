@@ -97,7 +97,8 @@ def reading(calls: ExactCalls, given: Callable[..., Any]) -> Callable[..., Any]:
         is_fake_open_code: bool = False,
     ) -> Any:
         how = (mode, buffering, encoding, errors, newline, closefd, opener)
-        if (isinstance(file, int) and file <= 2) or _caller() in skip_names:
+        is_real = isinstance(file, int) and file <= 2
+        if is_real or (not is_fake_open_code and _caller() in {*skip_names, _IMPORT}):
             return _real_open(file, *how)
         if not isinstance(filesystem, ExactFilesystem):
             return given(filesystem, skip_names, file, *how, is_fake_open_code)
@@ -122,6 +123,8 @@ def reading(calls: ExactCalls, given: Callable[..., Any]) -> Callable[..., Any]:
 
 _real_open = open
 _PASSED_OVER = ("pyfakefs.", "pathlib", __name__)
+#: What stands for the caller where Python reads a module, from 3.12 on by way of pyfakefs.
+_IMPORT = "io.open_code"
 
 
 def _caller() -> str:
@@ -129,6 +132,8 @@ def _caller() -> str:
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
+        if name.startswith("pyfakefs.") and frame.f_code.co_name == "open_code":
+            return _IMPORT
         if not name.startswith(_PASSED_OVER):
             return name
         frame = frame.f_back

@@ -144,7 +144,7 @@ def _looked_again(
     if seen.got in contract.truths((step.action.cached,)):
         return None
     rules = [name for name in step.rules if contract.rules[name].findings == ("looked-again",)]
-    if not rules or contract.rules[rules[0]].off:
+    if not rules:
         return None
     age = seen.at + seen.seconds - _last_look(seen, execution, story)
     if age + _CLEARLY >= execution.ttl:

@@ -109,9 +109,14 @@ class Scenario(Struct, frozen=True, kw_only=True):
         name = self._named_by(contract)
         if not name or self.agent not in contract.agents or not self._has_inputs(contract):
             return ()
-        if self.steps and not contract.in_steps:
+        if self.steps and not (contract.in_steps and self._decides(contract)):
             return ()
         return _decided(self.rules.get(name, ()), contract, name, self.expect[name])
+
+    def _decides(self, contract: Contract) -> bool:
+        """Return whether the last check or claim, which the scenario is about, is judged."""
+        asked = [step for step in self.steps if isinstance(step.action, Check | Claim)]
+        return bool(self.expected_in(asked[-1], contract))
 
     def story(self, contract: Contract) -> tuple[Step, ...]:
         """Return the steps in which a gate is asked under *contract*.

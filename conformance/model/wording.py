@@ -258,7 +258,9 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     if probe["kind"] != "image":
         named = f"python {probe['callable']}" if probe["kind"] == "callable" else command
         yield f"probe: {named or 'the CLI itself'}"
-        yield f"isolation: {isolation}, temporary directories {probe['temporary_directories']}"
+        clock = f", clock {probe['clock']}" if "clock" in probe else ""
+        directories = f"temporary directories {probe['temporary_directories']}"
+        yield f"isolation: {isolation}, {directories}{clock}"
         if probe["inherited"]:
             yield f"note: the probe inherits from whoever started the suite: {probe['inherited']}"
         yield from _further(probe)

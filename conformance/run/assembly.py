@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,22 +15,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
+from conformance.catalogue.catalogue import Catalogue
 from conformance.drivers import Driver, Unavailable
-from conformance.drivers.container.request import ImageFacts, ImageRequest, check_reference
-from conformance.drivers.environment import check_extra
-from conformance.drivers.local.command import (
-    SYSTEM_PATH,
-    own_command,
-    parse_callable,
-    parse_command,
-)
+from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.drivers.local.driver import LocalDriver
-from conformance.drivers.local.gate_command import gate_in_file, parse_gate
 from conformance.drivers.local.hosts import PythonScript, PythonTarget
-from conformance.errors import CannotJudge, UsageError
+from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
@@ -40,114 +30,23 @@ from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory, keep_directory
 from conformance.run.import_notes import import_notes
 from conformance.run.request import (
-    Command,
     OwnProbe,
     PythonCallable,
     RunRequest,
-    scenario_files,
-    truth_codes,
 )
 from conformance.run.scenario_runner import ScenarioRunner
+from conformance.run.subject import Subject, check, judging
 
 if TYPE_CHECKING:
     from conformance.drivers.container.driver import ContainerDriver
     from conformance.drivers.container.prepare import PreparedImage
     from conformance.drivers.container.spec import ContainerSpec
 
-__all__ = ["Run", "Shared", "Subject", "check", "join_run", "open_run"]
+__all__ = ["Run", "Shared", "join_run", "open_run"]
 
 #: What directories and labels call the process that opened the run; workers have their own names.
 _MAIN = "main"
 _CATALOGUE = "catalogue"
-
-
-class Subject(Struct, frozen=True):
-    """What a request is about, checked: nothing has been written or started for it."""
-
-    request: RunRequest
-    contract: Contract
-    catalogue: Catalogue
-    selected: tuple[Scenario, ...]
-    """The scenarios that the patterns name; all of the contract where pytest decides."""
-    known_failures: KnownFailures
-    argv: tuple[str, ...] = ()
-    """The command of a local probe; empty for an image, and where the agents' CLIs are asked."""
-
-
-def check(request: RunRequest) -> Subject:
-    """Check *request* and return what it is about.
-
-    :raises ConformanceError: anything in it is wrong.
-    """
-    cwd = Path(request.cwd)
-    whole = contracts.load(request.contract, base=cwd)
-    contract = _judging(whole, request)
-    check_extra(request.variables, contract)
-    if request.image is not None:
-        check_reference(request.image.reference)
-    argv = _local_command(request, contract)
-    patterns = request.patterns or ()
-    files = scenario_files((*patterns, *request.files), cwd)
-    catalogue = load_catalogue(map(Path, request.directories), contract=whole, files=files)
-    selected = catalogue.in_contract(contract)
-    if request.patterns is not None:
-        selected = select(
-            catalogue,
-            patterns,
-            contract,
-            containers=request.image is not None,
-            local=request.image is None,
-        )
-    known_failures = KnownFailures.read(request.known_failures)
-    known_failures.check(catalogue, whole)  # it may know failures of the other agents
-    return Subject(request, contract, catalogue, tuple(selected), known_failures, argv)
-
-
-def _judging(whole: Contract, request: RunRequest) -> Contract:
-    """Return the contract *whole* as it judges a *request*: for one agent, with further writes.
-
-    :raises UsageError: it does not cover that agent, or a further write is not below the HOME.
-    """
-    contract = contracts.for_agent(whole, request.agent)
-    for pattern in request.allow_writes:
-        if pattern.startswith(("/", "~")) or {"", ".", ".."} & set(pattern.split("/")):
-            hint = "write it like .gitconfig or '.cache/**'"
-            raise UsageError(f"--allow-write '{pattern}' is no path below the HOME", hint=hint)
-    if isinstance(request.probe, PythonCallable) and request.probe.truth:
-        contract = replace(contract, truth=truth_codes(request.probe.truth))
-    if request.image is not None:
-        writes = (*contract.entrypoint_writes, *request.allow_writes)
-        return replace(contract, entrypoint_writes=writes)
-    return replace(contract, allowed_writes=(*contract.allowed_writes, *request.allow_writes))
-
-
-def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
-    """Return the command that starts a local probe; an empty one where there is none to start.
-
-    :raises UsageError: there is no such probe.
-    """
-    directory = Path(request.cwd)
-    match request.probe:
-        case ImageRequest():
-            if contract.in_steps:
-                cause = f"contract '{contract.name}' asks a gate in steps, which no image can be"
-                raise UsageError(cause, hint="name a program with --probe, or --python")
-            return ()
-        case Command(line):
-            return parse_command(line, directory)
-        case PythonCallable(target):
-            if contract.in_steps:
-                return parse_gate(target, directory)
-            return parse_callable(target, directory, contract.truth)
-    if contract.commands:
-        for agent in contract.agents:
-            own_command(contract, agent, request.variables.get("PATH", SYSTEM_PATH))
-        return ()
-    if not contract.reference:
-        hint = "name a probe with --probe"
-        raise UsageError(f"contract '{contract.name}' has no reference probe", hint=hint)
-    file = str(fixtures_dir() / "probes" / contract.reference)
-    return gate_in_file(file) if contract.in_steps else (sys.executable, "-I", file)
 
 
 class Shared(Struct, frozen=True, kw_only=True):
@@ -332,7 +231,7 @@ def join_run(text: str, worker: str) -> Run:
     scenarios, ids, known = msgspec.msgpack.decode(published, type=_Published)
     catalogue = Catalogue({scenario.id: scenario for scenario in scenarios}, known)
     contract = contracts.load(request.contract, base=Path(request.cwd))
-    contract = _judging(contract, request)
+    contract = judging(contract, request)
     selected = tuple(catalogue.scenarios[id_] for id_ in ids)
     known_failures = KnownFailures.read(request.known_failures)
     subject = Subject(request, contract, catalogue, selected, known_failures, shared.argv)

@@ -6,6 +6,7 @@ import itertools
 import secrets
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import Struct
@@ -23,6 +24,9 @@ from conformance.run import SESSION_PLUGIN
 from conformance.run.directory import RunDirectory
 from conformance.run.session import Session
 
+if TYPE_CHECKING:
+    from conformance.drivers.in_process.clock import Clock
+
 __all__ = ["FakeHome", "FakeHomes", "ProbeRunner"]
 
 
@@ -35,6 +39,8 @@ class FakeHome(Struct, frozen=True):
     """The fake HOME."""
     env: dict[str, str]
     """The whole environment for a probe."""
+    clock: Clock | None = None
+    """What sets the time, where that was asked for: ``shift(seconds)``, ``set(epoch_seconds)``."""
 
     @property
     def expected(self) -> tuple[str, ...]:

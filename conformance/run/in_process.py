@@ -14,6 +14,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.drivers.in_process.escapes import said_of
 from conformance.drivers.in_process.stage import Stage
 from conformance.home.build import Unbuildable
 from conformance.home.fake_system import keep_real
@@ -69,7 +70,8 @@ class HomesInFs:
         self._armed.enter_context(stage.armed())
         fake_pathlib: Any = filesystem.patcher.fake_modules["pathlib"]
         path: Path = fake_pathlib.Path(stage.home)
-        return FakeHome(stage.scenario, stage.contract, path, dict(stage.layout.environment))
+        env = dict(stage.layout.environment)
+        return FakeHome(stage.scenario, stage.contract, path, env, stage.clock)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -88,9 +90,7 @@ class HomesInFs:
         for stage in self._stages:
             where = f"{stage.scenario.id}:"
             if stage.escapes.found:
-                return (
-                    f"{where} the gate {stage.escapes.found[0]}, which is no part of the fake home"
-                )
+                return f"{where} {said_of(stage.escapes.found[0])}"
             if stage.timed_out:
                 return f"{where} the gate gave no answer within {stage.contract.limits.seconds:g} s"
         return ""

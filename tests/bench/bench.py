@@ -30,9 +30,9 @@ from conformance.drivers.local.driver import HomeDirectory, LocalDriver
 from conformance.home import build, plan, remove
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.run.assembly import check
 from conformance.run.directory import RunDirectory
 from conformance.run.request import RunRequest
+from conformance.run.subject import check
 
 REFERENCE = check(RunRequest(cwd=os.getcwd())).argv
 SUITE = [sys.executable, "-m", "conformance"]

@@ -209,10 +209,14 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
         file = directory / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
-    program = directory / ".bin" / "probe-conformance"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m conformance "$@"\n')
-    program.chmod(0o755)
+    for name, called in (
+        ("probe-conformance", "conformance"),
+        ("pytest", "pytest -p no:cacheprovider"),
+    ):
+        program = directory / ".bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {called} "$@"\n')
+        program.chmod(0o755)
     todo = [
         (real(command), real(output))
         for block in blocks(page, "console-session")
@@ -246,7 +250,9 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["for-managers", "for-reviewers", "gates", "strength"])
+@pytest.mark.parametrize(
+    "page", ["for-managers", "for-reviewers", "gates", "in-process", "strength"]
+)
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
 
@@ -300,6 +306,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "for-pipelines.md",
         "for-reviewers.md",
         "gates.md",
+        "in-process.md",
         "strength.md",
     }
 

@@ -153,7 +153,7 @@ def test_a_probe_can_name_its_contract_and_a_callable_is_a_probe(tmp_path: Path)
 
     assert [(side["contract"]["name"], side["probe"]["kind"]) for side in report["sides"]] == [
         ("slot", "command"),
-        ("preflight", "command"),
+        ("preflight", "callable"),
     ]
     assert [answer["code"] for answer in report["scenarios"][0]["answers"]] == [65, 0]
     assert done.returncode == 1
@@ -201,9 +201,9 @@ def test_an_image_and_a_local_probe(
             "there is nothing to compare; name two probes or more, with --probe, --image, --python, --reference",
         ),
         (["--reference", "slot"], "there is nothing to compare; "),
-        (["--reference", "slot", "--reference", "gate"], "no contract 'gate'; bundled: "),
+        (["--reference", "slot", "--reference", "door"], "no contract 'door'; bundled: "),
         (["--reference", "slot", "--probe", "./nothing"], "no probe './nothing'; "),
-        (["--reference", "slot", "--probe", "gate=true"], "no contract 'gate'; bundled: "),
+        (["--reference", "slot", "--probe", "door=true"], "no contract 'door'; bundled: "),
         (["--reference", "slot", "--python", "nothing:here"], "no module 'nothing'; "),
         (
             ["--reference", "slot", "--reference", "slot", "no/such"],

@@ -431,9 +431,10 @@ def report(directory: Path, *words: str, status: int = 0) -> dict[str, Any]:
 def test_the_report_tells_the_story(tmp_path: Path) -> None:
     (tmp_path / "own_gate.py").write_text(YES)
 
-    rows = report(
+    found = report(
         tmp_path, "-n", "0", "--python", "own_gate:Gate", "gate/after/login-expires", status=1
-    )["scenarios"]
+    )
+    rows = found["scenarios"]
 
     assert [
         (step["number"], step["operation"], step["got"], step["wrong"]) for step in rows[0]["steps"]
@@ -443,6 +444,7 @@ def test_the_report_tells_the_story(tmp_path: Path) -> None:
         (3, "wait", "", False),
         (4, "check", "ready (0)", True),
     ]
+    assert (found["probe"]["callable"], found["probe"]["clock"]) == ("own_gate:Gate", "set")
 
 
 def test_repro_says_what_the_gate_was_told_and_what_came_of_it(tmp_path: Path) -> None:

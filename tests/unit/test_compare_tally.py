@@ -12,6 +12,7 @@ from conformance.compare.reality import RealityTally, disagree, reason_key
 from conformance.compare.rows import Row, meanings
 from conformance.compare.tally import CompareTally
 from conformance.model.outcome import Result, ScenarioResult
+from conformance.model.step_result import StepResult
 
 SLOT = contracts.load("slot")
 GATE = contracts.load("preflight")
@@ -172,3 +173,25 @@ def test_a_reason_is_found_by_id_glob_or_rule() -> None:
 )
 def test_the_exit_status_of_reality(found: RealityTally, status: int) -> None:
     assert found.exit_status() == status
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "got", "words"),
+    [
+        (0, "check", "ready (0)", "step 2: yes"),
+        (1, "claim", "no job taken", "step 2: no"),
+        (None, "check", "", "step 2: no answer"),
+        (0, "counters", "retries 1, breaker 0", "step 2: retries 1, breaker 0"),
+    ],
+)
+def test_of_a_story_that_goes_wrong_the_step_is_what_it_means(
+    code: int | None, operation: str, got: str, words: str
+) -> None:
+    """Its last answer alone may be that of a gate that was right all along."""
+    steps = tuple(
+        StepResult(number=n, operation=operation, words="", got=got, wrong=n == 2) for n in (1, 2)
+    )
+    gate = contracts.load("gate")
+
+    assert meanings(result(code=code, steps=steps), gate) == {words}
+    assert meanings(result(code=code, steps=steps[:1]), gate) == {"ready"}

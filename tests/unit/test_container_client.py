@@ -29,8 +29,9 @@ from conformance.drivers.container import client, facts
 from conformance.drivers.container.client import EngineLost, connect, engine_errors
 from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.errors import CannotJudge
-from conformance.run.assembly import Run, Shared, check, join_run
+from conformance.run.assembly import Run, Shared, join_run
 from conformance.run.request import RunRequest
+from conformance.run.subject import check
 
 FACTS = ImageFacts(
     id="sha256:0",

@@ -149,6 +149,23 @@ def test_a_rule_of_the_gate_that_is_off_is_not_judged() -> None:
     assert (result.result, found(result)) == ("conforms", [])
 
 
+def test_an_answer_of_which_all_rules_are_off_is_not_judged() -> None:
+    rules = {**GATE.rules, "expired": replace(GATE.rules["expired"], off=True)}
+    one = story(check(*READY), check(*INVALID, rules=("expired",)), check(*READY))
+
+    result = judged(one, told(exited(0), YES, YES, YES), contract=replace(GATE, rules=rules))
+
+    assert (result.result, found(result)) == ("conforms", [])
+    assert result.steps[1].expected == ""
+
+
+def test_advice_whose_rule_is_off_is_none() -> None:
+    rules = {**GATE.rules, "caches": replace(GATE.rules["caches"], off=True)}
+    one = story(check(*READY), check(*OPEN, cached="ready", rules=("may-be-cached", "caches")))
+
+    assert found(judged(one, told(exited(0), YES, NO), contract=replace(GATE, rules=rules))) == []
+
+
 @pytest.mark.parametrize(
     ("outcome", "seen", "kind", "words"),
     [

@@ -187,6 +187,7 @@ def test_where_a_rule_of_the_gate_is_off_the_answer_is_not_judged(tmp_path: Path
     own = policy(tmp_path, 'marker = "off"')
 
     assert story.expected_in(story.steps[-1], own) == ()
+    assert story.expected(own) == ()
     assert story.expected_in(story.steps[0], own) == ("ready",)
     assert [line for line in story_lines(story, own) if line.startswith("4.")] == [
         "4. check: the gate is asked [expired, marker]"

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import pyfakefs
 
-__all__ = ["Escape", "Escapes"]
+__all__ = ["Escape", "Escapes", "said_of"]
 
 #: Events of operations on real files, with the number of the arguments that name one.
 _ON_FILES = {
@@ -85,6 +85,11 @@ class Escape(BaseException):
     """
 
 
+def said_of(what: str) -> str:
+    """Return the line that says of an escape *what* the gate did."""
+    return f"the gate {what}: that is no part of the fake home, and was refused"
+
+
 class Escapes:
     """Notices what leaves the fake file system while it is armed."""
 
@@ -121,7 +126,7 @@ class Escapes:
         what = what.encode("utf-8", "backslashreplace").decode()[:300]
         if what not in self.found:
             self.found.append(what)
-        raise Escape(what)
+        raise Escape(said_of(what))
 
     def wrappers(self) -> dict[str, Callable[..., Any]]:
         """Return what stands for functions of ``os`` that no event tells of, by their names."""

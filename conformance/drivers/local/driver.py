@@ -18,7 +18,7 @@ from conformance.drivers.conditions import conditions
 from conformance.drivers.environment import FIXED
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
-from conformance.drivers.local.gate_command import sets_clock
+from conformance.drivers.local.gate_command import described, sets_clock
 from conformance.drivers.local.home_directory import HomeDirectory
 from conformance.drivers.local.hosts import Hosts, PythonScript, PythonTarget
 from conformance.drivers.local.programs import Programs
@@ -109,6 +109,8 @@ class LocalDriver:
         }
 
     def _described(self) -> dict[str, Any]:
+        if sets_clock(self.argv):
+            return described(self.argv)
         if not isinstance(self.target, PythonTarget):
             return {"kind": "command" if self.argv else "cli", "command": list(self.argv)}
         view = self._view(self.argv, self.target.directory, self.extra, None)

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from conformance.drivers.local import gate_host
 from conformance.drivers.local.command import parse_callable
 
-__all__ = ["GATE", "gate_in_file", "parse_gate", "sets_clock"]
+__all__ = ["GATE", "described", "gate_in_file", "parse_gate", "sets_clock"]
 
 #: What the file of a reference gate calls the class.
 GATE = "Gate"
@@ -42,3 +43,14 @@ def _command(module: str, name: str) -> tuple[str, ...]:
 def sets_clock(argv: Sequence[str]) -> bool:
     """Return whether the clock of the gate that *argv* starts can be set."""
     return tuple(argv[1:3]) == ("-I", gate_host.__file__)
+
+
+def described(argv: Sequence[str]) -> dict[str, Any]:
+    """Return what the gate is that *argv* starts, for reports."""
+    module, name = argv[3:5]
+    return {
+        "kind": "callable",
+        "command": list(argv),
+        "callable": f"{module}:{name}",
+        "clock": "set",
+    }
