@@ -209,6 +209,31 @@ def test_asyncio_gives_it_up_too(on: On) -> None:
     assert time.time() == pytest.approx(stage.context.now + 10)
 
 
+def test_asyncio_waits_for_pipes_that_a_child_holds_open(on: On) -> None:
+    on("cli/leaves-a-child")
+    pipe = asyncio.subprocess.PIPE
+
+    async def gate() -> int:
+        cli = await asyncio.create_subprocess_exec("claude", "--version", stdout=pipe)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(cli.communicate(), 10)
+        cli.kill()  # it has ended, and asyncio does not mind
+        return await cli.wait()
+
+    assert asyncio.run(gate()) == 0
+
+
+def test_a_program_started_through_the_loop_itself_is_an_escape(on: On) -> None:
+    stage = on("cli/healthy")
+
+    async def gate() -> None:
+        loop = asyncio.get_running_loop()
+        await loop.subprocess_exec(asyncio.SubprocessProtocol, "claude", "--version")
+
+    with stage.armed(), pytest.raises(Escape, match="through the event loop itself"):
+        asyncio.run(gate())
+
+
 def test_a_process_is_polled_signalled_and_waited_for(on: On) -> None:
     stage = on("cli/hangs")
     cli = subprocess.Popen(["claude", "--version"], start_new_session=True)

@@ -102,7 +102,10 @@ class FakeProcess:
     def send_signal(self, number: int) -> None:
         """See :meth:`asyncio.subprocess.Process.send_signal`."""
         if self.returncode is not None:
-            raise ProcessLookupError
+            # Until its pipes are closed, asyncio does not take it for gone.
+            if not self._read or self._process.closed() <= self._starter.table.timeline.passed:
+                raise ProcessLookupError
+            return
         self._starter.kill(self.pid, number)
 
     def terminate(self) -> None:
