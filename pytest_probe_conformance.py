@@ -37,6 +37,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "MODULE:NAME",
         "help": "run them against this Python callable, which returns the exit code",
     },
+    "--conformance-in-process": {
+        "action": "store_true",
+        "default": False,
+        "help": "call it in a fake file system, with a clock that is set",
+    },
     "--conformance-truth": {
         "metavar": "TRUE,FALSE",
         "help": "the exit codes that its truth values stand for",

@@ -88,6 +88,11 @@ _PROBE_OPTIONS = (
         help="A Python callable that returns the exit code, called in a process of its own.",
     ),
     click.option(
+        "--in-process",
+        is_flag=True,
+        help="Call it in a fake file system, with a clock that is set; no CLI is started.",
+    ),
+    click.option(
         "--truth",
         metavar="TRUE,FALSE",
         help="The exit codes that truth values of the callable stand for, such as 0,1.",

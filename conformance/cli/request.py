@@ -60,7 +60,9 @@ def run_request(
 def _probe(options: Mapping[str, Any]) -> ProbeSpec:
     command, image, python = (options.get(name) for name in ("probe", "image", "python"))
     only_one({"--probe": command, "--image": image, "--python": python})
-    callable_ = python_callable(python, options.get("truth"))
+    callable_ = python_callable(
+        python, options.get("truth"), in_process=options.get("in_process", False)
+    )
     wanted = image_request(image, options)
     if wanted is not None:
         return wanted

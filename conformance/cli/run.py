@@ -141,6 +141,8 @@ def repro_argv(options: dict[str, Any]) -> list[str]:
         argv += ["--probe", options["probe"]]
     if options["python"] is not None:
         argv += ["--python", options["python"]]
+    if options.get("in_process"):
+        argv += ["--in-process"]
     if options.get("truth") is not None:
         argv += ["--truth", options["truth"]]
     argv += image_argv(options)

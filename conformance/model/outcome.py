@@ -94,6 +94,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """Command lines of the processes that were still alive after the probe ended: its own."""
     left_by_cli: tuple[str, ...] = ()
     """Command lines of those among them that a CLI had started."""
+    changes: tuple[str, ...] = ()
+    """What changed in the homes and may not, where only the probe's own process could tell."""
+    asked: tuple[str, ...] = ()
+    """What CLIs were asked other than for their version, where only that process could tell."""
     crash: str = ""
     """What a callable returned that is no answer, in one line."""
     why: str = ""

@@ -259,8 +259,8 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
         named = f"python {probe['callable']}" if probe["kind"] == "callable" else command
         yield f"probe: {named or 'the CLI itself'}"
         clock = f", clock {probe['clock']}" if "clock" in probe else ""
-        directories = f"temporary directories {probe['temporary_directories']}"
-        yield f"isolation: {isolation}, {directories}{clock}"
+        around = f"{isolation}, temporary directories {probe['temporary_directories']}{clock}"
+        yield f"isolation: {probe.get('isolation') or around}"
         if probe["inherited"]:
             yield f"note: the probe inherits from whoever started the suite: {probe['inherited']}"
         yield from _further(probe)

@@ -19,8 +19,6 @@ from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue
 from conformance.drivers import Driver, Unavailable
 from conformance.drivers.container.request import ImageFacts, ImageRequest
-from conformance.drivers.local.driver import LocalDriver
-from conformance.drivers.local.hosts import PythonScript, PythonTarget
 from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
@@ -29,11 +27,8 @@ from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory, keep_directory
 from conformance.run.import_notes import import_notes
-from conformance.run.request import (
-    OwnProbe,
-    PythonCallable,
-    RunRequest,
-)
+from conformance.run.local_driver import local_driver
+from conformance.run.request import RunRequest
 from conformance.run.scenario_runner import ScenarioRunner
 from conformance.run.subject import Subject, check, judging
 
@@ -96,6 +91,8 @@ class Run:
     @property
     def concurrent(self) -> int:
         """How many executions that can only wait are started at the same time."""
+        if self.request.in_process:
+            return 2  # where nothing is waited for
         return 64 if self.request.image is None else 8
 
     def describe(self) -> dict[str, Any]:
@@ -196,7 +193,9 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
         request = replace(request, keep=str(base or ""))
         directory = RunDirectory(base)
         stack.callback(directory.close)
-        context = Context(now=time.time(), seed=secrets.token_hex(8))
+        # In process the clock is set to a whole second, which is the same number for all clocks.
+        now = float(int(time.time())) if request.in_process else time.time()
+        context = Context(now=now, seed=secrets.token_hex(8))
         image = None
         if request.image is not None:
             image = stack.enter_context(
@@ -214,7 +213,9 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
             driver: Driver = image.driver(request.variables, always_compare=request.stage)
         else:
             place = into or directory.path / _MAIN
-            driver = _local_driver(shared, subject.contract, place, keep=into is not None)
+            driver = local_driver(
+                request, shared.argv, subject.contract, place, keep=into is not None
+            )
         run = Run(replace(subject, request=request), shared, driver, leave=into is not None)
         stack.callback(run.end)
         yield run
@@ -241,7 +242,7 @@ def join_run(text: str, worker: str) -> Run:
 def _workers_driver(shared: Shared, contract: Contract, worker: str) -> Driver:
     directory, request = Path(shared.directory), shared.request
     if request.image is None or shared.facts is None:
-        return _local_driver(shared, contract, directory / worker)
+        return local_driver(request, shared.argv, contract, directory / worker)
     # Imported here, because it brings the engine's SDK.
     from conformance.drivers.container.prepare import join_image  # noqa: PLC0415
 
@@ -250,33 +251,6 @@ def _workers_driver(shared: Shared, contract: Contract, worker: str) -> Driver:
     except CannotJudge as e:  # the process that opened the run has reached the engine a moment ago
         return Unavailable(f"the container engine was lost: {e}")
     return image.driver(request.variables, always_compare=request.stage)
-
-
-def _local_driver(
-    shared: Shared, contract: Contract, directory: Path, *, keep: bool = False
-) -> LocalDriver:
-    request = shared.request
-    directory.mkdir(mode=0o700, exist_ok=True)
-    keep = keep or bool(request.keep)
-    return LocalDriver(
-        shared.argv,
-        directory,
-        cwd=Path(request.cwd),
-        extra=request.variables,
-        keep=keep,
-        target=None if contract.in_steps else _target(shared),
-    )
-
-
-def _target(shared: Shared) -> PythonTarget | PythonScript | None:
-    """Return what is forked from a process that has it in memory; None for other commands."""
-    probe = shared.request.probe
-    if isinstance(probe, PythonCallable):
-        module, _, name = probe.target.partition(":")
-        return PythonTarget(module=module, name=name, directory=shared.request.cwd)
-    if isinstance(probe, OwnProbe) and shared.argv:
-        return PythonScript(shared.argv[-1])  # it starts faster than the command, and is the same
-    return None
 
 
 @contextmanager

@@ -41,6 +41,8 @@ class PythonCallable(Struct, frozen=True, tag="callable"):
 
     target: str
     """``MODULE:NAME``, looked for from the directory of the request on."""
+    in_process: bool = False
+    """Whether it is called in a fake file system, with a clock that is set."""
     truth: str = ""
     """The exit codes of true and false, as ``TRUE,FALSE``; empty for what the contract says."""
 
@@ -89,6 +91,11 @@ class RunRequest(Struct, frozen=True, kw_only=True):
         """The image whose entrypoint is the probe, where it is one."""
         return self.probe if isinstance(self.probe, ImageRequest) else None
 
+    @property
+    def in_process(self) -> bool:
+        """Whether the probe is called in a fake file system."""
+        return isinstance(self.probe, PythonCallable) and self.probe.in_process
+
 
 def only_one(named: dict[str, object]) -> None:
     """Refuse more than one probe; *named* maps options to their values.
@@ -113,19 +120,24 @@ def truth_codes(text: str) -> tuple[int, int]:
     return codes[0], codes[1]
 
 
-def python_callable(target: str | None, truth: str | None) -> PythonCallable | None:
+def python_callable(
+    target: str | None, truth: str | None, *, in_process: bool
+) -> PythonCallable | None:
     """Return the callable that options name; None where they name none.
 
-    :raises UsageError: *truth* is no pair of exit codes, or there is no callable that returns one.
+    :raises UsageError: *truth* is no pair of exit codes, or there is no callable to call like that.
     """
     if target is None:
         if truth is not None:
             hint = "name a callable with --python, or leave it out"
             raise UsageError("--truth is about a Python callable", hint=hint)
+        if in_process:
+            hint = "name a callable with --python, or leave it out"
+            raise UsageError("--in-process is about a Python callable", hint=hint)
         return None
     if truth is not None:
         truth_codes(truth)
-    return PythonCallable(target, truth or "")
+    return PythonCallable(target, in_process, truth or "")
 
 
 def scenario_files(patterns: Iterable[str], directory: Path) -> tuple[Path, ...]:

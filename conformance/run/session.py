@@ -197,7 +197,11 @@ def _probe(config: pytest.Config) -> ProbeSpec:
     image = config.getoption("--conformance-image")
     python = config.getoption("--conformance-python")
     only_one({"--probe": command, "--image": image, "--python": python})
-    callable_ = python_callable(python, config.getoption("--conformance-truth"))
+    callable_ = python_callable(
+        python,
+        config.getoption("--conformance-truth"),
+        in_process=config.getoption("--conformance-in-process"),
+    )
     if image is not None:
         return ImageRequest(reference=image, isolation=config.getoption("--conformance-isolation"))
     return callable_ or (Command(command) if command is not None else OwnProbe())

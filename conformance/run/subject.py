@@ -110,6 +110,9 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
         case Command(line):
             return parse_command(line, directory)
         case PythonCallable(target):
+            if contract.in_steps and request.in_process:
+                cause = f"contract '{contract.name}' is about gates that are asked in steps"
+                raise UsageError(cause, hint="leave out --in-process: it is for a single call")
             if contract.in_steps:
                 return parse_gate(target, directory)
             return parse_callable(target, directory, contract.truth)

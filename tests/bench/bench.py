@@ -1,6 +1,6 @@
 """What the suite costs, side by side with the least anybody could pay for the same work.
 
-    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f]
+    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f g]
 
 Prints figures and ratios and asserts nothing: they depend on the machine. Compared commands take turns, so that a
 slow minute hits all of them; what counts is the ratio of their medians.
@@ -26,7 +26,10 @@ from msgspec.structs import replace
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.drivers import Driver
+from conformance.drivers.in_process.driver import InProcessDriver
 from conformance.drivers.local.driver import HomeDirectory, LocalDriver
+from conformance.drivers.local.hosts import PythonTarget
 from conformance.home import build, plan, remove
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
@@ -51,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--executions", type=int, default=1000)
-    parser.add_argument("which", nargs="*", default=["a", "b", "c", "d", "e", "f"])
+    parser.add_argument("which", nargs="*", default=["a", "b", "c", "d", "e", "f", "g"])
     options = parser.parse_args()
     catalogue = load_catalogue()
     ordinary = [s for s in local(catalogue) if not s.waits and s.id not in HEAVY]
@@ -62,6 +65,7 @@ def main() -> None:
         ("d", whole_catalogue),
         ("e", lockstep),
         ("f", bystanders),
+        ("g", gates_in_python),
     ):
         if name in options.which:
             bench(catalogue, ordinary, options.rounds, options.executions)
@@ -239,6 +243,72 @@ def bystanders(
         pairs = zip(figures[with_it], figures[name], strict=True)
         difference = statistics.median(1000 * (more - less) for more, less in pairs)
         print(f"    {with_it}, against {name}: {difference:+.0f} ms")
+
+
+#: What a gate of an orchestrator imports beside what it needs itself.
+USUAL_IMPORTS = (
+    "import argparse, asyncio, dataclasses, datetime, logging, pathlib, shutil, typing, uuid\n"
+)
+
+
+def gates_in_python(
+    catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int
+) -> None:
+    """(g) Scenarios a second of one gate in Python: as a local command, as --python, and as --in-process.
+
+    The gate is the reference of preflight, alone and with the imports of an orchestrator's module.
+    """
+    gate = (fixtures_dir() / "probes" / "preflight.py").read_text()
+    contract = contracts.load("preflight")
+    waits = {
+        s.id for s in catalogue.in_contract(contract) if s.waits or s.container or s.id in HEAVY
+    }
+    ids = [s.id for s in catalogue.in_contract(contract) if s.id not in waits]
+    directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
+    try:
+        for name, imports in (("lean_gate", ""), ("usual_gate", USUAL_IMPORTS)):
+            text = gate.replace("import contextlib\n", f"{imports}import contextlib\n", 1)
+            (directory / f"{name}.py").write_text(text)
+            seconds = {way: measure_gate(directory, name, ids, way, rounds) for way in WAYS}
+            print(f"(g) {name}, {len(ids)} scenarios that do not wait, one at a time")
+            least = statistics.median(seconds["command"])
+            for way, times in seconds.items():
+                median = statistics.median(times)
+                rate, more = len(ids) / median, least / median
+                print(f"    {way:<52} {rate:7.1f} a second  {more:5.1f} times as many")
+    finally:
+        remove(directory)
+
+
+WAYS = ("command", "--python", "--in-process")
+
+
+def measure_gate(directory: Path, name: str, ids: list[str], way: str, rounds: int) -> list[float]:
+    """Return the times, in seconds, in which a driver executes the gate *name* in all scenarios called *ids*."""
+    catalogue, contract = load_catalogue(), contracts.load("preflight")
+    run = RunDirectory()
+    argv = (sys.executable, "-I", str(directory / f"{name}.py"))
+    target = PythonTarget(module=name, name="main", directory=str(directory))
+    driver: Driver
+    if way == "--in-process":
+        driver = InProcessDriver(target, run.path, variables={})
+    else:
+        forked = target if way == "--python" else None
+        driver = LocalDriver(argv, run.path, cwd=directory, target=forked)
+    context = Context(now=float(int(time.time())), seed="bench")
+    times = []
+    try:
+        driver.describe()  # it starts what is started once
+        for _ in range(rounds):
+            started = time.perf_counter()
+            for id_ in ids:
+                execution = driver.execute(catalogue.scenarios[id_], contract, context)
+                assert execution.outcome.code is not None or way == "--in-process", execution
+            times.append(time.perf_counter() - started)
+    finally:
+        driver.close()
+        run.close()
+    return times
 
 
 def pip(python: list[str], *arguments: str) -> None:

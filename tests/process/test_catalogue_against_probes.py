@@ -42,10 +42,7 @@ VICES = {
     "contract",
     [
         "slot",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("slot-strict", "preflight", "run-result")
-        ),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("slot-strict", "preflight")),
     ],
 )
 def test_the_reference_probe_conforms_in_a_sample_of_the_catalogue(

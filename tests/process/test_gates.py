@@ -25,7 +25,7 @@ from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.placeholders import Context
-from conformance.model.scenario import Scenario
+from conformance.model.scenario import Process, Scenario
 from conformance.model.story import (
     ChangeEnvironment,
     Check,
@@ -375,6 +375,14 @@ def test_a_gate_is_named_like_a_callable(tmp_path: Path) -> None:
         parse_gate("own_gate:Other", tmp_path)
 
 
+def test_a_module_is_found_wherever_the_gate_starts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "own_gate.py").write_text(YES)
+
+    result = run(parse_gate("own_gate:Gate", tmp_path), process=Process(cwd="/"))
+
+    assert (result.result, result.reason) == ("conforms", "")
+
+
 # What is counted and claimed
 
 
@@ -540,7 +548,8 @@ def test_a_clock_that_cannot_be_set_is_no_fault_of_the_gate(run: Run, tmp_path: 
     wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     wrapper.chmod(0o755)
 
-    result = run((str(wrapper), *gate_in_file(str(tmp_path / "gate.py"))[1:-1], str(tmp_path)))
+    _, *words, _, directory = gate_in_file(str(tmp_path / "gate.py"))
+    result = run((str(wrapper), *words, str(tmp_path), directory))
 
     assert result.result == "broke"
     assert "no clock can be set: No module named 'time_machine'" in result.reason

@@ -6,7 +6,7 @@ import asyncio
 import os
 import pwd
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 
@@ -64,6 +64,7 @@ class Stage:
 
     *filesystem* is that of a patcher of pyfakefs, which is patching. With *with_clock* the clock is
     frozen at the start of the run, cut to a whole second, and what waits lets time pass at once.
+    *variables* are in the environment, unless the scenario says otherwise.
     To make one may read our own files, for which pyfakefs must not be patching.
 
     :raises Unbuildable: the scenario cannot be shown; it says why. That may be found on entering.
@@ -77,6 +78,7 @@ class Stage:
         context: Context,
         *,
         with_clock: bool = True,
+        variables: Mapping[str, str] | None = None,
         index: Index | None = None,
     ) -> None:
         self.scenario = scenario
@@ -92,7 +94,14 @@ class Stage:
         self._leave = ExitStack()
         if why := unsupported(scenario, contract):
             raise Unbuildable(why)
-        around = Surroundings(home=self.home, opposite=self.opposite, cli=_CLI, path=SYSTEM_PATH)
+        extra = dict(variables or {})
+        around = Surroundings(
+            home=self.home,
+            opposite=self.opposite,
+            cli=_CLI,
+            path=extra.get("PATH", SYSTEM_PATH),
+            variables=extra,
+        )
         self.layout = lay_out(scenario, contract, self.context, around)
         assert self.layout.stubs is not None
         self._stubs = self.layout.stubs.nodes()

@@ -173,7 +173,7 @@ class LocalDriver:
             if not process.cwd.startswith("{home}") and not os.path.isdir(cwd):
                 raise Unbuildable(f"there is no directory {cwd} to start in")
             try:
-                argv = argv if self.target else from_anywhere(argv, self.cwd)
+                argv = argv if self.target or sets_clock(argv) else from_anywhere(argv, self.cwd)
             except ValueError as e:
                 raise Unbuildable(str(e)) from None
         if "HOME" not in env and (wrong := self._names_real_home(contract)):

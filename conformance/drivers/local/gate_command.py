@@ -26,7 +26,7 @@ def parse_gate(wanted: str, directory: Path) -> tuple[str, ...]:
     """
     parse_callable(wanted, directory)
     module, _, name = wanted.partition(":")
-    return _command(module, name)
+    return _command(module, name, str(directory))
 
 
 def gate_in_file(file: str) -> tuple[str, ...]:
@@ -34,10 +34,10 @@ def gate_in_file(file: str) -> tuple[str, ...]:
     return _command(file, GATE)
 
 
-def _command(module: str, name: str) -> tuple[str, ...]:
+def _command(module: str, name: str, directory: str = "") -> tuple[str, ...]:
     spec = find_spec("time_machine")
     site = str(Path(spec.origin).parents[1]) if spec is not None and spec.origin else ""
-    return (sys.executable, "-I", gate_host.__file__, module, name, site)
+    return (sys.executable, "-I", gate_host.__file__, module, name, site, directory)
 
 
 def sets_clock(argv: Sequence[str]) -> bool:

@@ -1,8 +1,8 @@
 """Let a Python object speak the line protocol of gates: a program of its own.
 
-Arguments: a module, or a file that ends in .py, the name of a callable in it, and the directory in
-which time-machine is installed. The callable is called once, without arguments, and returns the
-gate. The search for a module starts in the current directory. What the gate prints goes to standard
+Arguments: a module, or a file that ends in .py, the name of a callable in it, the directory in
+which time-machine is installed, and the one in which the search for a module starts. The callable
+is called once, without arguments, and returns the gate. What the gate prints goes to standard
 error, so that it cannot be taken for an answer.
 
 The clock is set by whoever asks: each line says what time it is (``now``), and how many seconds
@@ -201,7 +201,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def main(module: str, name: str, site: str) -> None:
+def main(module: str, name: str, site: str, directory: str) -> None:
     """Answer every line of standard input, until it ends."""
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -209,7 +209,8 @@ def main(module: str, name: str, site: str) -> None:
     os.dup2(2, 1)
     sys.dont_write_bytecode = True  # a gate leaves nothing behind
     sys.argv = [name]
-    sys.path.insert(0, os.getcwd())
+    if directory:
+        sys.path.insert(0, directory)
     try:
         clock = Clock(site)
     except ImportError as e:

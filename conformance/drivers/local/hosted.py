@@ -88,6 +88,8 @@ class HostedProbe(supervisor.Probe):
     #: The reaper that has made the page, and the memory in which its probes say what they returned,
     #: where that is no exit code. Nothing that they do to their descriptors reaches that.
     reaper = 0
+    #: More files whose frames are none of the probe's.
+    files: tuple[str, ...] = (callable_host.__file__,)
     page: mmap.mmap
 
     def start(self, out: int, err: int) -> str:
@@ -129,12 +131,17 @@ class HostedProbe(supervisor.Probe):
             os.closerange(3, trouble)
             os.closerange(trouble + 1, os.sysconf("SC_OPEN_MAX"))
             reset_signals()
-            set_environment(self.request["env"])
+            self.surround()
+            gc.freeze()  # to look through what was there before would copy all of it
             gc.enable()
         except BaseException as e:
             supervisor.give_up(trouble, e)
         os.close(trouble)
-        hosted_end.run_to_the_end(self.call, __file__)
+        hosted_end.run_to_the_end(self.call, (__file__, *self.files), self.last_words)
+
+    def surround(self) -> None:
+        """Have the environment of the request."""
+        set_environment(self.request["env"])
 
     def call(self) -> int:
         """Call the probe; return the exit code that its answer means."""
@@ -149,10 +156,17 @@ class HostedProbe(supervisor.Probe):
             return callable_host.answer(target["module"], target["name"], target["truth"])
         except callable_host.NoAnswer as e:
             if os.getpid() == own:  # and not a fork that has come back from the callable as well
-                said = str(e).encode(errors="replace")[: mmap.PAGESIZE - 2]
-                self.page[2 : 2 + len(said)] = said
-                self.page[:2] = len(said).to_bytes(2, "big")
+                self.say_crash(str(e))
             return 1
+
+    def say_crash(self, line: str) -> None:
+        """Say what the callable returned that is no answer, beside the exit code."""
+        said = line.encode(errors="replace")[: mmap.PAGESIZE - 2]
+        self.page[2 : 2 + len(said)] = said
+        self.page[:2] = len(said).to_bytes(2, "big")
+
+    def last_words(self) -> None:
+        """Say, just before the end of the process, what only it can tell."""
 
 
 def reset_signals() -> None:
@@ -238,6 +252,7 @@ def main() -> NoReturn:
     else:
         for name in USUAL:
             importlib.import_module(name)
+    hosted_end.remember()
     channel.sendall(marshal.dumps(facts))
     try:
         supervisor.hand_out_reapers(channel, HostedProbe)

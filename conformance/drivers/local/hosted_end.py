@@ -10,23 +10,29 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import itertools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
 #: The exit code of an interpreter that cannot write what is left in its streams.
 UNWRITTEN = 120
+#: What a probe, or what stands around it, may replace.
+_kill, _getpid, _exit = os.kill, os.getpid, os._exit
 LIBRARY = os.path.dirname(os.__file__)
 
 
-def run_to_the_end(probe: Callable[[], int], within: str) -> NoReturn:
+def run_to_the_end(
+    probe: Callable[[], int], within: Collection[str], last_words: Callable[[], None]
+) -> NoReturn:
     """Call *probe*, and end the process as an interpreter ends whose program it is.
 
-    Frames of the file *within* are left out where a traceback is shown.
+    Frames of the files *within* are left out where a traceback is shown. *last_words* come when
+    nothing of the probe will run any more.
     """
     status = said = 0
     error: BaseException | None = None
@@ -43,16 +49,15 @@ def run_to_the_end(probe: Callable[[], int], within: str) -> NoReturn:
     call(getattr(sys.modules.get("threading"), "_shutdown", None))
     call(getattr(sys.modules.get("atexit"), "_run_exitfuncs", None))
     said |= write_streams()
-    if gc.isenabled():
-        gc.collect()
     take_apart()
     said |= write_streams(again=True)
+    last_words()
     if interrupted:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        _kill(_getpid(), signal.SIGINT)
     # It runs what was registered in C, and writes the buffers of C.
     ctypes.PyDLL(None).exit(UNWRITTEN if said else status & 0xFF)
-    os._exit(status & 0xFF)
+    _exit(status & 0xFF)
 
 
 def status_of(code: Any) -> int:
@@ -66,10 +71,10 @@ def status_of(code: Any) -> int:
     return 1
 
 
-def show(error: BaseException, within: str) -> int:
+def show(error: BaseException, within: Collection[str]) -> int:
     """Show an *error* that nobody has caught; return the status that it means."""
     trace: TracebackType | None = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, within):
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, *within):
         trace = trace.tb_next
     error.__traceback__ = trace
     try:
@@ -96,7 +101,7 @@ def call(function: Callable[[], Any] | None) -> None:
     try:
         function()
     except BaseException as e:
-        show(e, __file__)
+        show(e, ())
 
 
 def write_streams(*, again: bool = False) -> int:
@@ -120,7 +125,7 @@ def write_streams(*, again: bool = False) -> int:
 
 def take_apart() -> None:
     """Let go of what the modules of the probe hold, the last one first."""
-    for module in reversed(list(modules_of_the_probe())):
+    for module in reversed(modules_of_the_probe()):
         names = vars(module)
         # As an interpreter does it: private names first.
         for private in (True, False):
@@ -133,13 +138,35 @@ def take_apart() -> None:
         gc.collect()
 
 
-def modules_of_the_probe() -> Iterator[ModuleType]:
-    """Yield the modules that are not part of the standard library."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        in_library = isinstance(file, str) and (
-            file.startswith(f"{LIBRARY}/") and "-packages/" not in file[len(LIBRARY) :]
-        )
-        own = name == "__main__" or (isinstance(file, str) and not in_library)
-        if own and type(module) is ModuleType:
-            yield module
+class _Known:
+    """What was imported before the fork."""
+
+    count = 0
+    """How many modules there were."""
+    of_the_probe: tuple[ModuleType, ...] = ()
+
+
+def remember(before: Collection[str] = ()) -> None:
+    """Note what is imported by now; modules called as *before* are not the probe's.
+
+    To look through all modules in a fork would copy most of them.
+    """
+    modules = [module for name, module in sys.modules.items() if name not in before]
+    _Known.of_the_probe = tuple(filter(is_the_probes, modules))
+    _Known.count = len(sys.modules)
+
+
+def modules_of_the_probe() -> list[ModuleType]:
+    """Return the modules that are not part of the standard library, in order."""
+    newer = list(itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - _Known.count)))
+    new = [sys.modules[name] for name in reversed(newer)]
+    main = sys.modules["__main__"]
+    return [main, *_Known.of_the_probe, *filter(is_the_probes, new)]
+
+
+def is_the_probes(module: ModuleType) -> bool:
+    """Return whether *module* is neither part of the standard library nor built in."""
+    file = getattr(module, "__file__", None)
+    if type(module) is not ModuleType or not isinstance(file, str):
+        return False
+    return not (file.startswith(f"{LIBRARY}/") and "-packages/" not in file[len(LIBRARY) :])

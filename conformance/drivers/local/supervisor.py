@@ -209,10 +209,14 @@ class Probe:
         self.pid = os.fork()
         if self.pid == 0:
             self.become(out, err, trouble_end)
+        self.forked()
         os.close(trouble_end)
         failure = os.read(trouble, 400).decode(errors="replace")
         os.close(trouble)
         return failure
+
+    def forked(self) -> None:
+        """Do what is to be done in this process once the child is there."""
 
     def become(self, out: int, err: int, trouble: int) -> NoReturn:
         """Become the probe, in the child; write to *trouble* why that fails."""

@@ -19,7 +19,7 @@ from conformance.drivers.local import hosted, hosted_import, supervisor
 from conformance.drivers.local.view import View
 from conformance.model.outcome import Broke, Ending, Exited, Killed, Outcome, TimedOut, Unsupported
 
-__all__ = ["KEEP_BYTES", "UMASK", "Request", "Supervisor"]
+__all__ = ["KEEP_BYTES", "UMASK", "Request", "Supervisor", "Target"]
 
 #: The umask of a probe, whatever that of the suite is.
 UMASK = 0o022
@@ -104,15 +104,18 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 
 def _outcome(reply: Mapping[str, Any]) -> Outcome:
     """Return what the supervisor's *reply* says."""
+    left = (*reply.get("left", ()), *reply.get("would_be_left", ()))
     return Outcome(
         ending=_ending(reply),
         stdout=reply.get("stdout", b""),
         stderr=reply.get("stderr", b""),
         truncated=reply.get("truncated", False),
         seconds=reply.get("seconds", 0.0),
-        left=tuple(name for name, by_cli in reply.get("left", ()) if not by_cli),
-        left_by_cli=tuple(name for name, by_cli in reply.get("left", ()) if by_cli),
+        left=tuple(name for name, by_cli in left if not by_cli),
+        left_by_cli=tuple(name for name, by_cli in left if by_cli),
         crash=reply.get("crash", ""),
+        changes=tuple(reply.get("changes", ())),
+        asked=tuple(reply.get("asked", ())),
     )
 
 
@@ -129,17 +132,20 @@ def _ending(reply: Mapping[str, Any]) -> Ending:
 class Supervisor:
     """A supervisor process, started when it is first needed.
 
-    *hosts* is the first message to ``hosted.py``, which runs probes in Python; None for commands.
+    *hosts* is the first message to ``hosted.py``, or to another *program* like that, which runs
+    probes in Python; None for commands.
     """
 
     def __init__(
         self,
         log: Path,
         *,
+        program: str = hosted.__file__,
         hosts: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._log = log
+        self._program = program
         self._hosts = hosts
         self._env = dict(env or {})
         self._lock = threading.Lock()
@@ -225,7 +231,7 @@ class Supervisor:
     def _start_process(self) -> socket.socket:
         """Start the process and read its facts; return the socket that leads to it."""
         ours, theirs = socket.socketpair()
-        program = ("-S", supervisor.__file__) if self._hosts is None else (hosted.__file__,)
+        program = ("-S", supervisor.__file__) if self._hosts is None else (self._program,)
         with theirs, self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", *program, str(theirs.fileno())],
