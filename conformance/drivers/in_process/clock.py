@@ -189,6 +189,14 @@ def current() -> Clock | None:
     return _Process.clock
 
 
+def set_aside() -> None:
+    """Let the monotonic clock and sleeps be real again, though a clock is entered.
+
+    That is for the process that has forked one in which the clock is to stay; it can be left only.
+    """
+    _Process.clock = None
+
+
 def install(index: Index | None = None) -> Callable[[], None]:
     """Let every module read the clock that is entered; return what takes that back.
 

@@ -83,6 +83,8 @@ class InProcessProbe(hosted.HostedProbe):
         What can be done in the reaper is done there: a fork would copy all that it touches.
         """
         kind = type(self)
+        if kind.reaper != _getpid():
+            kind.reaper, kind.page = _getpid(), mmap.mmap(-1, _ROOM)
         if self.request["view"] and self.request["target"]["hide"]:
             if not kind.hidden:
                 isolation.enter(self.request["view"])
@@ -92,21 +94,26 @@ class InProcessProbe(hosted.HostedProbe):
             self.stage = self._entered(self.request["target"])
         except Unbuildable as e:
             return {"unsupported": str(e)}
-        reply = super().run()
+        self.stage.files.stand_in({"_exit": self._exit})
+        try:
+            reply = super().run()
+        finally:
+            if _getpid() == self.reaper:
+                self.stage.__exit__()
         gc.collect()  # nothing else does that here: stages refer to themselves
         return reply
 
     def start(self, out: int, err: int) -> str:
         """Fork; return why the probe does not start, or an empty string."""
-        kind = type(self)
-        if kind.reaper != os.getpid():
-            kind.reaper, kind.page = os.getpid(), mmap.mmap(-1, _ROOM)
         self.page[:4] = bytes(4)
         return supervisor.Probe.start(self, out, err)
 
     def forked(self) -> None:
-        """Leave the scenario, in the reaper: the fork is in it."""
-        self.stage.__exit__()
+        """Let real time pass in the reaper.
+
+        The rest of the scenario is left when the fork has ended: before, that would copy memory.
+        """
+        clock.set_aside()
 
     def ending(self, failure: str, *, in_time: bool) -> supervisor.Fields:
         """Return the part of the reply that says how the probe ended, and what it said beside."""
@@ -123,7 +130,6 @@ class InProcessProbe(hosted.HostedProbe):
     def call(self) -> int:
         """Call the function in the home of the scenario; return the exit code that it means."""
         self.own = _getpid()
-        self.stage.files.stand_in({"_exit": self._exit})
         leave = ExitStack()
         leave.enter_context(self.stage.armed())  # to the end of the process
         try:

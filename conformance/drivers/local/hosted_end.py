@@ -16,13 +16,17 @@ import signal
 import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from types import ModuleType, TracebackType
+from types import BuiltinFunctionType, FunctionType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
 #: The exit code of an interpreter that cannot write what is left in its streams.
 UNWRITTEN = 120
 #: What a probe, or what stands around it, may replace.
 _kill, _getpid, _exit = os.kill, os.getpid, os._exit
+PLAIN = {
+    *(FunctionType, BuiltinFunctionType, ModuleType, type),
+    *(bool, bytes, float, int, str, type(None)),
+}
 LIBRARY = os.path.dirname(os.__file__)
 
 
@@ -55,9 +59,8 @@ def run_to_the_end(
     if interrupted:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         _kill(_getpid(), signal.SIGINT)
-    # It runs what was registered in C, and writes the buffers of C.
-    ctypes.PyDLL(None).exit(UNWRITTEN if said else status & 0xFF)
-    _exit(status & 0xFF)
+    ctypes.PyDLL(None).fflush(None)  # what C has in buffers
+    _exit(UNWRITTEN if said else status & 0xFF)
 
 
 def status_of(code: Any) -> int:
@@ -131,6 +134,8 @@ def take_apart() -> None:
         for private in (True, False):
             for name in list(names):
                 is_private = name.startswith("_") and not name.startswith("__")
+                if type(names[name]) in PLAIN:
+                    continue  # nothing happens when it goes, and to let go of it copies memory
                 if is_private == private and name != "__builtins__":
                     with suppress(BaseException):
                         names[name] = None
