@@ -25,7 +25,7 @@ if not __package__:  # started as a program: -I hides the package that it is par
 else:
     _root = ""
 
-import msgspec.msgpack
+from msgspec.msgpack import Decoder
 from pyfakefs.fake_filesystem_unittest import Patcher
 
 from conformance.drivers.in_process import clock
@@ -56,6 +56,7 @@ _CHANGES = 1_000
 
 _really_exit = os._exit
 _getpid = os.getpid
+_CONTRACT, _CONTEXT, _SCENARIO = Decoder(Contract), Decoder(Context), Decoder(Scenario)
 _contracts: dict[bytes, Contract] = {}
 
 
@@ -145,7 +146,7 @@ class InProcessProbe(hosted.HostedProbe):
         """
         data = target["contract"]
         if data not in _contracts:
-            _contracts[data] = msgspec.msgpack.decode(data, type=Contract)
+            _contracts[data] = _CONTRACT.decode(data)
             gc.freeze()
         patcher, filesystem = _Host.patcher, _Host.patcher.fs
         assert filesystem is not None
@@ -153,9 +154,9 @@ class InProcessProbe(hosted.HostedProbe):
         try:
             stage = Stage(
                 filesystem,
-                msgspec.msgpack.decode(target["scenario"], type=Scenario),
+                _SCENARIO.decode(target["scenario"]),
                 _contracts[data],
-                msgspec.msgpack.decode(target["context"], type=Context),
+                _CONTEXT.decode(target["context"]),
                 variables=target["variables"],
                 index=_Host.index,
             )
