@@ -219,6 +219,7 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
         "--conformance-probe=CMD",
         "--conformance-image=REF",
         "--conformance-python=MODULE:NAME",
+        "--conformance-in-process",
         "--conformance-truth=TRUE,FALSE",
         "--conformance-isolation={fresh,shared,both}",
         "--conformance-contract=NAME|FILE",
