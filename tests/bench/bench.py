@@ -249,6 +249,8 @@ def bystanders(
 USUAL_IMPORTS = (
     "import argparse, asyncio, dataclasses, datetime, logging, pathlib, shutil, typing, uuid\n"
 )
+#: What an orchestrator that starts containers brings along as well.
+MORE_IMPORTS = f"{USUAL_IMPORTS}import click, docker, yaml\n"
 
 
 def gates_in_python(
@@ -256,7 +258,7 @@ def gates_in_python(
 ) -> None:
     """(g) Scenarios a second of one gate in Python: as a local command, as --python, and as --in-process.
 
-    The gate is the reference of preflight, alone and with the imports of an orchestrator's module.
+    The gate is the reference of preflight: alone, with usual imports, and with what starts containers.
     """
     gate = (fixtures_dir() / "probes" / "preflight.py").read_text()
     contract = contracts.load("preflight")
@@ -266,7 +268,11 @@ def gates_in_python(
     ids = [s.id for s in catalogue.in_contract(contract) if s.id not in waits]
     directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
     try:
-        for name, imports in (("lean_gate", ""), ("usual_gate", USUAL_IMPORTS)):
+        for name, imports in (
+            ("lean_gate", ""),
+            ("usual_gate", USUAL_IMPORTS),
+            ("orchestrators_gate", MORE_IMPORTS),
+        ):
             text = gate.replace("import contextlib\n", f"{imports}import contextlib\n", 1)
             (directory / f"{name}.py").write_text(text)
             seconds = measure_gate(directory, name, ids, rounds)

@@ -68,6 +68,8 @@ CLOCKS = {
 }
 CHANCE = {os.urandom, os.getrandom}
 OWN = {os.getpid, os.getppid, os.getpgrp, os.getpgid, os.getsid, os.times}
+#: What installed libraries may do while they are imported: they number things, and time themselves.
+OF_LIBRARIES = ("reads the clock", "draws random numbers")
 #: Only newer releases have an audit event for these.
 THREADS = {
     getattr(_thread, name)
@@ -82,7 +84,8 @@ NEEDED = (gc, marshal, os, resource, select, signal, socket, time, threading)
 class Watch:
     """Notes what an import does."""
 
-    def __init__(self, directory: str, own: str) -> None:
+    def __init__(self, module: str, directory: str, own: str) -> None:
+        self.package = module.partition(".")[0]
         self.directory = directory
         self.own = own
         self.on = False
@@ -117,7 +120,7 @@ class Watch:
         elif event == "ctypes.dlopen":
             if self.by_the_module(sys._getframe(1)):
                 self.note("calls C functions through ctypes")
-        elif event in MEANING:
+        elif event in MEANING and not (event == "socket.bind" and only_tries(arguments[1])):
             self.note(MEANING[event])
 
     def path(self, path: Any, does: str) -> None:
@@ -145,23 +148,24 @@ class Watch:
         if event != "c_call" or not self.on:
             return
         what = asks_for(function)
-        if what and self.by_the_module(frame):
+        if what and self.by_the_module(frame, libraries=what not in OF_LIBRARIES):
             self.note(what)
 
-    def by_the_module(self, frame: Any) -> bool:
+    def by_the_module(self, frame: Any, *, libraries: bool = True) -> bool:
         """Return whether the caller is the module, and not something that it only imports.
 
-        What the standard library does while it is imported is the same each time.
+        What the standard library does while it is imported is the same each time. Unless
+        *libraries* count, that is taken for granted of other installed packages as well.
         """
         while frame is not None:
             file = frame.f_code.co_filename
             if "importlib._bootstrap" in file:
                 return False
-            inside = file.startswith("<") or (
-                below(file, self.library) and "-packages/" not in file[len(self.library) :]
-            )
+            within = file[len(self.library) :] if below(file, self.library) else ""
+            inside = file.startswith("<") or (within and "-packages/" not in within)
             if not inside and file != __file__:
-                return True
+                package = file.rpartition("-packages/")[2].split("/")[0].removesuffix(".py")
+                return libraries or "-packages/" not in file or package == self.package
             frame = frame.f_back
         return False
 
@@ -251,6 +255,14 @@ class Asked:
 def below(path: str, top: str) -> bool:
     """Return whether *path* is *top* or lies below it."""
     return path == top or path.startswith(f"{top.rstrip('/')}/")
+
+
+def only_tries(address: Any) -> bool:
+    """Return whether a socket is bound to see which Internet Protocol there is, as libraries do.
+
+    That is on the loopback, at any port that is free; it reaches nobody.
+    """
+    return isinstance(address, tuple) and address[:2] in (("::1", 0), ("127.0.0.1", 0))
 
 
 def asks_for(function: Any) -> str:
@@ -358,7 +370,7 @@ def child(wanted: supervisor.Fields) -> supervisor.Fields:
     os.dup2(said, 2)
     if wanted["view"]:
         isolation.enter(wanted["view"])
-    watch = Watch(wanted["directory"], wanted["own"])
+    watch = Watch(wanted["module"], wanted["directory"], wanted["own"])
     watch.variables()
     watch.files()
     before, known = state(), functions()
