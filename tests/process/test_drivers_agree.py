@@ -22,7 +22,7 @@ from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
 from conformance.strength.bank import WrongProbe, bundled_bank, read_banks
 
-WHOLE = bool(os.environ.get("CONFORMANCE_WHOLE_BANK"))
+WHOLE = os.environ.get("CONFORMANCE_WHOLE_BANK") == "1"
 TODAY = int(time.time() // 86400)
 #: How many wrong probes of each contract are tried: twenty together.
 WRONG = {"slot": 10, "slot-strict": 6, "preflight": 4}
