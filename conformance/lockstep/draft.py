@@ -76,6 +76,10 @@ def _keys(base: Contract, parent: Contract | None) -> Iterator[str]:
             yield f"{key} = {_list(getattr(base, key))}"
     if parent is None or base.outside_writes != parent.outside_writes:
         yield f"outside_writes = {_text(base.outside_writes)}"
+    if base.truth is not None and base.truth != (parent.truth if parent else None):
+        yield f"truth = {list(base.truth)}"
+    if base.in_steps and not (parent and parent.in_steps):
+        yield "in_steps = true"
 
 
 def _tables(base: Contract, parent: Contract | None) -> Iterator[str]:
@@ -203,10 +207,20 @@ def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]
         yield field, ", ".join(getattr(one, field)), ", ".join(getattr(other, field))
     yield "outside_writes", one.outside_writes, other.outside_writes
     yield "answer on stdout", _document(one), _document(other)
+    yield "true and false", _truth(one), _truth(other)
+    yield "asked", _asked(one), _asked(other)
     for name in dict.fromkeys((*one.rules, *other.rules)):
         here, there = _rule(one.rules.get(name)), _rule(other.rules.get(name))
         if here != there:
             yield f"rule: {name}", here, there
+
+
+def _truth(contract: Contract) -> str:
+    return "" if contract.truth is None else ", ".join(map(str, contract.truth))
+
+
+def _asked(contract: Contract) -> str:
+    return "in steps" if contract.in_steps else "once"
 
 
 def _document(contract: Contract) -> str:

@@ -15,8 +15,9 @@ import pytest
 from factories import bundled_catalogue, entry
 from msgspec.structs import replace
 from support import without
-from support_cli import PACKAGE_ROOT, suite
+from support_cli import suite
 
+from conformance.bundled import fixtures_dir
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.contracts import bundled
 from conformance.drivers.local.driver import LocalDriver
@@ -496,7 +497,7 @@ def test_the_reference_gate_conforms_as_an_object(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_reference_gate_conforms_as_a_program(tmp_path: Path) -> None:
     """In a few stories: each operation of the protocol, and time that is really waited for."""
-    probe = f"{sys.executable} -I {Path(PACKAGE_ROOT) / 'fixtures' / 'probes' / 'gate.py'}"
+    probe = f"{sys.executable} -I {fixtures_dir() / 'probes' / 'gate.py'}"
     chosen = ["gate/claim/*", "gate/counters/*", "gate/elsewhere/*", "gate/marker/not-logged-in"]
 
     counts = report(tmp_path, "-n", "0", "--probe", probe, *chosen)["counts"]
@@ -514,7 +515,7 @@ def test_the_examples_of_the_page_conform(tmp_path: Path, language: str) -> None
     interpreter, name = EXAMPLES[language]
     if shutil.which(interpreter) is None:
         without(interpreter)
-    page = (Path(PACKAGE_ROOT) / "docs" / "gates.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "gates.md").read_text()
     found = re.search(
         rf"^`{re.escape(name)}`:\n\n```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
     )

@@ -175,7 +175,10 @@ def test_a_probe_that_never_answers_is_not_asked_again_and_again(tmp_path: Path)
             ["--bank", "nowhere"],
             "no bank of wrong probes in nowhere; it takes a TOML file with a table [wrong]",
         ),
-        (["--contract", "gate"], "no wrong probes of contract 'gate'; there are some of "),
+        (
+            ["--contract", "cli-status"],
+            "no wrong probes of contract 'cli-status'; there are some of ",
+        ),
         (["claude/nothing"], "no scenario 'claude/nothing' in contract '"),
         (["-n", "x"], "--workers 'x' is not a number of workers; give 0 to 256, or auto"),
         (["--json", "nowhere/x.json"], "no directory "),
@@ -334,6 +337,7 @@ def test_wrong_probes_of_the_bundled_bank_are_caught_by_a_scenario_about_their_v
         "slot": [0, 64, 65, 66],
         "slot-strict": [0, 64, 65, 66],
         "preflight": [0, 1],
+        "gate": [0, 1],
         "run-result": [0, 67, 68],
         **({"cli-status": [0, 1]} if whole else {}),
     }
