@@ -397,7 +397,7 @@ def test_a_directory_that_is_not_there_cannot_be_started_in(on: On) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("contract", ["slot", "slot-strict", "preflight"])
+@pytest.mark.parametrize("contract", ["preflight"])
 def test_the_reference_conforms_in_process_in_nine_of_ten_scenarios(
     contract: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
