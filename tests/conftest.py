@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import shutil
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +24,29 @@ from conformance.images import reference as images
 def pytest_xdist_auto_num_workers() -> int:
     """Let ``-n auto`` start two workers for each processor: what tests start often has to wait. With three it takes longer."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+#: The day, the same for all workers: at midnight they would collect different tests.
+DAY = int(os.environ.setdefault("CONFORMANCE_DAY", str(int(time.time() // 86400))))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the cases of a test that are not in turn today; CONFORMANCE_WHOLE_BANK=1 runs all."""
+    if os.environ.get("CONFORMANCE_WHOLE_BANK") == "1":
+        return
+    seen: Counter[str] = Counter()
+    left_out = []
+    for item in items:
+        marker = item.get_closest_marker("in_turn")
+        if marker is not None:
+            name = item.nodeid.partition("[")[0]
+            if seen[name] % marker.args[0] != DAY % marker.args[0]:
+                left_out.append(item)
+            seen[name] += 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = {*left_out}
+        items[:] = [item for item in items if item not in gone]
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import json
 import os
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from conformance.catalogue import contracts
 from conformance.strength.bank import WrongProbe, bundled_bank, read_banks
 
 WHOLE = os.environ.get("CONFORMANCE_WHOLE_BANK") == "1"
-TODAY = int(time.time() // 86400)
+TODAY = int(os.environ["CONFORMANCE_DAY"])
 #: How many wrong probes of each contract are tried: twenty together.
 WRONG = {"slot": 10, "slot-strict": 6, "preflight": 4}
 #: A day's part of them, and of the scenarios.
@@ -128,6 +127,7 @@ def agree(place: Path, contract: str, file: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.in_turn(3)
 @pytest.mark.parametrize("contract", list(WRONG))
 def test_the_reference_gets_the_same_results_from_each_driver(
     contract: str, tmp_path: Path
@@ -157,6 +157,7 @@ def test_twenty_wrong_probes_can_be_tried() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.in_turn(3)
 @pytest.mark.parametrize("contract", list(WRONG))
 def test_most_scenarios_can_be_shown_in_process_to_a_probe_that_walks_opens_and_reads_json(
     contract: str, tmp_path: Path

@@ -510,6 +510,7 @@ EXAMPLES = {"shell": ("sh", "gate.sh"), "javascript": ("node", "gate.mjs")}
 
 
 @pytest.mark.slow
+@pytest.mark.in_turn(2)
 @pytest.mark.parametrize("language", EXAMPLES)
 def test_the_examples_of_the_page_conform(tmp_path: Path, language: str) -> None:
     interpreter, name = EXAMPLES[language]
