@@ -250,6 +250,7 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
 
 
 @pytest.mark.slow
+@pytest.mark.in_turn(2)
 @pytest.mark.parametrize(
     "page", ["for-managers", "for-reviewers", "gates", "in-process", "strength"]
 )

@@ -26,7 +26,7 @@ TODAY = int(os.environ["CONFORMANCE_DAY"])
 #: How many wrong probes of each contract are tried: twenty together.
 WRONG = {"slot": 10, "slot-strict": 6, "preflight": 4}
 #: A day's part of them, and of the scenarios.
-PROBES_A_DAY, SCENARIOS_A_DAY = 2, 10
+PROBES_A_DAY, SCENARIOS_A_DAY = 1, 10
 #: The callable that a probe of each contract runs.
 MAIN = {"slot": "main", "slot-strict": "slot.main", "preflight": "main"}
 STRANGER = Path(__file__).parents[1] / "strangers" / "walk_open_json.py"
