@@ -48,7 +48,7 @@ def draft(base: Contract, answers: Answers, name: str, source: str, parent: Cont
         lines.append(f"otherwise = {_text(usual.name)}")
     elif parent is None or base.otherwise != parent.otherwise:
         lines.append(f"otherwise = {_list(base.otherwise)}")
-    lines += _keys(base, parent)
+    lines += _keys(base, codes, parent)
     taken: set[Action] = set()
     for verdict in base.verdicts:
         lines += ["", *_verdict(verdict, codes, taken)]
@@ -69,15 +69,16 @@ def _beyond(
             yield from ("", f"{does}: no verdict of {base.name} asks for that.")
 
 
-def _keys(base: Contract, parent: Contract | None) -> Iterator[str]:
-    """Yield the keys outside of tables in which *base* differs from *parent*."""
+def _keys(base: Contract, codes: dict[Action, list[int]], parent: Contract | None) -> Iterator[str]:
+    """Yield the keys outside of tables in which *base*, with new *codes*, is not as *parent*."""
     for key in ("agents", "allowed_writes", "entrypoint_writes"):
         if parent is None or getattr(base, key) != getattr(parent, key):
             yield f"{key} = {_list(getattr(base, key))}"
     if parent is None or base.outside_writes != parent.outside_writes:
         yield f"outside_writes = {_text(base.outside_writes)}"
-    if base.truth is not None and base.truth != (parent.truth if parent else None):
-        yield f"truth = {list(base.truth)}"
+    truth = _new_truth(base, codes)
+    if truth and truth != list((parent.truth if parent else None) or ()):
+        yield f"truth = {truth}"
     if base.in_steps and not (parent and parent.in_steps):
         yield "in_steps = true"
 
@@ -150,16 +151,11 @@ def _verdict(
     taken: set[Action],
 ) -> Iterator[str]:
     """Yield the table of a verdict; add the Manager's actions for it to *taken*."""
-    actions = [action for action in codes if action.covers(verdict.asks)]
-    if not actions:
-        # The Manager loses a label, but it still means this verdict.
-        actions = [action for action in codes if action.name == verdict.action]
+    actions = _meaning(verdict, codes)
     taken.update(actions)
     listed = sorted(code for action in actions for code in codes[action])
     done = actions[0] if actions else verdict.asks
-    # The codes that the Manager knows as this verdict stay; else its first one is the new code.
-    kept = [code for code in verdict.codes if code in listed]
-    new = tuple(kept or listed[:1]) or verdict.codes
+    new = _new_codes(verdict, codes)
     yield f"[verdicts.{verdict.name}]"
     if not listed:
         yield f"# The Manager does {verdict.asks} on no code; this is the code it had."
@@ -172,6 +168,32 @@ def _verdict(
     if done.labels or verdict.labels:
         lost = "" if done.labels >= set(verdict.labels) else f" # was {_list(verdict.labels)}"
         yield f"labels = {_list(sorted(done.labels))}{lost}"
+
+
+def _meaning(verdict: Verdict, codes: dict[Action, list[int]]) -> list[Action]:
+    """Return the actions by which the Manager means *verdict*."""
+    actions = [action for action in codes if action.covers(verdict.asks)]
+    # Where it loses a label, it still means this verdict.
+    return actions or [action for action in codes if action.name == verdict.action]
+
+
+def _new_codes(verdict: Verdict, codes: dict[Action, list[int]]) -> tuple[int, ...]:
+    """Return the codes of *verdict* with those of the Manager.
+
+    The codes that the Manager knows as this verdict stay; else its first one is the new code.
+    """
+    listed = sorted(code for action in _meaning(verdict, codes) for code in codes[action])
+    kept = [code for code in verdict.codes if code in listed]
+    return tuple(kept or listed[:1]) or verdict.codes
+
+
+def _new_truth(base: Contract, codes: dict[Action, list[int]]) -> list[int]:
+    """Return the codes of true and false, which go where the verdicts go that they say."""
+    found = []
+    for code in base.truth or ():
+        new = _new_codes(base.verdict(base.verdicts_of(code)[0]), codes)
+        found.append(code if code in new else new[0])
+    return found
 
 
 def _numbers(codes: Sequence[int]) -> str:

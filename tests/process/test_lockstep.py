@@ -672,9 +672,9 @@ def test_a_draft_from_a_contract_of_ones_own_has_all_that_is_in_that(
         verdict.name for verdict in own.verdicts
     ]
     same = {"version": drafted.version, "summary": drafted.summary, "verdicts": drafted.verdicts}
-    # What true and false mean is inherited only where both codes are still in the table.
-    assert drafted.truth is None
-    assert replace(drafted, truth=own.truth) == replace(own, **same)
+    # What true and false stand for goes where the codes of these verdicts go.
+    truth = (0, 8) if own.truth else None
+    assert drafted == replace(own, **same, truth=truth)
 
 
 def test_a_draft_under_another_name_says_what_becomes_of_scenarios(tmp_path: Path) -> None:
