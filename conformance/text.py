@@ -5,12 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-__all__ = ["join", "one_line", "ordinal", "printable", "quote"]
+__all__ = ["join", "one_line", "ordinal", "printable", "quote", "shortened"]
 
 
 def one_line(text: str) -> str:
     """Return *text* on one line, each run of white space as one space, and safe in a terminal."""
     return printable(" ".join(text.split()))
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return *text*, of which no more than *limit* characters are left; an ellipsis is the last."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def printable(text: str) -> str:

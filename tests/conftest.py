@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import docker
 import pytest
+from support import not_in_turn
 from support_image import Once
 
 from conformance.drivers.container.client import connect
@@ -34,19 +34,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out the cases of a test that are not in turn today; CONFORMANCE_WHOLE_BANK=1 runs all."""
     if os.environ.get("CONFORMANCE_WHOLE_BANK") == "1":
         return
-    seen: Counter[str] = Counter()
-    left_out = []
-    for item in items:
-        marker = item.get_closest_marker("in_turn")
-        if marker is not None:
-            name = item.nodeid.partition("[")[0]
-            if seen[name] % marker.args[0] != DAY % marker.args[0]:
-                left_out.append(item)
-            seen[name] += 1
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        gone = {*left_out}
-        items[:] = [item for item in items if item not in gone]
+    markers = [(item.nodeid, item.get_closest_marker("in_turn")) for item in items]
+    turns = [(node_id, marker.args[0]) for node_id, marker in markers if marker is not None]
+    if gone := not_in_turn(turns, DAY):
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
+        items[:] = [item for item in items if item.nodeid not in gone]
 
 
 @pytest.fixture(autouse=True)

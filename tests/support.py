@@ -7,7 +7,8 @@ import signal
 import subprocess
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +16,21 @@ import pytest
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
+
+
+def not_in_turn(cases: Iterable[tuple[str, int]], day: int) -> set[str]:
+    """Return which *cases* of tests are left out on a *day*; each is a node id, and that one in how many runs.
+
+    So many days in a row run each of them once.
+    """
+    seen: Counter[str] = Counter()
+    left_out = set()
+    for node_id, one_in in cases:
+        test = node_id.partition("[")[0]
+        if seen[test] % one_in != day % one_in:
+            left_out.add(node_id)
+        seen[test] += 1
+    return left_out
 
 
 def interruptible() -> None:

@@ -13,7 +13,7 @@ from conformance.model.contract import ROLES, Contract
 from conformance.model.members import members
 from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, Unsupported
 from conformance.model.scenario import Bytes, ContainerNeeds, Entry, Json, Runs, Scenario, Text
-from conformance.text import join, printable
+from conformance.text import join, printable, shortened
 
 __all__ = [
     "against_control",
@@ -30,6 +30,8 @@ __all__ = [
 
 #: Members in which a JSON document is told from another; of more, the whole is shown.
 _FEW = 3
+#: Characters of a content that is shown.
+_LONGEST = 100
 #: A layer with so many entries is named; those of a smaller one are listed.
 _MANY = 5
 
@@ -95,18 +97,14 @@ def _content(entry: Entry) -> str:
         case None:
             return "file"
         case Json(value):
-            return f"JSON {_short(json.dumps(value))}"
+            return f"JSON {shortened(json.dumps(value), _LONGEST)}"
         case Text(text):
-            return f"text {_short(json.dumps(text))}" if text else "empty file"
+            return f"text {shortened(json.dumps(text), _LONGEST)}" if text else "empty file"
         case Bytes(data):
-            return f"bytes {_short(data.hex())}"
+            return f"bytes {shortened(data.hex(), _LONGEST)}"
         case Runs(runs):
-            words = [f"{_short(json.dumps(text))}×{times}" for text, times in runs]
+            words = [f"{shortened(json.dumps(text), _LONGEST)}×{times}" for text, times in runs]
             return f"text {' '.join(words)}"
-
-
-def _short(text: str, limit: int = 100) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
@@ -205,7 +203,7 @@ def _members_against(ours: Entry, theirs: Entry) -> str:
     lost = [name for name in there if name not in here]
     if "" in changed or len(changed) + len(lost) > _FEW:
         return ""
-    words = [f"{name} {_short(here[name], 40)}" for name in changed]
+    words = [f"{name} {shortened(here[name], 40)}" for name in changed]
     return "JSON with " + ", ".join([*words, *(f"no {name}" for name in lost)])
 
 
@@ -242,7 +240,7 @@ def asked_note(asked: Mapping[str, int], limit: int = 3) -> str:
     *asked* maps each question to how often it came, the most frequent first.
     """
     shown = [
-        f"'{_short(question, 40)}' ({'once' if times == 1 else f'{times} times'})"
+        f"'{shortened(question, 40)}' ({'once' if times == 1 else f'{times} times'})"
         for question, times in asked.items()
     ]
     more = f" and {len(asked) - limit} more" if len(asked) > limit else ""

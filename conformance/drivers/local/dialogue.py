@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from conformance.drivers.local.supervisor_client import Request, Supervisor
 from conformance.model.outcome import Outcome
 from conformance.model.step_result import Problem
-from conformance.text import one_line
+from conformance.text import one_line, shortened
 
 __all__ = ["Dialogue", "NoAnswerError"]
 
@@ -193,5 +193,4 @@ class Dialogue:
 
 
 def _shown(line: bytes) -> str:
-    text = one_line(line.decode("utf-8", "backslashreplace"))
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return shortened(one_line(line.decode("utf-8", "backslashreplace")), _SHOWN)

@@ -39,7 +39,7 @@ from conformance.model.story import (
     Step,
     Wait,
 )
-from conformance.text import one_line
+from conformance.text import one_line, shortened
 
 __all__ = ["PROTOCOL", "Stage", "ask_once", "fixed_variables", "tell"]
 
@@ -357,5 +357,4 @@ def _wrong(answer: dict[str, Any], wanted: str) -> NoAnswerError:
 
 
 def _short(text: str, limit: int = _LONGEST_TEXT) -> str:
-    text = one_line(text)
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    return shortened(one_line(text), limit)
