@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import docker
 import pytest
-from support import not_in_turn
+from support import not_in_turn, shared_out
 from support_image import Once
 
 from conformance.drivers.container.client import connect
@@ -30,15 +30,21 @@ def pytest_xdist_auto_num_workers() -> int:
 DAY = int(os.environ.setdefault("CONFORMANCE_DAY", str(int(time.time() // 86400))))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases of a test that are not in turn today; CONFORMANCE_WHOLE_BANK=1 runs all."""
-    if os.environ.get("CONFORMANCE_WHOLE_BANK") == "1":
-        return
-    markers = [(item.nodeid, item.get_closest_marker("in_turn")) for item in items]
-    turns = [(node_id, marker.args[0]) for node_id, marker in markers if marker is not None]
-    if gone := not_in_turn(turns, DAY):
-        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
-        items[:] = [item for item in items if item.nodeid not in gone]
+    """Leave out the cases of a test that are not in turn today; CONFORMANCE_WHOLE_BANK=1 runs all.
+
+    Each worker begins with its share of the slow tests: what comes last must not keep one of them busy alone.
+    """
+    if os.environ.get("CONFORMANCE_WHOLE_BANK") != "1":
+        markers = [(item.nodeid, item.get_closest_marker("in_turn")) for item in items]
+        turns = [(node_id, marker.args[0]) for node_id, marker in markers if marker is not None]
+        if gone := not_in_turn(turns, DAY):
+            config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
+            items[:] = [item for item in items if item.nodeid not in gone]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    slow = {item.nodeid for item in items if item.get_closest_marker("slow") is not None}
+    items[:] = shared_out(items, workers, lambda item: item.nodeid in slow)
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
+
+T = TypeVar("T")
 
 
 def not_in_turn(cases: Iterable[tuple[str, int]], day: int) -> set[str]:
@@ -31,6 +33,18 @@ def not_in_turn(cases: Iterable[tuple[str, int]], day: int) -> set[str]:
             left_out.add(node_id)
         seen[test] += 1
     return left_out
+
+
+def shared_out(things: Sequence[T], workers: int, slow: Callable[[T], bool]) -> list[T]:
+    """Return *things* so that each of the equal parts, one for each of the *workers*, begins with its share of *slow* ones."""
+    first, then = [one for one in things if slow(one)], [one for one in things if not slow(one)]
+    found: list[T] = []
+    for number in range(workers):
+        share = first[len(first) * number // workers : len(first) * (number + 1) // workers]
+        room = len(things) * (number + 1) // workers - len(found) - len(share)
+        found += [*share, *then[:room]]
+        del then[:room]
+    return found
 
 
 def interruptible() -> None:

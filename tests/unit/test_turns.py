@@ -1,9 +1,11 @@
-"""Cases of long tests take turns: none is ever left out for good."""
+"""Cases of long tests take turns, none is ever left out for good; workers share the long ones."""
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
-from support import not_in_turn
+from support import not_in_turn, shared_out
 
 CASES = [(f"test_a.py::test_long[{number}]", 3) for number in range(7)] + [
     ("test_a.py::test_other[x]", 2)
@@ -19,3 +21,17 @@ def test_so_many_days_in_a_row_run_each_case_once(first: int) -> None:
 
 def test_a_day_has_about_its_part() -> None:
     assert [7 - len(not_in_turn(CASES[:7], day)) for day in range(3)] == [3, 2, 2]
+
+
+@pytest.mark.parametrize(("count", "workers"), [(0, 4), (1, 1), (3, 4), (100, 4), (101, 3)])
+def test_each_worker_begins_with_its_share_of_the_slow_ones(count: int, workers: int) -> None:
+    things = list(range(count))
+
+    found = shared_out(things, workers, lambda one: one % 5 == 4)
+
+    assert sorted(found) == things
+    ends = [count * number // workers for number in range(workers + 1)]
+    parts = [found[start:end] for start, end in itertools.pairwise(ends)]
+    slow = [[one for one in part if one % 5 == 4] for part in parts]
+    assert [part[: len(some)] for part, some in zip(parts, slow, strict=True)] == slow
+    assert max(map(len, slow)) - min(map(len, slow)) <= 1
