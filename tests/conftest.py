@@ -29,22 +29,33 @@ def pytest_xdist_auto_num_workers() -> int:
 #: The day, the same for all workers: at midnight they would collect different tests.
 DAY = int(os.environ.setdefault("CONFORMANCE_DAY", str(int(time.time() // 86400))))
 
+#: Whether everything runs, whosever turn it is.
+WHOLE = os.environ.get("CONFORMANCE_WHOLE_BANK") == "1"
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases of a test that are not in turn today; CONFORMANCE_WHOLE_BANK=1 runs all.
+    """Leave out what is not in turn today, of the slow tests half; CONFORMANCE_WHOLE_BANK=1 runs all, and so does the name of a test.
 
     Each worker begins with its share of the slow tests: what comes last must not keep one of them busy alone.
     """
-    if os.environ.get("CONFORMANCE_WHOLE_BANK") != "1":
-        markers = [(item.nodeid, item.get_closest_marker("in_turn")) for item in items]
-        turns = [(node_id, marker.args[0]) for node_id, marker in markers if marker is not None]
-        if gone := not_in_turn(turns, DAY):
-            config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
-            items[:] = [item for item in items if item.nodeid not in gone]
+    named = any("::" in argument for argument in config.args)  # who names a test wants it today
+    turns = [(item.nodeid, 1 if named or WHOLE else one_in_runs(item)) for item in items]
+    if gone := not_in_turn(turns, DAY):
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in gone])
+        items[:] = [item for item in items if item.nodeid not in gone]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     slow = {item.nodeid for item in items if item.get_closest_marker("slow") is not None}
     items[:] = shared_out(items, workers, lambda item: item.nodeid in slow)
+
+
+def one_in_runs(item: pytest.Item) -> int:
+    """Return in which part of all runs *item* runs: as its marker says, else each second one if it is slow."""
+    marker = item.get_closest_marker("in_turn")
+    if marker is not None:
+        turns: int = marker.args[0]
+        return turns
+    return 2 if item.get_closest_marker("slow") is not None else 1
 
 
 @pytest.fixture(autouse=True)
