@@ -31,6 +31,8 @@ from support_image import (
     script,
 )
 
+pytestmark = pytest.mark.in_turn(2)
+
 
 @pytest.fixture
 def images(engine: docker.DockerClient, reference_image: str) -> Iterator[Images]:

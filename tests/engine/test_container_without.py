@@ -26,6 +26,8 @@ from support_image import (
 
 HERE = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.in_turn(2)
+
 
 @pytest.fixture
 def images(engine: docker.DockerClient, reference_image: str) -> Iterator[Images]:
