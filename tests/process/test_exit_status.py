@@ -109,7 +109,8 @@ class Waiting:
     def finish(self) -> tuple[int, dict[str, Any]]:
         """Let the probes answer; return the exit status and the JSON report."""
         self.go.touch()
-        self.main.communicate(timeout=TIMEOUT)
+        printed = self.main.communicate(timeout=TIMEOUT)[0]
+        assert self.report.exists(), f"no report, status {self.main.returncode}: {printed}"
         return self.main.returncode, json.loads(self.report.read_text())
 
     def end(self) -> None:
