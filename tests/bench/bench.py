@@ -263,7 +263,9 @@ def gates_in_python(
     gate = (fixtures_dir() / "probes" / "preflight.py").read_text()
     contract = contracts.load("preflight")
     waits = {
-        s.id for s in catalogue.in_contract(contract) if s.waits or s.container or s.id in HEAVY
+        s.id
+        for s in catalogue.in_contract(contract)
+        if s.takes_long or s.container or s.id in HEAVY
     }
     ids = [s.id for s in catalogue.in_contract(contract) if s.id not in waits]
     directory = Path(tempfile.mkdtemp(dir=Path.cwd(), prefix=".bench-"))
@@ -276,7 +278,9 @@ def gates_in_python(
             text = gate.replace("import contextlib\n", f"{imports}import contextlib\n", 1)
             (directory / f"{name}.py").write_text(text)
             seconds = measure_gate(directory, name, ids, rounds)
-            print(f"(g) {name}, {len(ids)} scenarios that do not wait, one at a time")
+            print(
+                f"(g) {name}, {len(ids)} scenarios that neither wait nor have large homes, one at a time"
+            )
             least = seconds["command"]
             for way, total in seconds.items():
                 rate = len(ids) / total

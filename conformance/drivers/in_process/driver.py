@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from conformance.bundled import fixtures_dir, scenarios_dir
 from conformance.drivers.environment import FIXED
@@ -20,11 +21,14 @@ from conformance.drivers.local.view import ViewMaker, paths_in
 from conformance.errors import CannotJudge
 from conformance.model.agent import AGENT_CLIS
 from conformance.model.contract import Contract
-from conformance.model.outcome import Broke, Execution, Unsupported, not_run
+from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 
 __all__ = ["InProcessDriver"]
+
+#: So many calls without a fork may be in vain before it is asked whether they are worth it.
+_IN_VAIN = 5
 
 
 class _Call(Struct, frozen=True, kw_only=True):
@@ -35,6 +39,8 @@ class _Call(Struct, frozen=True, kw_only=True):
     contract: bytes
     context: Context
     variables: dict[str, str]
+    direct: tuple[int, ...] = ()
+    """The exit codes with which a call in the process itself is enough; none for a fork."""
     hide: bool
     """Whether what a probe must not see may be hidden from the process that lays homes as well."""
 
@@ -46,6 +52,7 @@ class _Call(Struct, frozen=True, kw_only=True):
             "contract": self.contract,
             "context": msgspec.msgpack.encode(self.context),
             "variables": self.variables,
+            "direct": self.direct,
             "hide": self.hide,
         }
 
@@ -63,6 +70,8 @@ class InProcessDriver:
         self._variables = dict(variables)
         self._views = ViewMaker(directory / "view", directory)
         self._contracts: dict[str, bytes] = {}
+        self._tried = self._in_vain = 0
+        """Calls without a fork, and those of them that have decided nothing."""
         # Layers of a scenario of somebody's own may lie where others must not look.
         self._supervisors = {hide: self._supervisor(directory, hide=hide) for hide in (True, False)}
 
@@ -120,24 +129,41 @@ class InProcessDriver:
             shared = self._started()["mounts"]
         except CannotJudge as e:
             return not_run(Broke(str(e)))
-        hide = scenario.file.startswith(f"{scenarios_dir()}/")
+        call = _Call(
+            target=replace(self._target, truth=contract.truth),
+            scenario=scenario,
+            contract=self._encoded(contract),
+            context=context,
+            variables=self._variables,
+            hide=scenario.file.startswith(f"{scenarios_dir()}/"),
+        )
         request = Request(
             argv=(self._target.module,),
             env=FIXED,
             cwd="/",
             seconds=contract.limits.seconds,
             view=None if shared else self._view(contract),
-            target=_Call(
-                target=msgspec.structs.replace(self._target, truth=contract.truth),
-                scenario=scenario,
-                contract=self._encoded(contract),
-                context=context,
-                variables=self._variables,
-                hide=hide,
-            ),
+            target=call,
         )
-        outcome = self._supervisors[hide].run(request)
+        codes = scenario.codes(contract) if number == 0 and contract.document is None else ()
+        outcome = self._run(request, call, sorted(codes))
         return Execution(outcome=outcome, changes=outcome.changes, asked=outcome.asked)
+
+    def _run(self, request: Request, call: _Call, conforming: Sequence[int]) -> Outcome:
+        """Run the *call*: without a fork if it then ends with a *conforming* code, else in one."""
+        supervisor = self._supervisors[call.hide]
+        if conforming and self._is_worth_trying():
+            direct = replace(request, target=replace(call, direct=tuple(conforming)))
+            outcome = supervisor.run(direct)
+            self._tried += 1
+            if not isinstance(outcome.ending, Broke):
+                return outcome
+            self._in_vain += 1
+        return supervisor.run(request)
+
+    def _is_worth_trying(self) -> bool:
+        """Return whether calls without a fork mostly decide something, as far as is known."""
+        return self._in_vain < _IN_VAIN or 2 * self._in_vain < self._tried
 
     def _encoded(self, contract: Contract) -> bytes:
         if contract.name not in self._contracts:

@@ -14,6 +14,7 @@ import mmap
 import os
 import socket
 import sys
+import time
 from contextlib import ExitStack
 from typing import Any, NoReturn
 
@@ -28,7 +29,7 @@ else:
 from msgspec.msgpack import Decoder
 from pyfakefs.fake_filesystem_unittest import Patcher
 
-from conformance.drivers.in_process import clock
+from conformance.drivers.in_process import clock, direct
 from conformance.drivers.in_process.escapes import Escape
 from conformance.drivers.in_process.stage import Stage
 from conformance.drivers.local import (
@@ -53,6 +54,8 @@ if _root:
 #: How much a fork can say beside its exit code, in bytes; and how many changes of a home.
 _ROOM = 1 << 20
 _CHANGES = 1_000
+#: After so many calls without a fork, what they left in memory is freed.
+_COLLECTED = 16
 
 _really_exit = os._exit
 _getpid = os.getpid
@@ -77,6 +80,11 @@ class InProcessProbe(hosted.HostedProbe):
     files = (__file__, *hosted.HostedProbe.files)
     #: Whether this reaper sees the file system as its probes have to.
     hidden = False
+    #: Whether this process has the module in memory, and not only its forks.
+    in_memory = False
+    calls = 0
+    #: What calls without a fork, in this reaper.
+    direct: direct.Direct | None = None
 
     def run(self) -> supervisor.Fields:
         """Enter the scenario, and call the function in a fork; return the reply.
@@ -86,6 +94,7 @@ class InProcessProbe(hosted.HostedProbe):
         kind = type(self)
         if kind.reaper != _getpid():
             kind.reaper, kind.page = _getpid(), mmap.mmap(-1, _ROOM)
+            kind.direct = None
         if self.request["view"] and self.request["target"]["hide"]:
             if not kind.hidden:
                 isolation.enter(self.request["view"])
@@ -97,12 +106,52 @@ class InProcessProbe(hosted.HostedProbe):
             return {"unsupported": str(e)}
         self.stage.files.stand_in({"_exit": self._exit})
         try:
-            reply = super().run()
+            reply = self._directly() if self._may_be_direct() else super().run()
         finally:
             if _getpid() == self.reaper:
                 self.stage.__exit__()
-        gc.collect()  # nothing else does that here: stages refer to themselves
+        # Nothing else does that here, and stages refer to themselves. What is left would be copied
+        # in forks; without them it can wait.
+        kind.calls += 1
+        if not self.request["target"]["direct"] or kind.calls % _COLLECTED == 0:
+            gc.collect()
         return reply
+
+    def _may_be_direct(self) -> bool:
+        """Return whether the function is to be called in this process."""
+        kind = type(self)
+        target = self.request["target"]
+        if not target["direct"] or not kind.in_memory or self.request["view"]:
+            return False
+        if kind.direct is None:
+            kind.direct = direct.Direct(target["directory"])
+        return kind.direct.is_possible
+
+    def _directly(self) -> supervisor.Fields:
+        """Call the function in this process; return the reply, if there is one to rely on."""
+        caller, target, stage = type(self).direct, self.request["target"], self.stage
+        assert caller is not None
+
+        def call() -> int:
+            sys.argv = [target["name"]]
+            with stage.armed():
+                return callable_host.answer(target["module"], target["name"], target["truth"])
+
+        def is_clean(code: int) -> bool:
+            if code not in target["direct"] or stage.escapes.found or stage.timed_out:
+                return False
+            return not any(stage.left()) and not stage.changes()
+
+        started = time.monotonic()
+        code, out, err = caller.call(call, is_clean)
+        seconds = time.monotonic() - started
+        return {
+            "code": code,
+            "stdout": out,
+            "stderr": err,
+            "seconds": seconds,
+            "asked": stage.asked,
+        }
 
     def start(self, out: int, err: int) -> str:
         """Fork; return why the probe does not start, or an empty string."""
@@ -209,6 +258,7 @@ def import_once(wanted: supervisor.Fields) -> supervisor.Fields:
     seen = hosted_import.tried(wanted)
     if not seen["anew"] and not seen["reads"] and not seen["cwd"]:
         importlib.import_module(wanted["module"])
+        InProcessProbe.in_memory = True
     # What is to be imported anew is found where the others were.
     InProcessProbe.imported = wanted["directory"]
     os.chdir("/")
