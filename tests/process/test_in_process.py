@@ -61,6 +61,33 @@ def counts():
     return count
 
 
+def right_at_first():
+    return 65 if counts() > 1 else 0
+
+
+def wrong_at_first():
+    return 0 if counts() > 1 else 65
+
+
+def says_its_process():
+    print(os.getpid())
+
+
+def says_its_process_and_counts():
+    says_its_process()
+    counts()
+
+
+def says_much():
+    print("x" * 200_000)
+
+
+def handles_signals():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print(os.getpid())
+
+
 def exits_in_text():
     sys.exit("no login")
 
@@ -205,6 +232,16 @@ class Calls:
         truth: tuple[int, int] | None = None,
         **changes: object,
     ) -> Execution:
+        self.driver._tried = self.driver._in_vain = 0  # whatever others have called
+        return self.again(name, id_, truth, **changes)
+
+    def again(
+        self,
+        name: str,
+        id_: str = "claude/credentials-file",
+        truth: tuple[int, int] | None = None,
+        **changes: object,
+    ) -> Execution:
         scenario: Scenario = replace(bundled_catalogue().get(id_), **changes)
         self.driver._target = replace(self.driver._target, name=name)
         context = Context(now=NOW, seed="seed")
@@ -242,6 +279,56 @@ def test_it_is_called_as_an_entry_point(call: Calls, name: str, code: int, stder
 
 def test_calls_share_nothing(call: Calls) -> None:
     assert [call("counts").outcome.code for _ in range(2)] == [1, 1]
+
+
+@pytest.mark.parametrize(("name", "code"), [("right_at_first", 0), ("wrong_at_first", 65)])
+def test_the_answer_of_a_new_process_counts(call: Calls, name: str, code: int) -> None:
+    assert [call(name).outcome.code for _ in range(3)] == [code] * 3
+
+
+@pytest.mark.parametrize("name", ["says_its_process", "handles_signals"])
+def test_what_leaves_nothing_behind_needs_no_process_of_its_own(call: Calls, name: str) -> None:
+    found = [call(name).outcome.stdout for _ in range(3)]
+
+    assert len({*found}) == 1
+    assert found[0].strip().isdigit()
+
+
+def test_what_leaves_something_behind_gets_one(call: Calls) -> None:
+    assert len({call("says_its_process_and_counts").outcome.stdout for _ in range(3)}) == 3
+
+
+def test_what_does_not_conform_gets_one(call: Calls) -> None:
+    asked = [call("says_its_process", "claude/baseline-only").outcome for _ in range(3)]
+
+    assert [one.code for one in asked] == [0, 0, 0]
+    assert len({one.stdout for one in asked}) == 3
+
+
+def test_a_repetition_is_a_process_of_its_own(call: Calls) -> None:
+    scenario = bundled_catalogue().get("claude/credentials-file")
+    call("says_its_process")
+
+    asked = [
+        call.driver.execute(scenario, CONTRACT, Context(now=NOW, seed="seed"), number).outcome
+        for number in range(3)
+    ]
+
+    assert len({one.stdout for one in asked}) == 3
+
+
+def test_more_than_a_pipe_takes_is_read(call: Calls) -> None:
+    found = call("says_much").outcome
+
+    assert (found.code, len(found.stdout), found.truncated) == (0, 200_001, False)
+
+
+def test_it_is_given_up_where_it_decides_nothing(call: Calls) -> None:
+    call("says_its_process_and_counts")
+    for _ in range(9):
+        call.again("says_its_process_and_counts")
+
+    assert call.driver._tried == 5
 
 
 def test_what_it_raises_is_shown_with_its_own_frames_alone(call: Calls) -> None:

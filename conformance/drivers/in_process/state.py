@@ -98,8 +98,8 @@ class State:
         kind = type(one)
         if kind is _CACHED:
             return one.cache_info(), [one.__wrapped__]
-        if isinstance(one, dict):
-            return self._members(one, one)
+        if isinstance(one, dict | types.MappingProxyType):
+            return self._members(dict(one), one)
         if isinstance(one, list | tuple | set | deque):
             return self._parts(list(one), more=one)
         if kind is types.FunctionType:
@@ -190,7 +190,13 @@ def _is_around(kind: type) -> bool:
 
 def _slots(kind: type) -> tuple[str, ...]:
     slots = vars(kind).get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    mangled = f"_{kind.__name__.lstrip('_')}"  # as Python does it with private names
+    return tuple(f"{mangled}{name}" if _is_private(name) else name for name in names)
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("__") and not name.endswith("__")
 
 
 def _of_the_process() -> tuple[Any, ...]:
