@@ -28,6 +28,7 @@ COMMANDS = {
     "lint": ("lint", "lint_command"),
     "reality": ("reality", "reality_command"),
     "lockstep": ("lockstep", "lockstep_command"),
+    "wiring": ("wiring", "wiring_command"),
     "contract": ("contract", "contract_command"),
     "schema": ("catalogue", "schema_command"),
     "image": ("image", "image_command"),

@@ -26,7 +26,7 @@ FLOORS = [
     {"judge"},
     {"report"},
     {"run"},
-    {"strength", "compare", "lockstep", "images"},
+    {"strength", "compare", "lockstep", "images", "wiring"},
     {"plugin", "cli", "api"},
     {"__main__"},
 ]
@@ -109,6 +109,7 @@ def test_imports_point_one_way(file: Path) -> None:
         "strength",
         "compare",
         "lockstep",
+        "wiring",
         "cli",
     ],
 )
@@ -248,14 +249,15 @@ def test_only_what_deals_with_an_engine_knows_its_sdk() -> None:
     }
 
     assert {module for module in found if not module.startswith("drivers.container.")} <= {
-        "images.reference"
+        "images.reference",
+        "wiring.inspection",
     }
     assert "drivers.container.request" not in found  # the settings of every run know it
 
 
 def test_in_features_only_reports_know_how_they_are_shown() -> None:
     """What they come to is computed elsewhere, and can be tested without a stream."""
-    features = {"strength", "compare", "lockstep"}
+    features = {"strength", "compare", "lockstep", "wiring"}
     modules = {name(file): file for file in MODULES if noun(name(file)) in features}
     found = {
         module
@@ -268,6 +270,7 @@ def test_in_features_only_reports_know_how_they_are_shown() -> None:
         "compare.report",
         "compare.reality_report",
         "lockstep.report",
+        "wiring.report",
     }
 
 
