@@ -27,7 +27,7 @@ _PART = re.compile(
 #: How many attempts are shown at the beginning and at the end, of more than twice as many.
 _ENDS = 3
 #: Seconds that an answer takes where nothing is said.
-_QUICK = 1.0
+_QUICK = 0.5
 
 
 class Behaviour(Struct, frozen=True):

@@ -186,7 +186,7 @@ def _unreadable(file: str, text: str, error: Exception) -> FileError:
     if line := template_line(text):
         shown = shortened(one_line(text.splitlines()[line - 1]), 60)
         cause = f"line {line}: a template, and no YAML yet: {shown}"
-        return FileError(file, cause, hint="render it first: helm template … | … wiring -")
+        return FileError(file, cause, hint="render it first, as with helm template")
     if isinstance(error, RecursionError):
         return FileError(file, "is nested too deeply", hint="is it a manifest?")
     mark = getattr(error, "problem_mark", None)
