@@ -110,7 +110,7 @@ def wiring_command(ctx: click.Context, /, manifests: tuple[str, ...], **options:
     contract = _contract(options["contract"])
     if options["wants_example"]:
         click.echo(example(contract), nl=False)
-        return
+        ctx.exit(0)
     if not manifests:
         cause = "no manifest is named"
         raise UsageError(cause, hint="name files, directories, or - for standard input")

@@ -174,7 +174,16 @@ class Recogniser(Struct, frozen=True):
     """The file name of the contract's reference probe."""
 
     def knows(self, words: Sequence[str]) -> bool:
-        """Return whether *words*, a simple command, certainly run the probe."""
+        """Return whether *words*, a simple command, run the probe, by all that they say."""
+        if self.is_sure(words):
+            return True
+        program = read_command(words, depth=1).program
+        if self.probe or not program or is_stand_in(program):
+            return False
+        return any(_speaks(word) for word in program[:4])
+
+    def is_sure(self, words: Sequence[str]) -> bool:
+        """Return whether *words* run the probe by more than the sound of a name."""
         command = read_command(words, depth=1)
         program = command.program
         if not program or (is_stand_in(program) and program[:1] != self.probe[:1]):
@@ -185,29 +194,33 @@ class Recogniser(Struct, frozen=True):
             return True
         if any(_holds(program, own) for own in self.own):
             return True
-        return any(self._speaks(word) for word in program[:4])
-
-    def _speaks(self, word: str) -> bool:
-        name = base(word)
-        if not name or name in _STAND_INS or word.startswith("-") or " " in word:
-            return False
         stem = self.reference.rpartition(".")[0]
-        return name in (self.reference, stem or name + "?") or bool(_SPEAKING.search(name))
+        names = {self.reference, stem} - {""}
+        return any(base(word) in names for word in program[:4] if not word.startswith("-"))
 
-    def runs_probe(self, command: Command) -> bool:
-        """Return whether *command* certainly runs the probe, itself or in its shell's line."""
+    def runs_probe(self, command: Command, *, surely: bool = False) -> bool:
+        """Return whether *command* runs the probe, itself or in its shell's line."""
+        tell = self.is_sure if surely else self.knows
         if command.line is None:
             loose = _split(command.program)
-            return self.knows(command.words) or (loose != command.program and self.knows(loose))
+            return tell(command.words) or (loose != command.program and tell(loose))
         if command.sets.get("AGENT_MODE") == "smoke-test" and not self.probe:
             return True
-        return any(self.knows(simple.words) for simple in command.line.commands)
+        return any(tell(simple.words) for simple in command.line.commands)
 
     def presumed(self, command: Command) -> bool:
         """Return whether the command of a startupProbe may be the probe: it is no stand-in."""
         if self.probe:
             return False
         return any(part.program and not is_stand_in(part.program) for part in command.parts())
+
+
+def _speaks(word: str) -> bool:
+    """Return whether *word* names a program, or a script, that says what it is for."""
+    name = base(word)
+    if not name or name in _STAND_INS or word.startswith("-") or " " in word:
+        return False
+    return bool(_SPEAKING.search(name))
 
 
 def is_stand_in(program: Sequence[str]) -> bool:

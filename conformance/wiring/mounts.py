@@ -37,9 +37,7 @@ class _Area:
         if self.home is not None:
             places = [f"{self.home}/{name}" for name in self.names]
             return next((place for place in places if _below(mount.path, place)), "")
-        ends = "|".join(re.escape(name) for name in self.names)
-        match = re.match(rf"(.*?/({ends}))(/|$)", mount.path) if ends else None
-        return match[1] if match else ""
+        return _usual_place(mount.path, self.names)
 
     def holding(self) -> list[Mount]:
         """Return the mounts that hold logins: at or below such a directory, or over it."""
@@ -50,6 +48,16 @@ class _Area:
         """Return the mount that *path* lies in; None for the container's own file system."""
         found = [m for m in self.mounts if m.path.startswith("/") and _below(path, m.path)]
         return max(found, key=lambda mount: len(mount.path), default=None)
+
+
+def _usual_place(path: str, names: Sequence[str]) -> str:
+    """Return the directory of logins that *path* is at or below, in a home of the usual kind.
+
+    A project may have a .claude of its own, so elsewhere that name says nothing.
+    """
+    ends = "|".join(re.escape(name) for name in names)
+    match = re.match(rf"((?:/root|/home/[^/]+)/(?:{ends}))(?:/|$)", path) if ends else None
+    return match[1] if match else ""
 
 
 def check_mounts(context: Context, container: Container) -> Iterator[Finding]:
@@ -64,7 +72,8 @@ def check_mounts(context: Context, container: Container) -> Iterator[Finding]:
     unreadable: set[str] = set()
     for mount in area.holding():
         for found in _modes(context, container, mount):
-            unreadable |= {mount.path} if found.rule == "credentials-unreadable" else set()
+            if found.rule != "volume-not-writable":
+                unreadable.add(mount.path)
             yield found
     for mount in area.mounts:
         if area.directory(mount) and mount.path not in unreadable:
@@ -79,7 +88,7 @@ def _login(context: Context, area: _Area, mount: Mount) -> Iterator[Finding]:
     claude = directory.endswith("/.claude")
     if mount.kind == "configMap":
         if claude and context.request.any_file_is_login:
-            yield from _config(context, mount, directory)
+            yield from _config(context, mount, directory, area.home)
         return
     whole = mount.path == directory and not mount.sub_path
     if whole and claude and mount.kind == "secret" and not context.request.links_are_login:
@@ -98,7 +107,7 @@ def _login(context: Context, area: _Area, mount: Mount) -> Iterator[Finding]:
         yield context.finding("credentials-read-only", mount.place, message, way_out)
 
 
-def _config(context: Context, mount: Mount, directory: str) -> Iterator[Finding]:
+def _config(context: Context, mount: Mount, directory: str, home: str | None) -> Iterator[Finding]:
     """Yield that the files of a ConfigMap count as a login, which they are not."""
     baseline = {
         path.rpartition("/")[2]
@@ -114,7 +123,7 @@ def _config(context: Context, mount: Mount, directory: str) -> Iterator[Finding]
         names = _files(context, mount)
     contract = context.contract.name
     other = sorted(set(names or ()) - baseline)
-    if other and context.agent_name == "claude":
+    if other and context.agent_name == "claude" and home is not None:
         message = (
             f"contract {contract} takes any file in .claude for a login, so {other[0]} in "
             f"{mount.path} makes a slot ready that nobody has logged in to"
@@ -149,7 +158,7 @@ def _modes(context: Context, container: Container, mount: Mount) -> Iterator[Fin
         return
     groups = [place.scalar() for place in pod.elements("securityContext", "supplementalGroups")]
     group = container.security("runAsGroup")
-    if mount.kind in ("secret", "projected") and mount.source is not None:
+    if mount.kind == "secret" and mount.source is not None:
         yield from _unreadable(context, mount, in_root_group=group in (None, 0) or 0 in groups)
     elif mount.kind in ("persistentVolumeClaim", "ephemeral") and not groups:
         if _prepared(context, mount):
@@ -173,7 +182,10 @@ def _unreadable(context: Context, mount: Mount, *, in_root_group: bool) -> Itera
         mode = place.scalar() if place is not None else None
         if place is None or not isinstance(mode, int) or isinstance(mode, bool):
             continue
-        if mode & needed == 0 or not 0 <= mode <= 0o777:
+        if not 0 <= mode <= 0o777:
+            message = f"{_mode(mode)}, more than Kubernetes takes"
+            yield context.finding("refused-number", place, message, "write it like 0440")
+        elif mode & needed == 0:
             message = f"{_mode(mode)}, the files are root's, and the container runs as another user"
             way_out = "set fsGroup in the Pod's securityContext, or mode 0444"
             yield context.finding("credentials-unreadable", place, message, way_out)
@@ -231,8 +243,8 @@ def _elsewhere(context: Context, container: Container, area: _Area) -> Iterator[
         return
     values = [variable.value or "" for variable in variables.values()]
     for mount in area.mounts:
-        ends = mount.path.endswith(area.names) if area.names else False
-        if ends and not any(mount.path in value for value in values):
+        login = mount.kind != "configMap" and _usual_place(mount.path, area.names) == mount.path
+        if login and not any(mount.path in value for value in values):
             message = f"{mount.path} is not in {area.home}, where the probe looks for a login"
             way_out = f"mount it at {area.home}/{mount.path.rpartition('/')[2]}, or set "
             way_out += inputs.home
@@ -245,10 +257,9 @@ def check_gate(context: Context, run: ProbeRun) -> Iterator[Finding]:
     if agent is None:
         return
     needed = _volumes(m for m in _Area(context, agent).holding() if m.kind != "configMap")
-    missing = [name for name in needed if name not in _volumes(run.container.mounts())]
-    if missing:
+    if needed and not {*needed} & {*_volumes(run.container.mounts())}:
         message = (
-            f"the probe in init container {run.container.name} does not see volume {missing[0]}, "
+            f"the probe in init container {run.container.name} does not see volume {needed[0]}, "
             f"which holds the login in container {agent.name}"
         )
         way_out = "mount it there in the same place"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from conformance import __version__
-from conformance.text import one_line
+from conformance.text import join, one_line, shortened
 from conformance.wiring.check import Checked
 from conformance.wiring.findings import RULES, Finding
 from conformance.wiring.runs import Request, Subject
@@ -146,14 +146,20 @@ class WiringReport:
 
 def _seen(subject: Subject) -> str:
     agent = subject.agent.name if subject.agent is not None else "not known"
+    said = f"{subject.workload}, agent's container {agent}: "
     places = list(
         dict.fromkeys(
             f"init container {run.container.name}" if run.is_gate else run.where
             for run in subject.runs
         )
     )
-    runs = f"the probe runs as {', '.join(places)}" if places else "nothing runs the probe"
-    return one_line(f"{subject.workload}, agent's container {agent}: {runs}")
+    if not places:
+        return one_line(f"{said}nothing runs the probe")
+    said += f"the probe runs as {', '.join(places)}"
+    if not subject.runs[0].certain:
+        command = shortened(join(subject.runs[0].command.words), 60)
+        said += f"; taken for the probe, since nothing else is: {command}"
+    return one_line(said)
 
 
 def _subject(subject: Subject) -> dict[str, Any]:

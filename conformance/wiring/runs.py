@@ -20,7 +20,9 @@ __all__ = ["KINDS", "ProbeRun", "Request", "Subject", "find_subjects", "number",
 
 Where = Literal["startupProbe", "livenessProbe", "readinessProbe", "postStart", "main"]
 KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
-#: Modes of an image in which a person is at work, and no slot takes tasks.
+#: Modes of an image that AGENT_MODE names.
+_MODES = ("interactive", "worker", "auth-init", "smoke-test")
+#: Those in which a person is at work, and no slot takes tasks.
 _NO_SLOT = ("auth-init", "interactive")
 
 
@@ -118,11 +120,13 @@ def find_subjects(
     subjects: list[Subject] = []
     notes: list[str] = []
     passed_over: list[str] = []
-    everywhere = [c for w in workloads for c in w.containers()]
-    # A name alone says little: it counts where nothing else speaks for any container.
-    least = 2 if any(_rank(c, request) > 1 for c in everywhere) else 1
-    for workload in workloads:
-        found = list(_of_workload(workload, request, least, notes))
+    evidence = [max((_evidence(c, request) for c in w.containers()), default=0) for w in workloads]
+    # The sound of a name says little: it counts where nothing else speaks for any workload.
+    least = 2 if max(evidence, default=0) > 1 else 1
+    for workload, its_evidence in zip(workloads, evidence, strict=True):
+        found = []
+        if its_evidence >= least or request.container:
+            found = list(_of_workload(workload, request, notes))
         subjects += found
         if not found:
             passed_over.append(str(workload))
@@ -133,9 +137,7 @@ def find_subjects(
     return subjects, notes
 
 
-def _of_workload(
-    workload: Workload, request: Request, least: int, notes: list[str]
-) -> Iterator[Subject]:
+def _of_workload(workload: Workload, request: Request, notes: list[str]) -> Iterator[Subject]:
     containers = workload.containers()
     gates = [run for c in containers if c.role == "init" for run in _runs(c, request)]
     others = [c for c in containers if c.role != "init"]
@@ -144,7 +146,7 @@ def _of_workload(
     else:
         ranks = {c.place.keys: _rank(c, request) for c in others}
         best = max(ranks.values(), default=0)
-        agents = [c for c in others if best >= least and ranks[c.place.keys] == best]
+        agents = [c for c in others if best and ranks[c.place.keys] == best]
         if not agents and gates:
             agents = [c for c in others if c.role == "main"]
             agents = agents if len(agents) == 1 else []
@@ -165,7 +167,7 @@ def _subject(
 ) -> Subject:
     """Return the subject; where nothing else is the probe, it is what the startupProbe runs."""
     startup = agent.place.at("startupProbe")
-    if not runs and startup is not None:
+    if not runs and startup is not None and not request.manager_execs:
         command = read_command(startup.words("exec", "command"))
         if command.words and request.recogniser.presumed(command):
             for kind in KINDS:
@@ -210,19 +212,32 @@ def _literal(container: Container, name: str, request: Request) -> str:
 
 
 def _rank(container: Container, request: Request) -> int:
-    """Return how much speaks for *container* being the agent's; 0 for nothing."""
-    if _runs(container, request):
+    """Return how much speaks for *container*, of those in its Pod; 0 for nothing."""
+    return 5 if _runs(container, request) else _evidence(container, request)
+
+
+def _evidence(container: Container, request: Request) -> int:
+    """Return how much speaks for *container* being an agent's; 1 if that is only a name."""
+    runs = _runs(container, request)
+    if any(_is_sure(run, request) for run in runs):
         return 4
     if request.image_reference and container.image == request.image_reference:
         return 3
-    names = {*request.contract.inputs.variables(), "AGENT_MODE"} - {"HOME"}
-    if names & container.variables(request.configs).keys():
+    variables = container.variables(request.configs)
+    inputs = {*request.contract.inputs.variables()} - {"HOME"}
+    mode = variables.get("AGENT_MODE")
+    if inputs & variables.keys() or (mode is not None and mode.value in (None, *_MODES)):
         return 2
     if any(re.search(r"/\.(claude|codex)(/|$)", mount.path) for mount in container.mounts()):
         return 2
     image = container.image.rpartition("/")[2].partition(":")[0]
     parts = re.split(r"[^a-z0-9]+", f"{container.name} {image}".lower())
-    return 1 if {*request.contract.agents, "slot"} & {*parts} else 0
+    return 1 if runs or {*request.contract.agents, "slot"} & {*parts} else 0
+
+
+def _is_sure(run: ProbeRun, request: Request) -> bool:
+    by_mode = _literal(run.container, "AGENT_MODE", request) == "smoke-test"
+    return by_mode or request.recogniser.runs_probe(run.command, surely=True)
 
 
 def _only_one(workloads: Sequence[Workload], request: Request) -> Subject:

@@ -61,7 +61,7 @@ class Line(Struct, frozen=True):
             return self._piped(rest)
         while rest and rest[0].after in ("|", "|&"):
             rest.pop(0)
-        if probe.words[0] == "exec" or any("$?" in word for c in rest for word in c.words):
+        if probe.words[0] == "exec":
             return "kept", ""
         return self._after(rest)
 
@@ -109,6 +109,10 @@ def _status(words: Words, after: str, before: Fate) -> Fate:
         if int(code) == 0 or after != "||":  # else even a success fails
             return "lost"
         return "changed"
+    if name in ("[", "test", "return") and any("$" in word for word in words):
+        return "kept"  # what it asks may be the code
+    if re.match(r"\w+=", name) and len(words) == 1:
+        return "lost"  # an assignment succeeds; an exit with its value comes later
     if name == "false":
         return "changed" if after == "||" else "lost"
     return "lost" if name in _SUCCEED else "may-be-lost"

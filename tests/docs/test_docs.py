@@ -25,6 +25,8 @@ import conformance.cli
 from conformance.catalogue import contracts
 from conformance.cli import COMMANDS, cli
 from conformance.drivers import Driver
+from conformance.wiring.example import example
+from conformance.wiring.findings import RULES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -252,7 +254,7 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
 @pytest.mark.slow
 @pytest.mark.in_turn(2)
 @pytest.mark.parametrize(
-    "page", ["for-managers", "for-reviewers", "gates", "in-process", "strength"]
+    "page", ["for-managers", "for-reviewers", "gates", "in-process", "strength", "wiring"]
 )
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
@@ -309,7 +311,16 @@ def test_every_page_with_a_session_is_run() -> None:
         "gates.md",
         "in-process.md",
         "strength.md",
+        "wiring.md",
     }
+
+
+def test_the_page_about_manifests_has_the_right_one_and_every_rule() -> None:
+    page = (ROOT / "docs" / "wiring.md").read_text()
+    rows = [f"| `{name}` | {rule.level} | {rule.text} |" for name, rule in RULES.items()]
+
+    assert f"```yaml\n{example(contracts.load('slot'))}```\n" in page
+    assert re.findall(r"^\| `[a-z0-9-]+` \| (?:must|should) \| .*$", page, re.MULTILINE) == rows
 
 
 def test_no_page_gives_a_probe_the_name_of_a_test_module() -> None:

@@ -204,6 +204,14 @@ WRONG = {
     "then-exit-0": (command('[bash, -c, "/opt/probe; exit 0"]'), "exit-code-swallowed"),
     "piped-to-tee": (command('[sh, -c, "/opt/probe 2>&1 | tee /tmp/log"]'), "exit-code-swallowed"),
     "in-the-background": (command('[sh, -c, "/opt/probe &"]'), "exit-code-swallowed"),
+    "code-written-down": (
+        command('[sh, -c, "/opt/probe; echo $? > /tmp/code"]'),
+        "exit-code-swallowed",
+    ),
+    "code-kept-in-a-variable": (
+        command('[sh, -c, "/opt/probe || code=$?"]'),
+        "exit-code-swallowed",
+    ),
     "turned-round": (command('[sh, -c, "! /opt/probe"]'), "exit-code-swallowed"),
     "then-something": (command('[sh, -c, "/opt/probe; /opt/report"]'), "exit-code-may-be-lost"),
     "inner-timeout": (command("[timeout, '10', /opt/probe]"), "inner-timeout-too-short"),
@@ -269,6 +277,14 @@ WRONG = {
             ("mountPath: /home/agent", "mountPath: /home/agent/.claude"),
         ),
         "credentials-unreadable",
+    ),
+    "mode-too-large": (
+        edited(
+            ("    fsGroup: 10001\n", ""),
+            (CLAIM, "      secret:\n        secretName: login\n        defaultMode: 640\n"),
+            ("mountPath: /home/agent", "mountPath: /home/agent/.claude"),
+        ),
+        "refused-number",
     ),
     "secret-with-a-decimal-mode": (
         edited(
@@ -450,6 +466,8 @@ UNUSUAL = {
     "code-handed-on": command(
         "[sh, -c, '/opt/probe; code=$?; echo $code >> /tmp/log; exit $code']"
     ),
+    "code-tested": command("[sh, -c, '/opt/probe; [ $? -eq 0 ]']"),
+    "code-of-the-or": command("[sh, -c, '/opt/probe || code=$?; exit ${code:-0}']"),
     "and-then": command("[sh, -c, '/opt/probe && touch /tmp/started']"),
     "or-exit-1": command("[sh, -c, '/opt/probe || exit 1']"),
     "asked-once": command("[sh, -c, 'test -f /tmp/ok || /opt/probe']"),
@@ -506,6 +524,26 @@ UNUSUAL = {
             "          subPath: CLAUDE.md\n",
         ),
         ("  volumes:\n", "  volumes:\n    - name: rules\n      configMap:\n        name: rules\n"),
+    ),
+    "project-with-settings": edited(
+        (HOME, ""),
+        (
+            MOUNTS,
+            f"{MOUNTS}        - name: rules\n          mountPath: /workspace/.claude/commands\n",
+        ),
+        ("  volumes:\n", "  volumes:\n    - name: rules\n      configMap:\n        name: rules\n"),
+    ),
+    "gate-without-a-scratch-volume": edited(
+        (
+            MOUNTS,
+            f"{MOUNTS}        - name: scratch\n          mountPath: /home/agent/.claude/projects\n",
+        ),
+        ("  volumes:\n", "  volumes:\n    - name: scratch\n      emptyDir: {}\n"),
+        (
+            "  initContainers: []\n",
+            "  initContainers:\n    - name: gate\n      image: slot-image:ci\n"
+            f"      command: {COMMAND}\n      env:\n{AGENT}{HOME}{MOUNTS}",
+        ),
     ),
     "secret-for-something-else": edited(
         (MOUNTS, f"{MOUNTS}        - name: git\n          mountPath: /home/agent/.ssh\n"),
@@ -684,6 +722,26 @@ def test_workloads_of_others_are_passed_over() -> None:
 
     assert found.findings == []
     assert found.notes == ["not an agent's, by all that is seen: Pod cache"]
+
+
+def test_the_sound_of_a_name_does_not_make_an_agent_of_others() -> None:
+    """Programs called probe are everywhere."""
+    other = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: cache}\nspec:\n  containers:\n    - name: cache\n      image: redis:7\n"
+        "      startupProbe: {exec: {command: [sh, -c, /scripts/probe.sh]}}\n"
+    )
+    found = checked(f"{other}---\n{RIGHT}")
+
+    assert found.findings == []
+    assert found.notes == ["not an agent's, by all that is seen: Pod cache"]
+    assert rules(checked(other)) == {"timeout-too-short", "input-missing"}  # there is no other
+
+
+def test_a_probe_that_the_manager_runs_is_not_presumed_elsewhere() -> None:
+    text = edited((COMMAND, "[/opt/up]"), ("        timeoutSeconds: 20\n", ""))
+
+    assert rules(checked(text)) == {"timeout-too-short"}
+    assert rules(checked(text, manager_execs=True)) == set()
 
 
 def test_a_slot_of_the_image_without_a_probe_is_not_passed_over() -> None:
