@@ -76,6 +76,9 @@ def check(
     if structure is not None:
         known = {(found.file, found.line, found.path) for found in findings}
         for workload in workloads.values():
+            if not structure.knows(workload):
+                api = workload.document.text("apiVersion")
+                notes.append(f"{workload}: the structure of {api} is not known, nor looked at")
             for found in structure.check(workload):
                 if (found.file, found.line, found.path) not in known:
                     findings.append(found)

@@ -9,8 +9,9 @@ from conformance.text import join, shortened
 from conformance.wiring.commands import is_stand_in, read_command
 from conformance.wiring.context import Context
 from conformance.wiring.findings import Finding
-from conformance.wiring.runs import KINDS, ProbeRun
+from conformance.wiring.runs import KINDS, ProbeRun, exec_words
 from conformance.wiring.tree import Place
+from conformance.wiring.workloads import is_placeholder
 
 __all__ = ["check_command", "check_handlers", "check_places"]
 
@@ -47,7 +48,7 @@ def _nothing_runs_it(context: Context) -> Iterator[Finding]:
             way_out += "; where something runs it that is not recognised, name it with --probe"
         yield context.finding("nothing-runs-the-probe", agent.place, message, way_out)
         return
-    words = startup.words("exec", "command")
+    words = exec_words(startup)
     other = next((key for key in _HANDLERS[1:] if startup.at(key) is not None), "")
     if startup.at("exec") is None and other:
         message = f"the startupProbe is a {other}: it asks a server, and no exit code is read"
@@ -141,6 +142,8 @@ def check_command(context: Context, run: ProbeRun) -> Iterator[Finding]:
     place = _command_place(run)
     words = run.command.words
     known = context.request.recogniser.probe
+    if is_placeholder(place.text()):
+        return
     if place.text() or (words and re.search(r"\s", words[0].strip()) and words[0] not in known):
         message = f"the command is one string, {_shown(words)}, and no shell splits it"
         split = ", ".join(f'"{word}"' for word in " ".join(words).split())

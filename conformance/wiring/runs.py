@@ -16,7 +16,16 @@ from conformance.wiring.kubelet import DEFAULTS, ProbeKind, ProbeTimes
 from conformance.wiring.tree import Place
 from conformance.wiring.workloads import Configs, Container, Workload, is_placeholder
 
-__all__ = ["KINDS", "ProbeRun", "Request", "Subject", "find_subjects", "number", "probe_times"]
+__all__ = [
+    "KINDS",
+    "ProbeRun",
+    "Request",
+    "Subject",
+    "exec_words",
+    "find_subjects",
+    "number",
+    "probe_times",
+]
 
 Where = Literal["startupProbe", "livenessProbe", "readinessProbe", "postStart", "main"]
 KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
@@ -168,11 +177,11 @@ def _subject(
     """Return the subject; where nothing else is the probe, it is what the startupProbe runs."""
     startup = agent.place.at("startupProbe")
     if not runs and startup is not None and not request.manager_execs:
-        command = read_command(startup.words("exec", "command"))
+        command = read_command(exec_words(startup))
         if command.words and request.recogniser.presumed(command):
             for kind in KINDS:
                 place = agent.place.at(kind)
-                if place is not None and place.words("exec", "command") == command.words:
+                if place is not None and exec_words(place) == command.words:
                     runs.append(ProbeRun(agent, kind, place, command, certain=False))
     return Subject(workload, agent, tuple(runs))
 
@@ -183,10 +192,10 @@ def _runs(container: Container, request: Request) -> list[ProbeRun]:
     for kind in KINDS:
         place = container.place.at(kind)
         if place is not None:
-            found.append((kind, place, _words(place)))
+            found.append((kind, place, exec_words(place)))
     post_start = container.place.at("lifecycle", "postStart")
     if post_start is not None:
-        found.append(("postStart", post_start, _words(post_start)))
+        found.append(("postStart", post_start, exec_words(post_start)))
     runs = []
     for where, place, words in found:
         command = read_command(words)
@@ -200,7 +209,7 @@ def _runs(container: Container, request: Request) -> list[ProbeRun]:
     return runs
 
 
-def _words(place: Place) -> tuple[str, ...]:
+def exec_words(place: Place) -> tuple[str, ...]:
     """Return the command of a handler; a text in place of a list is one word."""
     text = place.text("exec", "command")
     return (text,) if text else place.words("exec", "command")

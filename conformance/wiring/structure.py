@@ -31,6 +31,8 @@ class Structure:
 
     def check(self, workload: Workload) -> Iterator[Finding]:
         """Yield what does not fit the schema of the kind of *workload*."""
+        if not self.knows(workload):
+            return
         validator = self._validator(workload)
         if validator is None:
             said = workload.document.text("apiVersion") or "none"
@@ -41,7 +43,11 @@ class Structure:
             return
         errors = validator.iter_errors(workload.document.plain())
         for error in sorted(errors, key=lambda e: [str(key) for key in e.absolute_path]):
-            yield from _findings(workload, error)
+            yield from self._findings(workload, error)
+
+    def knows(self, workload: Workload) -> bool:
+        """Return whether *workload* is Kubernetes' own: others have kinds of the same names."""
+        return "." not in workload.document.text("apiVersion").partition("/")[0]
 
     def _validator(self, workload: Workload) -> Any:
         api = workload.document.text("apiVersion")
@@ -50,6 +56,23 @@ class Structure:
         # As the library names its files: the group without its domain.
         name = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", api)
         return _validator(self._schemas, self.version, f"{workload.kind.lower()}-{name}.json")
+
+    def _findings(self, workload: Workload, error: Any) -> Iterator[Finding]:
+        if isinstance(error.instance, str) and is_placeholder(error.instance):
+            return
+        keys: Sequence[str | int] = list(error.absolute_path)
+        place = workload.document.nearest(*keys)
+        if error.validator == "additionalProperties":
+            known = error.schema.get("properties", {})
+            for key in sorted(set(error.instance) - set(known)):
+                where = place.path or "a document"
+                message = f"Kubernetes {self.version} knows no '{one_line(key)}' in {where}"
+                meant = _meant(key, known)
+                yield finding("structure", place.nearest(key), message, meant, workload=workload)
+            return
+        message = shortened(one_line(error.message), 160)
+        way_out = "kubectl explain says what it takes"
+        yield finding("structure", place, message, way_out, workload=workload)
 
 
 @cache
@@ -91,23 +114,6 @@ def open_structure(version: str = "") -> Structure | None:
         hint = f"kubernetes-validate knows {known[0]} to {known[-1]}"
         raise UsageError(f"--kubernetes '{version}' is no known version", hint=hint)
     return Structure(utils, wanted)
-
-
-def _findings(workload: Workload, error: Any) -> Iterator[Finding]:
-    if isinstance(error.instance, str) and is_placeholder(error.instance):
-        return
-    keys: Sequence[str | int] = list(error.absolute_path)
-    place = workload.document.nearest(*keys)
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        for key in sorted(set(error.instance) - set(known)):
-            message = f"Kubernetes knows no '{one_line(key)}' in {place.path or 'a document'}"
-            where = place.nearest(key)
-            yield finding("structure", where, message, _meant(key, known), workload=workload)
-        return
-    message = shortened(one_line(error.message), 160)
-    way_out = "kubectl explain says what it takes"
-    yield finding("structure", place, message, way_out, workload=workload)
 
 
 def _meant(key: str, known: Sequence[str]) -> str:

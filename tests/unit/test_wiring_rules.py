@@ -642,6 +642,29 @@ spec:
         ),
         text=WITH_POLICY,
     ),
+    "command-filled-in-later": command('"${PROBE}"'),
+    "claim-of-a-stateful-set": """\
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: slots}
+spec:
+  serviceName: slots
+  selector: {matchLabels: {app: slot}}
+  template:
+    metadata: {labels: {app: slot}}
+    spec:
+      securityContext: {runAsUser: 10001, fsGroup: 10001}
+      containers:
+        - name: agent
+          env: [{name: WOVED_TASK_AGENT, value: codex}]
+          startupProbe: {exec: {command: [/opt/probe]}, timeoutSeconds: 15}
+          volumeMounts: [{name: home, mountPath: /home/agent}]
+  volumeClaimTemplates:
+    - metadata: {name: home}
+      spec:
+        accessModes: [ReadWriteOnce]
+        resources: {requests: {storage: 1Gi}}
+""",
     "windows-line-ends": RIGHT.replace("\n", "\r\n"),
     "status-and-managed-fields": RIGHT + "status: {phase: Running}\n",
 }
@@ -696,6 +719,18 @@ def test_every_document_and_every_item_of_a_list_is_judged() -> None:
     ]
     lines = text.splitlines()
     assert ["timeoutSeconds: 2" in lines[f.line - 1] for f in found.findings] == [True, True]
+
+
+def test_kinds_of_others_with_the_same_name_have_a_structure_of_their_own() -> None:
+    text = workload("StatefulSet", "apps.kruise.io/v1beta1").replace(
+        "  template:", "  lifecycle: {}\n  template:"
+    )
+    found = checked(text)
+
+    assert found.findings == []
+    assert found.notes == [
+        "StatefulSet slot: the structure of apps.kruise.io/v1beta1 is not known, nor looked at"
+    ]
 
 
 def test_a_config_map_beside_it_is_read() -> None:
