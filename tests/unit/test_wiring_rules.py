@@ -11,6 +11,7 @@ from factories import bundled_catalogue
 from conformance.catalogue import contracts
 from conformance.wiring.check import Checked, check
 from conformance.wiring.commands import Recogniser
+from conformance.wiring.compared import programs_of
 from conformance.wiring.example import example
 from conformance.wiring.findings import RULES
 from conformance.wiring.image import ImageView
@@ -155,6 +156,13 @@ WRONG = {
     ),
     "too-little-room": (edited(("failureThreshold: 30", "failureThreshold: 1")), "too-little-room"),
     "little-room": (edited(("failureThreshold: 30", "failureThreshold: 2")), "little-room"),
+    "room-of-exactly-one-answer": (
+        edited(
+            ("periodSeconds: 10", "periodSeconds: 5"),
+            ("failureThreshold: 30", "failureThreshold: 3"),
+        ),
+        "little-room",
+    ),
     "one-failure": (
         edited(
             ("failureThreshold: 30", "failureThreshold: 1"),
@@ -218,6 +226,14 @@ WRONG = {
     "inner-timeout-in-a-shell": (
         command("[sh, -c, 'exec timeout -k 1 5s /opt/probe']"),
         "inner-timeout-too-short",
+    ),
+    "agent-misspelt-in-the-command": (
+        command("[env, WOVED_TASK_AGENT=ghost, /opt/probe]"),
+        "agent-not-mapped",
+    ),
+    "option-that-looks-like-a-login-shell": (
+        edited((AGENT, ""), (COMMAND, "[/opt/probe, -l]")),
+        "input-missing",
     ),
     "variable-missing": (edited((AGENT, "")), "input-missing"),
     "variable-on-another-container": (
@@ -391,6 +407,17 @@ WRONG |= {
         ),
         "deadline-too-short",
     ),
+    "policy-and-no-probe": (
+        edited(("smoke-test", "worker"), text=WITH_POLICY),
+        "nothing-runs-the-probe",
+    ),
+    "pod-with-a-deadline": (
+        edited(
+            (PROBE, f"      command: {COMMAND}\n"),
+            ("  initContainers: []\n", "  restartPolicy: Never\n  activeDeadlineSeconds: 14\n"),
+        ),
+        "deadline-too-short",
+    ),
     "policy-on-failure": (
         edited(
             ("Never", "OnFailure"),
@@ -445,6 +472,22 @@ UNUSUAL = {
     "exec-and-or": command("[sh, -c, 'exec /opt/probe || true']"),
     "timeout-around-it": command("[timeout, --kill-after=2, '18', /opt/probe]"),
     "timeout-without-limit": command("[timeout, '0', /opt/probe]"),
+    "timeout-at-the-limit": command("[timeout, '15', /opt/probe]"),
+    "timeout-around-something-else": command("[sh, -c, 'timeout 5 /opt/warm-up; exec /opt/probe']"),
+    "login-shell": edited((AGENT, ""), (COMMAND, "[bash, -lc, 'exec /opt/probe']")),
+    "variable-of-a-variable": command("[sh, -c, 'WOVED_TASK_AGENT=$NAME exec /opt/probe']"),
+    "numbers-filled-in-later": edited(
+        ("periodSeconds: 10", 'periodSeconds: "${PERIOD}"'),
+        ("failureThreshold: 30", "failureThreshold: 1"),
+    ),
+    "count-filled-in-later": edited(("failureThreshold: 30", 'failureThreshold: "${COUNT}"')),
+    "delay-filled-in-later": edited(
+        ("periodSeconds: 10", 'initialDelaySeconds: "${DELAY}"'),
+        ("failureThreshold: 30", "failureThreshold: 1"),
+    ),
+    "restart-policy-filled-in-later": edited(
+        ("  initContainers: []\n", '  restartPolicy: "${POLICY}"\n')
+    ),
     "env-around-it": command("[env, WOVED_TASK_AGENT=codex, /opt/probe]"),
     "env-in-the-command-alone": edited(
         (AGENT, ""), (COMMAND, "[env, WOVED_TASK_AGENT=claude, /opt/probe]")
@@ -612,6 +655,15 @@ UNUSUAL = {
     '\t "startupProbe": {"exec": {"command": ["/opt/probe"]}, "timeoutSeconds": 15}}]}}',
     "job": JOB,
     "job-with-a-policy": WITH_POLICY,
+    "job-with-a-deadline-at-the-limit": edited(
+        ("  backoffLimit: 0\n", "  activeDeadlineSeconds: 15\n"), text=JOB
+    ),
+    "policy-for-all-but": edited(
+        ("smoke-test", "worker"),
+        ("          env:\n", f"{STARTUP}          env:\n"),
+        ("operator: In", "operator: NotIn"),
+        text=WITH_POLICY,
+    ),
     "cron-job": """\
 apiVersion: batch/v1
 kind: CronJob
@@ -802,6 +854,26 @@ def test_what_the_image_sets_is_believed() -> None:
     assert rules(checked(text, variables={"WOVED_TASK_AGENT": "ghost"})) == {"agent-not-mapped"}
 
 
+def test_where_else_a_variable_is_set_is_said() -> None:
+    text, _ = WRONG["variable-on-another-container"]
+    [finding] = checked(text).findings
+
+    assert "it is set on container log, and this is another one" in finding.message
+    assert "--image" in finding.way_out
+    [with_image] = checked(text, image=image()).findings
+    assert "--image" not in with_image.way_out
+
+
+def test_a_source_that_is_not_seen_is_no_note_where_the_variable_is_set() -> None:
+    more = (
+        "      startupProbe:",
+        "      envFrom: [{secretRef: {name: slot}}]\n      startupProbe:",
+    )
+
+    assert checked(edited(more)).notes == []
+    assert len(checked(edited((AGENT, ""), more)).notes) == 1
+
+
 def test_a_manager_that_runs_the_probe_itself_needs_none_in_the_manifest() -> None:
     assert rules(checked(edited((PROBE, "")), manager_execs=True)) == set()
 
@@ -866,6 +938,46 @@ def image(**more: object) -> ImageView:
         (command("[/entrypoint.sh]"), {}, {"entrypoint-in-wrong-mode"}),
         (command("[/entrypoint.sh]"), {"environment": {"AGENT_MODE": "smoke-test"}}, set()),
         (command("[env, AGENT_MODE=smoke-test, /entrypoint.sh]"), {}, set()),
+        (command("[/entrypoint.sh, /opt/probe]"), {}, set()),
+        (
+            edited(
+                (COMMAND, "[/entrypoint.sh]"),
+                (HOME, f"{HOME}        - {{name: AGENT_MODE, value: worker}}\n"),
+            ),
+            {"environment": {"AGENT_MODE": "smoke-test"}},
+            {"entrypoint-in-wrong-mode"},
+        ),
+        (
+            edited(
+                (COMMAND, "[/entrypoint.sh]"),
+                (
+                    HOME,
+                    f"{HOME}        - {{name: AGENT_MODE, valueFrom: {{secretKeyRef: {{name: a, key: b}}}}}}\n",
+                ),
+            ),
+            {},
+            set(),
+        ),
+        (
+            command("[python3, -I, /opt/ready.py]"),
+            {"programs": {"/opt/ready.py": False}},
+            {"program-not-in-image"},
+        ),
+        (
+            command("[sh, -c, 'exec /opt/probe']"),
+            {"programs": {"/opt/probe": False}},
+            {"program-not-in-image"},
+        ),
+        (
+            edited(
+                (
+                    "mountPath: /home/agent",
+                    "mountPath: /opt/conformance/slot.py\n          subPath: slot.py",
+                )
+            ),
+            {"programs": {"/opt/conformance/slot.py": False}},
+            set(),
+        ),
         (edited((AGENT, "")), {"environment": {"WOVED_TASK_AGENT": "claude"}}, set()),
         (edited((AGENT, "")), {}, {"input-missing"}),
         (edited(("runAsUser: 10001", "runAsNonRoot: true")), {}, set()),
@@ -897,6 +1009,20 @@ def image(**more: object) -> ImageView:
 )
 def test_an_image_is_compared(text: str, has: dict[str, object], expected: Iterable[str]) -> None:
     assert rules(checked(text, image=image(**has))) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "paths"),
+    [
+        ("[/opt/probe, /etc/x]", ["/opt/probe"]),
+        ("[probe]", []),
+        ("[/usr/bin/python3, -I, /opt/probe.py, /etc/x]", ["/usr/bin/python3", "/opt/probe.py"]),
+        ("[python3, probe.py]", []),
+        ("[timeout, '20', sh, -c, 'test -x /a && exec /opt/probe']", ["/opt/probe"]),
+    ],
+)
+def test_programs_of_commands_are_looked_for(words: str, paths: list[str]) -> None:
+    assert programs_of(checked(command(words)).subjects) == paths
 
 
 def test_every_rule_is_broken_by_a_test() -> None:
