@@ -102,6 +102,8 @@ def _of_subject(context: Context) -> Iterator[Finding]:
 
 
 def _unique(findings: Iterable[Finding]) -> list[Finding]:
-    """Return *findings* without those that two subjects or two runs share."""
-    found = {(f.file, f.line, f.path, f.rule, f.message): f for f in findings}
+    """Return *findings* without those that subjects, runs or aliases of one place share."""
+    found: dict[tuple[object, ...], Finding] = {}
+    for one in findings:
+        found.setdefault((one.file, one.line, one.workload, one.rule, one.message), one)
     return list(found.values())
