@@ -95,6 +95,9 @@ RULES = {
     "links-are-no-login": Rule(
         "must", "A Secret is not mounted where the contract follows no links: its files are links"
     ),
+    "directory-for-a-file": Rule(
+        "must", "A volume in the place of a file is mounted with subPath: else it is a directory"
+    ),
     "credentials-unreadable": Rule(
         "must", "The user that runs the probe may read the credentials that are mounted"
     ),

@@ -14,6 +14,10 @@ from conformance.wiring.workloads import Container, Mount, is_placeholder
 __all__ = ["check_gate", "check_mounts"]
 
 _SCRATCH = ("/tmp", "/var/tmp", "/run", "/dev", "/var/run", "/var/cache", "/var/log")
+#: Files of the CLIs, which a directory of the same name hides.
+_FILES = (".credentials.json", "auth.json")
+#: Volumes that may be a single file.
+_MAY_BE_FILES = ("hostPath", "csi", "flexVolume", "")
 #: Variables that let a CLI keep its files elsewhere than in the HOME.
 _ELSEWHERE = ("CLAUDE_CONFIG_DIR", "CODEX_HOME")
 
@@ -85,6 +89,12 @@ def check_mounts(context: Context, container: Container) -> Iterator[Finding]:
 def _login(context: Context, area: _Area, mount: Mount) -> Iterator[Finding]:
     """Yield what is wrong with *mount* where logins lie."""
     directory = area.directory(mount)
+    if mount.path.endswith(tuple(f"/{name}" for name in _FILES)) and not mount.sub_path:
+        if mount.kind not in _MAY_BE_FILES:
+            message = f"{mount.path} becomes a directory, and the CLI looks for a file"
+            way_out = "add subPath with the name of the file in the volume"
+            yield context.finding("directory-for-a-file", mount.place, message, way_out)
+        return
     claude = directory.endswith("/.claude")
     if mount.kind == "configMap":
         if claude and context.request.any_file_is_login:

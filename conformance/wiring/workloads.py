@@ -120,7 +120,11 @@ class Workload(Struct, frozen=True, eq=False):
         found = {}
         for place in self.pod.elements("volumes"):
             kinds = [key for key in place.entries() if key != "name"]
-            found[place.text("name")] = kinds[0] if kinds else "emptyDir", place
+            kind = kinds[0] if kinds else "emptyDir"
+            parts = {key for part in place.elements(kind, "sources") for key in part.entries()}
+            # One that is put together of nothing but ConfigMaps is one.
+            kind = "configMap" if parts == {"configMap"} else kind
+            found[place.text("name")] = kind, place
         # A StatefulSet makes a volume of each of these.
         for place in self.document.elements("spec", "volumeClaimTemplates"):
             found[place.text("metadata", "name")] = "persistentVolumeClaim", place

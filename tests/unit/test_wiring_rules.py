@@ -262,6 +262,41 @@ WRONG = {
         ),
         "credentials-read-only",
     ),
+    "secret-in-the-place-of-a-file": (
+        edited(
+            (
+                MOUNTS,
+                f"{MOUNTS}        - name: login\n          mountPath: /home/agent/.claude/.credentials.json\n",
+            ),
+            (
+                "  volumes:\n",
+                "  volumes:\n    - name: login\n      secret:\n        secretName: login\n",
+            ),
+        ),
+        "directory-for-a-file",
+    ),
+    "secret-put-together-over-codex": (
+        edited(
+            ("value: claude", "value: codex"),
+            (MOUNTS, f"{MOUNTS}        - name: login\n          mountPath: /home/agent/.codex\n"),
+            (
+                "  volumes:\n",
+                "  volumes:\n    - name: login\n      projected:\n"
+                "        sources: [{secret: {name: a}}, {configMap: {name: b}}]\n",
+            ),
+        ),
+        "credentials-read-only",
+    ),
+    "configs-put-together-over-claude": (
+        edited(
+            (MOUNTS, f"{MOUNTS}        - name: rules\n          mountPath: /home/agent/.claude\n"),
+            (
+                "  volumes:\n",
+                "  volumes:\n    - name: rules\n      projected:\n        sources: [{configMap: {name: b}}]\n",
+            ),
+        ),
+        "config-may-count-as-login",
+    ),
     "config-over-claude": (
         edited(
             (MOUNTS, f"{MOUNTS}        - name: rules\n          mountPath: /home/agent/.claude\n"),
@@ -311,6 +346,13 @@ WRONG = {
         "credentials-unreadable",
     ),
     "user-without-fs-group": (edited(("    fsGroup: 10001\n", "")), "volume-not-writable"),
+    "volume-mounted-beside-and-not-prepared": (
+        init_container(
+            f"    - name: look\n      image: tools:1\n      command: [ls, /home/agent]\n{MOUNTS}",
+            edited(("    fsGroup: 10001\n", "")),
+        ),
+        "volume-not-writable",
+    ),
     "home-mounted-read-only": (
         edited(("mountPath: /home/agent", "mountPath: /home/agent\n          readOnly: true")),
         "home-read-only",
@@ -608,6 +650,16 @@ UNUSUAL = {
             "  initContainers: []\n",
             "  initContainers:\n    - name: gate\n      image: slot-image:ci\n"
             f"      command: {COMMAND}\n      env:\n{AGENT}{HOME}{MOUNTS}",
+        ),
+    ),
+    "file-of-the-node": edited(
+        (
+            MOUNTS,
+            f"{MOUNTS}        - name: login\n          mountPath: /home/agent/.claude/.credentials.json\n",
+        ),
+        (
+            "  volumes:\n",
+            "  volumes:\n    - name: login\n      hostPath: {path: /x/y.json, type: File}\n",
         ),
     ),
     "secret-for-something-else": edited(
@@ -974,6 +1026,23 @@ def test_what_is_not_known_of_a_mounted_config_is_advice(edit: tuple[str, str]) 
     text, _ = WRONG["config-is-a-login"]
 
     assert rules(checked(edited(edit, text=text))) == {"config-may-count-as-login"}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("settings.json", set()),
+        ("mcp.json", {"config-counts-as-login"}),
+        ("skills/CLAUDE.md", {"config-may-count-as-login"}),
+        ("skills/review.md", {"config-counts-as-login"}),
+    ],
+)
+def test_a_single_file_of_a_config_counts_by_its_name_and_place(
+    path: str, expected: set[str]
+) -> None:
+    text = UNUSUAL["baseline-with-sub-path"].replace(".claude/CLAUDE.md", f".claude/{path}")
+
+    assert rules(checked(text)) == expected
 
 
 def test_a_mounted_config_is_nothing_to_contracts_that_look_into_files_and_to_other_agents() -> (
