@@ -22,7 +22,19 @@ _OPERATORS = ("&&", "||", ";", "|&", "|", "&", "\n")
 _COMPOUND = {"if", "while", "until", "for", "case", "select", "function", "{", "}", "(", ")", "[["}
 _COMPOUND |= {"trap", "coproc", "eval", "do", "done", "then", "fi", "esac"}
 #: Programs that succeed whatever the probe has said.
-_SUCCEED = {"true", ":", "echo", "printf", "date", "sleep", "logger", "touch", "sync", "clear"}
+_SUCCEED = {
+    "set",
+    "true",
+    ":",
+    "echo",
+    "printf",
+    "date",
+    "sleep",
+    "logger",
+    "touch",
+    "sync",
+    "clear",
+}
 #: Programs that pass text on, and so succeed when the probe in front of them fails.
 _FILTERS = {"tee", "cat", "logger", "head", "tail", "sed", "ts", "cut", "tr", "sort", "wc"}
 
@@ -55,15 +67,29 @@ class Line(Struct, frozen=True):
             return "kept", ""
         number = probes[-1]
         probe, rest = self.commands[number], list(self.commands[number + 1 :])
+        errexit, pipefail = self._options(self.commands[:number])
+        if any(_name(c.words) in ("exit", "exec") for c in self.commands[:number]):
+            return "kept", ""  # it may not come to the last probe
         if probe.words[0] == "!":
-            return "lost", "!"
-        if rest and rest[0].after in ("|", "|&") and not self.pipefail:
+            return ("lost", "!") if len(probes) == 1 and not rest else ("kept", "")
+        if rest and rest[0].after in ("|", "|&") and not pipefail:
             return self._piped(rest)
         while rest and rest[0].after in ("|", "|&"):
             rest.pop(0)
+        if any(command.after in ("|", "|&") for command in rest):
+            return "kept", ""
         if probe.words[0] == "exec":
             return "kept", ""
-        return self._after(rest)
+        return self._after(rest, errexit=errexit)
+
+    def _options(self, before: Sequence[Command]) -> tuple[bool, bool]:
+        """Return errexit and pipefail, as the shell has them after the commands *before*."""
+        errexit, pipefail = self.errexit, self.pipefail
+        for words in (command.words for command in before if command.words[:1] == ("set",)):
+            flags = "".join(word[1:] for word in words if re.match(r"-[a-z]", word))
+            errexit = errexit or "e" in flags or "errexit" in words
+            pipefail = pipefail or "pipefail" in words
+        return errexit, pipefail
 
     def _piped(self, rest: Sequence[Command]) -> tuple[Fate, str]:
         """Return what becomes of a code in front of a pipe, whose last command decides."""
@@ -75,23 +101,24 @@ class Line(Struct, frozen=True):
         shown = f"| {' '.join(last.words)}"
         return ("lost" if _name(last.words) in _FILTERS else "may-be-lost"), shown
 
-    def _after(self, rest: Sequence[Command]) -> tuple[Fate, str]:
+    def _after(self, rest: Sequence[Command], *, errexit: bool) -> tuple[Fate, str]:
         """Return what becomes of the code of a probe that fails, with *rest* behind it."""
         fate: Fate = "kept"
         why = ""
         for command in rest:
             shown = f"{command.after} {' '.join(command.words)}".strip()
             if command.after == "&":
-                # Nobody waits for it, unless what follows does.
-                return ("lost", "&") if not command.words else ("kept", "")
-            if command.after == "&&" and fate in ("kept", "changed"):
-                continue  # the code is not zero, so this does not run
+                # Nobody waits for it, unless something that follows does.
+                waited = any("$!" in word or word == "wait" for c in rest for word in c.words)
+                return ("kept", "") if waited else ("lost", "&")
+            if command.after == "&&" and fate != "lost":
+                continue  # the code is not zero, so this does not run; or it may not be
             if command.after == "||" and fate == "lost":
                 continue
             if command.after in (";", "\n"):
                 if not command.words:
                     continue
-                if self.errexit and fate == "kept":
+                if errexit and fate == "kept":
                     return fate, why
             fate, why = _status(command.words, command.after, fate), shown
             if _name(command.words) in ("exit", "exec"):
@@ -141,11 +168,6 @@ def read_line(text: str, *, errexit: bool = False, pipefail: bool = False) -> Li
         words = []
     if text.rstrip().endswith("&") and not text.rstrip().endswith("&&"):
         commands.append(Command((), "&"))
-    options = [c.words[1:] for c in commands if c.words[:1] == ("set",)]
-    for given in options:
-        flags = "".join(word[1:] for word in given if re.match(r"-[a-z]", word))
-        errexit = errexit or "e" in flags or "errexit" in given
-        pipefail = pipefail or "pipefail" in given
     if re.search(r"\$\(|`|<<|<\(|>\(", text):
         simple = False
     return Line(tuple(commands), simple, errexit, pipefail)
