@@ -58,8 +58,7 @@ def _programs(context: Context, run: ProbeRun, image: ImageView) -> Iterator[Fin
             continue
         message = f"image {image.reference} has no {path}"
         way_out = "correct the path, or build the probe into the image"
-        place = run.place.nearest("exec", "command").nearest("command")
-        yield context.finding("program-not-in-image", place, message, way_out, run)
+        yield context.finding("program-not-in-image", run.command_place, message, way_out, run)
 
 
 def _entrypoint(context: Context, run: ProbeRun, image: ImageView) -> Iterator[Finding]:
@@ -80,7 +79,7 @@ def _entrypoint(context: Context, run: ProbeRun, image: ImageView) -> Iterator[F
                 f"AGENT_MODE=smoke-test; here it is {mode or 'not set'}"
             )
             way_out = f'write ["env", "AGENT_MODE=smoke-test", "{part.program[0]}"]'
-            place = run.place.nearest("exec", "command")
+            place = run.command_place
             yield context.finding("entrypoint-in-wrong-mode", place, message, way_out, run)
 
 

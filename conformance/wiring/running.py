@@ -139,7 +139,7 @@ def _handlers(context: Context, place: Place, kind: str) -> Iterator[Finding]:
 
 def check_command(context: Context, run: ProbeRun) -> Iterator[Finding]:
     """Yield what is wrong with the command of *run*."""
-    place = _command_place(run)
+    place = run.command_place
     words = run.command.words
     known = context.request.recogniser.probe
     if is_placeholder(place.text()):
@@ -187,13 +187,6 @@ def _fate(context: Context, run: ProbeRun, place: Place) -> Iterator[Finding]:
         return
     way_out = "let the probe come last, with exec in front of it"
     yield context.finding(rule, place, message, way_out, run)
-
-
-def _command_place(run: ProbeRun) -> Place:
-    if run.where == "main":
-        key = "command" if run.place.at("command") is not None else "args"
-        return run.place.nearest(key)
-    return run.place.nearest("exec", "command")
 
 
 def _shown(words: tuple[str, ...]) -> str:

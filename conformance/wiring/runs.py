@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
-from conformance.wiring.commands import Command, Recogniser, read_command
+from conformance.wiring.commands import Command, Recogniser, is_shell, read_command
 from conformance.wiring.image import ImageView
 from conformance.wiring.kubelet import DEFAULTS, ProbeKind, ProbeTimes
 from conformance.wiring.tree import Place
@@ -70,6 +70,15 @@ class ProbeRun(Struct, frozen=True, eq=False):
     def keeps_code(self) -> bool:
         """Whether its exit code reaches the Pod's state."""
         return self.where == "main"
+
+    @property
+    def command_place(self) -> Place:
+        """Where its command stands; of a shell and its line in args, the line."""
+        if self.where != "main":
+            return self.place.nearest("exec", "command")
+        command = self.place.words("command")
+        by_args = self.place.at("args") is not None and (not command or is_shell(command[0]))
+        return self.place.nearest("args" if by_args else "command")
 
     @property
     def is_gate(self) -> bool:

@@ -112,8 +112,7 @@ def _inner(context: Context, run: ProbeRun) -> Iterator[Finding]:
                 f"{context.contract.name} gives it {context.limit:g}"
             )
             way_out = f"give it {math.ceil(context.limit)} seconds, or leave that to the kubelet"
-            place = run.place.nearest("exec", "command")
-            place = run.place.nearest("command") if run.where == "main" else place
+            place = run.command_place
             yield context.finding("inner-timeout-too-short", place, message, way_out, run)
 
 

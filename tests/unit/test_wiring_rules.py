@@ -181,6 +181,11 @@ WRONG = {
     "empty-command": (command("[]"), "no-handler"),
     "no-probe": (edited((PROBE, "")), "nothing-runs-the-probe"),
     "null-probe": (edited((PROBE, "      startupProbe: null\n")), "nothing-runs-the-probe"),
+    "exec-of-nothing": (edited((EXEC, "        exec: {}\n")), "no-handler"),
+    "swallowed-under-another-name": (
+        command("[sh, -c, '/opt/check-login || true']"),
+        "exit-code-swallowed",
+    ),
     "a-stand-in": (command("[cat, /tmp/healthy]"), "not-the-probe"),
     "only-liveness": (edited(("startupProbe", "livenessProbe")), "only-liveness"),
     "liveness-for-ever": (
@@ -696,6 +701,7 @@ UNUSUAL = {
         ("failureThreshold: 30", "failureThreshold: 30\n        terminationGracePeriodSeconds: 60")
     ),
     "gate-in-front": init_container(GATE),
+    "gate-in-a-shell": init_container(GATE.replace(COMMAND, "[sh, -c, 'exec /opt/probe']")),
     "gate-alone": init_container(GATE, edited((PROBE, ""))),
     "gate-before-a-server": init_container(
         GATE, edited((EXEC, "        httpGet: {path: /healthz, port: 8080}\n"))
@@ -977,6 +983,62 @@ def test_a_named_probe_is_looked_for() -> None:
         "exit-code-swallowed"
     }
     assert rules(checked(command('["/opt/my probe"]'), probe=("/opt/my probe",))) == set()
+
+
+def test_a_stand_in_is_no_named_probe() -> None:
+    assert rules(checked(command("[cat, /tmp/up]"), probe=("/opt/check",))) == {
+        "nothing-runs-the-probe"
+    }
+
+
+def test_of_containers_that_nothing_tells_apart_the_one_with_a_startup_probe_is_the_agents() -> (
+    None
+):
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - name: one\n    - name: two\n"
+        "      startupProbe: {exec: {command: [/opt/up]}, timeoutSeconds: 15}\n"
+    )
+    [subject] = checked(text, variables={"WOVED_TASK_AGENT": None}).subjects
+
+    assert subject.agent is not None
+    assert subject.agent.name == "two"
+
+
+def test_the_image_that_is_compared_tells_which_container_is_the_agents() -> None:
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - {name: one, image: x:1}\n"
+        "    - {name: two, image: slot-image:ci}\n"
+    )
+    found = checked(text, image=image(), image_reference="slot-image:ci")
+
+    assert [f.container for f in found.findings] == ["two"]
+
+
+def test_findings_about_a_main_program_point_at_its_command() -> None:
+    text = JOB.replace(
+        "          env:\n",
+        "          args: [/opt/probe || true]\n          command: [sh, -c]\n          env:\n",
+    )
+    by_args = JOB.replace(
+        "          env:\n", "          args: [timeout, '3', /opt/probe]\n          env:\n"
+    )
+    paths = [f.path.rpartition(".")[2] for each in (text, by_args) for f in checked(each).findings]
+
+    alone = JOB.replace(
+        "          env:\n", "          command: [timeout, '3', /opt/probe]\n          env:\n"
+    )
+    paths += [f.path.rpartition(".")[2] for f in checked(alone).findings]
+
+    assert paths == ["args", "args", "command"]
+
+
+def test_a_gate_may_be_known_by_its_mode_alone() -> None:
+    gate = "    - name: gate\n      image: slot-image:ci\n      env:\n        - {name: AGENT_MODE, value: smoke-test}\n"
+    text = init_container(f"{gate}{AGENT}{HOME}{MOUNTS}", edited((PROBE, "")))
+    found = checked(text)
+
+    assert found.findings == []
+    assert [run.is_gate for run in found.subjects[0].runs] == [True]
 
 
 def test_a_contract_with_another_limit_and_other_inputs() -> None:
