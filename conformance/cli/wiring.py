@@ -30,6 +30,7 @@ from conformance.wiring.runs import Request
 from conformance.wiring.structure import open_structure
 from conformance.wiring.timeline import Timeline, read_behaviour, timelines, usual_behaviours
 from conformance.wiring.tree import Place
+from conformance.wiring.workloads import find_workloads
 
 __all__ = ["wiring_command"]
 
@@ -172,7 +173,6 @@ def _request(contract: Contract, options: dict[str, Any]) -> Request:
             raise UsageError(f"--env '{pair}' names no variable", hint="write it like KEY=VALUE")
         variables[name] = value if equals else None
     recogniser = Recogniser(probe, tuple(contract.commands.values()), contract.reference)
-    links, any_file = _logins(contract)
     return Request(
         contract=contract,
         recogniser=recogniser,
@@ -180,8 +180,6 @@ def _request(contract: Contract, options: dict[str, Any]) -> Request:
         variables=variables,
         image_reference=options["image"] or "",
         manager_execs=options["manager_execs"],
-        links_are_login=links,
-        any_file_is_login=any_file,
     )
 
 
@@ -201,6 +199,10 @@ def _checked(
     documents: Sequence[Place], request: Request, options: dict[str, Any]
 ) -> tuple[Checked, list[str]]:
     """Return what is found in *documents*, and notes about what was not looked at."""
+    volumes = [kind for w in find_workloads(documents) for kind, _ in w.volumes().values()]
+    if "secret" in volumes or "configMap" in volumes:  # else the catalogue is not needed
+        links, any_file = _logins(request.contract)
+        request = replace(request, links_are_login=links, any_file_is_login=any_file)
     structure = open_structure(options["kubernetes"])
     notes = [] if structure is not None else [_NO_VALIDATOR]
     if options["image"]:

@@ -103,8 +103,8 @@ def _login(context: Context, area: _Area, mount: Mount) -> Iterator[Finding]:
     whole = mount.path == directory and not mount.sub_path
     if whole and claude and mount.kind == "secret" and not context.request.links_are_login:
         message = (
-            f"a Secret is links, and contract {context.contract.name} follows none: what lies "
-            f"at {mount.path} is no login (scenario claude/kubernetes-secret-mount)"
+            f"contract {context.contract.name} takes the Secret at {mount.path} for no login: its "
+            "files are links (scenario claude/kubernetes-secret-mount)"
         )
         way_out = "mount each file with subPath, or copy it into the volume of the HOME"
         yield context.finding("links-are-no-login", mount.place, message, way_out)

@@ -291,6 +291,33 @@ def test_the_limit_of_a_contract_of_ones_own_counts(directory: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize(
+    ("contract", "rules"),
+    [
+        ("slot", ["config-counts-as-login"]),
+        ("slot-strict", []),
+        ("walks-no-links.toml", ["links-are-no-login"]),
+    ],
+)
+def test_what_counts_as_a_login_is_up_to_the_contract(
+    directory: Path, contract: str, rules: list[str]
+) -> None:
+    """The catalogue is asked: scenarios about mounts say what a contract makes of them."""
+    (directory / "walks-no-links.toml").write_text(
+        'name = "walks-no-links"\nversion = "1"\nsummary = "x"\nextends = "slot"\n'
+        '[rules.claude-login]\nexpect = ["creds-missing"]\n'
+    )
+    (directory / "pod.yaml").write_text(
+        RIGHT.replace("claude}]", "claude}, {name: HOME, value: /h}]")
+        + "      volumeMounts: [{name: s, mountPath: /h/.claude}, {name: c, mountPath: /h/.claude/skills}]\n"
+        "  volumes: [{name: s, secret: {secretName: s}}, {name: c, configMap: {name: c, items: [{key: a, path: b}]}}]\n"
+    )
+    done = call(directory, "wiring", "pod.yaml", "--contract", contract, "--json", "report.json")
+    found = json.loads((directory / "report.json").read_text())["findings"]
+
+    assert [f["rule"] for f in found if f["level"] == "must"] == rules, done.stdout
+
+
 def test_usual_timelines_are_about_the_contract(directory: Path) -> None:
     lines = call(directory, "wiring", "right.yaml", "--timeline").stdout.splitlines()
 
