@@ -49,8 +49,12 @@ def subjects_of(
         hint = "name a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, or a List"
         seen = f", only {', '.join(others)}" if others else ""
         raise UsageError(f"there is no Pod in what was read{seen}", hint=hint)
-    request = replace(request, configs=find_configs(documents))
+    images = {container.image for workload in workloads for container in workload.containers()}
+    named = request.image_reference in images
+    request = replace(request, configs=find_configs(documents), image_is_named=named)
     subjects, notes = find_subjects(workloads, request)
+    if request.image_reference and not named:
+        notes.append(f"no container has image {request.image_reference}: all are compared with it")
     notes += [f"not looked at, because its kind is not known: {other}" for other in others]
     if not subjects:
         raise UsageError(f"nothing to look at: {'; '.join(notes)}", hint="name it with --container")

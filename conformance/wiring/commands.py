@@ -208,6 +208,16 @@ class Recogniser(Struct, frozen=True):
             return True
         return any(tell(simple.words) for simple in command.line.commands)
 
+    def probes_of(self, command: Command, *, certain: bool) -> list[Command]:
+        """Return the parts of *command* that run the probe.
+
+        Not *certain*, that is the last one that is no stand-in.
+        """
+        parts = list(command.parts())
+        if certain:
+            return [part for part in parts if self.knows(part.words)]
+        return [part for part in parts if part.program and not is_stand_in(part.program)][-1:]
+
     def presumed(self, command: Command) -> bool:
         """Return whether the command of a startupProbe may be the probe: it is no stand-in."""
         if self.probe:

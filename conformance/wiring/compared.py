@@ -39,13 +39,13 @@ def _paths(run: ProbeRun) -> Iterator[str]:
 
 def check_image(context: Context) -> Iterator[Finding]:
     """Yield where the manifest and the image do not go together."""
-    image = context.request.image
-    if image is None:
-        return
     for run in context.subject.runs:
-        yield from _programs(context, run, image)
-        yield from _entrypoint(context, run, image)
-    if context.agent is not None:
+        image = context.image(run.container)
+        if image is not None:
+            yield from _programs(context, run, image)
+            yield from _entrypoint(context, run, image)
+    image = context.image(context.agent) if context.agent is not None else None
+    if context.agent is not None and image is not None:
         yield from _root(context, context.agent, image)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conformance.wiring.findings import RULES, Finding
+from conformance.wiring.image import ImageView
 from conformance.wiring.runs import ProbeRun, Request, Subject
 from conformance.wiring.tree import Place
 from conformance.wiring.workloads import Container, Workload
@@ -48,6 +49,13 @@ class Context:
         """The seconds that the contract gives a probe."""
         return self.contract.limits.seconds
 
+    def image(self, container: Container) -> ImageView | None:
+        """Return what the image of *container* has; None if it was not looked at."""
+        request = self.request
+        if request.image_is_named and container.image != request.image_reference:
+            return None
+        return request.image
+
     @property
     def agent_name(self) -> str | None:
         """The agent that the manifest names; None if it is not known."""
@@ -59,8 +67,9 @@ class Context:
         if variable is not None:
             return variable.value
         value = self.request.variables.get(name)
-        if value is None and self.request.image is not None:
-            value = self.request.image.environment.get(name)
+        image = self.image(self.agent)
+        if value is None and image is not None:
+            value = image.environment.get(name)
         return value
 
     def home(self, container: Container) -> str | None:
@@ -70,7 +79,7 @@ class Context:
         if variable is not None:
             return variable.value.rstrip("/") or None if variable.value else None
         value = self.request.variables.get(name)
-        image = self.request.image
+        image = self.image(container)
         if value is None and image is not None:
             value = image.environment.get(name)
             if value is None and name == "HOME" and self.user(container) == image.uid:
@@ -82,7 +91,7 @@ class Context:
         said = container.security("runAsUser")
         if isinstance(said, int) and not isinstance(said, bool):
             return said
-        image = self.request.image
+        image = self.image(container)
         return image.uid if said is None and image is not None else None
 
     def is_no_root(self, container: Container) -> bool:

@@ -62,7 +62,7 @@ def _value(context: Context, run: ProbeRun, name: str) -> tuple[str | _Missing |
         return variable.value, variable.place
     if name in context.request.variables:
         return context.request.variables[name], run.place
-    image = context.request.image
+    image = context.image(container)
     if image is not None and name in image.environment:
         return image.environment[name], run.place
     return False, run.place
@@ -93,7 +93,7 @@ def _missing(context: Context, run: ProbeRun, name: str) -> Finding:
     elif elsewhere:
         message += f": it is set on container {', '.join(elsewhere)}, and this is another one"
     way_out = f"set it in env of container {run.container.name}"
-    if context.request.image is None:
+    if context.image(run.container) is None:
         way_out += f"; where the image sets it, say so with --env {name} or --image"
     place = run.container.place.nearest("env")
     return context.finding("input-missing", place, message, way_out, run)

@@ -16,7 +16,8 @@ from conformance.wiring.workloads import is_placeholder
 __all__ = ["check_command", "check_handlers", "check_places"]
 
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
-_OPERATORS = {"||", "&&", "|", ";", ">", ">>", "<", "2>&1", "&"}
+_NO_ARGUMENTS = {"||", "&&", "2>&1", "&"}
+_OPERATORS = {"|", ";", ">", ">>", "<"}
 #: What only a shell replaces; other variables may be filled in before Kubernetes sees them.
 _EXPANDED = re.compile(r"\$HOME\b|\$\{HOME\}|^~/")
 
@@ -150,7 +151,7 @@ def check_command(context: Context, run: ProbeRun) -> Iterator[Finding]:
         yield context.finding("one-long-string", place, message, f"write [{split}]", run)
         return
     if run.command.line is None:
-        odd = [word for word in words if word in _OPERATORS or _EXPANDED.search(word)]
+        odd = [word for number, word in enumerate(words) if _is_for_a_shell(words, number)]
         if odd:
             message = f"'{odd[0]}' is for a shell, and none reads {_shown(words)}"
             way_out = f'write ["sh", "-c", "{" ".join(words)}"]'
@@ -158,6 +159,16 @@ def check_command(context: Context, run: ProbeRun) -> Iterator[Finding]:
         return
     if context.contract.exit_code_answers:
         yield from _fate(context, run, place)
+
+
+def _is_for_a_shell(words: tuple[str, ...], number: int) -> bool:
+    """Return whether the word at *number* is meant for a shell, and not for the program itself."""
+    word = words[number]
+    if _EXPANDED.search(word) or word in _NO_ARGUMENTS:
+        return True
+    # The value of an option may be one of these, and the last word of some programs.
+    of_an_option = words[number - 1].startswith("-") or "-exec" in words
+    return word in _OPERATORS and not of_an_option and number < len(words) - 1
 
 
 def _fate(context: Context, run: ProbeRun, place: Place) -> Iterator[Finding]:

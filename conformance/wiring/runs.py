@@ -47,6 +47,8 @@ class Request(Struct, frozen=True, kw_only=True, eq=False):
     """Variables that something else than the manifest sets; None for a value that is not known."""
     image: ImageView | None = None
     image_reference: str = ""
+    image_is_named: bool = False
+    """Whether a container has that very image; then others are not compared with it."""
     manager_execs: bool = False
     """Whether the Manager runs the probe itself, so that the manifest does not have to."""
     links_are_login: bool = True

@@ -100,10 +100,9 @@ def _room(context: Context, run: ProbeRun, numbers: dict[str, int | None]) -> It
 
 def _inner(context: Context, run: ProbeRun) -> Iterator[Finding]:
     """Yield the limits that the command itself sets, such as with timeout."""
-    knows = context.request.recogniser.knows
     found = list(run.command.timeouts)
-    for part in run.command.parts() if run.command.line is not None else ():
-        if knows(part.words) or not run.certain:
+    if run.command.line is not None:
+        for part in context.request.recogniser.probes_of(run.command, certain=run.certain):
             found += part.timeouts
     for seconds in found:
         if 0 < seconds < context.limit:

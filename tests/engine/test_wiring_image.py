@@ -16,8 +16,8 @@ def test_a_manifest_is_compared_with_the_reference_image(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path, own_cache: Path
 ) -> None:
     """One look into the image finds what is right and what is not."""
-    right = example(contracts.load("slot"))
-    (tmp_path / "right.yaml").write_text(right.replace("slot-image:ci", reference_image))
+    right = example(contracts.load("slot")).replace("slot-image:ci", reference_image)
+    (tmp_path / "right.yaml").write_text(right)
     moved = right.replace("/opt/conformance/slot.py", "/opt/elsewhere/slot.py").replace(
         "name: slot\n", "name: moved\n"
     )

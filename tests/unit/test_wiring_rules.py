@@ -211,6 +211,11 @@ WRONG = {
     "one-long-string-with-argument": (command('["/opt/probe --quick"]'), "one-long-string"),
     "shell-in-one-word": (command('["sh -c", "/opt/probe"]'), "one-long-string"),
     "or-without-a-shell": (command('[/opt/probe, "||", "exit", "1"]'), "no-shell"),
+    "pipe-without-a-shell": (command('[/opt/probe, "|", tee, /tmp/log]'), "no-shell"),
+    "inner-timeout-by-any-name": (
+        command("[sh, -c, 'timeout 5 /opt/check-login']"),
+        "inner-timeout-too-short",
+    ),
     "home-without-a-shell": (command('["$HOME/bin/probe"]'), "no-shell"),
     "or-true": (command('[sh, -c, "/opt/probe || true"]'), "exit-code-swallowed"),
     "or-echo": (command("[sh, -c, '/opt/probe || echo failed']"), "exit-code-swallowed"),
@@ -542,6 +547,12 @@ UNUSUAL = {
     "timeout-around-it": command("[timeout, --kill-after=2, '18', /opt/probe]"),
     "timeout-without-limit": command("[timeout, '0', /opt/probe]"),
     "timeout-at-the-limit": command("[timeout, '15', /opt/probe]"),
+    "operators-as-arguments": command('[/opt/probe, --separator, "|", --skip, "&", ">"]').replace(
+        ', "&"', ', "<"'
+    ),
+    "timeout-around-something-else-by-any-name": command(
+        "[sh, -c, 'timeout 5 curl -s localhost; timeout 3 /opt/warm-up; exec /opt/check-login']"
+    ),
     "timeout-around-something-else": command("[sh, -c, 'timeout 5 /opt/warm-up; exec /opt/probe']"),
     "login-shell": edited((AGENT, ""), (COMMAND, "[bash, -lc, 'exec /opt/probe']")),
     "variable-of-a-variable": command("[sh, -c, 'WOVED_TASK_AGENT=$NAME exec /opt/probe']"),
@@ -1012,6 +1023,16 @@ def test_the_image_that_is_compared_tells_which_container_is_the_agents() -> Non
     found = checked(text, image=image(), image_reference="slot-image:ci")
 
     assert [f.container for f in found.findings] == ["two"]
+
+
+def test_containers_of_another_image_are_not_compared() -> None:
+    has = image(programs={"/opt/conformance/slot.py": False}, reference="other:1")
+    text = edited(("  volumes:\n", "    - {name: log, image: 'other:1'}\n  volumes:\n"))
+
+    assert rules(checked(text, image=has, image_reference="other:1")) == set()
+    nobody = checked(RIGHT, image=has, image_reference="other:1")
+    assert rules(nobody) == {"program-not-in-image"}
+    assert nobody.notes == ["no container has image other:1: all are compared with it"]
 
 
 def test_findings_about_a_main_program_point_at_its_command() -> None:
