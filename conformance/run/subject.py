@@ -109,6 +109,9 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
             return ()
         case Command(line):
             return parse_command(line, directory)
+        case PythonCallable() if contract.entrypoint is not None:
+            cause = f"contract '{contract.name}' is about an entrypoint, which is a program"
+            raise UsageError(cause, hint="name it with --probe, or an image with --image")
         case PythonCallable(target):
             if contract.in_steps and request.in_process:
                 cause = f"contract '{contract.name}' is about gates that are asked in steps"
@@ -124,4 +127,6 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
         hint = "name a probe with --probe"
         raise UsageError(f"contract '{contract.name}' has no reference probe", hint=hint)
     file = str(fixtures_dir() / "probes" / contract.reference)
+    if contract.reference.endswith(".sh"):
+        return ("/bin/sh", file)
     return gate_in_file(file) if contract.in_steps else (sys.executable, "-I", file)

@@ -23,6 +23,7 @@ from conformance.drivers.local.home_directory import HomeDirectory
 from conformance.drivers.local.hosts import Hosts, PythonScript, PythonTarget
 from conformance.drivers.local.programs import Programs
 from conformance.drivers.local.standalone import by_hand, lacks
+from conformance.drivers.local.starts import LocalStarts
 from conformance.drivers.local.story import Stage, ask_once, fixed_variables, tell
 from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
 from conformance.drivers.local.view import View, ViewMaker, paths_in
@@ -139,8 +140,11 @@ class LocalDriver:
                 start, before = self._run_earlier(start, contract, layout.earlier, place)
                 if not before.says_something:
                     return Execution(outcome=before)
-            build(layout.home, place.home)
-            if contract.in_steps:
+            if contract.entrypoint is None:
+                build(layout.home, place.home)
+            if contract.entrypoint is not None:
+                execution = self._starts(start, scenario, contract, layout, place).run()
+            elif contract.in_steps:
                 stage = self._stage(start, scenario, contract, layout, place)
                 execution = replace(tell(stage), asked=self._programs.asked.news())
             else:
@@ -182,7 +186,7 @@ class LocalDriver:
         if view is None and "PATH" in scenario.env:
             self._refuse_real_clis(env["PATH"], cwd, contract)
         return Request(
-            argv=argv,
+            argv=argv if scenario.start is None else (*argv, *scenario.start.arguments),
             env=env,
             cwd=cwd,
             seconds=contract.limits.seconds,
@@ -292,7 +296,9 @@ class LocalDriver:
         if not contract.commands:
             path = self._programs.path_without(known_clis(contract))
             stubs = stubs_for(scenario, contract, home=str(place.home))
-            cli = self._programs.stub_directory(stubs, place, own=scenario.changes_cli)
+            cli = str(place.cli)  # where an entrypoint finds stubs that serve one home only
+            if contract.entrypoint is None:
+                cli = self._programs.stub_directory(stubs, place, own=scenario.changes_cli)
         return Surroundings(
             home=str(place.home),
             opposite=str(place.opposite),
@@ -301,6 +307,24 @@ class LocalDriver:
             path=path,
             variables=self.extra,
             fixed=fixed_variables(contract, sets_clock=sets_clock(self.argv)),
+        )
+
+    def _starts(
+        self,
+        start: Request,
+        scenario: Scenario,
+        contract: Contract,
+        layout: Layout,
+        place: HomeDirectory,
+    ) -> LocalStarts:
+        """Return the starts of an entrypoint in *scenario*."""
+        return LocalStarts(
+            ask=self._supervisor.run,
+            request=replace(start, target=None),
+            scenario=scenario,
+            contract=contract,
+            layout=layout,
+            place=place,
         )
 
     def _stage(
