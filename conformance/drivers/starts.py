@@ -116,6 +116,13 @@ class Plan(Struct, frozen=True, kw_only=True):
         """The credential file that the entrypoint makes for the agent."""
         return _seed(self.scenario, self.contract)
 
+    @property
+    def about_side_effects(self) -> bool:
+        """Whether the scenario cites a rule about what an entrypoint does that starts nothing."""
+        rules = self.contract.rules
+        cited = self.scenario.cites(self.contract)
+        return any("side-effect" in rules[name].findings for name in cited)
+
     def stubs(self) -> list[Node]:
         """Return the nodes of the directory of stubs, without the CLIs in their state."""
         names = {path.rpartition("/")[2] for path in programs_in_place(self.contract)}

@@ -210,8 +210,10 @@ def _cli_paths(
     """Yield every path in *container* of an agent's CLI."""
     places = [*(part for part in path.split(":") if part.startswith("/")), *_PLACES]
     places += [f"{home.rstrip('/')}/{place}" for place in _HOME_PLACES]
+    in_place = [cli for cli in clis if cli.startswith("/")]
+    yield from (path for path in in_place if _exists(client, container, path))
     for place in dict.fromkeys(part.rstrip("/") for part in places):
-        for cli in clis:
+        for cli in (cli for cli in clis if cli not in in_place):
             if _exists(client, container, f"{place}/{cli}"):
                 yield f"{place}/{cli}"
 

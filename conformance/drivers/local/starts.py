@@ -75,7 +75,8 @@ class LocalStarts(Struct, frozen=True, kw_only=True):
             told = calls_in(self._records(), after=calls)
             starts.append(seen(todo, number, outcome, told, (before, after)))
             outcomes.append(outcome)
-        return Execution(outcome=both(outcomes), starts=tuple(starts))
+        changes = tuple(line for one in starts for line in one.changes)
+        return Execution(outcome=both(outcomes), changes=changes, starts=tuple(starts))
 
     def _plan(self) -> Plan:
         return Plan(
