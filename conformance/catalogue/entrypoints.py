@@ -155,9 +155,7 @@ def start_of(table: StartTable | UnsetType, file: str, root: Path) -> Start | No
     if session is not None:
         check_value(session, file, "start.session")
     again = None if isinstance(table.again, UnsetType) else _again(table.again, file, root)
-    return Start(
-        arguments=tuple(table.arguments), code=table.code, session=session, again=again
-    )
+    return Start(arguments=tuple(table.arguments), code=table.code, session=session, again=again)
 
 
 def _again(table: AgainTable, file: str, root: Path) -> Again:

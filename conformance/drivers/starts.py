@@ -52,9 +52,7 @@ def _entrypoint(contract: Contract) -> Entrypoint:
     return contract.entrypoint
 
 
-def entry_variables(
-    scenario: Scenario, contract: Contract, context: Context
-) -> dict[str, str]:
+def entry_variables(scenario: Scenario, contract: Contract, context: Context) -> dict[str, str]:
     """Return the variables that the table of an entrypoint adds to the environment."""
     found, agent = {}, _agent(scenario)
     for name, text in _entrypoint(contract).environment.items():
@@ -100,6 +98,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     home: str
     writes: tuple[str, ...]
     """Paths that CLIs may write in the HOME."""
+    command: tuple[str, ...] = ()
+    """The arguments that an image has of its own, for a container that has none."""
 
     @property
     def start(self) -> Start:
@@ -161,6 +161,13 @@ class Plan(Struct, frozen=True, kw_only=True):
             return ()
         return _program(mode, _agent(self.scenario), self.start.arguments)
 
+    def usual(self, number: int) -> tuple[str, ...]:
+        """Return the same with the arguments that an image has of its own; empty without any."""
+        mode = _entrypoint(self.contract).named(self.mode(number))
+        if self.start.arguments or not self.command or mode is None:
+            return ()
+        return _program(mode, _agent(self.scenario), self.command)
+
 
 def _program(mode: Mode, agent: str, arguments: Sequence[str]) -> tuple[str, ...]:
     words = mode.started(agent, arguments)
@@ -194,11 +201,12 @@ def seen(
             before=before.files.get(seed.file, FileSeen()),
             after=after.files.get(seed.file, FileSeen()),
         )
-    made = (seed.file,) if seed_seen is not None and seed_seen.given else ()
     judged = (seed.file,) if seed is not None else ()
+    made = judged if seed_seen is not None and seed_seen.given else ()
     return StartSeen(
         mode=plan.mode(number),
         expected=plan.expected(number),
+        usual=plan.usual(number),
         given=dict(plan.variables(number)),
         end=_ENDS[type(outcome.ending)],
         code=outcome.code if outcome.code is not None else outcome.signal or 0,

@@ -96,7 +96,8 @@ def _program(
 ) -> Iterator[tuple[FindingKind, str]]:
     """Yield what is wrong with the program that was started last."""
     call = seen.programs[-1]
-    if seen.expected and not _same(call.argv, seen.expected):
+    fits = [wanted for wanted in (seen.expected, seen.usual) if wanted]
+    if seen.expected and not any(_same(call.argv, wanted) for wanted in fits):
         message = f"expected {_command(seen.expected)} to be started, got {_command(call.argv)}"
         yield "wrong-program", message
         return
@@ -131,10 +132,9 @@ def _environment(
         if variable in call.environment:
             yield "wrong-environment", f"{variable} reached {name}, which it must not"
     for variable in scenario.env:
-        if variable not in needed and variable in seen.given and variable != "PATH":
-            if call.environment.get(variable) != seen.given[variable]:
-                got = call.environment.get(variable)
-                yield "lost-environment", f"{variable}, which is set, did not reach {name}"
+        wanted = seen.given.get(variable)
+        if variable not in (*needed, "PATH") and wanted != call.environment.get(variable):
+            yield "lost-environment", f"{variable}, which is set, did not reach {name} as it is"
 
 
 def _no_end(seen: StartSeen, contract: Contract) -> str:

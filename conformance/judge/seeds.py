@@ -128,9 +128,8 @@ def _words(file: FileSeen) -> str:
             return f"a link to {file.target}{whole}"
         case "file" if not file.content:
             return f"an empty file, mode {file.mode:04o}"
-        case "file" if not _is_good(file):
-            return f"a file of {len(file.content or b'')} bytes, mode {file.mode:04o}, that is no login"
         case "file":
-            return f"a file of {len(file.content or b'')} bytes, mode {file.mode:04o}"
+            size = f"a file of {len(file.content or b'')} bytes, mode {file.mode:04o}"
+            return size if _is_good(file) else f"{size}, that holds no login"
         case _:
             return f"a {file.kind}" if file.kind != "other" else "neither file nor directory"

@@ -1,4 +1,4 @@
-"""What a contract says of an entrypoint: modes, the program of each, and what it may write first."""
+"""What a contract says of an entrypoint: its modes, the program of each, and what it may write."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Entrypoint(Struct, frozen=True, kw_only=True):
 
         These are names that are looked for on PATH, or absolute paths.
         """
-        found = set()
+        found: set[str] = set()
         for mode in self.modes.values():
             for template in mode.templates():
                 found.update(template[0].replace(_AGENT, agent) for agent in agents)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from conformance.model.contract import Contract, Role
-from conformance.model.entrypoint import STARTED, Entrypoint
 from conformance.model.entry import Bytes, Content, Entry, EntryKind, Json, Runs, Text
+from conformance.model.entrypoint import STARTED, Entrypoint
 from conformance.model.start import Start
 from conformance.model.story import ChangeCli, Check, Claim, Step, Wait
 

@@ -81,6 +81,8 @@ class StartSeen(Struct, frozen=True, kw_only=True):
     """What the variable of the mode held."""
     expected: tuple[str, ...]
     """The program and arguments that the contract calls for; empty where it calls for none."""
+    usual: tuple[str, ...] = ()
+    """The same with the arguments that an image has of its own; empty where it has none."""
     given: dict[str, str]
     """The environment of the start."""
     end: Literal["exited", "killed", "timed-out"]

@@ -135,10 +135,11 @@ class ScenarioRunner:
         context = replace(self.context, scenario=scenario.id)
         homes = (scenario.entries, scenario.earlier, scenario.env, scenario.inputs, scenario.start)
         text = msgspec.json.encode(homes).decode()
+        if self.contract.inputs.token:
+            text += USUAL_RUN["token"]
         named = re.findall(r"\{secret:([a-z0-9-]+)\}", text)
         # In order, so that findings come in the same order in every run.
-        usual = re.findall(r"\{secret:([a-z0-9-]+)\}", " ".join(USUAL_RUN.values()))
-        labels = dict.fromkeys(["", "refresh", *(usual if self.contract.inputs.token else ()), *named])
+        labels = dict.fromkeys(["", "refresh", *named])
         found = {}
         for label in labels:
             name = f"{{secret:{label}}}" if label else "{secret}"

@@ -101,6 +101,9 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
     :raises UsageError: there is no such probe.
     """
     directory = Path(request.cwd)
+    if contract.entrypoint is not None and isinstance(request.probe, PythonCallable):
+        cause = f"contract '{contract.name}' is about an entrypoint, which is a program"
+        raise UsageError(cause, hint="name it with --probe, or an image with --image")
     match request.probe:
         case ImageRequest():
             if contract.in_steps:
@@ -109,9 +112,6 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
             return ()
         case Command(line):
             return parse_command(line, directory)
-        case PythonCallable() if contract.entrypoint is not None:
-            cause = f"contract '{contract.name}' is about an entrypoint, which is a program"
-            raise UsageError(cause, hint="name it with --probe, or an image with --image")
         case PythonCallable(target):
             if contract.in_steps and request.in_process:
                 cause = f"contract '{contract.name}' is about gates that are asked in steps"
@@ -123,6 +123,14 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
         for agent in contract.agents:
             own_command(contract, agent, request.variables.get("PATH", SYSTEM_PATH))
         return ()
+    return _reference(contract)
+
+
+def _reference(contract: Contract) -> tuple[str, ...]:
+    """Return the command of the reference probe of *contract*.
+
+    :raises UsageError: it has none.
+    """
     if not contract.reference:
         hint = "name a probe with --probe"
         raise UsageError(f"contract '{contract.name}' has no reference probe", hint=hint)

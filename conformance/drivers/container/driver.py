@@ -28,6 +28,7 @@ from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.starts import ContainerStarts, plan_of, with_stubs
 from conformance.drivers.container.volumes import HomeVolumes, PlainVolumes
 from conformance.drivers.layout import Layout, lay_out
+from conformance.drivers.starts import Plan
 from conformance.errors import CannotJudge, ConformanceError
 from conformance.home import changes, stamps
 from conformance.home.build import Unbuildable
@@ -165,7 +166,7 @@ class ContainerDriver:
                 spec=spec,
                 placed=placed,
             )
-            return starts.run(plan_of(scenario, contract, layout, self._facts.home))
+            return starts.run(self._plan(scenario, contract, layout))
         outcome: Outcome | None = None
         outside: tuple[str, ...] = ()
         if shared:
@@ -198,9 +199,13 @@ class ContainerDriver:
             cause = "the stub of such a CLI is a shell script, and the image has no shell"
             raise Unbuildable(cause)
         if contract.entrypoint is not None:
-            placed = with_stubs(placed, plan_of(scenario, contract, layout, self._facts.home))
+            placed = with_stubs(placed, self._plan(scenario, contract, layout))
         volumes.place(placed)
         return layout, placed
+
+    def _plan(self, scenario: Scenario, contract: Contract, layout: Layout) -> Plan:
+        """Return what is known of the starts of an entrypoint."""
+        return plan_of(scenario, contract, layout, self._facts.home, self._facts.command)
 
     def _user(self, scenario: Scenario) -> tuple[int, int]:
         """Return the uid and gid that the probe runs as."""
@@ -232,7 +237,9 @@ class ContainerDriver:
     def _argv(self, scenario: Scenario, contract: Contract, layout: Layout) -> tuple[str, ...]:
         """Return the program to start and its arguments."""
         argv = (*self._facts.entrypoint, *self._facts.command)
-        if self._request.entrypoint is None and self._request.command is None:
+        if scenario.start is not None and scenario.start.arguments:
+            argv = (*self._facts.entrypoint, *scenario.start.arguments)
+        elif self._request.entrypoint is None and self._request.command is None:
             argv = contract.commands.get(scenario.agent, ()) or argv
         first = []
         if "HOME" in layout.unset:

@@ -33,8 +33,13 @@ _RECORDS, _STDIN = "records", "stdin"
 _LARGEST = 64 * 1024
 
 
-def plan_of(scenario: Scenario, contract: Contract, layout: Layout, home: str) -> Plan:
-    """Return what is known of the starts of *scenario* in containers with their HOME at *home*."""
+def plan_of(
+    scenario: Scenario, contract: Contract, layout: Layout, home: str, command: tuple[str, ...]
+) -> Plan:
+    """Return what is known of the starts of *scenario* in containers with their HOME at *home*.
+
+    The image has the arguments *command* of its own.
+    """
     return Plan(
         scenario=scenario,
         contract=contract,
@@ -43,6 +48,7 @@ def plan_of(scenario: Scenario, contract: Contract, layout: Layout, home: str) -
         directory=f"{ASIDE}/cli",
         records=f"{ASIDE}/{_RECORDS}",
         home=home,
+        command=command,
         writes=layout.writes,
     )
 
@@ -59,9 +65,7 @@ def with_stubs(placed: PlacedLayout, todo: Plan) -> PlacedLayout:
         *(replace(node, path=below + node.path.removeprefix(b"cli")) for node in states),
         # The entrypoint may run as anybody.
         Node(path=_RECORDS.encode(), kind="directory", mode=0o1777, owner=0),
-        Node(
-            path=_STDIN.encode(), kind="file", mode=0o644, owner=0, pieces=((todo.stdin(), 1),)
-        ),
+        Node(path=_STDIN.encode(), kind="file", mode=0o644, owner=0, pieces=((todo.stdin(), 1),)),
     ]
     return replace(placed, aside=tuple(nodes))
 
@@ -119,7 +123,7 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
         """Return the container of start *number*; what it reads is there for a shell."""
         given = {**self.spec.environment, **todo.variables(number)}
         script = f'exec "$@" < {ASIDE}/{_STDIN}'
-        argv = ("sh", "-c", script, "sh", *self.spec.argv, *todo.start.arguments)
+        argv = ("sh", "-c", script, "sh", *self.spec.argv)
         return replace(self.spec, argv=argv, environment=given)
 
     def _change(self, todo: Plan, keeper: VolumeKeeper) -> None:
@@ -128,9 +132,7 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
         assert again is not None, "only then there is a second start"
         nodes = plan(again.changed, todo.context)
         files = [os.fsdecode(node.path) for node in nodes if node.kind != "directory"]
-        keeper.change(
-            [*again.removed, *files], nodes, uid=self.placed.uid, gid=self.placed.gid
-        )
+        keeper.change([*again.removed, *files], nodes, uid=self.placed.uid, gid=self.placed.gid)
 
 
 def _looked(todo: Plan, keeper: VolumeKeeper) -> tuple[HomeSeen, dict[str, bytes]]:

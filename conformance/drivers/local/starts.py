@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.drivers.layout import Layout
-from conformance.drivers.local.home_directory import HomeDirectory
-from conformance.drivers.local.supervisor_client import Request
+from conformance.drivers.local.story import Stage
 from conformance.drivers.local.view import View
 from conformance.drivers.recorder import STATE, calls_in
 from conformance.drivers.starts import HomeSeen, Plan, both, programs_in_place, seen
 from conformance.home import build, mismatch, plan, remove, snapshot
 from conformance.home.build import Unbuildable
-from conformance.model.contract import Contract
 from conformance.model.outcome import Execution, Outcome, Unsupported, not_run
-from conformance.model.scenario import Scenario
 from conformance.model.start import FileSeen, StartSeen
 
-__all__ = ["LocalStarts"]
+__all__ = ["STDIN", "LocalStarts"]
 
+#: The file beside the HOME that a shell reads.
+STDIN = "stdin"
 #: Files of a HOME up to this size are read.
 _LARGEST = 64 * 1024
 
 
-class LocalStarts(Struct, frozen=True, kw_only=True):
+class LocalStarts:
     """The starts of one scenario; its HOME is not built yet."""
 
-    ask: Callable[[Request], Outcome]
-    request: Request
-    scenario: Scenario
-    contract: Contract
-    layout: Layout
-    place: HomeDirectory
+    def __init__(self, stage: Stage) -> None:
+        self.supervisor = stage.supervisor
+        self.request = replace(stage.start, target=None)
+        self.scenario = stage.scenario
+        self.contract = stage.contract
+        self.layout = stage.layout
+        self.place = stage.place
 
     def run(self) -> Execution:
         """Start the entrypoint as often as the scenario says, and return what was seen.
@@ -61,12 +59,11 @@ class LocalStarts(Struct, frozen=True, kw_only=True):
                 self._change(todo)
                 before = HomeSeen(stamps=snapshot(self.place.home), files=self._files(todo))
             calls = len(calls_in(self._records()))
-            outcome = self.ask(
+            outcome = self.supervisor.run(
                 replace(
                     self.request,
                     env=todo.variables(number),
                     view=view,
-                    stdin=str(self.place.top / "stdin"),
                 )
             )
             if not outcome.says_something:
@@ -97,7 +94,7 @@ class LocalStarts(Struct, frozen=True, kw_only=True):
             (self.place.cli / STATE).chmod(0o555)
         self.place.cli.chmod(0o555)
         (self.place.top / "records").mkdir()
-        (self.place.top / "stdin").write_bytes(todo.stdin())
+        (self.place.top / STDIN).write_bytes(todo.stdin())
 
     def _view(self) -> View | None:
         """Return what the entrypoint sees: stubs over programs that are named by their paths.
