@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from conformance.home import Node
+from conformance.model.entrypoint import SHELL
 from conformance.model.start import Called
 
 __all__ = ["SHELL_STUB", "STATE", "calls_in", "recorder_nodes"]
@@ -72,10 +73,11 @@ def _script(name: str, text: str) -> Node:
     return Node(path=name.encode(), kind="file", mode=0o755, pieces=((text.encode(), 1),))
 
 
-def calls_in(files: Mapping[str, bytes], after: int = 0) -> list[Called]:
-    """Return the calls that *files* record, by their paths below the records, without the first.
+def calls_in(files: Mapping[str, bytes], directory: str, after: int = 0) -> list[Called]:
+    """Return the calls that *files* record, by their paths below the records, in order.
 
-    *after* is how many of the first ones are left out.
+    A program is named without the *directory* of the stubs. The first ones are left out, as many as
+    *after* says.
     """
     numbers = {int(path.partition("/")[0]) for path in files if path[:1].isdigit()}
     found = []
@@ -84,7 +86,7 @@ def calls_in(files: Mapping[str, bytes], after: int = 0) -> list[Called]:
         where = files.get(f"{number}/directory", b"").decode(errors="replace").rstrip("\n")
         found.append(
             Called(
-                argv=tuple(_words(own["arguments"])),
+                argv=_argv(_words(own["arguments"]), directory),
                 environment=dict(word.partition("=")[::2] for word in _words(own["environment"])),
                 directory=where,
                 open_seed=_open(files.get(f"{number}/seed", b"")),
@@ -92,6 +94,14 @@ def calls_in(files: Mapping[str, bytes], after: int = 0) -> list[Called]:
             )
         )
     return found
+
+
+def _argv(words: list[str], directory: str) -> tuple[str, ...]:
+    """Return a command as contracts write it."""
+    if not words:  # the stub was ended while it wrote
+        return ("",)
+    program = words[0].removeprefix(f"{directory}/")
+    return (SHELL if program == SHELL_STUB else program, *words[1:])
 
 
 def _words(data: bytes) -> list[str]:

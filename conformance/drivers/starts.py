@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from conformance.drivers.recorder import SHELL_STUB, recorder_nodes
 from conformance.home import Node, Snapshot, changes
 from conformance.model.contract import Contract
-from conformance.model.entrypoint import SHELL, STARTED, Entrypoint, Mode, Seed
+from conformance.model.entrypoint import SHELL, STARTED, Entrypoint, Seed
 from conformance.model.outcome import Ending, Exited, Killed, Outcome, TimedOut
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
@@ -138,6 +138,10 @@ class Plan(Struct, frozen=True, kw_only=True):
             code=self.start.code,
         )
 
+    def starts_shell(self, number: int) -> bool:
+        """Return whether start *number* is to come to a shell, which reads standard input."""
+        return (SHELL,) in (self.expected(number), self.usual(number))
+
     def stdin(self) -> bytes:
         """Return what a shell that is started reads: it hands over to a stub."""
         return f"exec {self.directory}/{SHELL_STUB}\n".encode()
@@ -159,19 +163,14 @@ class Plan(Struct, frozen=True, kw_only=True):
         mode = _entrypoint(self.contract).named(self.mode(number))
         if mode is None or STARTED not in self.scenario.expected(self.contract):
             return ()
-        return _program(mode, _agent(self.scenario), self.start.arguments)
+        return mode.started(_agent(self.scenario), self.start.arguments)
 
     def usual(self, number: int) -> tuple[str, ...]:
         """Return the same with the arguments that an image has of its own; empty without any."""
         mode = _entrypoint(self.contract).named(self.mode(number))
         if self.start.arguments or not self.command or mode is None:
             return ()
-        return _program(mode, _agent(self.scenario), self.command)
-
-
-def _program(mode: Mode, agent: str, arguments: Sequence[str]) -> tuple[str, ...]:
-    words = mode.started(agent, arguments)
-    return (SHELL_STUB,) if words == (SHELL,) else words
+        return mode.started(_agent(self.scenario), self.command)
 
 
 class HomeSeen(Struct, frozen=True, kw_only=True):

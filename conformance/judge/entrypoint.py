@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from conformance.judge.seeds import seed_findings
 from conformance.model.contract import Contract
-from conformance.model.entrypoint import REFUSED, STARTED
+from conformance.model.entrypoint import REFUSED, SHELL, STARTED
 from conformance.model.outcome import Execution, Finding, FindingKind
 from conformance.model.scenario import Scenario
 from conformance.model.start import Called, StartSeen
@@ -80,7 +80,7 @@ def _wrong(
         what = "nothing was to be started, and the entrypoint changed the HOME"
         yield "side-effect", f"{what}: {_some(seen.touched)}"
     if STARTED in expected and verdict:
-        yield from seed_findings(seen)
+        yield from seed_findings(seen, started=verdict == STARTED)
 
 
 def _verdict(seen: StartSeen, contract: Contract) -> str:
@@ -168,10 +168,10 @@ def _got(seen: StartSeen) -> str:
 
 
 def _command(argv: Sequence[str]) -> str:
-    """Return a command for people; its program without the directory of the stubs."""
-    name = argv[0].rpartition("/")[2] if "probe-conformance" in argv[0] else argv[0]
-    words = join([name.rpartition("/")[2] if "/cli/" in name else name, *argv[1:]])
-    return f"'{shortened(printable(words), _LONGEST)}'"
+    """Return a command for people."""
+    if tuple(argv) == (SHELL,):
+        return "a shell"
+    return f"'{shortened(printable(join(argv)), _LONGEST)}'"
 
 
 def _is(value: str | None) -> str:

@@ -13,11 +13,12 @@ __all__ = ["seed_findings"]
 _OTHERS = 0o077
 
 
-def seed_findings(seen: StartSeen) -> Iterator[tuple[FindingKind, str]]:
+def seed_findings(seen: StartSeen, *, started: bool) -> Iterator[tuple[FindingKind, str]]:
     """Yield what is wrong with the file after a start: the kind of a finding, and its message.
 
     What is right depends on what lay there before. A good one stays as it is. Where there is none,
-    one is made. A broken one is made good, or left and named in what the entrypoint prints.
+    one is made. A broken one is made good, or left and named in what the entrypoint prints; one
+    that has *started* nothing has not taken it for good either.
     """
     seed = seen.seed
     if seed is None:
@@ -32,6 +33,8 @@ def seed_findings(seen: StartSeen) -> Iterator[tuple[FindingKind, str]]:
     elif _through(seed):
         message = f"{seed.path} is a link to {seed.before.target}, which was not there"
         yield "wrote-through-link", f"{message}: it was written through"
+    elif not started and seed.after == seed.before:
+        pass
     elif not seed.before.kind:
         yield from _made(seed)
     elif not _holds(seed.after, seed.given) and not _left_and_named(seed, seen):

@@ -11,6 +11,10 @@ from conformance.model.entry import Entry
 __all__ = ["Again", "Called", "FileSeen", "SeedSeen", "Start", "StartSeen"]
 
 
+#: With these a program says something of itself, and does nothing.
+_QUESTIONS = ("--version", "-v", "-V", "version", "--help", "help")
+
+
 class Again(Struct, frozen=True, kw_only=True):
     """A second start over the HOME that the first one has left."""
 
@@ -48,8 +52,8 @@ class Called(Struct, frozen=True, kw_only=True):
 
     @property
     def question(self) -> bool:
-        """Whether it was only asked for its version."""
-        return self.argv[1:] in (("--version",), ("-v",), ("-V",))
+        """Whether it was only asked for its version, or how it is used."""
+        return self.argv[1:2] in tuple((word,) for word in _QUESTIONS)
 
 
 class FileSeen(Struct, frozen=True, kw_only=True):

@@ -108,7 +108,7 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
             if not outcome.says_something:
                 return Execution(outcome=outcome)
             after, records = _looked(todo, keeper)
-            told = calls_in(records, after=calls)
+            told = calls_in(records, todo.directory, after=calls)
             calls += len(told)
             starts.append(seen(todo, number, outcome, told, (before, after)))
             outcomes.append(outcome)
@@ -122,6 +122,8 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
     def _spec(self, todo: Plan, number: int) -> ContainerSpec:
         """Return the container of start *number*; what it reads is there for a shell."""
         given = {**self.spec.environment, **todo.variables(number)}
+        if not todo.starts_shell(number):
+            return replace(self.spec, environment=given)
         script = f'exec "$@" < {ASIDE}/{_STDIN}'
         argv = ("sh", "-c", script, "sh", *self.spec.argv)
         return replace(self.spec, argv=argv, environment=given)

@@ -58,18 +58,19 @@ class LocalStarts:
             if number:
                 self._change(todo)
                 before = HomeSeen(stamps=snapshot(self.place.home), files=self._files(todo))
-            calls = len(calls_in(self._records()))
+            calls = len(calls_in(self._records(), todo.directory))
             outcome = self.supervisor.run(
                 replace(
                     self.request,
                     env=todo.variables(number),
                     view=view,
+                    stdin=self.request.stdin if todo.starts_shell(number) else "",
                 )
             )
             if not outcome.says_something:
                 return Execution(outcome=outcome)
             after = HomeSeen(stamps=snapshot(self.place.home, known), files=self._files(todo))
-            told = calls_in(self._records(), after=calls)
+            told = calls_in(self._records(), todo.directory, after=calls)
             starts.append(seen(todo, number, outcome, told, (before, after)))
             outcomes.append(outcome)
         changes = tuple(line for one in starts for line in one.changes)
