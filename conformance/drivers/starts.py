@@ -138,9 +138,13 @@ class Plan(Struct, frozen=True, kw_only=True):
             code=self.start.code,
         )
 
-    def starts_shell(self, number: int) -> bool:
-        """Return whether start *number* is to come to a shell, which reads standard input."""
-        return (SHELL,) in (self.expected(number), self.usual(number))
+    def feeds_shell(self, number: int) -> bool:
+        """Return whether there is something to read in start *number*.
+
+        There is for a shell that is to be started, or where nothing is and one might be.
+        """
+        expected = self.expected(number)
+        return not expected or (SHELL,) in (expected, self.usual(number))
 
     def stdin(self) -> bytes:
         """Return what a shell that is started reads: it hands over to a stub."""

@@ -122,7 +122,7 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
     def _spec(self, todo: Plan, number: int) -> ContainerSpec:
         """Return the container of start *number*; what it reads is there for a shell."""
         given = {**self.spec.environment, **todo.variables(number)}
-        if not todo.starts_shell(number):
+        if not todo.feeds_shell(number):
             return replace(self.spec, environment=given)
         script = f'exec "$@" < {ASIDE}/{_STDIN}'
         argv = ("sh", "-c", script, "sh", *self.spec.argv)

@@ -64,7 +64,7 @@ class LocalStarts:
                     self.request,
                     env=todo.variables(number),
                     view=view,
-                    stdin=self.request.stdin if todo.starts_shell(number) else "",
+                    stdin=self.request.stdin if todo.feeds_shell(number) else "",
                 )
             )
             if not outcome.says_something:
