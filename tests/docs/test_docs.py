@@ -303,6 +303,7 @@ def test_the_page_of_pipelines_is_what_happens(
 def test_every_page_with_a_session_is_run() -> None:
     assert {page.name for page in PAGES if blocks(page, "console-session")} == {
         "CONTRIBUTING.md",
+        "entrypoint.md",
         "for-managers.md",
         "for-pipelines.md",
         "for-reviewers.md",
