@@ -47,7 +47,8 @@ done
 echo "{name}: not found" >&2
 exit 127
 """
-_NO_STATE = "/nonexistent"
+#: A file that never holds anything.
+_NO_SEED = "/dev/null"
 
 
 def recorder_nodes(
@@ -59,7 +60,7 @@ def recorder_nodes(
     exit *code*. A CLI that is asked for its version answers as the program of its name in
     ``STATE`` does.
     """
-    quoted = {"records": shlex.quote(records), "seed": shlex.quote(seed or _NO_STATE)}
+    quoted = {"records": shlex.quote(records), "seed": shlex.quote(seed or _NO_SEED)}
     program = _RECORD.format(**quoted, kind="program")
     nodes = []
     for name in sorted({*names, SHELL_STUB}):
