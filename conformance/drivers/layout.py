@@ -97,7 +97,8 @@ def lay_out(
         stubs = stubs_for(scenario, contract, around.own_clis, home=around.home)
     home = plan([*scenario.entries, *(stubs.in_home() if stubs is not None else ())], context)
     if around.seed:
-        hidden = () if scenario.cli == HEALTHY else known_clis(contract)
+        stubbed = scenario.cli != HEALTHY or contract.entrypoint is not None
+        hidden = known_clis(contract) if stubbed else ()
         home = sorted(
             [*_seed(around.seed, home, hidden), *home], key=lambda node: node.path.split(b"/")
         )

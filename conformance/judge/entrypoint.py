@@ -67,20 +67,35 @@ def _wrong(
     if seen.end == "killed" and not seen.programs:
         yield "killed-by-signal", f"{wanted}, got killed by {signal_name(seen.code)}"
     elif not verdict:
-        yield "outside-contract", f"{wanted}, got exit code {seen.code}, and nothing was started"
+        nothing = "nothing was started"
+        if STARTED in expected:  # something else may have been, which has no stub
+            nothing = "no program that the contract names was started"
+        yield "outside-contract", f"{wanted}, got exit code {seen.code}, and {nothing}"
     elif verdict not in expected:
         yield "wrong-verdict", f"{wanted}, got {_got(seen)}"
     elif verdict == STARTED:
         yield from _program(scenario, contract, seen)
-    if verdict == STARTED and STARTED in expected:
-        if seen.changes:
-            kind: FindingKind = "changed-again" if again else "changed-home"
-            yield kind, f"the entrypoint changed the HOME: {_some(seen.changes)}"
-    elif STARTED not in expected and seen.touched:
+    if STARTED not in expected:
+        yield from _side_effects(seen)
+    elif verdict:
+        yield from _left_behind(seen, started=verdict == STARTED, again=again)
+
+
+def _side_effects(seen: StartSeen) -> Iterator[tuple[FindingKind, str]]:
+    """Yield what changed where nothing was to be started."""
+    if seen.touched:
         what = "nothing was to be started, and the entrypoint changed the HOME"
         yield "side-effect", f"{what}: {_some(seen.touched)}"
-    if STARTED in expected and verdict:
-        yield from seed_findings(seen, started=verdict == STARTED)
+
+
+def _left_behind(
+    seen: StartSeen, *, started: bool, again: bool
+) -> Iterator[tuple[FindingKind, str]]:
+    """Yield what is wrong with the HOME after a start that may start something."""
+    if started and seen.changes:
+        kind: FindingKind = "changed-again" if again else "changed-home"
+        yield kind, f"the entrypoint changed the HOME: {_some(seen.changes)}"
+    yield from seed_findings(seen, started=started)
 
 
 def _verdict(seen: StartSeen, contract: Contract) -> str:

@@ -177,7 +177,11 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     def codes(self, contract: Contract) -> set[int]:
         """Return the exit codes that conform under *contract*."""
-        return contract.codes(self.expected(contract))
+        expected = self.expected(contract)
+        if self.start is None or STARTED not in expected:
+            return contract.codes(expected)
+        refusals = (verdict for verdict in expected if verdict != STARTED)
+        return {self.start.code, *contract.codes(refusals)}
 
     def key(self, name: str) -> str:
         """Return the full key in its file, for messages, of its own key *name*."""

@@ -159,7 +159,7 @@ code = 3
         "expected 'tidy-server --for codex 'a b'' to be started, got 'tidy-server --for codex a b'"
     ]
     assert messages("exit 3", 1) == [
-        "expected 'tidy-server --for codex 'a b'' to be started, got exit code 3, and nothing was started"
+        "expected 'tidy-server --for codex 'a b'' to be started, got exit code 3, and no program that the contract names was started"
     ]
 
 

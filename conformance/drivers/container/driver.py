@@ -165,6 +165,7 @@ class ContainerDriver:
                 volumes=pooled.volumes,
                 spec=spec,
                 placed=placed,
+                stubbed=self._facts.cli_paths,
             )
             return starts.run(self._plan(scenario, contract, layout))
         outcome: Outcome | None = None

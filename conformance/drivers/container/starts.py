@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import docker
 from msgspec import Struct
@@ -78,6 +78,8 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
     volumes: HomeVolumes
     spec: ContainerSpec
     placed: PlacedLayout
+    stubbed: tuple[str, ...]
+    """The paths of programs that stubs lie over."""
 
     def run(self, todo: Plan) -> Execution:
         """Start the entrypoint as often as the scenario says, and return what was seen.
@@ -87,6 +89,9 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
         keeper = self.volumes
         if not isinstance(keeper, VolumeKeeper):
             raise Unbuildable("stubs are shell scripts, and the image has no shell")
+        numbers = range(2 if todo.start.again is not None else 1)
+        for number in numbers:
+            self._check_program(todo.expected(number)[:1])
         before, _ = _looked(todo, keeper)
         if before.stamps != stamps(self.placed.home):
             return not_run(Unsupported("this engine's volumes do not hold the home"))
@@ -94,7 +99,7 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
         outcomes: list[Outcome] = []
         outside: tuple[str, ...] = ()
         calls = 0
-        for number in range(2 if todo.start.again is not None else 1):
+        for number in numbers:
             if number:
                 self._change(todo, keeper)
                 before, _ = _looked(todo, keeper)
@@ -118,6 +123,16 @@ class ContainerStarts(Struct, frozen=True, kw_only=True):
             changes=tuple(line for one in starts for line in one.changes),
             starts=tuple(starts),
         )
+
+    def _check_program(self, program: Sequence[str]) -> None:
+        """Make sure that a stub lies in the place of the *program*, if that is named by its path.
+
+        :raises Unbuildable: none can.
+        """
+        for path in program:
+            if path.startswith("/") and path not in self.stubbed:
+                cause = f"the image has no {path} that a stub could stand in for"
+                raise Unbuildable(f"{cause}: a contract of your own names another")
 
     def _spec(self, todo: Plan, number: int) -> ContainerSpec:
         """Return the container of start *number*; what it reads is there for a shell."""
