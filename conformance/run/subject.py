@@ -89,7 +89,7 @@ def judging(whole: Contract, request: RunRequest) -> Contract:
             raise UsageError(f"--allow-write '{pattern}' is no path below the HOME", hint=hint)
     if isinstance(request.probe, PythonCallable) and request.probe.truth:
         contract = replace(contract, truth=truth_codes(request.probe.truth))
-    if request.image is not None:
+    if request.image is not None or contract.entrypoint is not None:
         writes = (*contract.entrypoint_writes, *request.allow_writes)
         return replace(contract, entrypoint_writes=writes)
     return replace(contract, allowed_writes=(*contract.allowed_writes, *request.allow_writes))
