@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from factories import bundled_catalogue
+from msgspec.structs import replace
 
 from conformance.catalogue.contracts import bundled, for_agent
 from conformance.model.contract import Contract
@@ -538,9 +539,11 @@ def test_what_an_entrypoint_adds_wherever_it_starts_something_is_one_hint() -> N
     catalogue = bundled_catalogue()
     contract = catalogue.contracts["entrypoint"]
 
-    def found(verdict: str) -> list[Hint]:
+    apart = {id_: replace(one, file=id_) for id_, one in catalogue.scenarios.items()}
+
+    def found(verdict: str, scenarios: dict[str, Scenario] = catalogue.scenarios) -> list[Hint]:
         asks = Asks(image=False, without_mode=lambda _: 7, waiting=lambda _: None)
-        return diagnose(entry_results(verdict), contract, catalogue.scenarios, asks)
+        return diagnose(entry_results(verdict), contract, scenarios, asks)
 
     [hint] = found("started")
     many = len(hint.explains)
@@ -549,4 +552,5 @@ def test_what_an_entrypoint_adds_wherever_it_starts_something_is_one_hint() -> N
         f"in {many} of {many} scenarios the entrypoint adds the same to the HOME; "
         "where that is meant to be, name it: --allow-write '.gitconfig'"
     )
-    assert found("refused") == []
+    assert found("refused") == found("refused", apart) == []
+    assert found("started", apart) == [hint]
