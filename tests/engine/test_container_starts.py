@@ -56,7 +56,7 @@ def test_each_vice_of_one_image_is_named(images: Images, tmp_path: Path) -> None
         text = text.replace(old, new)
     image = images.like_reference({"/entry": text.encode()}, entrypoint=["/entry"], cmd=["--quiet"])
     (tmp_path / "own.toml").write_text(
-        'name = "own"\nversion = "1"\nsummary = "s"\nextends = "entrypoint"\n[limits]\nseconds = 4\n'
+        'name = "own"\nversion = "1"\nsummary = "s"\nextends = "entrypoint"\n[limits]\nseconds = 6\n'
     )
     ids = ["mode/program", "no-session/nothing-there", "cli/hangs", "exit-code/worker"]
     chosen = [f"entrypoint/{id_}" for id_ in ids]
@@ -75,7 +75,7 @@ def test_each_vice_of_one_image_is_named(images: Images, tmp_path: Path) -> None
         "expected exit code 1 with nothing started, got '/usr/local/bin/claude --continue' started, and exit code 0"
     )
     assert (
-        "'codex --quiet' started"
+        "'/usr/local/bin/codex --quiet' started"
         in row(report, "entrypoint/no-session/nothing-there")["steps"][0]["got"]
     )
 

@@ -76,7 +76,7 @@ def test_each_vice_of_one_entrypoint_is_named(tmp_path: Path) -> None:
     """The limit is short here, so that nobody waits long for the CLI that hangs."""
     entrypoint(tmp_path, VICES)
     (tmp_path / "own.toml").write_text(
-        'name = "own"\nversion = "1"\nsummary = "s"\nextends = "entrypoint"\n[limits]\nseconds = 3\n'
+        'name = "own"\nversion = "1"\nsummary = "s"\nextends = "entrypoint"\n[limits]\nseconds = 4\n'
     )
     ids = ["mode/program", "mode/unknown", "no-session/nothing-there", "cli/hangs"]
 
@@ -102,7 +102,7 @@ def test_each_vice_of_one_entrypoint_is_named(tmp_path: Path) -> None:
         "'claude --continue' started, and exit code 0",
     )
     waits = rows["entrypoint/cli/hangs"]["findings"][0]["message"]
-    assert waits.endswith("within 3 s: it waits for 'claude --version', which does not end")
+    assert waits.endswith("within 4 s: it waits for 'claude --version', which does not end")
 
 
 def test_what_a_stub_shows_is_what_the_program_got(tmp_path: Path) -> None:
