@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 from factories import bundled_catalogue
-from support_image import Images, judged, messages, row, rows, run
+from support_image import Images, judged, messages, notes, row, rows, run
 
 from conformance.bundled import fixtures_dir
 
@@ -61,9 +61,14 @@ def test_each_vice_of_one_image_is_named(images: Images, tmp_path: Path) -> None
     ids = ["mode/program", "no-session/nothing-there", "cli/hangs", "exit-code/worker"]
     chosen = [f"entrypoint/{id_}" for id_ in ids]
 
-    status, report, printed = judged(image, tmp_path, "--contract", "own.toml", *chosen)
+    status, report, printed = judged(
+        image, tmp_path, "--contract", "own.toml", "--isolation", "shared", *chosen
+    )
 
     assert status == 1, printed
+    assert notes(printed) == [
+        "an entrypoint starts first in a container: each scenario has a container of its own"
+    ]
     assert rows(report) == {
         "entrypoint/mode/program": ("deviates", 0, ("wrong-verdict", "side-effect")),
         "entrypoint/no-session/nothing-there": ("deviates", 0, ("wrong-seed",)),

@@ -120,9 +120,9 @@ def _facts(
     starts = contract.entrypoint is not None
     if starts or any(scenario.cli != HEALTHY for scenario in scenarios):
         facts = commit_stubbed(client, facts, labels)
-    if starts:
-        return facts  # each start has a container of its own, as it has anywhere else
     reason = _unshareable(request, facts)
+    if starts and request.isolation != "fresh":
+        reason = "an entrypoint starts first in a container"
     if not reason and request.isolation == "shared":
         everywhere = [s for s in scenarios if s.container is None and not s.only_local]
         candidates = [s for s in everywhere if not s.takes_long]
