@@ -131,7 +131,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
             return False
         modes = {self.inputs.get("mode", ""), self.start.again.mode if self.start.again else ""}
         known = {*entrypoint.modes, ""}
-        return modes <= known if STARTED in self.expect[name] else True
+        return modes <= known if self.expect[name] == (STARTED,) else True
 
     def _decides(self, contract: Contract) -> bool:
         """Return whether the last check or claim, which the scenario is about, is judged."""
