@@ -11,6 +11,7 @@ from msgspec.structs import asdict, replace
 
 from conformance.bundled import fixtures_dir
 from conformance.catalogue.contract_schema import ContractFile, RuleTable, VerdictTable
+from conformance.catalogue.entrypoints import check_entrypoint, entrypoint_of
 from conformance.catalogue.schema import listed
 from conformance.errors import FileError
 from conformance.model.contract import (
@@ -22,6 +23,7 @@ from conformance.model.contract import (
     Rule,
     Verdict,
 )
+from conformance.model.entrypoint import Entrypoint
 
 __all__ = ["build_contract"]
 
@@ -52,9 +54,11 @@ def build_contract(shape: ContractFile, known: Mapping[str, Contract], file: str
         limits=builder.limits(),
         rules=builder.rules(),
         document=builder.document(),
+        entrypoint=builder.entrypoint(),
         **_given(shape),
     )
     _check_names(contract, file)
+    check_entrypoint(contract, file)
     _check_reference(shape, file)
     return replace(contract, truth=_truth(shape, contract, file))
 
@@ -157,6 +161,14 @@ class _Builder:
         if isinstance(self.shape.answer, UnsetType):
             return self.parent.document
         return DocumentAnswer(**asdict(self.shape.answer))
+
+    def entrypoint(self) -> Entrypoint | None:
+        """Return what an entrypoint starts, if the contract is about one."""
+        if isinstance(self.shape.entrypoint, UnsetType):
+            return self.parent.entrypoint
+        given = self.shape.agents
+        agents = self.parent.agents if isinstance(given, UnsetType) else given
+        return entrypoint_of(self.shape.entrypoint, self.parent.entrypoint, agents, self.file)
 
     def rules(self) -> dict[str, Rule]:
         """Return the rules of the parent, changed, and those that are new."""
@@ -285,7 +297,8 @@ def _check_names(contract: Contract, file: str) -> None:
 def _check_reference(shape: ContractFile, file: str) -> None:
     if not shape.reference:
         return
-    probes = sorted(path.name for path in (fixtures_dir() / "probes").glob("*.py"))
+    directory = fixtures_dir() / "probes"
+    probes = sorted(path.name for path in directory.iterdir() if path.suffix in (".py", ".sh"))
     if shape.reference not in probes:
         hint = f"bundled: {', '.join(probes)}"
         raise FileError(file, f"no reference probe '{shape.reference}'", key="reference", hint=hint)

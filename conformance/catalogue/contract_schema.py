@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from conformance.catalogue.entry_schema import Sentence, Text
+from conformance.catalogue.entrypoint_schema import EntrypointTable
 from conformance.model.contract import Level
 from conformance.model.outcome import FindingKind
 
@@ -77,6 +78,14 @@ class InputsTable(Struct, forbid_unknown_fields=True):
     ttl: Annotated[
         Variable | UnsetType,
         Meta(description="The variable with the seconds that a gate may keep its answer."),
+    ] = UNSET
+    mode: Annotated[
+        Variable | UnsetType,
+        Meta(description="The variable that says what an entrypoint is to start."),
+    ] = UNSET
+    token: Annotated[
+        Variable | UnsetType,
+        Meta(description="The variable with a token that an entrypoint insists on."),
     ] = UNSET
     opposite_home: Annotated[
         Variable | UnsetType,
@@ -197,6 +206,10 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     in_steps: Annotated[
         bool | UnsetType,
         Meta(description="Whether it is about a gate that lives on and is asked in steps."),
+    ] = UNSET
+    entrypoint: Annotated[
+        EntrypointTable | UnsetType,
+        Meta(description="What an entrypoint starts, if the contract is about one."),
     ] = UNSET
     rules: Annotated[
         dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]*\Z")], RuleTable | Literal["off"]],

@@ -15,6 +15,7 @@ from conformance.bundled import scenarios_dir
 from conformance.catalogue.agents import cli_state, cli_states, state_file, state_in
 from conformance.catalogue.entries import entries_of, merge
 from conformance.catalogue.entry_schema import HomeTable
+from conformance.catalogue.entrypoints import check_started, start_of
 from conformance.catalogue.layers import layer
 from conformance.catalogue.schema import (
     USER,
@@ -157,7 +158,9 @@ def _scenario(
         differs="" if isinstance(shape.differs, UnsetType) else one_line(shape.differs),
         variant=variant,
         steps=steps,
+        start=start_of(shape.start, name, root),
     )
+    check_started(scenario.start, scenario.expect, contracts, name)
     _check_expectations(scenario, contracts)
     if scenario.steps:
         scenario = _with_deciding_rules(scenario, contracts)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from conformance.catalogue.entry_schema import EntryTable, Files, HomeTable, Sentence, Text
+from conformance.catalogue.entrypoint_schema import StartTable
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Role
 
@@ -93,6 +94,12 @@ class ScenarioInputs(Struct, forbid_unknown_fields=True, omit_defaults=True):
     ] = UNSET
     ttl: Annotated[
         str | UnsetType, Meta(description="The seconds that a gate may keep its answer.")
+    ] = UNSET
+    mode: Annotated[
+        str | UnsetType, Meta(description="The mode that an entrypoint is started in.")
+    ] = UNSET
+    token: Annotated[
+        str | UnsetType, Meta(description="The token that an entrypoint insists on.")
     ] = UNSET
     unset: Annotated[list[Role], Meta(description="Roles whose variable is not set.")] = []
 
@@ -240,6 +247,10 @@ class StepTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
     ] = UNSET
 
 
+Started = Annotated[
+    StartTable | UnsetType,
+    Meta(description="How an entrypoint is started, and what its program ends with."),
+]
 Steps = Annotated[
     list[StepTable],
     Meta(description="What happens to a gate that lives on, one step after the other."),
@@ -264,6 +275,7 @@ class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     process: Process = UNSET
     container: Container = UNSET
     steps: Steps = []
+    start: Started = UNSET
 
 
 class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -284,6 +296,7 @@ class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     process: Process = UNSET
     container: Container = UNSET
     steps: Steps | UnsetType = UNSET
+    start: Started = UNSET
 
 
 class FamilyFile(VariantTable):

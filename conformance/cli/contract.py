@@ -17,7 +17,7 @@ from conformance.cli.lockstep import ask
 from conformance.cli.options import actions_option, contract_option
 from conformance.errors import CannotJudge, UsageError
 from conformance.files import replace_text
-from conformance.lockstep.draft import differences, draft
+from conformance.lockstep.draft import check_read_by_manager, differences, draft
 from conformance.text import printable
 
 __all__ = ["contract_command"]
@@ -92,6 +92,7 @@ def _draft(manager: str, actions: Path | None, contract: str, name: str) -> str:
         hint = "use lower-case letters, digits and '-'; no bundled contract's name"
         raise UsageError(f"'{name}' cannot be its name", hint=hint)
     base = contracts.load(contract)
+    check_read_by_manager(base)
     parent = next((known[ancestor] for ancestor in base.lineage if ancestor in known), None)
     _, answers = ask(manager, actions, base)
     if lost := answers.lost():

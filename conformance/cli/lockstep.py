@@ -19,6 +19,7 @@ from conformance.cli.request import run_request
 from conformance.cli.run import check_outputs, workers_option
 from conformance.errors import UsageError
 from conformance.lockstep.agreement import Agreement
+from conformance.lockstep.draft import check_read_by_manager
 from conformance.lockstep.managers.answers import Answers
 from conformance.lockstep.managers.manager import open_manager
 from conformance.lockstep.managers.tables import read_words
@@ -73,6 +74,7 @@ def lockstep_command(
     if subject.contract.in_steps:
         cause = f"contract '{subject.contract.name}' asks a gate in steps, which no Manager reads"
         raise UsageError(cause, hint="it has no exit codes; name the contract of a probe")
+    check_read_by_manager(subject.contract)
     if not subject.contract.exit_code_answers:
         cause = f"under contract '{subject.contract.name}' the exit code is no answer"
         raise UsageError(cause, hint="a Manager that reads exit codes needs one in which it is")

@@ -123,7 +123,8 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
         yield f"  {printable(result.reason)}"
     if result.steps:
         yield "story:"
-        yield from (f"  {heading}: {printable(line)}" for heading, line in step_lines(result))
+        story = step_lines(result, whole=True)
+        yield from (f"  {heading}: {printable(line)}" for heading, line in story)
     yield f"control: {result.control}; against it, this one has"
     yield from (f"  {printable(line)}" for line in result.difference)
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):

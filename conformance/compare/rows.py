@@ -43,6 +43,8 @@ def meanings(result: ScenarioResult, contract: Contract) -> frozenset[str]:
     if contract.in_steps:
         wrong = next((step for step in result.steps if step.wrong), None)
         return frozenset(result.expected if wrong is None else (_said(wrong, result, contract),))
+    if contract.entrypoint is not None and result.verdict:
+        return frozenset((result.verdict,))
     if result.code is not None and not contract.exit_code_answers:
         return frozenset((result.verdict or f"exit code {result.code} without an answer",))
     if result.code is not None:

@@ -40,7 +40,7 @@ def environment(
         if variable := inputs.variable(role):
             result[variable] = expand(usual, context)
     for role, text in scenario.inputs.items():
-        result[inputs.variable(role)] = expand(inputs.value(role, text), context)
+        result[inputs.variable(role)] = expand(contract.input_value(role, text), context)
     for name, value in scenario.env.items():
         parts = value.split(PATH_PLACEHOLDER) if name == "PATH" else [value]
         result[name] = path.join(expand(part, context) for part in parts)

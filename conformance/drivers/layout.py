@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue.agents import good_login
 from conformance.drivers.environment import FIXED, environment, unset_variables
+from conformance.drivers.starts import entry_variables, program_names
 from conformance.drivers.stubs import Stubs, stubs_for
 from conformance.home import Node, plan
 from conformance.model.agent import AGENT_CLIS, HEALTHY
@@ -73,7 +74,7 @@ class Layout(Struct, frozen=True, kw_only=True):
 
 def known_clis(contract: Contract) -> tuple[str, ...]:
     """Return the names of all programs that can be an agent's CLI under *contract*."""
-    return tuple(sorted({*AGENT_CLIS, *contract.agents}))
+    return tuple(sorted({*AGENT_CLIS, *contract.agents, *program_names(contract)}))
 
 
 def lay_out(
@@ -96,7 +97,8 @@ def lay_out(
         stubs = stubs_for(scenario, contract, around.own_clis, home=around.home)
     home = plan([*scenario.entries, *(stubs.in_home() if stubs is not None else ())], context)
     if around.seed:
-        hidden = () if scenario.cli == HEALTHY else known_clis(contract)
+        stubbed = scenario.cli != HEALTHY or contract.entrypoint is not None
+        hidden = known_clis(contract) if stubbed else ()
         home = sorted(
             [*_seed(around.seed, home, hidden), *home], key=lambda node: node.path.split(b"/")
         )
@@ -106,6 +108,9 @@ def lay_out(
     path = around.path
     if stubs is not None:
         path = f"{stubs.path(around.cli, around.home)}:{path}"
+    fixed = around.fixed
+    if contract.entrypoint is not None:
+        fixed = {**fixed, **entry_variables(scenario, contract, context)}
     return Layout(
         home=tuple(home),
         opposite=tuple(opposite),
@@ -121,7 +126,7 @@ def lay_out(
             path=path,
             opposite=around.opposite,
             extra=around.variables,
-            fixed=around.fixed,
+            fixed=fixed,
         ),
         context=context,
         unset=unset_variables(scenario, contract),

@@ -48,8 +48,8 @@ LABEL = "probe-conformance.image"
 #: The files of the reference image, below the fixtures; the Dockerfile comes first.
 REFERENCE = (
     "images/reference/Dockerfile",
-    "images/reference/entrypoint.sh",
     "images/reference/stub-cli.sh",
+    "probes/entrypoint.sh",
     "probes/preflight.py",
     "probes/run_result.py",
     "probes/slot.py",

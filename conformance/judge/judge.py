@@ -10,6 +10,12 @@ from itertools import chain
 from msgspec.structs import replace
 
 from conformance.judge.document import NoAnswerError, document_answer
+from conformance.judge.entrypoint import (
+    start_answer,
+    start_findings,
+    start_results,
+    start_verdict,
+)
 from conformance.judge.leaks import leaks
 from conformance.judge.story import (
     last_answer,
@@ -31,6 +37,7 @@ from conformance.model.outcome import (
     Unsupported,
 )
 from conformance.model.scenario import Scenario
+from conformance.model.step_result import StepResult
 from conformance.model.story_wording import steps_against
 from conformance.model.wording import (
     against_control,
@@ -103,7 +110,7 @@ def judge(
         code=code,
         signal=shown.signal,
         verdict=" or ".join(fitting[:1] or meanings) or None,
-        steps=step_results(scenario, contract, telling, tuple(findings)),
+        steps=_steps(scenario, contract, telling, tuple(findings)),
         result="deviates" if deviates else "conforms",
         findings=tuple(dict.fromkeys(findings)),  # each once, in order
         stdout=_excerpt(shown.stdout),
@@ -112,6 +119,14 @@ def judge(
         outside=_first_changes_outside(executions),
         asked=tuple(chain.from_iterable(execution.asked for execution in executions)),
     )
+
+
+def _steps(
+    scenario: Scenario, contract: Contract, execution: Execution, findings: tuple[Finding, ...]
+) -> tuple[StepResult, ...]:
+    if contract.entrypoint is not None:
+        return start_results(scenario, contract, execution, findings)
+    return step_results(scenario, contract, execution, findings)
 
 
 def _difference(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
@@ -198,6 +213,8 @@ def _answer(
     None where it has not answered.
     """
     code = execution.outcome.code
+    if contract.entrypoint is not None:
+        return start_verdict(scenario, contract, execution)
     if contract.in_steps:
         go = last_answer(scenario, contract, execution)
         if go is None:
@@ -222,6 +239,11 @@ def _answered(contract: Contract, outcome: Outcome) -> Sequence[str]:
 def _findings(
     scenario: Scenario, contract: Contract, execution: Execution, secrets: Mapping[str, str]
 ) -> Iterator[Finding]:
+    if contract.entrypoint is not None:
+        yield from start_findings(scenario, contract, execution)
+        # What was changed has been judged: it depends on what was started.
+        yield from _side_effects(contract, replace(execution, changes=()), secrets)
+        return
     if not contract.in_steps:
         yield from _answer_findings(scenario, contract, execution.outcome)
         yield from _side_effects(contract, execution, secrets)
@@ -328,6 +350,8 @@ def _unsteady(
     answers: dict[str, Counter[str]] = {}
     for execution in executions:
         got = describe_ending(execution.outcome.ending)
+        if contract.entrypoint is not None:
+            got = start_answer(execution)
         if contract.in_steps:
             got = story_answer(scenario, contract, execution)
         if contract.document is not None:

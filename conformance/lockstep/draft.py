@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import asdict
 
+from conformance.errors import UsageError
 from conformance.lockstep.faults import ranges
 from conformance.lockstep.managers.answers import Answers
 from conformance.model.contract import (
@@ -19,8 +20,19 @@ from conformance.model.contract import (
     Rule,
     Verdict,
 )
+from conformance.model.start_wording import entrypoint_facts
 
-__all__ = ["differences", "draft"]
+__all__ = ["check_read_by_manager", "differences", "draft"]
+
+
+def check_read_by_manager(contract: Contract) -> None:
+    """Make sure that a Manager can read the answers under *contract*.
+
+    :raises UsageError: it is about an entrypoint, whose exit code is that of what it starts.
+    """
+    if contract.entrypoint is not None:
+        cause = f"contract '{contract.name}' is about an entrypoint, which answers nothing itself"
+        raise UsageError(cause, hint="name the contract of a probe")
 
 
 def draft(base: Contract, answers: Answers, name: str, source: str, parent: Contract | None) -> str:
@@ -231,6 +243,9 @@ def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]
     yield "answer on stdout", _document(one), _document(other)
     yield "true and false", _truth(one), _truth(other)
     yield "asked", _asked(one), _asked(other)
+    ours, theirs = (dict(entrypoint_facts(contract.entrypoint)) for contract in (one, other))
+    for name in dict.fromkeys((*ours, *theirs)):
+        yield name, ours.get(name, ""), theirs.get(name, "")
     for name in dict.fromkeys((*one.rules, *other.rules)):
         here, there = _rule(one.rules.get(name)), _rule(other.rules.get(name))
         if here != there:

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct, field
 
+from conformance.model.entrypoint import Entrypoint
 from conformance.model.outcome import FindingKind
 
 __all__ = [
@@ -29,11 +30,17 @@ __all__ = [
 Level = Literal["must", "should"]
 
 #: What an input is to the probe. A contract maps roles to variables of the environment.
-Role = Literal["home", "agent", "override", "skew", "switch", "exit_code", "log", "ttl"]
+Role = Literal[
+    "home", "agent", "override", "skew", "switch", "exit_code", "log", "ttl", "mode", "token"
+]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-#: What inputs about an agent's run hold, with placeholders, where a scenario says nothing of them.
-USUAL_RUN: dict[Role, str] = {"exit_code": "0", "log": "{home}/run.log"}
+#: What some inputs hold, with placeholders, where a scenario says nothing of them.
+USUAL_RUN: dict[Role, str] = {
+    "exit_code": "0",
+    "log": "{home}/run.log",
+    "token": "{secret:github-token}",
+}
 
 #: Findings about the answer itself, which are never advice.
 ANSWER_FINDINGS: frozenset[FindingKind] = frozenset(
@@ -132,6 +139,10 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """Variable with the exit code of an agent's run; empty for none."""
     log: str = ""
     """Variable with the path of that run's log; empty for none."""
+    mode: str = ""
+    """Variable that says what an entrypoint is to start; empty for none."""
+    token: str = ""
+    """Variable with a token that an entrypoint insists on; empty for none."""
     opposite_home: str = ""
     """Variable with a second home, which calls for the opposite answer; empty for none."""
 
@@ -220,6 +231,9 @@ class Contract(Struct, frozen=True, kw_only=True):
     for true, else 0; no means all others.
     """
 
+    entrypoint: Entrypoint | None = None
+    """What an entrypoint starts, if the contract is about one; else None."""
+
     def verdict(self, name: str) -> Verdict:
         """Return the verdict called *name*.
 
@@ -229,6 +243,12 @@ class Contract(Struct, frozen=True, kw_only=True):
             if verdict.name == name:
                 return verdict
         raise KeyError(name)
+
+    def input_value(self, role: Role, text: str) -> str:
+        """Return what the variable of *role* holds for the *text* of a scenario."""
+        if role == "mode" and self.entrypoint is not None:
+            return self.entrypoint.value(text)
+        return self.inputs.value(role, text)
 
     def codes(self, names: Iterable[str]) -> set[int]:
         """Return the exit codes of the verdicts called *names*."""

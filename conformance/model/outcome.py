@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from conformance.model.start import StartSeen
 from conformance.model.step_result import StepResult, StepSeen
 
 __all__ = [
@@ -44,6 +45,19 @@ FindingKind = Literal[
     "looked-again",
     "wrong-claim",
     "counted-failure",
+    "wrong-program",
+    "wrong-environment",
+    "lost-environment",
+    "wrong-exit-code",
+    "side-effect",
+    "changed-again",
+    "wrong-seed",
+    "open-file",
+    "open-at-first",
+    "taken-for-good",
+    "overwrote-login",
+    "wrote-through-link",
+    "seeded-junk",
 ]
 
 
@@ -146,6 +160,8 @@ class Execution(Struct, frozen=True, kw_only=True):
     """The lines that the gate was sent."""
     ttl: float = 0.0
     """The seconds that a gate may keep its answer."""
+    starts: tuple[StartSeen, ...] = ()
+    """What was seen of each start of an entrypoint."""
 
 
 def not_run(ending: Broke | Unsupported) -> Execution:
@@ -192,7 +208,7 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     """What stubs were asked in the meantime, other than for their version."""
     kept: str = ""
     steps: tuple[StepResult, ...] = ()
-    """The story of a gate that lives on, step by step."""
+    """The story of a gate that lives on, step by step; or the starts of an entrypoint."""
 
     def kinds(self) -> Iterator[FindingKind]:
         """Yield the kinds of its findings that are no advice."""

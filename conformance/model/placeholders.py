@@ -51,6 +51,7 @@ KINDS = {
     "anthropic-key": "sk-ant-api03-",
     "openai-key": "sk-proj-",
     "codex-refresh": "rt_",
+    "github-token": "ghp_",
     # The signature of a JSON Web Token, which begins with anything.
     "jwt": "",
 }

@@ -8,6 +8,8 @@ from msgspec import Struct, field
 
 from conformance.model.contract import Contract, Role
 from conformance.model.entry import Bytes, Content, Entry, EntryKind, Json, Runs, Text
+from conformance.model.entrypoint import STARTED, Entrypoint
+from conformance.model.start import Start
 from conformance.model.story import ChangeCli, Check, Claim, Step, Wait
 
 __all__ = [
@@ -98,6 +100,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """Its name in the file of a family; the id is the id of the file, a slash and this name."""
     steps: tuple[Step, ...] = ()
     """What happens one after the other to a gate that lives on; none if it is asked once."""
+    start: Start | None = None
+    """How it starts an entrypoint; None if it is about a probe or a gate."""
 
     def expected(self, contract: Contract) -> tuple[str, ...]:
         """Return the verdicts that conform under *contract*; none if it is not part of it.
@@ -111,7 +115,23 @@ class Scenario(Struct, frozen=True, kw_only=True):
             return ()
         if self.steps and not (contract.in_steps and self._decides(contract)):
             return ()
-        return _decided(self.rules.get(name, ()), contract, name, self.expect[name])
+        if (self.start is None) == (contract.entrypoint is not None):
+            return ()
+        if contract.entrypoint is not None and not self._can_start(contract.entrypoint, name):
+            return ()
+        rules = self.rules.get(name, ())
+        if contract.entrypoint is not None:  # beside these, rules with findings are cited
+            rules = tuple(rule for rule in rules if contract.rules[rule].expect)
+        return _decided(rules, contract, name, self.expect[name])
+
+    def _can_start(self, entrypoint: Entrypoint, name: str) -> bool:
+        """Return whether an *entrypoint* has the mode, and the seed, that it is about."""
+        assert self.start is not None, "only such a scenario is asked"
+        if self.start.session is not None and self.agent not in entrypoint.seeds:
+            return False
+        modes = {self.inputs.get("mode", ""), self.start.again.mode if self.start.again else ""}
+        known = {*entrypoint.modes, ""}
+        return modes <= known if self.expect[name] == (STARTED,) else True
 
     def _decides(self, contract: Contract) -> bool:
         """Return whether the last check or claim, which the scenario is about, is judged."""
@@ -157,7 +177,11 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     def codes(self, contract: Contract) -> set[int]:
         """Return the exit codes that conform under *contract*."""
-        return contract.codes(self.expected(contract))
+        expected = self.expected(contract)
+        if self.start is None or STARTED not in expected:
+            return contract.codes(expected)
+        refusals = (verdict for verdict in expected if verdict != STARTED)
+        return {self.start.code, *contract.codes(refusals)}
 
     def key(self, name: str) -> str:
         """Return the full key in its file, for messages, of its own key *name*."""

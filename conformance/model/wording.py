@@ -10,9 +10,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from conformance.model.contract import ROLES, Contract
+from conformance.model.entrypoint import STARTED
 from conformance.model.members import members
 from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, Unsupported
 from conformance.model.scenario import Bytes, ContainerNeeds, Entry, Json, Runs, Scenario, Text
+from conformance.model.start_wording import ASPECTS, describe_start
 from conformance.text import join, printable, shortened
 
 __all__ = [
@@ -39,7 +41,8 @@ _MANY = 5
 def answer(contract: Contract, verdict: str) -> str:
     """Return a verdict with its exit code."""
     codes = contract.verdict(verdict).codes
-    if not contract.exit_code_answers or not codes:
+    started = contract.entrypoint is not None and verdict == STARTED  # then it is the program's
+    if not contract.exit_code_answers or not codes or started:
         return verdict
     return f"{verdict} ({', '.join(map(str, codes))})"
 
@@ -120,7 +123,10 @@ def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
 
 
 def describe_surroundings(scenario: Scenario) -> dict[str, str]:
-    """Describe what else is around the probe: ``umask``, ``cwd``, ``name``, ``earlier``."""
+    """Describe what else is around the probe: ``umask``, ``cwd``, ``name``, ``earlier``.
+
+    Of an entrypoint, also how it starts.
+    """
     words: dict[str, str] = {}
     if scenario.process.umask is not None:
         words["umask"] = f"umask {scenario.process.umask:04o}"
@@ -131,7 +137,7 @@ def describe_surroundings(scenario: Scenario) -> dict[str, str]:
     if scenario.earlier is not None:
         entries = [f"{entry.path}: {describe_entry(entry)}" for entry in scenario.earlier]
         words["earlier"] = f"an earlier run in a HOME with {'; '.join(entries) or 'nothing'}"
-    return words
+    return words | describe_start(scenario.start)
 
 
 def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
@@ -143,7 +149,7 @@ def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
         lines.append(f"+ CLI {scenario.cli}, not {control.cli}")
     lines += _needs_against(scenario, control)
     ours, theirs = describe_surroundings(scenario), describe_surroundings(control)
-    for about in ("umask", "cwd", "name", "earlier"):
+    for about in ("umask", "cwd", "name", "earlier", *ASPECTS):
         lines += _line(ours.get(about, ""), theirs.get(about, ""))
     lines += _inputs_against(scenario, control)
     lines += _variables_against(scenario, control)

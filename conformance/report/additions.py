@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from conformance.report.evidence import Evidence, Hint, Seen
+from conformance.model.entrypoint import STARTED
+from conformance.report.evidence import FEWEST, Evidence, Hint, Seen
 
 __all__ = ["additions"]
 
@@ -22,16 +23,23 @@ def additions(evidence: Evidence, *, image: bool) -> list[Hint]:
     Nearly every one is three quarters: there are homes that cannot be written to, and programs that
     end before they come to it.
     """
+    starts = evidence.contract.entrypoint is not None
+    if starts:  # what starts nothing writes nothing either
+        evidence = evidence.part(seen for seen in evidence if seen.result.verdict == STARTED)
     seen_in: Counter[str] = Counter()
     for seen in evidence:
         seen_in.update(set(_tops(seen)))
     common = [top for top, count in sorted(seen_in.items()) if 4 * count >= 3 * len(evidence)]
     having = evidence.part(seen for seen in evidence if set(_tops(seen)) & set(common))
-    if not (0 < len(common) <= _MOST and having.enough):
+    # Its scenarios are few files, and each variant is another start.
+    enough = having.enough or (starts and len(having) >= FEWEST)
+    if not (0 < len(common) <= _MOST and enough):
         return []
     patterns = [_pattern(top, having) for top in common]
     options = " ".join(f"--allow-write {_quoted(pattern)}" for pattern in patterns)
     who = "the entrypoint, or the probe," if image else "the probe"
+    if starts:
+        who = "the entrypoint"
     said = f"in {len(having)} of {len(evidence)} scenarios {who} adds the same to the HOME"
     explains = frozenset(s.id for s in having if s.only("changed-home") and _all_in(s, common))
     return [Hint(f"{said}; where that is meant to be, name it: {options}", explains)]

@@ -61,7 +61,9 @@ def diagnose(
     """
     evidence = Evidence.of(contract, results, scenarios)
     hints = []
-    for find in (_silent, _same, _no_cli, _one_agent, _other_home, _no_home):
+    # What an entrypoint ends with is the exit code of something else, and no answer.
+    answers = (_silent, _same, _no_cli, _one_agent, _other_home, _no_home)
+    for find in answers if contract.entrypoint is None else ():
         if hint := find(evidence, asks, cut_short):
             hints.append(hint)
             break

@@ -6,18 +6,25 @@ from collections.abc import Iterator
 
 from conformance.model.outcome import ScenarioResult
 
-__all__ = ["step_lines"]
+__all__ = ["asked_in_steps", "step_lines"]
 
 #: Steps that are shown before and after the one that is wrong, where there are many.
 _AROUND = 6
+#: What the start of an entrypoint is called.
+_START = "start"
 
 
-def step_lines(result: ScenarioResult) -> Iterator[tuple[str, str]]:
-    """Yield a heading and a text for each step: what happens, and what came of it.
+def asked_in_steps(result: ScenarioResult) -> bool:
+    """Return whether it is about a gate, whose standard output holds the answers."""
+    return bool(result.steps) and result.steps[0].operation != _START
 
-    Nothing for a gate that is only asked once, because a finding says it all.
+
+def step_lines(result: ScenarioResult, *, whole: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield a heading and a text for each step, or start: what happens, and what came of it.
+
+    Nothing for a single one unless the *whole* is wanted, because a finding says it all.
     """
-    if len(result.steps) < 2:
+    if len(result.steps) < 2 and not (whole and not asked_in_steps(result)):
         return
     wrong = next((step.number for step in result.steps if step.wrong), 0)
     for step in result.steps:
@@ -29,4 +36,7 @@ def step_lines(result: ScenarioResult) -> Iterator[tuple[str, str]]:
         if step.got:
             words += f", got {step.got}" if step.expected else f"; got {step.got}"
         mark = " <-" if step.wrong else ""
-        yield f"step {step.number}", f"{step.operation}: {words}{mark}"
+        if step.operation == _START:
+            yield f"start {step.number}", f"{words}{mark}"
+        else:
+            yield f"step {step.number}", f"{step.operation}: {words}{mark}"

@@ -117,4 +117,7 @@ class ProbeRunner:
             hint = "hand pytest the scenario files, which tell it their stories"
             cause = f"the fixture 'probe' asks once, and '{home.contract.name}' asks in steps"
             raise UsageError(cause, hint=hint)
+        if home.contract.entrypoint is not None:
+            cause = f"'{home.contract.name}' is about an entrypoint, and the fixture has no stubs"
+            raise UsageError(cause, hint="hand pytest the scenario files")
         return self._driver.run_in(home.env, home.contract)

@@ -15,7 +15,7 @@ from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import answer
-from conformance.report.story import step_lines
+from conformance.report.story import asked_in_steps, step_lines
 
 if TYPE_CHECKING:
     from conformance.run.assembly import Run
@@ -171,7 +171,7 @@ def _explain(
         for line in result.difference:
             yield f"    {line}"
     yield from (f"{heading}: {line}" for heading, line in step_lines(result))
-    told = result.stdout if not result.steps else ""  # of a gate, the answers again
+    told = result.stdout if not asked_in_steps(result) else ""  # of a gate, the answers again
     for name, text in (("stdout", told), ("stderr", result.stderr)):
         for line in text.splitlines()[:20]:
             if line.strip():

@@ -27,8 +27,8 @@ def local_driver(
     """
     directory.mkdir(mode=0o700, exist_ok=True)
     target: PythonTarget | PythonScript | None = None
-    if contract.in_steps:
-        pass  # such a gate lives on, so nothing is forked for one call
+    if contract.in_steps or contract.entrypoint is not None:
+        pass  # such a program lives on, or is a shell script, so nothing is forked for one call
     elif isinstance(request.probe, OwnProbe) and argv:
         target = PythonScript(argv[-1])  # it starts faster than the command, and is the same
     elif isinstance(request.probe, PythonCallable):

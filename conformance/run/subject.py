@@ -89,7 +89,7 @@ def judging(whole: Contract, request: RunRequest) -> Contract:
             raise UsageError(f"--allow-write '{pattern}' is no path below the HOME", hint=hint)
     if isinstance(request.probe, PythonCallable) and request.probe.truth:
         contract = replace(contract, truth=truth_codes(request.probe.truth))
-    if request.image is not None:
+    if request.image is not None or contract.entrypoint is not None:
         writes = (*contract.entrypoint_writes, *request.allow_writes)
         return replace(contract, entrypoint_writes=writes)
     return replace(contract, allowed_writes=(*contract.allowed_writes, *request.allow_writes))
@@ -101,6 +101,9 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
     :raises UsageError: there is no such probe.
     """
     directory = Path(request.cwd)
+    if contract.entrypoint is not None and isinstance(request.probe, PythonCallable):
+        cause = f"contract '{contract.name}' is about an entrypoint, which is a program"
+        raise UsageError(cause, hint="name it with --probe, or an image with --image")
     match request.probe:
         case ImageRequest():
             if contract.in_steps:
@@ -120,8 +123,18 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
         for agent in contract.agents:
             own_command(contract, agent, request.variables.get("PATH", SYSTEM_PATH))
         return ()
+    return _reference(contract)
+
+
+def _reference(contract: Contract) -> tuple[str, ...]:
+    """Return the command of the reference probe of *contract*.
+
+    :raises UsageError: it has none.
+    """
     if not contract.reference:
         hint = "name a probe with --probe"
         raise UsageError(f"contract '{contract.name}' has no reference probe", hint=hint)
     file = str(fixtures_dir() / "probes" / contract.reference)
+    if contract.reference.endswith(".sh"):
+        return ("/bin/sh", file)
     return gate_in_file(file) if contract.in_steps else (sys.executable, "-I", file)

@@ -10,6 +10,7 @@ from conformance.catalogue.catalogue import Catalogue
 from conformance.errors import CannotJudge
 from conformance.judge.tally import INTERRUPTED
 from conformance.model.contract import Contract
+from conformance.model.entrypoint import STARTED
 from conformance.strength.trials import Trial
 from conformance.text import one_line
 
@@ -139,9 +140,12 @@ class Constant(Struct, frozen=True):
 
 def constants(catalogue: Catalogue, contract: Contract) -> list[Constant]:
     """Return what a constant answer passes, for every exit code of *contract*."""
-    right_codes = {
-        scenario.id: scenario.codes(contract) for scenario in catalogue.in_contract(contract)
-    }
+    right_codes = {}
+    for scenario in catalogue.in_contract(contract):
+        # Of an entrypoint: one that starts nothing, whatever its exit code.
+        started = {STARTED} if contract.entrypoint is not None else set()
+        answers = [verdict for verdict in scenario.expected(contract) if verdict not in started]
+        right_codes[scenario.id] = contract.codes(answers)
     found = []
     for code in contract.all_codes:
         passes = tuple(id_ for id_, right in right_codes.items() if code in right)

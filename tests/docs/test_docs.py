@@ -254,7 +254,8 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
 @pytest.mark.slow
 @pytest.mark.in_turn(2)
 @pytest.mark.parametrize(
-    "page", ["for-managers", "for-reviewers", "gates", "in-process", "strength", "wiring"]
+    "page",
+    ["entrypoint", "for-managers", "for-reviewers", "gates", "in-process", "strength", "wiring"],
 )
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
@@ -305,6 +306,7 @@ def test_the_page_of_pipelines_is_what_happens(
 def test_every_page_with_a_session_is_run() -> None:
     assert {page.name for page in PAGES if blocks(page, "console-session")} == {
         "CONTRIBUTING.md",
+        "entrypoint.md",
         "for-managers.md",
         "for-pipelines.md",
         "for-reviewers.md",

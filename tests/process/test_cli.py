@@ -25,6 +25,7 @@ from support_cli import call, environment
 
 import conformance
 from conformance.bundled import data_root, fixtures_dir, scenarios_dir
+from conformance.catalogue.contracts import bundled
 
 TIMEOUT = 300
 WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
@@ -131,7 +132,7 @@ WRONG = [
     (["run", "--contract", "preflight", "agent/env-empty"], "not part of contract 'preflight'"),
     (
         ["run", "--contract", "no-such"],
-        "no contract 'no-such'; bundled: cli-status, preflight, gate, run-result, slot, slot-strict",
+        f"no contract 'no-such'; bundled: {', '.join(bundled())}",
     ),
     (["run", "--contract", "bad.toml"], "bad.toml: "),
     (["run", "--scenarios", "no-such"], "no-such: no such directory"),

@@ -25,12 +25,11 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.images import reference as images
 
 REFERENCE = fixtures_dir() / "images" / "reference"
+ENTRYPOINT = fixtures_dir() / "probes" / "entrypoint.sh"
 BASELINE = [".claude/CLAUDE.md", ".claude/settings.json", ".codex/config.toml"]
 
 
-def enter(
-    *command: str, script: str = os.fspath(REFERENCE / "entrypoint.sh"), **env: str
-) -> tuple[int, str]:
+def enter(*command: str, script: str = os.fspath(ENTRYPOINT), **env: str) -> tuple[int, str]:
     """Run the entrypoint; return its exit code and all it says."""
     done = subprocess.run(
         ["/bin/sh", script, *command],
@@ -57,9 +56,9 @@ def tree(home: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("mode", ["interactive", "worker", "auth-init", "smoke-test", "nonsense"])
+@pytest.mark.parametrize("mode", ["interactive", "worker", "auth-init", "smoke-test"])
 def test_the_baseline_is_filled_in_before_dispatch(mode: str, tmp_path: Path) -> None:
-    enter("true", AGENT_MODE=mode, HOME=os.fspath(tmp_path))
+    enter("true", AGENT_MODE=mode, HOME=os.fspath(tmp_path), AGENT="codex", GH_TOKEN="x")
 
     assert [name for name, content in tree(tmp_path).items() if content] == BASELINE
 
@@ -123,7 +122,7 @@ def test_a_file_in_place_of_a_directory_stays(name: str, tmp_path: Path) -> None
 def test_what_it_may_not_write_to_is_left_without_a_word(
     where: str, mode: int, tmp_path: Path
 ) -> None:
-    shutil.copy(REFERENCE / "entrypoint.sh", tmp_path)
+    shutil.copy(ENTRYPOINT, tmp_path)
 
     def work() -> None:
         Path("home/.claude").mkdir(parents=True)
@@ -165,7 +164,7 @@ def test_an_unknown_mode_is_told_in_one_line(env: dict[str, str], what: str) -> 
 def test_an_unknown_agent_is_told_in_one_line(mode: str) -> None:
     assert enter(AGENT_MODE=mode, WOVED_TASK_AGENT="sh") == (
         1,
-        "entrypoint.sh: WOVED_TASK_AGENT must be claude or codex\n",
+        "entrypoint.sh: AGENT must be claude or codex\n",
     )
 
 
@@ -186,7 +185,11 @@ def test_other_modes_start_the_agents_cli(
     cli.chmod(0o755)
 
     assert enter(
-        "--continue", AGENT_MODE=mode, WOVED_TASK_AGENT=agent, PATH=os.fspath(tmp_path)
+        "--continue",
+        AGENT_MODE=mode,
+        WOVED_TASK_AGENT=agent,
+        GH_TOKEN="x",
+        PATH=os.fspath(tmp_path),
     ) == (0, f"{started}\n")
 
 

@@ -274,6 +274,18 @@ def mentions(words: str) -> list[str]:
     return found
 
 
+def test_who_starts_nothing_passes_no_scenario_in_which_something_has_to_start() -> None:
+    catalogue = load_catalogue()
+    contract = catalogue.contracts["entrypoint"]
+    nothing, refuses = constants(catalogue, contract)
+
+    assert (nothing.code, nothing.passes, refuses.code) == (0, (), 1)
+    assert {catalogue.get(id_).expected(contract) for id_ in refuses.passes} == {
+        ("refused",),
+        ("started", "refused"),
+    }
+
+
 def test_a_constant_answer_passes_what_expects_it_and_no_other() -> None:
     catalogue = load_catalogue()
     for name in ("slot", "slot-strict", "preflight", "run-result", "cli-status"):
@@ -339,6 +351,7 @@ def test_wrong_probes_of_the_bundled_bank_are_caught_by_a_scenario_about_their_v
         "slot-strict": [0, 64, 65, 66],
         "preflight": [0, 1],
         "gate": [0, 1],
+        "entrypoint": [0, 1],
         "run-result": [0, 67, 68],
         **({"cli-status": [0, 1]} if whole else {}),
     }

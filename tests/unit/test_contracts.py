@@ -16,7 +16,7 @@ from conformance.model.contract import Contract, Inputs, Limits
 #: The bundled contracts, as messages list them.
 NAMES = ", ".join(contracts.bundled())
 #: The bundled reference probes, likewise.
-PROBES = ", ".join(sorted(path.name for path in (fixtures_dir() / "probes").glob("*.py")))
+PROBES = ", ".join(sorted(path.name for path in (fixtures_dir() / "probes").glob("*.[ps][yh]")))
 CLI_WRITES = (".claude.json", ".claude/backups/**", ".codex/tmp/**")
 
 OWN = """
@@ -289,7 +289,7 @@ BAD = {
     "inputs-empty": (OWN.replace('home = "SLOT_HOME"', ""), "inputs.home: missing"),
     "inputs-unknown": (
         OWN.replace("home = ", "hom = "),
-        "inputs.hom: unknown key; allowed here: home, agent, override, skew, switch, switch_on, switch_off, exit_code, log, ttl, opposite_home",
+        "inputs.hom: unknown key; allowed here: home, agent, override, skew, switch, switch_on, switch_off, exit_code, log, ttl, mode, token, opposite_home",
     ),
     "verdicts-empty": (
         OWN.partition("[verdicts")[0] + "[verdicts]\n",

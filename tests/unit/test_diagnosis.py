@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from factories import bundled_catalogue
+from msgspec.structs import replace
 
 from conformance.catalogue.contracts import bundled, for_agent
 from conformance.model.contract import Contract
@@ -507,3 +508,49 @@ def test_an_addition_to_some_homes_is_no_habit() -> None:
     assert diagnose(results, SLOT, known, asks) == []
     few = [r for r in results if r.changes][: FEWEST - 1]
     assert diagnose(few, SLOT, known, asks) == []
+
+
+def entry_results(verdict: str) -> list[ScenarioResult]:
+    """Return results of an entrypoint that writes a file of its own wherever it comes to *verdict*."""
+    contract = bundled_catalogue().contracts["entrypoint"]
+    line = "added .gitconfig (file, mode 0644, 7 bytes)"
+    found = []
+    for one in bundled_catalogue().in_contract(contract):
+        here = one.expected(contract)[0]
+        wrote = here == verdict
+        finding = Finding(kind="changed-home", message=line)
+        found.append(
+            ScenarioResult(
+                id=one.id,
+                agent=one.agent,
+                expected=one.expected(contract),
+                code=7,
+                verdict=here,
+                result="deviates" if wrote else "conforms",
+                findings=(finding,) if wrote else (),
+                changes=(line,) if wrote else (),
+            )
+        )
+    return found
+
+
+def test_what_an_entrypoint_adds_wherever_it_starts_something_is_one_hint() -> None:
+    """Its exit codes are those of what it starts: that all are alike tells nothing."""
+    catalogue = bundled_catalogue()
+    contract = catalogue.contracts["entrypoint"]
+
+    apart = {id_: replace(one, file=id_) for id_, one in catalogue.scenarios.items()}
+
+    def found(verdict: str, scenarios: dict[str, Scenario] = catalogue.scenarios) -> list[Hint]:
+        asks = Asks(image=False, without_mode=lambda _: 7, waiting=lambda _: None)
+        return diagnose(entry_results(verdict), contract, scenarios, asks)
+
+    [hint] = found("started")
+    many = len(hint.explains)
+    assert many > 40
+    assert hint.text == (
+        f"in {many} of {many} scenarios the entrypoint adds the same to the HOME; "
+        "where that is meant to be, name it: --allow-write '.gitconfig'"
+    )
+    assert found("refused") == found("refused", apart) == []
+    assert found("started", apart) == [hint]

@@ -78,7 +78,7 @@ def test_every_rule_can_be_changed_and_both_the_old_and_the_new_answer_are_judge
     assert codes_before != codes_after
     for case in about:
         assert case.expected(after) == (new,)
-        if case.steps:  # what a policy changes in stories is tested with them
+        if case.steps or case.start:  # what a policy changes there is tested with them
             continue
         for contract, codes in ((before, codes_before), (after, codes_after)):
             found = {code: judged(contract, exited(code), case).result for code in before.all_codes}
@@ -473,7 +473,8 @@ def rules_of_every_scenario() -> list[tuple[str, str]]:
         for contract in contracts.bundled().values()
         for name, rule in contract.rules.items()
         if rule.findings and rule.contract == contract.name and not contract.commands
-        # What a policy changes in stories is tested with them.
+        # What a policy changes in stories, and in starts, is tested with them.
+        if contract.entrypoint is None
         if not STEP_FINDINGS.intersection(rule.findings)
     ]
 

@@ -25,8 +25,10 @@ from conformance.drivers.container.request import (
 )
 from conformance.drivers.container.shell import ShellLost
 from conformance.drivers.container.spec import ContainerSpec
+from conformance.drivers.container.starts import ContainerStarts, plan_of, with_stubs
 from conformance.drivers.container.volumes import HomeVolumes, PlainVolumes
 from conformance.drivers.layout import Layout, lay_out
+from conformance.drivers.starts import Plan
 from conformance.errors import CannotJudge, ConformanceError
 from conformance.home import changes, stamps
 from conformance.home.build import Unbuildable
@@ -156,6 +158,16 @@ class ContainerDriver:
     ) -> Execution:
         layout, placed = self._place(pooled.volumes, scenario, contract, context)
         spec = self._spec(scenario, contract, layout, pooled.volumes)
+        if contract.entrypoint is not None:
+            starts = ContainerStarts(
+                client=self._client,
+                labels=self._labels.for_scenario(scenario),
+                volumes=pooled.volumes,
+                spec=spec,
+                placed=placed,
+                stubbed=self._facts.cli_paths,
+            )
+            return starts.run(self._plan(scenario, contract, layout))
         outcome: Outcome | None = None
         outside: tuple[str, ...] = ()
         if shared:
@@ -176,7 +188,10 @@ class ContainerDriver:
         """Place the layout of *scenario* in *volumes*."""
         if why_not := _outside_containers(scenario):
             raise Unbuildable(why_not)
-        layout = lay_out(scenario, contract, context, self._around)
+        around = self._around
+        if contract.entrypoint is not None:  # the mode is its own, and every CLI is a stub
+            around = replace(around, fixed={}, own_clis=None)
+        layout = lay_out(scenario, contract, context, around)
         uid, gid = self._user(scenario)
         needs = scenario.container
         placed = place(layout, uid, gid, needs.home_owner if needs is not None else None)
@@ -184,8 +199,14 @@ class ContainerDriver:
         if needs_shell and not self._facts.has_shell:
             cause = "the stub of such a CLI is a shell script, and the image has no shell"
             raise Unbuildable(cause)
+        if contract.entrypoint is not None:
+            placed = with_stubs(placed, self._plan(scenario, contract, layout))
         volumes.place(placed)
         return layout, placed
+
+    def _plan(self, scenario: Scenario, contract: Contract, layout: Layout) -> Plan:
+        """Return what is known of the starts of an entrypoint."""
+        return plan_of(scenario, contract, layout, self._facts.home, self._facts.command)
 
     def _user(self, scenario: Scenario) -> tuple[int, int]:
         """Return the uid and gid that the probe runs as."""
@@ -201,7 +222,8 @@ class ContainerDriver:
         """Return the container that *scenario* needs, over *volumes*."""
         facts, needs = self._facts, scenario.container
         home, aside = volumes.volumes
-        stubbed = scenario.cli != HEALTHY and facts.stub_image_id
+        stubs = scenario.cli != HEALTHY or contract.entrypoint is not None
+        stubbed = stubs and facts.stub_image_id
         return ContainerSpec(
             image=facts.stub_image_id if stubbed else facts.id,
             argv=self._argv(scenario, contract, layout),
@@ -216,7 +238,9 @@ class ContainerDriver:
     def _argv(self, scenario: Scenario, contract: Contract, layout: Layout) -> tuple[str, ...]:
         """Return the program to start and its arguments."""
         argv = (*self._facts.entrypoint, *self._facts.command)
-        if self._request.entrypoint is None and self._request.command is None:
+        if scenario.start is not None and scenario.start.arguments:
+            argv = (*self._facts.entrypoint, *scenario.start.arguments)
+        elif self._request.entrypoint is None and self._request.command is None:
             argv = contract.commands.get(scenario.agent, ()) or argv
         first = []
         if "HOME" in layout.unset:

@@ -210,8 +210,12 @@ def _cli_paths(
     """Yield every path in *container* of an agent's CLI."""
     places = [*(part for part in path.split(":") if part.startswith("/")), *_PLACES]
     places += [f"{home.rstrip('/')}/{place}" for place in _HOME_PLACES]
+    in_place = [cli for cli in clis if cli.startswith("/")]
+    # A volume lies over what is in the HOME.
+    outside = [path for path in in_place if not path.startswith(f"{home.rstrip('/')}/")]
+    yield from (path for path in outside if _exists(client, container, path))
     for place in dict.fromkeys(part.rstrip("/") for part in places):
-        for cli in clis:
+        for cli in (cli for cli in clis if cli not in in_place):
             if _exists(client, container, f"{place}/{cli}"):
                 yield f"{place}/{cli}"
 

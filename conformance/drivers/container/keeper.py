@@ -13,6 +13,7 @@ import os
 import secrets
 import shlex
 import tarfile
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -28,7 +29,7 @@ from conformance.drivers.container.request import ASIDE, Confinement, ImageFacts
 from conformance.drivers.container.shell import Shell
 from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.errors import CannotJudge
-from conformance.home import Snapshot, snapshot_tar
+from conformance.home import Node, Snapshot, read_tar, snapshot_tar, write_tar
 from conformance.home.build import Unbuildable
 
 __all__ = ["Look", "VolumeKeeper", "volumes"]
@@ -159,6 +160,34 @@ class VolumeKeeper:
             opposite=_below(b"aside/opposite", found),
             asked=questions(kept.get(asked, b"")),
         )
+
+    def nodes(self, *paths: str) -> list[Node]:
+        """Return what is at *paths* in the volumes, with all content: it has to be small.
+
+        :raises CannotJudge: it cannot be read.
+        """
+        script = f"tar -cf - {shlex.join(paths)}".encode()
+        with spool() as archive:
+            self._do(script, check=False, into=archive)
+            archive.seek(0)
+            try:
+                return list(read_tar(archive, strip=0))
+            except tarfile.TarError as e:
+                raise CannotJudge(f"the home cannot be read back: {e}") from None
+
+    def change(self, removed: Iterable[str], added: Iterable[Node], *, uid: int, gid: int) -> None:
+        """Remove paths of the HOME with all below them, then add nodes, which belong to *uid*.
+
+        :raises CannotJudge: the file system does not take it.
+        """
+        gone = shlex.join(["rm", "-rf", "--", *(f"home/{path}" for path in removed)])
+        with spool() as archive:
+            nodes = [replace(node, path=b"home/" + node.path) for node in added]
+            write_tar(nodes, archive, uid=uid, gid=gid)
+            size = archive.tell()
+            archive.seek(0)
+            unpack = "{ tar -xpf -; s=$?; cat >/dev/null; exit $s; }"
+            self._do(f"{gone}; head -c {size} | {unpack}".encode(), feed=archive)
 
     def _do(
         self,

@@ -15,6 +15,7 @@ from conformance.drivers.container.facts import commit_stubbed, look_up
 from conformance.drivers.container.labels import Labels, remove_run, sweep
 from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.drivers.layout import known_clis
+from conformance.drivers.starts import programs_in_place
 from conformance.errors import CannotJudge
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Contract
@@ -114,10 +115,14 @@ def _facts(
     variables: Mapping[str, str],
 ) -> ImageFacts:
     sweep(client)
-    facts = look_up(client, request, labels, known_clis(contract))
-    if any(scenario.cli != HEALTHY for scenario in scenarios):
+    programs = (*known_clis(contract), *programs_in_place(contract))
+    facts = look_up(client, request, labels, programs)
+    starts = contract.entrypoint is not None
+    if starts or any(scenario.cli != HEALTHY for scenario in scenarios):
         facts = commit_stubbed(client, facts, labels)
     reason = _unshareable(request, facts)
+    if starts and request.isolation != "fresh":
+        reason = "an entrypoint starts first in a container"
     if not reason and request.isolation == "shared":
         everywhere = [s for s in scenarios if s.container is None and not s.only_local]
         candidates = [s for s in everywhere if not s.takes_long]

@@ -23,6 +23,7 @@ from conformance.drivers.local.home_directory import HomeDirectory
 from conformance.drivers.local.hosts import Hosts, PythonScript, PythonTarget
 from conformance.drivers.local.programs import Programs
 from conformance.drivers.local.standalone import by_hand, lacks
+from conformance.drivers.local.starts import STDIN, LocalStarts
 from conformance.drivers.local.story import Stage, ask_once, fixed_variables, tell
 from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
 from conformance.drivers.local.view import View, ViewMaker, paths_in
@@ -133,18 +134,11 @@ class LocalDriver:
         try:
             layout = self.place(scenario, contract, context, place)
             start = self._start(scenario, contract, layout, place)
+            if contract.entrypoint is not None:
+                start = replace(start, stdin=str(place.top / STDIN))
             if self.keep:
                 command = self._by_hand(start, layout, place, in_steps=contract.in_steps)
-            if layout.earlier is not None:
-                start, before = self._run_earlier(start, contract, layout.earlier, place)
-                if not before.says_something:
-                    return Execution(outcome=before)
-            build(layout.home, place.home)
-            if contract.in_steps:
-                stage = self._stage(start, scenario, contract, layout, place)
-                execution = replace(tell(stage), asked=self._programs.asked.news())
-            else:
-                execution = self._run(start, contract, place, layout)
+            execution = self._execute(start, scenario, contract, layout, place)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
@@ -156,6 +150,27 @@ class LocalDriver:
         except OSError as e:
             return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
+
+    def _execute(
+        self,
+        start: Request,
+        scenario: Scenario,
+        contract: Contract,
+        layout: Layout,
+        place: HomeDirectory,
+    ) -> Execution:
+        """Build the HOME, run the probe in it, and return what was seen."""
+        if contract.entrypoint is not None:
+            return LocalStarts(self._stage(start, scenario, contract, layout, place)).run()
+        if layout.earlier is not None:
+            start, before = self._run_earlier(start, contract, layout.earlier, place)
+            if not before.says_something:
+                return Execution(outcome=before)
+        build(layout.home, place.home)
+        if contract.in_steps:
+            stage = self._stage(start, scenario, contract, layout, place)
+            return replace(tell(stage), asked=self._programs.asked.news())
+        return self._run(start, contract, place, layout)
 
     def _start(
         self, scenario: Scenario, contract: Contract, layout: Layout, place: HomeDirectory
@@ -182,7 +197,7 @@ class LocalDriver:
         if view is None and "PATH" in scenario.env:
             self._refuse_real_clis(env["PATH"], cwd, contract)
         return Request(
-            argv=argv,
+            argv=argv if scenario.start is None else (*argv, *scenario.start.arguments),
             env=env,
             cwd=cwd,
             seconds=contract.limits.seconds,
@@ -292,7 +307,9 @@ class LocalDriver:
         if not contract.commands:
             path = self._programs.path_without(known_clis(contract))
             stubs = stubs_for(scenario, contract, home=str(place.home))
-            cli = self._programs.stub_directory(stubs, place, own=scenario.changes_cli)
+            cli = str(place.cli)  # where an entrypoint finds stubs that serve one home only
+            if contract.entrypoint is None:
+                cli = self._programs.stub_directory(stubs, place, own=scenario.changes_cli)
         return Surroundings(
             home=str(place.home),
             opposite=str(place.opposite),
@@ -362,7 +379,7 @@ class LocalDriver:
         shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
         command = join([*by_hand(start.env, shut=shut), *start.argv])
         umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
-        nothing = "" if in_steps else " < /dev/null"
+        nothing = "" if in_steps else f" < {quote(start.stdin or '/dev/null')}"
         return f"cd {quote(start.cwd)} && {umask}{command}{nothing}"
 
     def close(self) -> None:
