@@ -19,6 +19,9 @@ from conformance.model.contract import (
     DocumentAnswer,
     Inputs,
     Limits,
+    Requests,
+    Route,
+    Role,
     Rule,
     Verdict,
 )
@@ -27,6 +30,11 @@ __all__ = ["build_contract"]
 
 #: The part of a probe's time that its CLI may take where a contract says nothing else.
 _CLI_SHARE = 2 / 3
+
+#: The requests of a program that lets somebody log in, and the members that they cannot do without.
+_ROUTES = {"url": ("url",), "code": ("code",), "complete": ()}
+#: What such a program has to be given.
+_LOGIN_INPUTS: tuple[Role, ...] = ("slot_id", "manager_url", "init_token", "login_timeout")
 
 T = TypeVar("T", bound=Struct)
 
@@ -55,6 +63,7 @@ def build_contract(shape: ContractFile, known: Mapping[str, Contract], file: str
         **_given(shape),
     )
     _check_names(contract, file)
+    _check_requests(contract, file)
     _check_reference(shape, file)
     return replace(contract, truth=_truth(shape, contract, file))
 
@@ -243,6 +252,10 @@ def _given(shape: ContractFile) -> dict[str, Any]:
         given["in_steps"] = shape.in_steps
     if not isinstance(shape.outside_writes, UnsetType):
         given["outside_writes"] = shape.outside_writes
+    if not isinstance(shape.requests, UnsetType):
+        table = shape.requests
+        routes = {name: Route(**asdict(getattr(table, name))) for name in _ROUTES}
+        given["requests"] = Requests(token_header=table.token_header, **routes)
     if not isinstance(shape.commands, UnsetType):
         commands = shape.commands
         given["commands"] = {agent: tuple(command) for agent, command in commands.items()}
@@ -280,6 +293,25 @@ def _check_names(contract: Contract, file: str) -> None:
         raise FileError(file, cause, key="in_steps", hint="leave out 'commands' and 'answer'")
     if contract.commands and contract.commands.keys() != set(contract.agents):
         raise FileError(file, "needs a command for each agent, and for no other", key="commands")
+
+
+def _check_requests(contract: Contract, file: str) -> None:
+    """Make sure that a program which lets somebody log in is given what it needs for that."""
+    if contract.requests is None:
+        return
+    if contract.in_steps or contract.commands or contract.document:
+        cause = "a login is judged by an exit code, and by what the Manager sees"
+        hint = "leave out 'in_steps', 'commands' and 'answer'"
+        raise FileError(file, cause, key="requests", hint=hint)
+    for role in _LOGIN_INPUTS:
+        if not contract.inputs.variable(role):
+            cause = "needed: a program that lets somebody log in has to be told"
+            raise FileError(file, cause, key=f"inputs.{role}", hint="name a variable")
+    for name, route in contract.requests.routes().items():
+        for member in _ROUTES[name]:
+            if member not in route.members:
+                hint = f"write {member} = '…'"
+                raise FileError(file, "missing", key=f"requests.{name}.members.{member}", hint=hint)
 
 
 def _check_reference(shape: ContractFile, file: str) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from conformance.model.login_seen import LoginSeen
 from conformance.model.step_result import StepResult, StepSeen
 
 __all__ = [
@@ -44,6 +45,11 @@ FindingKind = Literal[
     "looked-again",
     "wrong-claim",
     "counted-failure",
+    "wrong-request",
+    "wrong-input",
+    "no-terminal",
+    "leaked-token",
+    "lost-code",
 ]
 
 
@@ -146,6 +152,8 @@ class Execution(Struct, frozen=True, kw_only=True):
     """The lines that the gate was sent."""
     ttl: float = 0.0
     """The seconds that a gate may keep its answer."""
+    login: LoginSeen | None = None
+    """What was seen of a login; None where nobody was to log in."""
 
 
 def not_run(ending: Broke | Unsupported) -> Execution:
@@ -193,6 +201,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     kept: str = ""
     steps: tuple[StepResult, ...] = ()
     """The story of a gate that lives on, step by step."""
+    events: tuple[str, ...] = ()
+    """What happened in a login: requests to the Manager, and what the CLI read; one line each."""
 
     def kinds(self) -> Iterator[FindingKind]:
         """Yield the kinds of its findings that are no advice."""

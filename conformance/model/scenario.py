@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from conformance.model.contract import Contract, Role
 from conformance.model.entry import Bytes, Content, Entry, EntryKind, Json, Runs, Text
+from conformance.model.login import Login
 from conformance.model.story import ChangeCli, Check, Claim, Step, Wait
 
 __all__ = [
@@ -98,6 +99,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """Its name in the file of a family; the id is the id of the file, a slash and this name."""
     steps: tuple[Step, ...] = ()
     """What happens one after the other to a gate that lives on; none if it is asked once."""
+    login: Login | None = None
+    """How somebody logs in; None if it is not about that."""
 
     def expected(self, contract: Contract) -> tuple[str, ...]:
         """Return the verdicts that conform under *contract*; none if it is not part of it.
@@ -108,6 +111,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
         """
         name = self._named_by(contract)
         if not name or self.agent not in contract.agents or not self._has_inputs(contract):
+            return ()
+        if (self.login is None) != (contract.requests is None):
             return ()
         if self.steps and not (contract.in_steps and self._decides(contract)):
             return ()
@@ -157,7 +162,11 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     def codes(self, contract: Contract) -> set[int]:
         """Return the exit codes that conform under *contract*."""
-        return contract.codes(self.expected(contract))
+        return self.contract_here(contract).codes(self.expected(contract))
+
+    def contract_here(self, contract: Contract) -> Contract:
+        """Return *contract* as it holds here: a verdict may have the code of the scripted CLI."""
+        return contract.with_cli_code(self.login.code) if self.login is not None else contract
 
     def key(self, name: str) -> str:
         """Return the full key in its file, for messages, of its own key *name*."""

@@ -133,11 +133,12 @@ class ScenarioRunner:
     def secrets(self, scenario: Scenario) -> dict[str, str]:
         """Return the credential values in the homes of *scenario*, by their names in reports."""
         context = replace(self.context, scenario=scenario.id)
-        homes = (scenario.entries, scenario.earlier, scenario.env)
+        homes = (scenario.entries, scenario.earlier, scenario.env, scenario.login)
         text = msgspec.json.encode(homes).decode()
         named = re.findall(r"\{secret:([a-z0-9-]+)\}", text)
         # In order, so that findings come in the same order in every run.
-        labels = dict.fromkeys(["", "refresh", *named])
+        of_login = ["init-token", "operator-code"] if scenario.login is not None else []
+        labels = dict.fromkeys(["", "refresh", *of_login, *named])
         found = {}
         for label in labels:
             name = f"{{secret:{label}}}" if label else "{secret}"

@@ -21,6 +21,7 @@ from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_co
 from conformance.drivers.local.gate_command import described, sets_clock
 from conformance.drivers.local.home_directory import HomeDirectory
 from conformance.drivers.local.hosts import Hosts, PythonScript, PythonTarget
+from conformance.drivers.local.login import LocalLogin
 from conformance.drivers.local.programs import Programs
 from conformance.drivers.local.standalone import by_hand, lacks
 from conformance.drivers.local.story import Stage, ask_once, fixed_variables, tell
@@ -130,8 +131,14 @@ class LocalDriver:
             return not_run(Unsupported(why_not))
         place = HomeDirectory(self.directory / str(next(self._numbers)), scenario.home_name)
         command = ""
+        login = None
         try:
+            if contract.requests is not None:
+                login = LocalLogin(self._supervisor, scenario, contract)
+                context = replace(context, manager=login.url)
             layout = self.place(scenario, contract, context, place)
+            if login is not None:
+                layout = login.place(layout, place.top / "login")
             start = self._start(scenario, contract, layout, place)
             if self.keep:
                 command = self._by_hand(start, layout, place, in_steps=contract.in_steps)
@@ -144,11 +151,14 @@ class LocalDriver:
                 stage = self._stage(start, scenario, contract, layout, place)
                 execution = replace(tell(stage), asked=self._programs.asked.news())
             else:
-                execution = self._run(start, contract, place, layout)
+                execution = self._run(start, place, layout, login)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
             execution = not_run(Broke(str(e)))
+        finally:
+            if login is not None:
+                login.close()
         if self.keep:
             return replace(execution, kept=str(place.top), command=command)
         try:
@@ -193,6 +203,8 @@ class LocalDriver:
         )
 
     def _target(self, contract: Contract) -> PythonTarget | PythonScript | None:
+        if contract.requests is not None:
+            return None  # its process has to be in the network in which the Manager listens
         if isinstance(self.target, PythonTarget):
             return replace(self.target, truth=contract.truth)
         return self.target
@@ -323,25 +335,29 @@ class LocalDriver:
         )
 
     def _run(
-        self, request: Request, contract: Contract, place: HomeDirectory, layout: Layout
+        self, request: Request, place: HomeDirectory, layout: Layout, login: LocalLogin | None
     ) -> Execution:
         known = [node.path for node in layout.home]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(layout.home, before):
             return not_run(Unsupported(f"this file system does not hold the home: {wrong}"))
+        if login is not None:
+            login.starts()
         outcome = self._ask(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
-        in_home = changes(before, snapshot(place.home, known), layout.writes)
+        after = snapshot(place.home, known)
+        in_home = changes(before, after, layout.writes, replaceable=layout.replaceable)
         if place.temporary.exists():
             remove(place.temporary)
         opposite = changes(before_opposite, snapshot(place.opposite), layout.writes)
         in_opposite = [f"in the opposite home: {change}" for change in opposite]
-        return Execution(
+        execution = Execution(
             outcome=outcome,
             changes=(*in_home, *in_opposite),
             asked=self._programs.asked.news(),
         )
+        return login.seen(execution) if login is not None else execution
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
         """Run the probe once with the environment *env*, in a home that exists already."""
