@@ -74,13 +74,13 @@ def cut_network() -> str:
     return moved(CLONE_NEWNET, lambda: None)
 
 
-def listeners(hosts: list[str]) -> list[socket.socket]:
-    """Return a socket for each of *hosts*, which are addresses of this machine, that listens there.
+def bound_sockets(hosts: list[str]) -> list[socket.socket]:
+    """Return a socket with a port at each of *hosts*, which are addresses of this machine.
 
-    The kernel chooses the ports. The sockets belong to the network of this process, whoever gets
-    them. In a network that was cut, the machine has such addresses from here on.
+    None of them listens yet. They belong to the network of this process, whoever gets them. In a
+    network that was cut, the machine has such addresses from here on.
 
-    :raises OSError: it cannot listen there.
+    :raises OSError: it cannot have one there.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, suppress(OSError):
         named = struct.pack("16sh14x", b"lo", 0)
@@ -92,7 +92,6 @@ def listeners(hosts: list[str]) -> list[socket.socket]:
     for host in hosts:
         found.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
         found[-1].bind((host, 0))
-        found[-1].listen(64)
     return found
 
 

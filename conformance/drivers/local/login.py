@@ -27,7 +27,7 @@ class LocalLogin:
     """The CLI and the Manager of one login; they are there until it is closed."""
 
     def __init__(self, supervisor: Supervisor, scenario: Scenario, contract: Contract) -> None:
-        """Listen where the Manager is to answer.
+        """Take a place where the Manager is to answer.
 
         :raises CannotJudge: nothing can listen in the network of the program.
         """
@@ -36,7 +36,7 @@ class LocalLogin:
         self._scenario, self._contract = scenario, contract
         self._login, self._requests = scenario.login, contract.requests
         try:
-            self._sockets = supervisor.listen(ADDRESSES)
+            self._sockets = supervisor.bind(ADDRESSES)
         except OSError as e:
             raise CannotJudge(f"there is no Manager for the program: {e}") from None
         self._notes = Path()

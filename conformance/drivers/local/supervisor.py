@@ -13,7 +13,7 @@ To get a reaper, the suite sends a byte and a descriptor over the socket FD. The
 carries marshalled requests and replies, each after its length. They are dictionaries: see
 ``Request`` in ``supervisor_client``, and ``Outcome`` in ``conformance.model.outcome``.
 
-With another byte (``LISTEN``) the descriptor gets sockets that listen in the network of the probes.
+With another byte (``BIND``) the descriptor gets sockets with a port in the network of the probes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SETTLE = 0.25
 GIVE_UP = 5.0
 STUB = b"PROBE_CONFORMANCE_STUB="  # in the environment of all that a stub of a CLI has started
 
-LISTEN = b"L"  # what asks for sockets, in place of a reaper
+BIND = b"B"  # what asks for sockets, in place of a reaper
 
 Fields = dict[str, Any]  # of a request or a reply
 
@@ -81,8 +81,8 @@ def hand_out_reapers(channel: socket.socket, kind: type[Probe]) -> None:
         if not data:
             break
         os.set_inheritable(descriptors[0], False)  # a probe must not hold the line that judges it
-        if data == LISTEN:
-            hand_out_listeners(socket.socket(fileno=descriptors[0]))
+        if data == BIND:
+            hand_out_sockets(socket.socket(fileno=descriptors[0]))
             continue
         if os.fork() == 0:
             channel.close()
@@ -95,16 +95,16 @@ def hand_out_reapers(channel: socket.socket, kind: type[Probe]) -> None:
         pass
 
 
-def hand_out_listeners(connection: socket.socket) -> None:
-    """Send sockets that listen at the addresses which *connection* names, or why there are none."""
+def hand_out_sockets(connection: socket.socket) -> None:
+    """Send a socket for each of the addresses that *connection* names, or why there are none."""
     with connection:
         hosts = marshal.loads(connection.recv(4096))
         try:
-            found = isolation.listeners(hosts)
+            found = isolation.bound_sockets(hosts)
         except OSError as e:
             connection.sendall(f"nothing can listen here: {e}".encode())
             return
-        socket.send_fds(connection, [LISTEN], [one.fileno() for one in found])
+        socket.send_fds(connection, [BIND], [one.fileno() for one in found])
         for one in found:
             one.close()
 

@@ -188,8 +188,10 @@ class Supervisor:
             return self._lost(reaper, f"was lost: {e}")
         return reaper
 
-    def listen(self, hosts: Sequence[str]) -> list[socket.socket]:
-        """Return a socket for each of *hosts* that listens there, in the network of the probes.
+    def bind(self, hosts: Sequence[str]) -> list[socket.socket]:
+        """Return a socket with a port at each of *hosts*, in the network of the probes.
+
+        None of them listens yet.
 
         :raises OSError: that is not possible.
         """
@@ -198,9 +200,9 @@ class Supervisor:
             with theirs:
                 ours.settimeout(_PATIENCE)
                 ours.sendall(marshal.dumps(list(hosts)))
-                socket.send_fds(self._connect(), [supervisor.LISTEN], [theirs.fileno()])
+                socket.send_fds(self._connect(), [supervisor.BIND], [theirs.fileno()])
             said, descriptors, _, _ = socket.recv_fds(ours, 4096, len(hosts))
-        if said != supervisor.LISTEN:
+        if said != supervisor.BIND:
             raise OSError(said.decode(errors="replace") or "the supervisor process was lost")
         return [socket.socket(fileno=descriptor) for descriptor in descriptors]
 

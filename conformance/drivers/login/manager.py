@@ -47,7 +47,7 @@ class ManagerScript(Struct, frozen=True, kw_only=True):
 
 
 class ScriptedManager:
-    """Answers on *sockets* that listen, one for each of :data:`ADDRESSES`, until it is closed."""
+    """Answers on *sockets*, one for each of :data:`ADDRESSES`, until it is closed."""
 
     def __init__(self, script: ManagerScript, sockets: Sequence[socket.socket]) -> None:
         self.script = script
@@ -59,8 +59,7 @@ class ScriptedManager:
         self._urls = 0
         main, other = sockets
         self.elsewhere = f"http://{ADDRESSES[1]}:{other.getsockname()[1]}"
-        if script.login.refuses:
-            main.close()
+        # One that refuses keeps its port, so that nobody else gets it in the meantime.
         listening = [other] if script.login.refuses else [main, other]
         self._servers = [_Server(one, self, elsewhere=one is other) for one in listening]
         self._threads = [
@@ -138,6 +137,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(one.getsockname(), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = one
+        one.listen(64)
         self.manager = manager
         self.elsewhere = elsewhere
 
