@@ -224,6 +224,7 @@ def _fingerprint(scenario: Scenario) -> bytes:
             sorted_entries(scenario.entries),
             scenario.earlier and sorted_entries(scenario.earlier),
             scenario.steps,
+            scenario.login,
         )
     )
 

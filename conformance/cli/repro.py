@@ -79,6 +79,8 @@ def _by_hand(
                 yield f"the command was run before that, in the same place: {printable(earlier)}"
             yield "command:"
             yield f"  {executions[0].command}"
+            if run.contract.requests is not None:
+                yield "the home is what it was in the end; the Manager at that URL has gone with it"
             if run.contract.in_steps:
                 yield "the home is what it was in the end; the command read, a line for each step:"
                 yield from (f"  {line}" for line in executions[0].told)
@@ -124,6 +126,9 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     if result.steps:
         yield "story:"
         yield from (f"  {heading}: {printable(line)}" for heading, line in step_lines(result))
+    if result.events:
+        yield "in the login:"
+        yield from (f"  {printable(line)}" for line in result.events)
     yield f"control: {result.control}; against it, this one has"
     yield from (f"  {printable(line)}" for line in result.difference)
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
