@@ -20,8 +20,8 @@ from conformance.model.contract import (
     Inputs,
     Limits,
     Requests,
-    Route,
     Role,
+    Route,
     Rule,
     Verdict,
 )

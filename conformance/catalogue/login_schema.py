@@ -55,9 +55,9 @@ class ActTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=T
         Annotated[list[Text], Meta(min_length=1)] | UnsetType,
         Meta(description="It ignores these signals from now on, such as 'SIGTERM'."),
     ] = UNSET
-    hang: Annotated[
-        Literal[True] | UnsetType, Meta(description="It does not come to an end.")
-    ] = UNSET
+    hang: Annotated[Literal[True] | UnsetType, Meta(description="It does not come to an end.")] = (
+        UNSET
+    )
     exit: Annotated[
         Annotated[int, Meta(ge=0, le=255)] | UnsetType,
         Meta(description="It ends with this exit code."),

@@ -171,7 +171,7 @@ def _scenario(
 
 
 def _waits(cli: CliState, entries: Sequence[Entry], steps: Sequence[Step]) -> bool:
-    """Return whether a right probe may only wait, or a gate for a CLI that gets into such a state."""
+    """Return whether a right probe may only wait: for a FIFO, or a CLI in some state."""
     if cli.waits or any(entry.kind == "fifo" for entry in entries):
         return True
     changes = [step.action for step in steps if isinstance(step.action, ChangeCli)]

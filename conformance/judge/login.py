@@ -129,7 +129,7 @@ class _LoginJudge:
         return ""
 
     def _may_give_up(self) -> bool:
-        """Return whether it is open if there is a login, and the program says that there is none."""
+        """Return whether the program may say that there is no login, and does."""
         expected, means_login = {*self._scenario.expected(self._contract)}, self._logged_in
         is_open = bool(expected & means_login) and bool(expected - means_login)
         return is_open and self._execution.outcome.code != 0
@@ -289,7 +289,7 @@ def _cut(url: str, wanted: str) -> str:
     if wanted.startswith(url):
         return f": only the first {len(url)} of its {len(wanted)} characters"
     if url.startswith(wanted):
-        return f": {ascii(url[len(wanted) :])} follows that does not belong to it"
+        return f": {url[len(wanted) :]!a} follows that does not belong to it"
     return ""
 
 
@@ -298,7 +298,9 @@ def event_lines(seen: LoginSeen | None, secrets: Mapping[str, str]) -> tuple[str
     if seen is None:
         return ()
     lines = []
-    for _, group in groupby(seen.requests, lambda one: (one.method, one.path, one.body, one.status)):
+    for _, group in groupby(
+        seen.requests, lambda one: (one.method, one.path, one.body, one.status)
+    ):
         alike: Sequence[RequestSeen] = list(group)
         first = alike[0]
         times = f", {len(alike)} times" if len(alike) > 1 else ""

@@ -38,6 +38,8 @@ def _quoted(slot: str) -> str:
     plain = "-._~"
     encoded = slot.encode("utf-8", "surrogateescape")
     return "".join(
-        chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in plain) else f"%{byte:02X}"
+        chr(byte)
+        if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in plain)
+        else f"%{byte:02X}"
         for byte in encoded
     )

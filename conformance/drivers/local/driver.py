@@ -8,6 +8,7 @@ import pwd
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -130,42 +131,62 @@ class LocalDriver:
         if why_not := lacks(scenario):
             return not_run(Unsupported(why_not))
         place = HomeDirectory(self.directory / str(next(self._numbers)), scenario.home_name)
-        command = ""
-        login = None
         try:
-            if contract.requests is not None:
-                login = LocalLogin(self._supervisor, scenario, contract)
-                context = replace(context, manager=login.url)
-            layout = self.place(scenario, contract, context, place)
-            if login is not None:
-                layout = login.place(layout, place.top / "login")
-            start = self._start(scenario, contract, layout, place)
-            if self.keep:
-                command = self._by_hand(start, layout, place, in_steps=contract.in_steps)
-            if layout.earlier is not None:
-                start, before = self._run_earlier(start, contract, layout.earlier, place)
-                if not before.says_something:
-                    return Execution(outcome=before)
-            build(layout.home, place.home)
-            if contract.in_steps:
-                stage = self._stage(start, scenario, contract, layout, place)
-                execution = replace(tell(stage), asked=self._programs.asked.news())
-            else:
-                execution = self._run(start, place, layout, login)
+            with self._login(scenario, contract) as login:
+                execution = self._observe(scenario, contract, context, place, login)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
             execution = not_run(Broke(str(e)))
-        finally:
-            if login is not None:
-                login.close()
         if self.keep:
-            return replace(execution, kept=str(place.top), command=command)
+            return replace(execution, kept=str(place.top))
         try:
             remove(place.top)
         except OSError as e:
             return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
+
+    def _login(
+        self, scenario: Scenario, contract: Contract
+    ) -> AbstractContextManager[LocalLogin | None]:
+        """Return what lets somebody log in; nothing where the contract is not about that."""
+        if contract.requests is None:
+            return nullcontext()
+        return closing(LocalLogin(self._supervisor, scenario, contract))
+
+    def _observe(
+        self,
+        scenario: Scenario,
+        contract: Contract,
+        context: Context,
+        place: HomeDirectory,
+        login: LocalLogin | None,
+    ) -> Execution:
+        """Build the home in *place*, run the probe there, and return what was seen.
+
+        :raises ConformanceError: the scenario cannot be shown.
+        :raises OSError: the same.
+        """
+        if login is not None:
+            context = replace(context, manager=login.url)
+        layout = self.place(scenario, contract, context, place)
+        if login is not None:
+            layout = login.place(layout, place.top / "login")
+        start = self._start(scenario, contract, layout, place)
+        command = ""
+        if self.keep:
+            command = self._by_hand(start, layout, place, in_steps=contract.in_steps)
+        if layout.earlier is not None:
+            start, before = self._run_earlier(start, contract, layout.earlier, place)
+            if not before.says_something:
+                return Execution(outcome=before)
+        build(layout.home, place.home)
+        if contract.in_steps:
+            stage = self._stage(start, scenario, contract, layout, place)
+            execution = replace(tell(stage), asked=self._programs.asked.news())
+        else:
+            execution = self._run(start, place, layout, login)
+        return replace(execution, command=command)
 
     def _start(
         self, scenario: Scenario, contract: Contract, layout: Layout, place: HomeDirectory

@@ -60,7 +60,7 @@ read_code() {
         [ "$line" != "$1" ] || return 0
         tries=$((tries + 1))
         [ "$tries" -lt 3 ] || exit 1
-        printf 'Invalid code. Please make sure the full code was copied\\nPaste code here if prompted > '
+        printf 'Invalid code. Was it copied in full?\\nPaste code here if prompted > '
     done
     note end-of-input
     exit 1
@@ -133,8 +133,6 @@ class CliScript(Struct, frozen=True, kw_only=True):
                 (node,) = plan([content], self.context)
                 line = f"printf '{_format(b''.join(node.chunks()))}'"
                 yield line if times == 1 else _repeated(line, times)
-            case Pause(seconds):
-                yield f"sleep {seconds:g}"
             case Prompt(text):
                 yield from _prompt(expand(text, self.context))
             case Read(text):
@@ -143,16 +141,8 @@ class CliScript(Struct, frozen=True, kw_only=True):
                 yield from self._write(act, written)
             case Remove(path):
                 yield f'rm -f "$home"/{shlex.quote(path)}'
-            case CloseTerminal():
-                yield "exec </dev/null >/dev/null 2>&1"
-            case Ignore(signals):
-                yield f"trap '' {' '.join(name.removeprefix('SIG') for name in signals)}"
-            case Hang():
-                yield f"unset PROBE_CONFORMANCE_STUB; exec sleep {_FOREVER}"
-            case End(code, name) if name:
-                yield f"kill -{name.removeprefix('SIG')} $$; sleep {_FOREVER}"
-            case End(code):
-                yield f"exit {code}"
+            case Pause() | CloseTerminal() | Ignore() | Hang() | End():
+                yield _line(act)
 
     def _write(self, act: Write, written: list[Node]) -> Iterator[str]:
         explicit = {entry.path.encode() for entry in act.entries if entry.mode is not None}
@@ -187,6 +177,22 @@ class CliScript(Struct, frozen=True, kw_only=True):
         yield f"chmod {node.mode:o} {place}"
         if same or node.mtime is not None:
             yield f"touch -r {shlex.quote(mark if same else source)} {place}"
+
+
+def _line(act: Pause | CloseTerminal | Ignore | Hang | End) -> str:
+    """Return the line of the script for an *act* that is about the CLI's process."""
+    match act:
+        case Pause(seconds):
+            return f"sleep {seconds:g}"
+        case CloseTerminal():
+            return "exec </dev/null >/dev/null 2>&1"
+        case Ignore(signals):
+            return f"trap '' {' '.join(name.removeprefix('SIG') for name in signals)}"
+        case Hang():
+            return f"unset PROBE_CONFORMANCE_STUB; exec sleep {_FOREVER}"
+        case End(code, name):
+            dies = f"kill -{name.removeprefix('SIG')} $$; sleep {_FOREVER}"
+            return dies if name else f"exit {code}"
 
 
 def _repeated(line: str, times: int) -> str:

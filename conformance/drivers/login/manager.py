@@ -1,4 +1,4 @@
-"""The scripted Manager: a small HTTP server that answers as a scenario says, and notes what comes."""
+"""The scripted Manager: an HTTP server that answers as a scenario says, and notes what comes."""
 
 from __future__ import annotations
 
