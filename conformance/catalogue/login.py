@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
+from conformance.bundled import scenarios_dir
 from conformance.catalogue.entries import entries_of, merge
 from conformance.catalogue.entry_schema import EntryTable
 from conformance.catalogue.layers import layer
@@ -40,7 +41,7 @@ from conformance.model.login import (
 )
 from conformance.model.placeholders import check
 
-__all__ = ["USUAL_URL", "LoginReader", "read_login"]
+__all__ = ["USUAL_URL", "WRITABLE", "LoginReader", "good_login_around", "read_login"]
 
 #: The login URL that the CLI shows where a scenario says nothing else; made up, in the form of one
 #: that the released CLI shows.
@@ -73,7 +74,7 @@ _USUAL_ANSWERS: dict[RequestName, LoginAnswerTable] = {
     "complete": LoginAnswerTable(),
 }
 #: The kinds of entries that a shell can write.
-_WRITABLE = ("file", "directory", "symlink", "fifo")
+WRITABLE = ("file", "directory", "symlink", "fifo")
 
 
 class LoginReader(Struct, frozen=True, kw_only=True):
@@ -109,6 +110,19 @@ def read_login(table: LoginTable | UnsetType, reader: LoginReader) -> Login | No
         urls=_urls(table, reader),
         user_code=table.user_code,
         typed=typed if isinstance(table.typed, UnsetType) else _checked(table.typed, reader),
+    )
+
+
+def good_login_around(writes: tuple[Act, ...]) -> Login:
+    """Return a good login in which the CLI, after the code, writes what *writes* say."""
+    reader = LoginReader(file="", root=scenarios_dir(), contracts=())
+    table = LoginTable()
+    shows = _part(_USUAL_SHOWS, reader, "")
+    return Login(
+        acts=(*shows, Read(_CODE), *writes, End()),
+        manager=_manager(table.manager, reader),
+        urls=(USUAL_URL,),
+        typed=(_CODE,),
     )
 
 
@@ -199,8 +213,8 @@ def _write(table: ActTable, reader: LoginReader, key: str) -> Act:
     if not entries:
         raise FileError(reader.file, "writes nothing", key=key)
     for entry in entries:
-        if entry.kind not in _WRITABLE or entry.owner is not None:
-            hint = f"leave the owner out, and write one of {', '.join(_WRITABLE)}"
+        if entry.kind not in WRITABLE or entry.owner is not None:
+            hint = f"leave the owner out, and write one of {', '.join(WRITABLE)}"
             cause = "is nothing that a CLI can write"
             raise FileError(reader.file, cause, key=f"{key}.files.{entry.path}", hint=hint)
     return Write(entries=entries, same_mtime=wanted.same_mtime)
