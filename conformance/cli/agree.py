@@ -16,7 +16,7 @@ from rich.console import Console
 
 from conformance.cli.options import scenarios_option
 from conformance.cli.run import check_outputs, workers_option
-from conformance.compare.agree import AgreeTally, is_home_of_login, run_both
+from conformance.compare.agree import AgreeTally, as_logins, is_home_of_login, run_both
 from conformance.compare.agree_report import AgreeReport
 from conformance.compare.sides import Side
 from conformance.drivers.container.request import ImageRequest
@@ -121,17 +121,19 @@ def _agree(options: _Options) -> int:
     check_outputs({"json_file": options.json_file})
     login, probe = _subjects(options)
     chosen = _chosen(login.contract, probe)
+    login = replace(login, selected=as_logins(chosen, login.contract, probe.contract))
+    probe = replace(probe, selected=tuple(chosen))
     workers = _PER_PROCESSOR * len(os.sched_getaffinity(0))
     if options.workers != "auto":
         workers = worker_count(options.workers, 0)
     stream = cast(TextIO, Stream(sys.stderr if options.json_file == "-" else sys.stdout))
     with ExitStack() as stack:
-        sides = []
-        for words, subject in zip(_words(options), (login, probe), strict=True):
-            run = stack.enter_context(open_run(replace(subject, selected=tuple(chosen))))
-            sides.append(Side("", words, run))
+        sides = [
+            Side("", words, stack.enter_context(open_run(subject)))
+            for words, subject in zip(_words(options), (login, probe), strict=True)
+        ]
         tally = AgreeTally(login.contract, probe.contract, len(chosen))
-        _collect(tally, chosen, sides, workers, stream)
+        _collect(tally, chosen, (sides[0], sides[1]), workers, stream)
         report = AgreeReport(tally, *sides)
         report.show(stream, complete=options.complete)
         if options.json_file:
@@ -142,7 +144,7 @@ def _agree(options: _Options) -> int:
 def _collect(
     tally: AgreeTally,
     chosen: list[Scenario],
-    sides: list[Side],
+    sides: tuple[Side, Side],
     workers: int,
     stream: TextIO,
 ) -> None:

@@ -26,7 +26,7 @@ from conformance.model.login import Write
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Process, Scenario
 
-__all__ = ["AgreeRow", "AgreeTally", "as_login", "is_home_of_login", "run_both"]
+__all__ = ["AgreeRow", "AgreeTally", "as_login", "as_logins", "is_home_of_login", "run_both"]
 
 #: What a home may have for a CLI to write it: so many entries of one kind, directories, and bytes.
 _MOST_ENTRIES, _MOST_LEVELS, _MOST_BYTES = 20, 50, 256 * 1024
@@ -182,6 +182,13 @@ def as_login(scenario: Scenario, login: Contract, probe: Contract) -> Scenario:
         waits=False,
         login=good_login_around((Write(entries=written),) if written else ()),
     )
+
+
+def as_logins(
+    scenarios: Sequence[Scenario], login: Contract, probe: Contract
+) -> tuple[Scenario, ...]:
+    """Return the login that leaves the home of each of *scenarios*; see :func:`as_login`."""
+    return tuple(as_login(scenario, login, probe) for scenario in scenarios)
 
 
 def run_both(

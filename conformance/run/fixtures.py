@@ -117,4 +117,8 @@ class ProbeRunner:
             hint = "hand pytest the scenario files, which tell it their stories"
             cause = f"the fixture 'probe' asks once, and '{home.contract.name}' asks in steps"
             raise UsageError(cause, hint=hint)
+        if home.contract.requests is not None:
+            hint = "hand pytest the scenario files, which say what the Manager and the CLI do"
+            cause = f"the fixture 'probe' has no Manager, and '{home.contract.name}' is about one"
+            raise UsageError(cause, hint=hint)
         return self._driver.run_in(home.env, home.contract)

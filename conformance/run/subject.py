@@ -113,6 +113,9 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
             if contract.in_steps and request.in_process:
                 cause = f"contract '{contract.name}' is about gates that are asked in steps"
                 raise UsageError(cause, hint="leave out --in-process: it is for a single call")
+            if contract.requests is not None and request.in_process:
+                cause = f"contract '{contract.name}' is about a program that starts a CLI"
+                raise UsageError(cause, hint="leave out --in-process: nothing is started there")
             if contract.in_steps:
                 return parse_gate(target, directory)
             return parse_callable(target, directory, contract.truth)

@@ -182,7 +182,15 @@ class LocalDriver:
                 return Execution(outcome=before)
         build(layout.home, place.home)
         if contract.in_steps:
-            stage = self._stage(start, scenario, contract, layout, place)
+            stage = Stage(
+                supervisor=self._supervisor,
+                start=start,
+                scenario=scenario,
+                contract=contract,
+                layout=layout,
+                place=place,
+                sets_clock=sets_clock(self.argv),
+            )
             execution = replace(tell(stage), asked=self._programs.asked.news())
         else:
             execution = self._run(start, place, layout, login)
@@ -334,25 +342,6 @@ class LocalDriver:
             path=path,
             variables=self.extra,
             fixed=fixed_variables(contract, sets_clock=sets_clock(self.argv)),
-        )
-
-    def _stage(
-        self,
-        start: Request,
-        scenario: Scenario,
-        contract: Contract,
-        layout: Layout,
-        place: HomeDirectory,
-    ) -> Stage:
-        """Return what the story of *scenario* takes place on; its HOME has been built."""
-        return Stage(
-            supervisor=self._supervisor,
-            start=start,
-            scenario=scenario,
-            contract=contract,
-            layout=layout,
-            place=place,
-            sets_clock=sets_clock(self.argv),
         )
 
     def _run(
