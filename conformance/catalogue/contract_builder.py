@@ -31,8 +31,14 @@ __all__ = ["build_contract"]
 #: The part of a probe's time that its CLI may take where a contract says nothing else.
 _CLI_SHARE = 2 / 3
 
-#: The requests of a program that lets somebody log in, and the members that they cannot do without.
-_ROUTES = {"url": ("url",), "code": ("code",), "complete": ()}
+#: The requests of a program that lets somebody log in, and what their members can be about.
+_ROUTES = {
+    "url": ("url", "user_code"),
+    "code": ("code",),
+    "complete": ("agent", "artifacts", "completed_at"),
+}
+#: Members that they cannot do without.
+_NEEDED = ("url", "code")
 #: What such a program has to be given.
 _LOGIN_INPUTS: tuple[Role, ...] = ("slot_id", "manager_url", "init_token", "login_timeout")
 
@@ -308,10 +314,15 @@ def _check_requests(contract: Contract, file: str) -> None:
             cause = "needed: a program that lets somebody log in has to be told"
             raise FileError(file, cause, key=f"inputs.{role}", hint="name a variable")
     for name, route in contract.requests.routes().items():
-        for member in _ROUTES[name]:
-            if member not in route.members:
+        known = _ROUTES[name]
+        key = f"requests.{name}.members"
+        for member in route.members:
+            if member not in known:
+                raise FileError(file, f"unknown; known: {', '.join(known)}", key=f"{key}.{member}")
+        for member in known:
+            if member in _NEEDED and member not in route.members:
                 hint = f"write {member} = '…'"
-                raise FileError(file, "missing", key=f"requests.{name}.members.{member}", hint=hint)
+                raise FileError(file, "missing", key=f"{key}.{member}", hint=hint)
 
 
 def _check_reference(shape: ContractFile, file: str) -> None:

@@ -156,10 +156,7 @@ class RouteTable(Struct, forbid_unknown_fields=True, kw_only=True):
         ),
     ]
     members: Annotated[
-        dict[
-            Literal["url", "user_code", "code", "agent", "artifacts", "completed_at"],
-            Text,
-        ],
+        dict[str, Text],
         Meta(description="What a member of the JSON body is about to its name there."),
     ] = {}
 

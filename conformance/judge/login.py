@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from conformance.judge.leaks import leaks
+from conformance.judge.leaks import LEAST, leaks
 from conformance.model.contract import Contract, Requests
 from conformance.model.login import Login, Write
 from conformance.model.login_routes import expected_path, route_of
@@ -244,7 +244,7 @@ class _LoginJudge:
 def masked(text: str, secrets: Mapping[str, str]) -> str:
     """Return *text* with the names of *secrets* in place of what they are."""
     for name, value in secrets.items():
-        if value:
+        if len(value) >= LEAST:
             text = text.replace(value, name)
     return text
 

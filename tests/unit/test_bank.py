@@ -14,7 +14,14 @@ from conformance.errors import ManyErrors, UsageError
 from conformance.strength.bank import Bank, bundled_bank, read_banks
 
 #: How many wrong probes of each contract there are to be at least.
-LEAST = {"slot": 60, "slot-strict": 30, "preflight": 20, "run-result": 60, "gate": 25}
+LEAST = {
+    "slot": 60,
+    "slot-strict": 30,
+    "preflight": 20,
+    "run-result": 60,
+    "gate": 25,
+    "auth-init": 50,
+}
 GOOD = """\
 contract = "slot"
 [wrong.one]
