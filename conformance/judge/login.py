@@ -148,10 +148,10 @@ class _LoginJudge:
         return f"'{member}': expected {wanted}, got {_short(str(got))}"
 
     def _order(self) -> str:
+        # A login may need no code, so nothing is said of the news of it.
         names = [name for name, _ in self._named]
-        for later, earlier in (("code", "url"), ("complete", "code")):
-            if later in names and earlier not in names[: names.index(later)]:
-                return f"'{later}' was asked for before '{earlier}'"
+        if "code" in names and "url" not in names[: names.index("code")]:
+            return "the code was asked for before a login URL had been handed over"
         return ""
 
     def _completion(self) -> str:
@@ -214,7 +214,7 @@ class _LoginJudge:
         """Yield where the init token, or a credential, has gone and may not."""
         if any(one.token for one in self._seen.cli):
             message = "the CLI was started with the init token in its environment or arguments"
-            yield Finding(kind="leaked-token", message=message)
+            yield Finding(kind="inherited-token", message=message)
         for one in self._seen.requests:
             if one.elsewhere and one.holds_token:
                 message = f"the init token went along to another host: '{_line(one)}'"

@@ -49,6 +49,7 @@ FindingKind = Literal[
     "wrong-input",
     "no-terminal",
     "leaked-token",
+    "inherited-token",
     "lost-code",
 ]
 

@@ -102,7 +102,7 @@ def test_an_empty_list_is_fine(tmp_path: Path) -> None:
         (
             '[known-failures]\n"a/b" = { reason = "x", findings = ["crash"] }',
             "known-failures.a/b.findings.0: unknown value 'crash'; allowed: wrong-verdict, outside-contract, timed-out, "
-            "killed-by-signal, inconsistent, changed-home, changed-outside, leaked-secret, left-process, left-cli-process, unsteady, crashed, stale-answer, looked-again, wrong-claim, counted-failure, wrong-request, wrong-input, no-terminal, leaked-token, lost-code",
+            "killed-by-signal, inconsistent, changed-home, changed-outside, leaked-secret, left-process, left-cli-process, unsteady, crashed, stale-answer, looked-again, wrong-claim, counted-failure, wrong-request, wrong-input, no-terminal, leaked-token, inherited-token, lost-code",
         ),
         (
             '[known-failures]\n"a/b" = { reason = "x", findings = "crashed" }',

@@ -410,7 +410,7 @@ def ask(
 
 
 def answers(**given: tuple[ManagerAnswer, ...]) -> Login:
-    return replace(good_login(), manager={**good_login().manager, **given})  # type: ignore[dict-item]
+    return replace(good_login(), manager={**good_login().manager, **given})
 
 
 def test_the_manager_answers_in_order_and_notes_what_came() -> None:
@@ -548,6 +548,7 @@ TWICE = (request_seen("url", {"url": USUAL_URL}, status=500), URL, CODE, COMPLET
         (request_seen("url", {"url": USUAL_URL, "user_code": None}), CODE, COMPLETE),
         (URL, request_seen("code", path="/slots/slot%2D7/auth-init/code?wait=5"), COMPLETE),
         (URL, CODE, COMPLETE, COMPLETE),
+        (URL, COMPLETE),
     ],
     ids=[
         "polled",
@@ -557,6 +558,7 @@ TWICE = (request_seen("url", {"url": USUAL_URL}, status=500), URL, CODE, COMPLET
         "user-code-null",
         "quoted",
         "said-twice",
+        "no-code-needed",
     ],
 )
 def test_what_is_left_open_is_not_held_against_it(requests: tuple[RequestSeen, ...]) -> None:
@@ -582,8 +584,7 @@ def test_what_is_left_open_is_not_held_against_it(requests: tuple[RequestSeen, .
             (request_seen("url", {"url": USUAL_URL, "user_code": "true"}), CODE, COMPLETE),
             "'user_code'",
         ),
-        ((CODE, URL, COMPLETE), "'code' was asked for before 'url'"),
-        ((URL, COMPLETE, CODE), "'complete' was asked for before 'code'"),
+        ((CODE, URL, COMPLETE), "asked for before a login URL had been handed over"),
         ((URL, CODE), "the Manager never heard that somebody has logged in"),
         ((URL, CODE, replace(COMPLETE, token=None)), "without the header X-Slot-Init-Token"),
         ((replace(URL, token="u"), CODE, COMPLETE), "another token in the header"),
@@ -657,7 +658,7 @@ def test_a_token_that_goes_elsewhere_and_a_cli_without_a_terminal_are_named() ->
     away = replace(CODE, elsewhere=True, holds_token=True)
     cli = CliSeen(arguments="", terminal=False, token=True, read=("op-c0de-1",))
 
-    assert [kind for kind, _ in found(login_seen(cli=(cli,)))] == ["leaked-token", "no-terminal"]
+    assert [kind for kind, _ in found(login_seen(cli=(cli,)))] == ["inherited-token", "no-terminal"]
     kinds = [kind for kind, _ in found(login_seen(requests=(URL, away, CODE, COMPLETE)))]
     assert kinds == ["leaked-token"]
     harmless = replace(away, holds_token=False)

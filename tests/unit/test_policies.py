@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import bundled_catalogue, exited, good_login, login_seen, scenario, written
+from factories import (
+    bundled_catalogue,
+    exited,
+    good_login,
+    login_seen,
+    request_seen,
+    scenario,
+    written,
+)
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
@@ -474,7 +482,15 @@ BREAKS: dict[str, dict[str, Any]] = {
     "wrong-request": {"login": login_seen(requests=login_seen().requests[:2])},
     "wrong-input": {"login": typed("x")},
     "no-terminal": {"login": typed("op-c0de-1", terminal=False)},
-    "leaked-token": {"login": typed("op-c0de-1", token=True)},
+    "leaked-token": {
+        "login": login_seen(
+            requests=(
+                *login_seen().requests,
+                request_seen("code", elsewhere=True, holds_token=True),
+            )
+        )
+    },
+    "inherited-token": {"login": typed("op-c0de-1", token=True)},
     "lost-code": {"outcome": exited(1), "login": login_seen(requests=login_seen().requests[:2])},
 }
 
