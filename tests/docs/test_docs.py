@@ -252,7 +252,7 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
 @pytest.mark.slow
 @pytest.mark.in_turn(2)
 @pytest.mark.parametrize(
-    "page", ["for-managers", "for-reviewers", "gates", "in-process", "strength"]
+    "page", ["for-managers", "for-reviewers", "gates", "in-process", "login", "strength"]
 )
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
@@ -308,6 +308,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "for-reviewers.md",
         "gates.md",
         "in-process.md",
+        "login.md",
         "strength.md",
     }
 

@@ -95,6 +95,17 @@ def test_a_made_up_first_program_shows_each_fault_that_was_seen_in_one(tmp_path:
 @pytest.mark.slow
 @pytest.mark.in_turn(4)
 @pytest.mark.parametrize("part", range(4))
+def test_the_reference_conforms_and_gets_no_advice(tmp_path: Path, part: int) -> None:
+    """The scenarios take turns."""
+    every = bundled_catalogue().in_contract(bundled_catalogue().contracts["auth-init"])
+    ids = [one.id for one in every][part::4]
+
+    assert judged(tmp_path, f"{sys.executable} -I {REFERENCE}", *CONTRACT, *ids) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.in_turn(4)
+@pytest.mark.parametrize("part", range(4))
 def test_a_right_program_in_node_conforms_and_gets_no_advice(tmp_path: Path, part: int) -> None:
     """Its author knows the contract and nothing else of the suite; the scenarios take turns."""
     node = shutil.which("node") or without("node")

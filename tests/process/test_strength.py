@@ -276,7 +276,7 @@ def mentions(words: str) -> list[str]:
 
 def test_a_constant_answer_passes_what_expects_it_and_no_other() -> None:
     catalogue = load_catalogue()
-    for name in ("slot", "slot-strict", "preflight", "run-result", "cli-status"):
+    for name in ("slot", "slot-strict", "preflight", "run-result", "auth-init", "cli-status"):
         contract = catalogue.contracts[name]
         rows = constants(catalogue, contract)
 
@@ -340,6 +340,7 @@ def test_wrong_probes_of_the_bundled_bank_are_caught_by_a_scenario_about_their_v
         "preflight": [0, 1],
         "gate": [0, 1],
         "run-result": [0, 67, 68],
+        "auth-init": [0, 1, 124],
         **({"cli-status": [0, 1]} if whole else {}),
     }
     assert whole or len(report["wrong_probes"]) > 100
