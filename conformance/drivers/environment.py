@@ -17,10 +17,13 @@ FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
 _POLL = "0.1"
 
 
-def fixed_for(contract: Contract) -> dict[str, str]:
-    """Return what is in the environment of every probe, unless somebody says otherwise."""
+def fixed_for(contract: Contract, fixed: Mapping[str, str] = FIXED) -> dict[str, str]:
+    """Return what is in the environment of every probe, unless somebody says otherwise.
+
+    That is what is *fixed*, and what a contract adds.
+    """
     poll = contract.inputs.poll if contract.requests is not None else ""
-    return {**FIXED, poll: _POLL} if poll else dict(FIXED)
+    return {**fixed, poll: _POLL} if poll else dict(fixed)
 
 
 def environment(

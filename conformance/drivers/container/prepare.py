@@ -115,9 +115,11 @@ def _facts(
 ) -> ImageFacts:
     sweep(client)
     facts = look_up(client, request, labels, known_clis(contract))
-    if any(scenario.cli != HEALTHY for scenario in scenarios):
+    if contract.requests is not None or any(one.cli != HEALTHY for one in scenarios):
         facts = commit_stubbed(client, facts, labels)
     reason = _unshareable(request, facts)
+    if contract.requests is not None and request.isolation != "fresh":
+        reason = "no isolation but fresh, because a Manager is in the network of each container"
     if not reason and request.isolation == "shared":
         everywhere = [s for s in scenarios if s.container is None and not s.only_local]
         candidates = [s for s in everywhere if not s.takes_long]

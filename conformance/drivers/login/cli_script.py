@@ -28,8 +28,10 @@ from conformance.model.login import (
 from conformance.model.login_seen import CliSeen
 from conformance.model.placeholders import Context, expand
 
-__all__ = ["CliScript", "read_notes"]
+__all__ = ["NOTES", "CliScript", "read_notes"]
 
+#: The file with what the CLI notes, in the directory of its script.
+NOTES = "notes/cli"
 #: How long a CLI lives that does not come to an end: longer than any limit.
 _FOREVER = 120
 
@@ -82,7 +84,7 @@ class CliScript(Struct, frozen=True, kw_only=True):
     @property
     def notes(self) -> str:
         """The path of the file with what the CLI notes."""
-        return f"{self.directory}/notes/cli"
+        return f"{self.directory}/{NOTES}"
 
     @property
     def path(self) -> str:
@@ -123,7 +125,7 @@ class CliScript(Struct, frozen=True, kw_only=True):
             Node(path=b"data", kind="directory", mode=0o755),
             *written,
             Node(path=b"notes", kind="directory", mode=0o777),
-            Node(path=b"notes/cli", kind="file", mode=0o666),
+            Node(path=NOTES.encode(), kind="file", mode=0o666),
         ]
 
     def _lines(self, act: Act, written: list[Node]) -> Iterator[str]:

@@ -47,9 +47,14 @@ class ManagerScript(Struct, frozen=True, kw_only=True):
 
 
 class ScriptedManager:
-    """Answers on *sockets*, one for each of :data:`ADDRESSES`, until it is closed."""
+    """Answers on *sockets*, its own and the other host's, until it is closed.
 
-    def __init__(self, script: ManagerScript, sockets: Sequence[socket.socket]) -> None:
+    Programs find the other host at *elsewhere*, by default at the address of the socket.
+    """
+
+    def __init__(
+        self, script: ManagerScript, sockets: Sequence[socket.socket], elsewhere: str = ""
+    ) -> None:
         self.script = script
         self.stopped = threading.Event()
         self._started = time.monotonic()
@@ -58,7 +63,8 @@ class ScriptedManager:
         self._counts: Counter[str] = Counter()
         self._urls = 0
         main, other = sockets
-        self.elsewhere = f"http://{ADDRESSES[1]}:{other.getsockname()[1]}"
+        host, port = other.getsockname()
+        self.elsewhere = elsewhere or f"http://{host}:{port}"
         # One that refuses keeps its port, so that nobody else gets it in the meantime.
         listening = [other] if script.login.refuses else [main, other]
         self._servers = [_Server(one, self, elsewhere=one is other) for one in listening]
