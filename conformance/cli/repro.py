@@ -93,6 +93,8 @@ def _by_hand(
     yield _home_on_disk(scenario, context, place)
     yield "command:"
     yield f"  {join(spec.docker_run())} < /dev/null"
+    if run.contract.requests is not None:
+        yield "the Manager at that URL, and the network that it was in, have gone"
     yield "its volumes stay; to remove them: probe-conformance sweep --kept"
 
 
