@@ -507,7 +507,7 @@ def test_nobody_listens_where_the_manager_refuses() -> None:
 
 # What is held against a program
 
-SECRETS = {"{secret}": "sk-ant-oat01-the-whole-secret", "{secret:operator-code}": "op-c0de-1"}
+SECRETS = {"{secret}": "the-whole-secret-of-it", "{secret:operator-code}": "op-c0de-1"}
 URL, CODE, COMPLETE = login_seen().requests
 DONE = {"agent": "claude", "artifacts": [".credentials.json"], "completed_at": "now"}
 
