@@ -212,9 +212,6 @@ class _LoginJudge:
 
     def leaked(self) -> Iterator[Finding]:
         """Yield where the init token, or a credential, has gone and may not."""
-        if any(one.token for one in self._seen.cli):
-            message = "the CLI was started with the init token in its environment or arguments"
-            yield Finding(kind="inherited-token", message=message)
         for one in self._seen.requests:
             if one.elsewhere and one.holds_token:
                 message = f"the init token went along to another host: '{_line(one)}'"
@@ -227,11 +224,14 @@ class _LoginJudge:
                 yield Finding(kind="leaked-secret", message=message)
 
     def left_out(self) -> Iterator[Finding]:
-        """Yield what the CLI was not given, and what was not passed on of it."""
+        """Yield what the CLI was not given, or should not be, and what of it is not passed on."""
         starts = self._seen.cli
         if starts and not any(one.terminal for one in starts):
             message = "the CLI was started without a terminal: it can let nobody log in"
             yield Finding(kind="no-terminal", message=message)
+        if any(one.token for one in starts):
+            message = "the CLI was started with the init token in its environment or arguments"
+            yield Finding(kind="inherited-token", message=message)
         code, own = self._execution.outcome.code, self._login.code
         meanings = self._contract.verdicts_of(own) if own else ()
         expected = self._scenario.expected(self._contract)

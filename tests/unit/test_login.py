@@ -658,7 +658,7 @@ def test_a_token_that_goes_elsewhere_and_a_cli_without_a_terminal_are_named() ->
     away = replace(CODE, elsewhere=True, holds_token=True)
     cli = CliSeen(arguments="", terminal=False, token=True, read=("op-c0de-1",))
 
-    assert [kind for kind, _ in found(login_seen(cli=(cli,)))] == ["inherited-token", "no-terminal"]
+    assert [kind for kind, _ in found(login_seen(cli=(cli,)))] == ["no-terminal", "inherited-token"]
     kinds = [kind for kind, _ in found(login_seen(requests=(URL, away, CODE, COMPLETE)))]
     assert kinds == ["leaked-token"]
     harmless = replace(away, holds_token=False)
