@@ -10,6 +10,7 @@ import functools
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from json import dumps as _dumps
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ import pytest
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import catalogue
 from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.login import USUAL_URL, good_login_around
 from conformance.errors import ConformanceError
 from conformance.home import remove
+from conformance.model.login import Login, Write
+from conformance.model.login_seen import CliSeen, LoginSeen, RequestSeen
 from conformance.model.outcome import (
     Broke,
     Execution,
@@ -88,6 +92,44 @@ def entry(
     elif json is not _ABSENT:
         content = Json(json)
     return Entry(path=path, kind=kind, content=content, **fields)
+
+
+def good_login(*writes: Entry) -> Login:
+    """Return a login in which the CLI writes these entries after the code, by default its credentials."""
+    return good_login_around((Write(entries=writes or (file(".claude/.credentials.json", "{}"),)),))
+
+
+def login_seen(**fields: Any) -> LoginSeen:
+    """Return what is seen of a good login, in which the token is ``t`` and the code ``op-c0de-1``."""
+    return LoginSeen(**{**_LOGIN_SEEN, **fields})
+
+
+def request_seen(name: str, body: Any = None, **fields: Any) -> RequestSeen:
+    """Return a request to the Manager as a program rightly makes it: ``url``, ``code`` or ``complete``."""
+    values: dict[str, Any] = {
+        "at": 0.1,
+        "method": "GET" if name == "code" else "POST",
+        "path": f"/slots/slot-7/auth-init/{name}",
+        "token": "t",
+        "body": b"" if body is None else _dumps(body).encode(),
+        "status": 204,
+    }
+    return RequestSeen(**{**values, **fields})
+
+
+_LOGIN_SEEN: dict[str, Any] = {
+    "requests": (
+        request_seen("url", {"url": USUAL_URL}),
+        request_seen("code"),
+        request_seen(
+            "complete",
+            {"agent": "claude", "artifacts": [".credentials.json"], "completed_at": "now"},
+        ),
+    ),
+    "cli": (CliSeen(arguments="", terminal=True, token=False, read=("op-c0de-1",)),),
+    "slot": "slot-7",
+    "token": "t",
+}
 
 
 def text_of(found: Entry) -> str | None:

@@ -20,6 +20,9 @@ from conformance.model.contract import (
     DocumentAnswer,
     Inputs,
     Limits,
+    Requests,
+    Role,
+    Route,
     Rule,
     Verdict,
 )
@@ -29,6 +32,17 @@ __all__ = ["build_contract"]
 
 #: The part of a probe's time that its CLI may take where a contract says nothing else.
 _CLI_SHARE = 2 / 3
+
+#: The requests of a program that lets somebody log in, and what their members can be about.
+_ROUTES = {
+    "url": ("url", "user_code"),
+    "code": ("code",),
+    "complete": ("agent", "artifacts", "completed_at"),
+}
+#: Members that they cannot do without.
+_NEEDED = ("url", "code")
+#: What such a program has to be given.
+_LOGIN_INPUTS: tuple[Role, ...] = ("slot_id", "manager_url", "init_token", "login_timeout")
 
 T = TypeVar("T", bound=Struct)
 
@@ -59,6 +73,7 @@ def build_contract(shape: ContractFile, known: Mapping[str, Contract], file: str
     )
     _check_names(contract, file)
     check_entrypoint(contract, file)
+    _check_requests(contract, file)
     _check_reference(shape, file)
     return replace(contract, truth=_truth(shape, contract, file))
 
@@ -255,6 +270,10 @@ def _given(shape: ContractFile) -> dict[str, Any]:
         given["in_steps"] = shape.in_steps
     if not isinstance(shape.outside_writes, UnsetType):
         given["outside_writes"] = shape.outside_writes
+    if not isinstance(shape.requests, UnsetType):
+        table = shape.requests
+        routes = {name: Route(**asdict(getattr(table, name))) for name in _ROUTES}
+        given["requests"] = Requests(token_header=table.token_header, **routes)
     if not isinstance(shape.commands, UnsetType):
         commands = shape.commands
         given["commands"] = {agent: tuple(command) for agent, command in commands.items()}
@@ -292,6 +311,30 @@ def _check_names(contract: Contract, file: str) -> None:
         raise FileError(file, cause, key="in_steps", hint="leave out 'commands' and 'answer'")
     if contract.commands and contract.commands.keys() != set(contract.agents):
         raise FileError(file, "needs a command for each agent, and for no other", key="commands")
+
+
+def _check_requests(contract: Contract, file: str) -> None:
+    """Make sure that a program which lets somebody log in is given what it needs for that."""
+    if contract.requests is None:
+        return
+    if contract.in_steps or contract.commands or contract.document:
+        cause = "a login is judged by an exit code, and by what the Manager sees"
+        hint = "leave out 'in_steps', 'commands' and 'answer'"
+        raise FileError(file, cause, key="requests", hint=hint)
+    for role in _LOGIN_INPUTS:
+        if not contract.inputs.variable(role):
+            cause = "needed: a program that lets somebody log in has to be told"
+            raise FileError(file, cause, key=f"inputs.{role}", hint="name a variable")
+    for name, route in contract.requests.routes().items():
+        known = _ROUTES[name]
+        key = f"requests.{name}.members"
+        for member in route.members:
+            if member not in known:
+                raise FileError(file, f"unknown; known: {', '.join(known)}", key=f"{key}.{member}")
+        for member in known:
+            if member in _NEEDED and member not in route.members:
+                hint = f"write {member} = '…'"
+                raise FileError(file, "missing", key=f"{key}.{member}", hint=hint)
 
 
 def _check_reference(shape: ContractFile, file: str) -> None:

@@ -34,6 +34,10 @@ class VerdictTable(Struct, forbid_unknown_fields=True):
     labels: Annotated[
         list[Word] | UnsetType, Meta(description="The labels that the Manager adds to its action.")
     ] = UNSET
+    cli_code: Annotated[
+        bool | UnsetType,
+        Meta(description="Whether the exit code of a CLI that has failed says it too."),
+    ] = UNSET
 
 
 #: The name of a variable, or nothing where the contract has no such input.
@@ -87,6 +91,23 @@ class InputsTable(Struct, forbid_unknown_fields=True):
         Variable | UnsetType,
         Meta(description="The variable with a token that an entrypoint insists on."),
     ] = UNSET
+    slot_id: Annotated[
+        Variable | UnsetType, Meta(description="The variable with the id of the slot.")
+    ] = UNSET
+    manager_url: Annotated[
+        Variable | UnsetType, Meta(description="The variable with the URL of the Manager.")
+    ] = UNSET
+    init_token: Annotated[
+        Variable | UnsetType, Meta(description="The variable with the token for the Manager.")
+    ] = UNSET
+    login_timeout: Annotated[
+        Variable | UnsetType,
+        Meta(description="The variable with the seconds that a login may take."),
+    ] = UNSET
+    poll: Annotated[
+        Variable | UnsetType,
+        Meta(description="The variable with the seconds between two questions for the code."),
+    ] = UNSET
     opposite_home: Annotated[
         Variable | UnsetType,
         Meta(description="A variable the probe must ignore: its HOME calls for the other answer."),
@@ -130,6 +151,38 @@ class AnswerTable(Struct, forbid_unknown_fields=True, kw_only=True):
     exit_code: Annotated[
         bool, Meta(description="Whether the exit code is an answer too, which has to agree.")
     ] = True
+
+
+class RouteTable(Struct, forbid_unknown_fields=True, kw_only=True):
+    """One request to the Manager."""
+
+    method: Annotated[str, Meta(pattern=r"^[A-Z]+\Z", description="Such as 'POST'.")]
+    path: Annotated[
+        str,
+        Meta(
+            pattern=r"^/\S*\Z",
+            description="Its path below the Manager's URL; {slot} stands for the slot's id.",
+        ),
+    ]
+    members: Annotated[
+        dict[str, Text],
+        Meta(description="What a member of the JSON body is about to its name there."),
+    ] = {}
+
+
+class RequestsTable(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a program that lets somebody log in speaks to the Manager."""
+
+    token_header: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9-]+\Z",
+            description="The header of every request, with the init token.",
+        ),
+    ]
+    url: Annotated[RouteTable, Meta(description="Hands over the login URL.")]
+    code: Annotated[RouteTable, Meta(description="Asks for the operator's code.")]
+    complete: Annotated[RouteTable, Meta(description="Says that somebody has logged in.")]
 
 
 class RuleTable(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -184,6 +237,7 @@ class ContractFile(Struct, forbid_unknown_fields=True, kw_only=True):
     inputs: InputsTable | UnsetType = UNSET
     limits: LimitsTable | UnsetType = UNSET
     answer: AnswerTable | UnsetType = UNSET
+    requests: RequestsTable | UnsetType = UNSET
     allowed_writes: Annotated[
         list[Text] | UnsetType,
         Meta(description="Paths the CLI may add to the HOME; '**' stands for any path."),

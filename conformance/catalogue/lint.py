@@ -227,6 +227,7 @@ def _fingerprint(scenario: Scenario) -> bytes:
             scenario.earlier and sorted_entries(scenario.earlier),
             scenario.steps,
             scenario.start,
+            scenario.login,
         )
     )
 

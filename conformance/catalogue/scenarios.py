@@ -17,6 +17,7 @@ from conformance.catalogue.entries import entries_of, merge
 from conformance.catalogue.entry_schema import HomeTable
 from conformance.catalogue.entrypoints import check_started, start_of
 from conformance.catalogue.layers import layer
+from conformance.catalogue.login import LoginReader, read_login
 from conformance.catalogue.schema import (
     USER,
     VARIANT,
@@ -133,6 +134,7 @@ def _scenario(
     named = tuple(contracts[one] for one in shape.expect if one in contracts)
     reader = StepReader(file=name, root=root, own_root=own_root, agent=shape.agent, contracts=named)
     steps = read_steps(shape.steps, entries, reader)
+    login = read_login(shape.login, LoginReader(file=name, root=root, contracts=named))
     scenario = Scenario(
         id=id_,
         file=name,
@@ -144,7 +146,7 @@ def _scenario(
         entries=entries,
         cli=cli.name,
         cli_file="" if cli.name in cli_states() else str(cli_file),
-        waits=cli.waits or any(entry.kind == "fifo" for entry in entries) or _comes_to_wait(steps),
+        waits=_waits(cli, entries, steps) or (login is not None and login.waits),
         inputs=inputs_of(shape.inputs),
         inputs_unset=tuple(shape.inputs.unset),
         env=shape.env.set,
@@ -159,6 +161,7 @@ def _scenario(
         variant=variant,
         steps=steps,
         start=start_of(shape.start, name, root),
+        login=login,
     )
     check_started(scenario.start, scenario.expect, contracts, name)
     _check_expectations(scenario, contracts)
@@ -170,8 +173,10 @@ def _scenario(
     return scenario
 
 
-def _comes_to_wait(steps: Sequence[Step]) -> bool:
-    """Return whether a CLI gets into a state in which a right gate may only wait."""
+def _waits(cli: CliState, entries: Sequence[Entry], steps: Sequence[Step]) -> bool:
+    """Return whether a right probe may only wait: for a FIFO, or a CLI in some state."""
+    if cli.waits or any(entry.kind == "fifo" for entry in entries):
+        return True
     changes = [step.action for step in steps if isinstance(step.action, ChangeCli)]
     states = [state_in(Path(c.file)) if c.file else cli_state(c.state) for c in changes]
     return any(state.waits for state in states)

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from conformance.catalogue.entry_schema import EntryTable, Files, HomeTable, Sentence, Text
 from conformance.catalogue.entrypoint_schema import StartTable
+from conformance.catalogue.login_schema import LoginTable
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Role
 
@@ -100,6 +101,25 @@ class ScenarioInputs(Struct, forbid_unknown_fields=True, omit_defaults=True):
     ] = UNSET
     token: Annotated[
         str | UnsetType, Meta(description="The token that an entrypoint insists on.")
+    ] = UNSET
+    slot_id: Annotated[
+        str | UnsetType,
+        Meta(description="The id of the slot that somebody logs in to; by default 'slot-7'."),
+    ] = UNSET
+    manager_url: Annotated[
+        str | UnsetType,
+        Meta(description="The URL of the Manager; by default '{manager}', the scripted one."),
+    ] = UNSET
+    init_token: Annotated[
+        str | UnsetType,
+        Meta(description="The token for the Manager; by default '{secret:init-token}'."),
+    ] = UNSET
+    login_timeout: Annotated[
+        str | UnsetType, Meta(description="The seconds that a login may take; by default '6'.")
+    ] = UNSET
+    poll: Annotated[
+        str | UnsetType,
+        Meta(description="The seconds between two questions for the code; by default '0.1'."),
     ] = UNSET
     unset: Annotated[list[Role], Meta(description="Roles whose variable is not set.")] = []
 
@@ -257,6 +277,12 @@ Steps = Annotated[
 ]
 
 
+Login = Annotated[
+    LoginTable | UnsetType,
+    Meta(description="How somebody logs in, for programs that let somebody do that."),
+]
+
+
 class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One scenario: one fault, one file. Its id is its path below the directory, without .toml."""
 
@@ -276,6 +302,7 @@ class ScenarioFile(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     container: Container = UNSET
     steps: Steps = []
     start: Started = UNSET
+    login: Login = UNSET
 
 
 class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -297,6 +324,7 @@ class VariantTable(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
     container: Container = UNSET
     steps: Steps | UnsetType = UNSET
     start: Started = UNSET
+    login: Login = UNSET
 
 
 class FamilyFile(VariantTable):

@@ -24,6 +24,7 @@ COMMANDS = {
     "home": ("catalogue", "home_command"),
     "repro": ("repro", "repro_command"),
     "compare": ("compare", "compare_command"),
+    "agree": ("agree", "agree_command"),
     "strength": ("strength", "strength_command"),
     "lint": ("lint", "lint_command"),
     "reality": ("reality", "reality_command"),

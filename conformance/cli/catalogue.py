@@ -17,6 +17,7 @@ from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
 from conformance.catalogue.differences import nearest
 from conformance.cli.options import agent_option, contract_option, scenarios_option
 from conformance.model.contract import Contract
+from conformance.model.login_wording import login_against, login_lines
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.model.story_wording import steps_against, story_lines
@@ -113,6 +114,10 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
         click.echo("\n  steps")
         for line in story_lines(scenario, _in_steps(catalogue, chosen, scenario)):
             click.echo(f"    {printable(line)}")
+    if scenario.login is not None:
+        click.echo("\n  login")
+        for line in login_lines(scenario.login):
+            click.echo(f"    {printable(line)}")
     other, lines = nearest(scenario, catalogue.scenarios)
     click.echo(f"\n  the home differs from {other}" + (" in" if lines else " in nothing"))
     for line in lines:
@@ -120,7 +125,11 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
     expected = _expectation(catalogue, chosen.name, control) or "nothing here"
     click.echo(f"\n  control {control.id} expects {expected}; against it:")
-    for line in (*against_control(scenario, control), *steps_against(scenario, control)):
+    for line in (
+        *against_control(scenario, control),
+        *steps_against(scenario, control),
+        *login_against(scenario, control),
+    ):
         click.echo(f"    {printable(line)}")
 
 

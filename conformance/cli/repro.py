@@ -79,6 +79,8 @@ def _by_hand(
                 yield f"the command was run before that, in the same place: {printable(earlier)}"
             yield "command:"
             yield f"  {executions[0].command}"
+            if run.contract.requests is not None:
+                yield "the home is what it was in the end; the Manager at that URL has gone with it"
             if run.contract.in_steps:
                 yield "the home is what it was in the end; the command read, a line for each step:"
                 yield from (f"  {line}" for line in executions[0].told)
@@ -91,6 +93,8 @@ def _by_hand(
     yield _home_on_disk(scenario, context, place)
     yield "command:"
     yield f"  {join(spec.docker_run())} < /dev/null"
+    if run.contract.requests is not None:
+        yield "the Manager at that URL, and the network that it was in, have gone"
     yield "its volumes stay; to remove them: probe-conformance sweep --kept"
 
 
@@ -125,6 +129,9 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
         yield "story:"
         story = step_lines(result, whole=True)
         yield from (f"  {heading}: {printable(line)}" for heading, line in story)
+    if result.events:
+        yield "in the login:"
+        yield from (f"  {printable(line)}" for line in result.events)
     yield f"control: {result.control}; against it, this one has"
     yield from (f"  {printable(line)}" for line in result.difference)
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):

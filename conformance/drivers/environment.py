@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from conformance.errors import UsageError
-from conformance.model.contract import USUAL_RUN, Contract
+from conformance.model.contract import USUAL, Contract
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import PATH_PLACEHOLDER, Scenario
 
-__all__ = ["FIXED", "check_extra", "environment", "unset_variables"]
+__all__ = ["FIXED", "check_extra", "environment", "fixed_for", "unset_variables"]
 
 #: Fixed values, so that no answer depends on where the suite runs.
 FIXED = {"LANG": "C.UTF-8", "TZ": "UTC"}
+#: Seconds between two questions for an operator's code, unless somebody says otherwise.
+_POLL = "0.1"
+
+
+def fixed_for(contract: Contract, fixed: Mapping[str, str] = FIXED) -> dict[str, str]:
+    """Return what is in the environment of every probe, unless somebody says otherwise.
+
+    That is what is *fixed*, and what a contract adds.
+    """
+    poll = contract.inputs.poll if contract.requests is not None else ""
+    return {**fixed, poll: _POLL} if poll else dict(fixed)
 
 
 def environment(
@@ -36,7 +47,7 @@ def environment(
         result[inputs.agent] = scenario.agent
     if inputs.opposite_home:
         result[inputs.opposite_home] = opposite
-    for role, usual in USUAL_RUN.items():
+    for role, usual in USUAL.items():
         if variable := inputs.variable(role):
             result[variable] = expand(usual, context)
     for role, text in scenario.inputs.items():
@@ -61,8 +72,8 @@ def check_extra(extra: Mapping[str, str], contract: Contract) -> None:
     :raises UsageError: the contract sets one; the error names it.
     """
     inputs = contract.inputs
-    of_run = (inputs.variable(role) for role in USUAL_RUN)
-    decided = {inputs.home, inputs.agent, inputs.opposite_home, *of_run} - {""}
+    usual = (inputs.variable(role) for role in USUAL)
+    decided = {inputs.home, inputs.agent, inputs.opposite_home, *usual} - {""}
     for name in sorted(decided & extra.keys()):
         raise UsageError(
             f"{name} is set by the contract '{contract.name}'",

@@ -68,6 +68,8 @@ class Layout(Struct, frozen=True, kw_only=True):
     """The variables of the probe."""
     context: Context
     """What stands for the placeholders in the home."""
+    replaceable: tuple[str, ...] = ()
+    """Paths of files in the HOME that may become others while the probe runs: a CLI does that."""
     unset: tuple[str, ...] = ()
     """Variables that the probe must not have, even if its surroundings set them."""
 

@@ -52,6 +52,7 @@ REFERENCE = (
     "probes/entrypoint.sh",
     "probes/preflight.py",
     "probes/run_result.py",
+    "probes/auth_init.py",
     "probes/slot.py",
 )
 

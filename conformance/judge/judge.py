@@ -17,6 +17,7 @@ from conformance.judge.entrypoint import (
     start_verdict,
 )
 from conformance.judge.leaks import leaks
+from conformance.judge.login import event_lines, login_findings
 from conformance.judge.story import (
     last_answer,
     step_results,
@@ -25,6 +26,7 @@ from conformance.judge.story import (
     where_changed,
 )
 from conformance.model.contract import Contract
+from conformance.model.login_wording import login_against
 from conformance.model.outcome import (
     Broke,
     Execution,
@@ -80,6 +82,7 @@ def judge(
     *secrets* are the credential values in that home by name. If one execution broke or is
     unsupported, so is the scenario, whatever the others did. With *strict*, advice counts.
     """
+    contract = scenario.contract_here(contract)
     base = ScenarioResult(
         id=scenario.id,
         agent=scenario.agent,
@@ -111,6 +114,7 @@ def judge(
         signal=shown.signal,
         verdict=" or ".join(fitting[:1] or meanings) or None,
         steps=_steps(scenario, contract, telling, tuple(findings)),
+        events=event_lines(telling.login, secrets),
         result="deviates" if deviates else "conforms",
         findings=tuple(dict.fromkeys(findings)),  # each once, in order
         stdout=_excerpt(shown.stdout),
@@ -130,7 +134,11 @@ def _steps(
 
 
 def _difference(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
-    return (*against_control(scenario, control), *steps_against(scenario, control))
+    return (
+        *against_control(scenario, control),
+        *steps_against(scenario, control),
+        *login_against(scenario, control),
+    )
 
 
 def _levelled(
@@ -246,6 +254,7 @@ def _findings(
         return
     if not contract.in_steps:
         yield from _answer_findings(scenario, contract, execution.outcome)
+        yield from login_findings(scenario, contract, execution, secrets)
         yield from _side_effects(contract, execution, secrets)
         return
     found = list(story_findings(scenario, contract, execution))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Literal, get_args
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from conformance.model.entrypoint import Entrypoint
 from conformance.model.outcome import FindingKind
@@ -14,14 +15,16 @@ __all__ = [
     "ANSWER_FINDINGS",
     "ROLES",
     "STEP_FINDINGS",
-    "USUAL_RUN",
+    "USUAL",
     "Action",
     "Contract",
     "DocumentAnswer",
     "Inputs",
     "Level",
     "Limits",
+    "Requests",
     "Role",
+    "Route",
     "Rule",
     "Verdict",
 ]
@@ -31,15 +34,34 @@ Level = Literal["must", "should"]
 
 #: What an input is to the probe. A contract maps roles to variables of the environment.
 Role = Literal[
-    "home", "agent", "override", "skew", "switch", "exit_code", "log", "ttl", "mode", "token"
+    "home",
+    "agent",
+    "override",
+    "skew",
+    "switch",
+    "exit_code",
+    "log",
+    "ttl",
+    "mode",
+    "token",
+    "slot_id",
+    "manager_url",
+    "init_token",
+    "login_timeout",
+    "poll",
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-#: What some inputs hold, with placeholders, where a scenario says nothing of them.
-USUAL_RUN: dict[Role, str] = {
+#: What inputs hold, with placeholders, where a scenario says nothing of them: those about an
+#: agent's run, the token of an entrypoint, and those of a program that lets somebody log in.
+USUAL: dict[Role, str] = {
     "exit_code": "0",
     "log": "{home}/run.log",
     "token": "{secret:github-token}",
+    "slot_id": "slot-7",
+    "manager_url": "{manager}",
+    "init_token": "{secret:init-token}",
+    "login_timeout": "6",
 }
 
 #: Findings about the answer itself, which are never advice.
@@ -89,6 +111,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What the Manager does when it sees such a code."""
     labels: tuple[str, ...] = ()
     """The labels the Manager adds to that, such as on the ticket it queues."""
+    cli_code: bool = False
+    """Whether the exit code of a CLI that has failed says it too, where it is passed on."""
 
     @property
     def asks(self) -> Action:
@@ -143,6 +167,16 @@ class Inputs(Struct, frozen=True, kw_only=True):
     """Variable that says what an entrypoint is to start; empty for none."""
     token: str = ""
     """Variable with a token that an entrypoint insists on; empty for none."""
+    slot_id: str = ""
+    """Variable with the id of the slot that somebody logs in to; empty for none."""
+    manager_url: str = ""
+    """Variable with the URL below which the Manager answers; empty for none."""
+    init_token: str = ""
+    """Variable with the token that lets a program speak to the Manager; empty for none."""
+    login_timeout: str = ""
+    """Variable with the seconds that a login may take; empty for none."""
+    poll: str = ""
+    """Variable with the seconds between two questions for the operator's code; empty for none."""
     opposite_home: str = ""
     """Variable with a second home, which calls for the opposite answer; empty for none."""
 
@@ -161,6 +195,33 @@ class Inputs(Struct, frozen=True, kw_only=True):
         """Return all variables that carry an input."""
         named = (*(self.variable(role) for role in ROLES), self.opposite_home)
         return tuple(name for name in named if name)
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One request that a program which lets somebody log in makes to the Manager."""
+
+    method: str
+    path: str
+    """Below the Manager's URL; ``{slot}`` stands for the id of the slot, quoted."""
+    members: dict[str, str] = field(default_factory=dict)
+    """What a member of its JSON body is about to its name; what is not here is not looked at."""
+
+
+class Requests(Struct, frozen=True, kw_only=True):
+    """How a program that lets somebody log in speaks to the Manager."""
+
+    token_header: str
+    """The header of every request, with the init token."""
+    url: Route
+    """Hands over the login URL: the members ``url`` and ``user_code``."""
+    code: Route
+    """Asks for the operator's code: the member ``code`` of the answer."""
+    complete: Route
+    """Says that somebody has logged in: the members ``agent``, ``artifacts``, ``completed_at``."""
+
+    def routes(self) -> dict[str, Route]:
+        """Return the requests by what they are called here, in the order of a login."""
+        return {"url": self.url, "code": self.code, "complete": self.complete}
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -230,9 +291,23 @@ class Contract(Struct, frozen=True, kw_only=True):
     A check of such a gate answers yes or no. Yes means the verdicts with the exit code of ``truth``
     for true, else 0; no means all others.
     """
-
+    requests: Requests | None = None
+    """How the program speaks to the Manager, where it lets somebody log in; else None."""
     entrypoint: Entrypoint | None = None
     """What an entrypoint starts, if the contract is about one; else None."""
+
+    def with_cli_code(self, code: int) -> Contract:
+        """Return the contract for a scenario whose CLI fails with exit *code*; 0 where none does.
+
+        A verdict that is also said by passing that code on has it among its codes there.
+        """
+        verdicts = tuple(
+            replace(verdict, codes=(*verdict.codes, code))
+            if verdict.cli_code and code and code not in verdict.codes
+            else verdict
+            for verdict in self.verdicts
+        )
+        return self if verdicts == self.verdicts else replace(self, verdicts=verdicts)
 
     def verdict(self, name: str) -> Verdict:
         """Return the verdict called *name*.

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from conformance.model.login_seen import LoginSeen
 from conformance.model.start import StartSeen
 from conformance.model.step_result import StepResult, StepSeen
 
@@ -58,6 +59,12 @@ FindingKind = Literal[
     "overwrote-login",
     "wrote-through-link",
     "seeded-junk",
+    "wrong-request",
+    "wrong-input",
+    "no-terminal",
+    "leaked-token",
+    "inherited-token",
+    "lost-code",
 ]
 
 
@@ -162,6 +169,8 @@ class Execution(Struct, frozen=True, kw_only=True):
     """The seconds that a gate may keep its answer."""
     starts: tuple[StartSeen, ...] = ()
     """What was seen of each start of an entrypoint."""
+    login: LoginSeen | None = None
+    """What was seen of a login; None where nobody was to log in."""
 
 
 def not_run(ending: Broke | Unsupported) -> Execution:
@@ -209,6 +218,8 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     kept: str = ""
     steps: tuple[StepResult, ...] = ()
     """The story of a gate that lives on, step by step; or the starts of an entrypoint."""
+    events: tuple[str, ...] = ()
+    """What happened in a login: requests to the Manager, and what the CLI read; one line each."""
 
     def kinds(self) -> Iterator[FindingKind]:
         """Yield the kinds of its findings that are no advice."""

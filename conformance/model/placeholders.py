@@ -9,6 +9,7 @@
                      access token of claude
 ``{secret:NAME}``    another one; how it begins depends on how NAME begins, see :data:`KINDS`
 ``{home}``           the absolute path of the HOME
+``{manager}``        the URL of the scripted Manager, in the scenarios of a login
 ``{byte:ff}``        one byte from 80 to ff, for names that are not UTF-8
 ``{n}``              the number of the entry where ``count`` repeats it, from 1
 ``{null}``           JSON null, which TOML does not have
@@ -52,6 +53,9 @@ KINDS = {
     "openai-key": "sk-proj-",
     "codex-refresh": "rt_",
     "github-token": "ghp_",
+    # What an operator types, and what lets a program speak to the Manager: neither has a form.
+    "operator-code": "",
+    "init-token": "",
     # The signature of a JSON Web Token, which begins with anything.
     "jwt": "",
 }
@@ -69,7 +73,7 @@ _FAR = 1000 * 365 * 86400
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _KNOWN = (
     "{now}, {now+8h}, {now-30m:s}, {now+1h:rfc3339}, {now+1h:jwt}, "
-    "{secret}, {secret:name}, {home}, {byte:ff}, {n}, {null}"
+    "{secret}, {secret:name}, {home}, {manager}, {byte:ff}, {n}, {null}"
 )
 
 
@@ -84,6 +88,8 @@ class Context(Struct, frozen=True, kw_only=True):
     home: str = ""
     cli_seconds: float = 10.0
     """The time that a CLI has, in seconds."""
+    manager: str = "http://127.0.0.1:9"
+    """The URL of the scripted Manager; where there is none, one at which nobody answers."""
     asked: str = "/dev/null"
     """The file to which stubs append what they were asked, other than for their version."""
 
@@ -122,7 +128,7 @@ def _valid(name: str, argument: str) -> bool:
         return re.fullmatch(r"(:[a-z0-9-]+)?", argument) is not None
     if name == "byte":
         return re.fullmatch(r":[89a-f][0-9a-f]", argument) is not None
-    return name in ("home", "n", "null") and not argument
+    return name in ("home", "manager", "n", "null") and not argument
 
 
 def expand(text: str, context: Context, *, n: int = 1) -> str:
@@ -162,6 +168,8 @@ def _value(name: str, argument: str, context: Context, n: int) -> Any:
             return context.secret(argument[1:])
         case "home":
             return context.home
+        case "manager":
+            return context.manager
         case "byte":
             return bytes.fromhex(argument[1:]).decode("utf-8", "surrogateescape")
         case "n":

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from conformance.model.contract import Contract, Role
 from conformance.model.entry import Bytes, Content, Entry, EntryKind, Json, Runs, Text
 from conformance.model.entrypoint import STARTED, Entrypoint
+from conformance.model.login import Login
 from conformance.model.start import Start
 from conformance.model.story import ChangeCli, Check, Claim, Step, Wait
 
@@ -102,6 +103,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
     """What happens one after the other to a gate that lives on; none if it is asked once."""
     start: Start | None = None
     """How it starts an entrypoint; None if it is about a probe or a gate."""
+    login: Login | None = None
+    """How somebody logs in; None if it is not about that."""
 
     def expected(self, contract: Contract) -> tuple[str, ...]:
         """Return the verdicts that conform under *contract*; none if it is not part of it.
@@ -112,6 +115,8 @@ class Scenario(Struct, frozen=True, kw_only=True):
         """
         name = self._named_by(contract)
         if not name or self.agent not in contract.agents or not self._has_inputs(contract):
+            return ()
+        if (self.login is None) != (contract.requests is None):
             return ()
         if self.steps and not (contract.in_steps and self._decides(contract)):
             return ()
@@ -177,11 +182,16 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
     def codes(self, contract: Contract) -> set[int]:
         """Return the exit codes that conform under *contract*."""
+        here = self.contract_here(contract)
         expected = self.expected(contract)
         if self.start is None or STARTED not in expected:
-            return contract.codes(expected)
+            return here.codes(expected)
         refusals = (verdict for verdict in expected if verdict != STARTED)
-        return {self.start.code, *contract.codes(refusals)}
+        return {self.start.code, *here.codes(refusals)}
+
+    def contract_here(self, contract: Contract) -> Contract:
+        """Return *contract* as it holds here: a verdict may have the code of the scripted CLI."""
+        return contract.with_cli_code(self.login.code) if self.login is not None else contract
 
     def key(self, name: str) -> str:
         """Return the full key in its file, for messages, of its own key *name*."""

@@ -167,6 +167,8 @@ class Evidence:
 
 def _seen(contract: Contract, result: ScenarioResult, scenario: Scenario) -> Seen:
     if contract.exit_code_answers:
-        wanted: frozenset[int | str] = frozenset(contract.codes(result.expected))
+        wanted: frozenset[int | str] = frozenset(
+            scenario.contract_here(contract).codes(result.expected)
+        )
         return Seen(scenario, result, result.code, wanted)
     return Seen(scenario, result, result.verdict or None, frozenset(result.expected))

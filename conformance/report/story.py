@@ -1,4 +1,4 @@
-"""The story of a gate, step by step, for people."""
+"""What happened one after the other, for people: the story of a gate, or a login."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from conformance.model.outcome import ScenarioResult
 
-__all__ = ["asked_in_steps", "step_lines"]
+__all__ = ["asked_in_steps", "event_lines", "step_lines"]
 
 #: Steps that are shown before and after the one that is wrong, where there are many.
 _AROUND = 6
+#: Events of a login that are shown.
+_EVENTS = 20
 #: What the start of an entrypoint is called.
 _START = "start"
 
@@ -40,3 +42,11 @@ def step_lines(result: ScenarioResult, *, whole: bool = False) -> Iterator[tuple
             yield f"start {step.number}", f"{words}{mark}"
         else:
             yield f"step {step.number}", f"{step.operation}: {words}{mark}"
+
+
+def event_lines(result: ScenarioResult) -> Iterator[tuple[str, str]]:
+    """Yield a heading, empty behind the first line, and a text for each event of a login."""
+    for number, line in enumerate(result.events[:_EVENTS]):
+        yield "" if number else "in the login", line
+    if len(result.events) > _EVENTS:
+        yield "", f"and {len(result.events) - _EVENTS} more"

@@ -11,7 +11,7 @@ from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import asked_note
-from conformance.report.story import asked_in_steps, step_lines
+from conformance.report.story import asked_in_steps, event_lines, step_lines
 from conformance.report.view import View, some
 from conformance.text import join, one_line, printable
 
@@ -150,6 +150,7 @@ class Terminal(View):
             for line in result.difference[:10]:
                 yield "", f"  {printable(line)}"
         yield from step_lines(result)
+        yield from event_lines(result)
         if not asked_in_steps(result):  # else it is the answers again
             yield from _output("stdout", result.stdout)
         yield from _output("stderr", result.stderr)

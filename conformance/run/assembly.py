@@ -93,7 +93,9 @@ class Run:
         """How many executions that can only wait are started at the same time."""
         if self.request.in_process:
             return 2  # where nothing is waited for
-        return 64 if self.request.image is None else 8
+        # A login takes a server, and a CLI that works as well as it waits.
+        many = self.request.image is None and self.contract.requests is None
+        return 64 if many else 8
 
     def describe(self) -> dict[str, Any]:
         """Return the probe, what isolates it, and what it may write beside: built-in types only."""

@@ -120,4 +120,8 @@ class ProbeRunner:
         if home.contract.entrypoint is not None:
             cause = f"'{home.contract.name}' is about an entrypoint, and the fixture has no stubs"
             raise UsageError(cause, hint="hand pytest the scenario files")
+        if home.contract.requests is not None:
+            hint = "hand pytest the scenario files, which say what the Manager and the CLI do"
+            cause = f"the fixture 'probe' has no Manager, and '{home.contract.name}' is about one"
+            raise UsageError(cause, hint=hint)
         return self._driver.run_in(home.env, home.contract)

@@ -15,7 +15,7 @@ from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import answer
-from conformance.report.story import asked_in_steps, step_lines
+from conformance.report.story import asked_in_steps, event_lines, step_lines
 
 if TYPE_CHECKING:
     from conformance.run.assembly import Run
@@ -170,7 +170,8 @@ def _explain(
         yield f"control: {result.control} expects {answers}; this home, against that one:"
         for line in result.difference:
             yield f"    {line}"
-    yield from (f"{heading}: {line}" for heading, line in step_lines(result))
+    for heading, line in (*step_lines(result), *event_lines(result)):
+        yield f"{heading}: {line}" if heading else f"  {line}"
     told = result.stdout if not asked_in_steps(result) else ""  # of a gate, the answers again
     for name, text in (("stdout", told), ("stderr", result.stderr)):
         for line in text.splitlines()[:20]:

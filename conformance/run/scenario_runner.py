@@ -15,7 +15,7 @@ from conformance.errors import CannotJudge
 from conformance.home import build, plan, remove
 from conformance.judge.judge import judge
 from conformance.judge.known_failures import KnownFailures
-from conformance.model.contract import USUAL_RUN, Contract
+from conformance.model.contract import USUAL, Contract
 from conformance.model.outcome import Execution, ScenarioResult
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
@@ -133,13 +133,17 @@ class ScenarioRunner:
     def secrets(self, scenario: Scenario) -> dict[str, str]:
         """Return the credential values in the homes of *scenario*, by their names in reports."""
         context = replace(self.context, scenario=scenario.id)
-        homes = (scenario.entries, scenario.earlier, scenario.env, scenario.inputs, scenario.start)
+        homes = (
+            *(scenario.entries, scenario.earlier, scenario.env, scenario.inputs),
+            *(scenario.start, scenario.login),
+        )
         text = msgspec.json.encode(homes).decode()
         if self.contract.inputs.token:
-            text += USUAL_RUN["token"]
+            text += USUAL["token"]
         named = re.findall(r"\{secret:([a-z0-9-]+)\}", text)
         # In order, so that findings come in the same order in every run.
-        labels = dict.fromkeys(["", "refresh", *named])
+        of_login = ["init-token", "operator-code"] if scenario.login is not None else []
+        labels = dict.fromkeys(["", "refresh", *of_login, *named])
         found = {}
         for label in labels:
             name = f"{{secret:{label}}}" if label else "{secret}"

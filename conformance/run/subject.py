@@ -113,9 +113,8 @@ def _local_command(request: RunRequest, contract: Contract) -> tuple[str, ...]:
         case Command(line):
             return parse_command(line, directory)
         case PythonCallable(target):
-            if contract.in_steps and request.in_process:
-                cause = f"contract '{contract.name}' is about gates that are asked in steps"
-                raise UsageError(cause, hint="leave out --in-process: it is for a single call")
+            if request.in_process:
+                _check_in_process(contract)
             if contract.in_steps:
                 return parse_gate(target, directory)
             return parse_callable(target, directory, contract.truth)
@@ -138,3 +137,16 @@ def _reference(contract: Contract) -> tuple[str, ...]:
     if contract.reference.endswith(".sh"):
         return ("/bin/sh", file)
     return gate_in_file(file) if contract.in_steps else (sys.executable, "-I", file)
+
+
+def _check_in_process(contract: Contract) -> None:
+    """Make sure that a callable can be called in process under *contract*.
+
+    :raises UsageError: it cannot.
+    """
+    if contract.in_steps:
+        cause = f"contract '{contract.name}' is about gates that are asked in steps"
+        raise UsageError(cause, hint="leave out --in-process: it is for a single call")
+    if contract.requests is not None:
+        cause = f"contract '{contract.name}' is about a program that starts a CLI"
+        raise UsageError(cause, hint="leave out --in-process: nothing is started there")

@@ -255,7 +255,10 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
 @pytest.mark.in_turn(2)
 @pytest.mark.parametrize(
     "page",
-    ["entrypoint", "for-managers", "for-reviewers", "gates", "in-process", "strength", "wiring"],
+    [
+        *("entrypoint", "for-managers", "for-reviewers", "gates", "in-process", "login"),
+        *("strength", "wiring"),
+    ],
 )
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
@@ -312,6 +315,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "for-reviewers.md",
         "gates.md",
         "in-process.md",
+        "login.md",
         "strength.md",
         "wiring.md",
     }

@@ -11,6 +11,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,23 +139,42 @@ def variables() -> dict[str, str]:
 @pytest.mark.skipif(not ROOT, reason="a plain user runs the other tests already")
 @pytest.mark.parametrize("language", ["shell", "c"])
 def test_a_right_probe_conforms_when_a_plain_user_asks_it(language: str) -> None:
-    words = plain_user()
-    place = (
-        Path("/tmp") / f"probe-conformance-plain-{os.getpid()}"
-    )  # pytest's own directories are closed
-    place.mkdir(0o755)
-    os.chown(place, NOBODY, NOBODY)
-    try:
-        probe = command(language, place).replace(sys.executable, words[-1])
-        there = {**variables(), "HOME": str(place), "XDG_CACHE_HOME": str(place / "cache")}
-        run = [*words, "-m", "conformance", "run", "-n", "2", "--json", "report.json"]
-        subprocess.run(
-            [*run, "--probe", probe, *VARIED], check=False, cwd=place, env=there, timeout=300
-        )
-        report = json.loads((place / "report.json").read_text())
-    finally:
-        shutil.rmtree(place)
+    with open_to_all() as place:
+        probe = command(language, place)
+        report = asked_by_a_plain_user(place, "--probe", probe, *VARIED)
 
     found = disputable(report)
     assert found == {}
     assert report["counts"]["conforms"] > 100
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ROOT, reason="a plain user runs the other tests already")
+def test_a_plain_user_gets_a_manager_as_well() -> None:
+    few = ["auth-init/login/new-file", "auth-init/manager-fails/refuses"]
+    with open_to_all() as place:
+        report = asked_by_a_plain_user(place, "--contract", "auth-init", *few)
+
+    assert (disputable(report), report["counts"]["conforms"]) == ({}, 2)
+
+
+@contextmanager
+def open_to_all() -> Iterator[Path]:
+    """Make a directory that a plain user owns: pytest's own ones are closed."""
+    place = Path("/tmp") / f"probe-conformance-plain-{os.getpid()}"
+    place.mkdir(0o755)
+    os.chown(place, NOBODY, NOBODY)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)
+
+
+def asked_by_a_plain_user(place: Path, *arguments: str) -> Any:
+    """Return the report of a run that a user who is not root starts in *place*."""
+    words = plain_user()
+    arguments = tuple(each.replace(sys.executable, words[-1]) for each in arguments)
+    there = {**variables(), "HOME": str(place), "XDG_CACHE_HOME": str(place / "cache")}
+    run = [*words, "-m", "conformance", "run", "-n", "2", "--json", "report.json"]
+    subprocess.run([*run, *arguments], check=False, cwd=place, env=there, timeout=300)
+    return json.loads((place / "report.json").read_text())

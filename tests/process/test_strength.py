@@ -288,7 +288,7 @@ def test_who_starts_nothing_passes_no_scenario_in_which_something_has_to_start()
 
 def test_a_constant_answer_passes_what_expects_it_and_no_other() -> None:
     catalogue = load_catalogue()
-    for name in ("slot", "slot-strict", "preflight", "run-result", "cli-status"):
+    for name in ("slot", "slot-strict", "preflight", "run-result", "auth-init", "cli-status"):
         contract = catalogue.contracts[name]
         rows = constants(catalogue, contract)
 
@@ -353,6 +353,7 @@ def test_wrong_probes_of_the_bundled_bank_are_caught_by_a_scenario_about_their_v
         "gate": [0, 1],
         "entrypoint": [0, 1],
         "run-result": [0, 67, 68],
+        "auth-init": [0, 1, 124],
         **({"cli-status": [0, 1]} if whole else {}),
     }
     assert whole or len(report["wrong_probes"]) > 100

@@ -22,6 +22,7 @@ LEAST = {
     "run-result": 60,
     "gate": 25,
     "entrypoint": 30,
+    "auth-init": 50,
 }
 GOOD = """\
 contract = "slot"

@@ -289,7 +289,7 @@ BAD = {
     "inputs-empty": (OWN.replace('home = "SLOT_HOME"', ""), "inputs.home: missing"),
     "inputs-unknown": (
         OWN.replace("home = ", "hom = "),
-        "inputs.hom: unknown key; allowed here: home, agent, override, skew, switch, switch_on, switch_off, exit_code, log, ttl, mode, token, opposite_home",
+        "inputs.hom: unknown key; allowed here: home, agent, override, skew, switch, switch_on, switch_off, exit_code, log, ttl, mode, token, slot_id, manager_url, init_token, login_timeout, poll, opposite_home",
     ),
     "verdicts-empty": (
         OWN.partition("[verdicts")[0] + "[verdicts]\n",

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import bundled_catalogue, exited, scenario, written
+from factories import (
+    bundled_catalogue,
+    exited,
+    good_login,
+    login_seen,
+    request_seen,
+    scenario,
+    written,
+)
+from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
@@ -17,6 +26,8 @@ from conformance.judge.judge import judge
 from conformance.lockstep.draft import differences, draft
 from conformance.lockstep.managers.answers import Answer, Answers
 from conformance.model.contract import ANSWER_FINDINGS, STEP_FINDINGS, Action, Contract
+from conformance.model.login import End, Login, Write
+from conformance.model.login_seen import LoginSeen
 from conformance.model.outcome import Execution, Outcome, ScenarioResult
 from conformance.model.scenario import Scenario
 
@@ -456,6 +467,11 @@ def test_the_home_with_the_opposite_answer_is_empty_where_one_of_several_codes_i
     assert opposite_home(known["claude/baseline-only"], several) != ()
 
 
+def typed(line: str, **fields: Any) -> LoginSeen:
+    """Return a good login but for what the CLI has read, or what it was started with."""
+    return login_seen(cli=(replace(login_seen().cli[0], read=(line,), **fields),))
+
+
 #: What breaks each rule that every scenario checks: an outcome, and what else was seen.
 BREAKS: dict[str, dict[str, Any]] = {
     "changed-home": {"changes": ("added f",)},
@@ -463,7 +479,26 @@ BREAKS: dict[str, dict[str, Any]] = {
     "left-process": {"outcome": LEFT},
     "left-cli-process": {"outcome": exited(0, left_by_cli=("sleep 9",))},
     "crashed": {"outcome": exited(0, stderr=b"Traceback (most recent call last):\n")},
+    "wrong-request": {"login": login_seen(requests=login_seen().requests[:2])},
+    "wrong-input": {"login": typed("x")},
+    "no-terminal": {"login": typed("op-c0de-1", terminal=False)},
+    "leaked-token": {
+        "login": login_seen(
+            requests=(
+                *login_seen().requests,
+                request_seen("code", elsewhere=True, holds_token=True),
+            )
+        )
+    },
+    "inherited-token": {"login": typed("op-c0de-1", token=True)},
+    "lost-code": {"outcome": exited(1), "login": login_seen(requests=login_seen().requests[:2])},
 }
+
+
+def fails_with_7() -> Login:
+    """Return a login in which the CLI takes the code, and fails."""
+    acts = [act for act in good_login().acts if not isinstance(act, Write)]
+    return replace(good_login(), acts=(*acts[:-1], End(code=7)))
 
 
 def rules_of_every_scenario() -> list[tuple[str, str]]:
@@ -491,13 +526,16 @@ def test_every_rule_of_all_scenarios_can_be_advice_or_off_unless_it_is_about_the
             with pytest.raises(FileError, match="it is about the answer itself"):
                 own(tmp_path, text, parent)
         return
-    broken = {"outcome": exited(0), **BREAKS[findings[0]]}
-    seen = Execution(**broken)
+    about_login = contracts.load(parent).requests is not None
+    good: dict[str, Any] = {"login": login_seen()} if about_login else {}
+    seen = Execution(**{"outcome": exited(0), **good, **BREAKS[findings[0]]})
+    code = seen.outcome.code or 0
 
     def result(text: str) -> tuple[str, int]:
-        secrets = {"{secret}": "the-whole-secret"}
+        secrets = {"{secret}": "the-whole-secret", "{secret:operator-code}": "op-c0de-1"}
         contract = own(tmp_path, text, parent)
-        right = scenario(expect={parent: contract.verdicts_of(0)[:1]})
+        login = (fails_with_7() if code else good_login()) if about_login else None
+        right = scenario(expect={parent: contract.verdicts_of(code)[:1]}, login=login)
         found = judge(right, contract, [seen], secrets)
         return found.result, len(found.findings)
 

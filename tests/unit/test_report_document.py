@@ -293,6 +293,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "changes": [],
         "outside": [],
         "steps": [],
+        "events": [],
         "kept": "/kept/a/0",
     }
 

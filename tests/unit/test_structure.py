@@ -267,6 +267,7 @@ def test_in_features_only_reports_know_how_they_are_shown() -> None:
 
     assert found == {
         "strength.report",
+        "compare.agree_report",
         "compare.report",
         "compare.reality_report",
         "lockstep.report",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import docker
 from msgspec.structs import replace
 
 from conformance.catalogue.agents import state_of
-from conformance.drivers.conditions import conditions
 from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, message
 from conformance.drivers.container.fresh_run import FreshRun, with_signal
-from conformance.drivers.container.keeper import Look, VolumeKeeper
+from conformance.drivers.container.homes import unmet_script, with_changes
+from conformance.drivers.container.keeper import VolumeKeeper
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.layout import PlacedLayout, place, surroundings
+from conformance.drivers.container.login import MODE, ContainerLogin, Where
 from conformance.drivers.container.pool import ContainerPool, PooledContainers
 from conformance.drivers.container.request import (
     OTHER_ARCHITECTURE,
@@ -27,10 +28,11 @@ from conformance.drivers.container.shell import ShellLost
 from conformance.drivers.container.spec import ContainerSpec
 from conformance.drivers.container.starts import ContainerStarts, plan_of, with_stubs
 from conformance.drivers.container.volumes import HomeVolumes, PlainVolumes
+from conformance.drivers.environment import fixed_for
 from conformance.drivers.layout import Layout, lay_out
 from conformance.drivers.starts import Plan
 from conformance.errors import CannotJudge, ConformanceError
-from conformance.home import changes, stamps
+from conformance.home import Node
 from conformance.home.build import Unbuildable
 from conformance.model.agent import HEALTHY
 from conformance.model.contract import Contract
@@ -156,6 +158,8 @@ class ContainerDriver:
         *,
         shared: bool,
     ) -> Execution:
+        if contract.requests is not None:
+            return self._log_in(pooled.volumes, scenario, contract, context)
         layout, placed = self._place(pooled.volumes, scenario, contract, context)
         spec = self._spec(scenario, contract, layout, pooled.volumes)
         if contract.entrypoint is not None:
@@ -180,21 +184,67 @@ class ContainerDriver:
         execution = Execution(outcome=outcome, outside=outside, isolation=isolation)
         if not outcome.says_something:
             return execution
-        return _with_changes(pooled.volumes, execution, placed, layout.writes, contract)
+        return with_changes(pooled.volumes, execution, placed, layout.writes, contract)
+
+    def _log_in(
+        self, volumes: HomeVolumes, scenario: Scenario, contract: Contract, context: Context
+    ) -> Execution:
+        """Let somebody log in, in a container of its own beside that of a relay."""
+        if not self._facts.has_shell:
+            raise Unbuildable("the scripted CLI is a shell script, and the image has no shell")
+        home, aside = volumes.volumes
+        spec = ContainerSpec(
+            image=self._facts.id,
+            argv=(),
+            user=self._facts.user,
+            volumes=(home, aside),
+            confinement=self._request.confinement,
+        )
+        labels = self._labels.for_scenario(scenario)
+        with closing(
+            ContainerLogin(Where(self._client, spec, labels), scenario, contract)
+        ) as login:
+            context = replace(context, manager=login.url)
+            layout, placed = self._place(volumes, scenario, contract, context, login)
+            spec = self._spec(scenario, contract, layout, volumes)
+            network = replace(spec.confinement, network=login.network)
+            run = FreshRun(self._client, replace(spec, confinement=network), labels)
+            try:
+                login.starts()
+                outcome = with_signal(run.run(contract.limits.seconds), contract)
+            finally:
+                run.close()
+            execution = Execution(outcome=outcome, isolation="fresh")
+            if not outcome.says_something:
+                return execution
+            writes, filled = layout.writes, (*contract.entrypoint_writes, *layout.replaceable)
+            contract = replace(contract, entrypoint_writes=filled)
+            return login.seen(with_changes(volumes, execution, placed, writes, contract))
 
     def _place(
-        self, volumes: HomeVolumes, scenario: Scenario, contract: Contract, context: Context
+        self,
+        volumes: HomeVolumes,
+        scenario: Scenario,
+        contract: Contract,
+        context: Context,
+        login: ContainerLogin | None = None,
     ) -> tuple[Layout, PlacedLayout]:
-        """Place the layout of *scenario* in *volumes*."""
+        """Place the layout of *scenario* in *volumes*; beside it, what a *login* needs."""
         if why_not := _outside_containers(scenario):
             raise Unbuildable(why_not)
         around = self._around
         if contract.entrypoint is not None:  # the mode is its own, and every CLI is a stub
             around = replace(around, fixed={}, own_clis=None)
+        if contract.requests is not None:
+            around = replace(around, fixed={**fixed_for(contract, {}), **MODE})
         layout = lay_out(scenario, contract, context, around)
+        beside: list[Node] = []
+        if login is not None:
+            layout, beside = login.prepare(layout)
         uid, gid = self._user(scenario)
         needs = scenario.container
         placed = place(layout, uid, gid, needs.home_owner if needs is not None else None)
+        placed = replace(placed, aside=(*placed.aside, *beside))
         needs_shell = scenario.cli != HEALTHY and state_of(scenario).needs_shell
         if needs_shell and not self._facts.has_shell:
             cause = "the stub of such a CLI is a shell script, and the image has no shell"
@@ -222,7 +272,8 @@ class ContainerDriver:
         """Return the container that *scenario* needs, over *volumes*."""
         facts, needs = self._facts, scenario.container
         home, aside = volumes.volumes
-        stubs = scenario.cli != HEALTHY or contract.entrypoint is not None
+        about = contract.entrypoint is not None or scenario.login is not None
+        stubs = scenario.cli != HEALTHY or about
         stubbed = stubs and facts.stub_image_id
         return ContainerSpec(
             image=facts.stub_image_id if stubbed else facts.id,
@@ -264,7 +315,7 @@ class ContainerDriver:
         seconds = contract.limits.seconds
         try:
             container = pooled.shared(self._client, spec, self._labels)
-            if (script := _tests(placed, spec)) and (unmet := container.unmet(script)):
+            if (script := unmet_script(placed, spec)) and (unmet := container.unmet(script)):
                 return Outcome(ending=Unsupported(unmet))
             outcome = container.run(spec.argv, spec.environment, spec.directory, seconds)
         except ShellLost:
@@ -284,7 +335,7 @@ class ContainerDriver:
         contract: Contract,
     ) -> tuple[Outcome, tuple[str, ...]]:
         """Run the probe in a container of its own; return also what changed outside the HOME."""
-        if self._facts.has_shell and (script := _tests(placed, spec)):
+        if self._facts.has_shell and (script := unmet_script(placed, spec)):
             # A shared container with the same user, rights and volumes answers this faster.
             asked = replace(spec, image=self._facts.id)
             if unmet := pooled.shared(self._client, asked, self._labels).unmet(script):
@@ -344,56 +395,3 @@ def _outside_containers(scenario: Scenario) -> str:
     if scenario.earlier is not None:
         return "a container runs its image once"
     return ""
-
-
-def _tests(placed: PlacedLayout, spec: ContainerSpec) -> bytes:
-    """Return a script that says, as the probe's user, which conditions of the homes do not hold.
-
-    It tries each of them. Small shells work permissions out from modes, which is wrong for a root
-    without capabilities.
-    """
-    lines = []
-    home = spec.volumes[0]
-    for condition, path in conditions(placed.home, home.target.encode(), placed.uid):
-        test = "cd" if condition == "unsearchable" else ": <"
-        name = shlex.quote(path.decode("utf-8", "surrogateescape"))
-        shown = path.decode(errors="backslashreplace")
-        said = shlex.quote(f"{shown} is not {condition} for uid {placed.uid}")
-        lines.append(f"( {test} {name} ) 2>/dev/null && echo {said}\n")
-    if home.read_only:
-        name = shlex.quote(f"{home.target}/.probe-conformance")
-        lines.append(f"( : >{name} ) 2>/dev/null && echo the HOME can be written to\n")
-    return "".join(lines).encode("utf-8", "surrogateescape")
-
-
-def _with_changes(
-    volumes: HomeVolumes,
-    execution: Execution,
-    placed: PlacedLayout,
-    allowed: Sequence[str],
-    contract: Contract,
-) -> Execution:
-    """Return *execution* with what the probe has changed in the homes, beside what is *allowed*.
-
-    It is unsupported if the homes were not as they should be in the first place.
-    """
-    seen = volumes.look()
-    changes = _changes(placed, seen, allowed, contract.entrypoint_writes)
-    if changes and volumes.lasting:
-        volumes.place(placed)
-        if wrong := _changes(placed, volumes.look()):
-            reason = f"this engine's volumes do not hold the home: {wrong[0]}"
-            return not_run(Unsupported(reason))
-    return replace(execution, changes=changes, asked=seen.asked)
-
-
-def _changes(
-    placed: PlacedLayout, seen: Look, allowed: Sequence[str] = (), filled: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """Return what differs from how it was placed, except for what is *allowed* or *filled* in."""
-    expected = (stamps(placed.home), stamps(placed.opposite))
-    home, opposite = (
-        changes(before, found, allowed, replaceable=filled)
-        for before, found in zip(expected, (seen.home, seen.opposite), strict=True)
-    )
-    return (*home, *(f"in the opposite home: {change}" for change in opposite))

@@ -117,12 +117,14 @@ def _facts(
     sweep(client)
     programs = (*known_clis(contract), *programs_in_place(contract))
     facts = look_up(client, request, labels, programs)
-    starts = contract.entrypoint is not None
-    if starts or any(scenario.cli != HEALTHY for scenario in scenarios):
+    starts, logs_in = contract.entrypoint is not None, contract.requests is not None
+    if starts or logs_in or any(scenario.cli != HEALTHY for scenario in scenarios):
         facts = commit_stubbed(client, facts, labels)
     reason = _unshareable(request, facts)
     if starts and request.isolation != "fresh":
         reason = "an entrypoint starts first in a container"
+    if logs_in and request.isolation != "fresh":
+        reason = "no isolation but fresh, because a Manager is in the network of each container"
     if not reason and request.isolation == "shared":
         everywhere = [s for s in scenarios if s.container is None and not s.only_local]
         candidates = [s for s in everywhere if not s.takes_long]

@@ -8,6 +8,7 @@ import pwd
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_co
 from conformance.drivers.local.gate_command import described, sets_clock
 from conformance.drivers.local.home_directory import HomeDirectory
 from conformance.drivers.local.hosts import Hosts, PythonScript, PythonTarget
+from conformance.drivers.local.login import LocalLogin
 from conformance.drivers.local.programs import Programs
-from conformance.drivers.local.standalone import by_hand, lacks
+from conformance.drivers.local.standalone import lacks, line_by_hand
 from conformance.drivers.local.starts import STDIN, LocalStarts
 from conformance.drivers.local.story import Stage, ask_once, fixed_variables, tell
 from conformance.drivers.local.supervisor_client import UMASK, Request, Supervisor
@@ -36,7 +38,6 @@ from conformance.model.contract import Contract
 from conformance.model.outcome import Broke, Execution, Outcome, Unsupported, not_run
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
-from conformance.text import join, quote
 
 __all__ = ["HomeDirectory", "LocalDriver"]
 
@@ -130,47 +131,76 @@ class LocalDriver:
         if why_not := lacks(scenario):
             return not_run(Unsupported(why_not))
         place = HomeDirectory(self.directory / str(next(self._numbers)), scenario.home_name)
-        command = ""
         try:
-            layout = self.place(scenario, contract, context, place)
-            start = self._start(scenario, contract, layout, place)
-            if contract.entrypoint is not None:
-                start = replace(start, stdin=str(place.top / STDIN))
-            if self.keep:
-                command = self._by_hand(start, layout, place, in_steps=contract.in_steps)
-            execution = self._execute(start, scenario, contract, layout, place)
+            with self._login(scenario, contract) as login:
+                execution = self._observe(scenario, contract, context, place, login)
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except (ConformanceError, OSError) as e:
             execution = not_run(Broke(str(e)))
         if self.keep:
-            return replace(execution, kept=str(place.top), command=command)
+            return replace(execution, kept=str(place.top))
         try:
             remove(place.top)
         except OSError as e:
             return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
 
-    def _execute(
+    def _login(
+        self, scenario: Scenario, contract: Contract
+    ) -> AbstractContextManager[LocalLogin | None]:
+        """Return what lets somebody log in; nothing where the contract is not about that."""
+        if contract.requests is None:
+            return nullcontext()
+        return closing(LocalLogin(self._supervisor, scenario, contract))
+
+    def _observe(
         self,
-        start: Request,
         scenario: Scenario,
         contract: Contract,
-        layout: Layout,
+        context: Context,
         place: HomeDirectory,
+        login: LocalLogin | None,
     ) -> Execution:
-        """Build the HOME, run the probe in it, and return what was seen."""
+        """Build the home in *place*, run the probe there, and return what was seen.
+
+        :raises ConformanceError: the scenario cannot be shown.
+        :raises OSError: the same.
+        """
+        if login is not None:
+            context = replace(context, manager=login.url)
+        layout = self.place(scenario, contract, context, place)
+        if login is not None:
+            layout = login.place(layout, place.top / "login")
+        start = self._start(scenario, contract, layout, place)
         if contract.entrypoint is not None:
-            return LocalStarts(self._stage(start, scenario, contract, layout, place)).run()
+            start = replace(start, stdin=str(place.top / STDIN))
+        command = ""
+        if self.keep:
+            shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
+            command = line_by_hand(start, shut=shut, reads=contract.in_steps)
+        stage = Stage(
+            supervisor=self._supervisor,
+            start=start,
+            scenario=scenario,
+            contract=contract,
+            layout=layout,
+            place=place,
+            sets_clock=sets_clock(self.argv),
+        )
+        if contract.entrypoint is not None:
+            return replace(LocalStarts(stage).run(), command=command)
         if layout.earlier is not None:
             start, before = self._run_earlier(start, contract, layout.earlier, place)
             if not before.says_something:
                 return Execution(outcome=before)
         build(layout.home, place.home)
         if contract.in_steps:
-            stage = self._stage(start, scenario, contract, layout, place)
-            return replace(tell(stage), asked=self._programs.asked.news())
-        return self._run(start, contract, place, layout)
+            told = tell(replace(stage, start=start))
+            execution = replace(told, asked=self._programs.asked.news())
+        else:
+            execution = self._run(start, place, layout, login)
+        return replace(execution, command=command)
 
     def _start(
         self, scenario: Scenario, contract: Contract, layout: Layout, place: HomeDirectory
@@ -208,6 +238,8 @@ class LocalDriver:
         )
 
     def _target(self, contract: Contract) -> PythonTarget | PythonScript | None:
+        if contract.requests is not None:
+            return None  # its process has to be in the network in which the Manager listens
         if isinstance(self.target, PythonTarget):
             return replace(self.target, truth=contract.truth)
         return self.target
@@ -320,45 +352,30 @@ class LocalDriver:
             fixed=fixed_variables(contract, sets_clock=sets_clock(self.argv)),
         )
 
-    def _stage(
-        self,
-        start: Request,
-        scenario: Scenario,
-        contract: Contract,
-        layout: Layout,
-        place: HomeDirectory,
-    ) -> Stage:
-        """Return what the story of *scenario* takes place on; its HOME has been built."""
-        return Stage(
-            supervisor=self._supervisor,
-            start=start,
-            scenario=scenario,
-            contract=contract,
-            layout=layout,
-            place=place,
-            sets_clock=sets_clock(self.argv),
-        )
-
     def _run(
-        self, request: Request, contract: Contract, place: HomeDirectory, layout: Layout
+        self, request: Request, place: HomeDirectory, layout: Layout, login: LocalLogin | None
     ) -> Execution:
         known = [node.path for node in layout.home]
         before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
         if wrong := mismatch(layout.home, before):
             return not_run(Unsupported(f"this file system does not hold the home: {wrong}"))
+        if login is not None:
+            login.starts()
         outcome = self._ask(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
-        in_home = changes(before, snapshot(place.home, known), layout.writes)
+        after = snapshot(place.home, known)
+        in_home = changes(before, after, layout.writes, replaceable=layout.replaceable)
         if place.temporary.exists():
             remove(place.temporary)
         opposite = changes(before_opposite, snapshot(place.opposite), layout.writes)
         in_opposite = [f"in the opposite home: {change}" for change in opposite]
-        return Execution(
+        execution = Execution(
             outcome=outcome,
             changes=(*in_home, *in_opposite),
             asked=self._programs.asked.news(),
         )
+        return login.seen(execution) if login is not None else execution
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
         """Run the probe once with the environment *env*, in a home that exists already."""
@@ -371,16 +388,6 @@ class LocalDriver:
             target=self._target(contract),
         )
         return self._ask(request)
-
-    def _by_hand(
-        self, start: Request, layout: Layout, place: HomeDirectory, *, in_steps: bool
-    ) -> str:
-        """Return the line that starts the probe by hand; one that is asked *in_steps* reads."""
-        shut = any(conditions(layout.home, os.fsencode(place.home), os.geteuid()))
-        command = join([*by_hand(start.env, shut=shut), *start.argv])
-        umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
-        nothing = "" if in_steps else f" < {quote(start.stdin or '/dev/null')}"
-        return f"cd {quote(start.cwd)} && {umask}{command}{nothing}"
 
     def close(self) -> None:
         """End what still runs."""

@@ -6,10 +6,13 @@ The supervisor is started with ``-I -S``, so this module too uses only the stand
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import platform
 import resource
 import signal
+import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -40,6 +43,9 @@ LIMITS = {
 }
 MOST = ("NPROC", "MEMLOCK", "MSGQUEUE", "SIGPENDING")
 
+#: Numbers of ``ioctl`` for the flags of an interface, and the flag of one that is up.
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -66,6 +72,27 @@ def tried(attempt: Callable[[], None]) -> str:
 def cut_network() -> str:
     """Move into a network without interfaces; return why that fails here, or an empty string."""
     return moved(CLONE_NEWNET, lambda: None)
+
+
+def bound_sockets(hosts: list[str]) -> list[socket.socket]:
+    """Return a socket with a port at each of *hosts*, which are addresses of this machine.
+
+    None of them listens yet. They belong to the network of this process, whoever gets them. In a
+    network that was cut, the machine has such addresses from here on.
+
+    :raises OSError: it cannot have one there.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, suppress(OSError):
+        named = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, SIOCGIFFLAGS, named))[1]
+        if not flags & IFF_UP:
+            up = struct.pack("16sh14x", b"lo", flags | IFF_UP)
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, up)
+    found = []
+    for host in hosts:
+        found.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        found[-1].bind((host, 0))
+    return found
 
 
 def own_mounts() -> str:

@@ -9,15 +9,16 @@ from pathlib import Path
 from conformance.drivers.conditions import conditions
 from conformance.drivers.layout import Surroundings, lay_out
 from conformance.drivers.local.command import SYSTEM_PATH
+from conformance.drivers.local.supervisor_client import UMASK, Request
 from conformance.errors import UsageError
 from conformance.home import build, check_target, plan
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
 from conformance.model.wording import describe_needs
-from conformance.text import quote
+from conformance.text import join, quote
 
-__all__ = ["by_hand", "home_in", "is_shut", "lacks", "standalone", "started"]
+__all__ = ["by_hand", "home_in", "is_shut", "lacks", "line_by_hand", "standalone", "started"]
 
 
 def lacks(scenario: Scenario) -> str:
@@ -36,6 +37,17 @@ def by_hand(env: Mapping[str, str], *, shut: bool) -> list[str]:
         dropped = "-dac_override,-dac_read_search"
         argv = ["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}"]
     return [*argv, "env", "-i", *(f"{name}={value}" for name, value in sorted(env.items()))]
+
+
+def line_by_hand(start: Request, *, shut: bool, reads: bool) -> str:
+    """Return the line that starts a probe by hand as *start* says; whoever *reads* is asked there.
+
+    For a *shut* home see :func:`by_hand`.
+    """
+    command = join([*by_hand(start.env, shut=shut), *start.argv])
+    umask = f"umask {start.umask:04o} && " if start.umask != UMASK else ""
+    nothing = "" if reads else f" < {quote(start.stdin or '/dev/null')}"
+    return f"cd {quote(start.cwd)} && {umask}{command}{nothing}"
 
 
 def started(scenario: Scenario, home: Path) -> str:

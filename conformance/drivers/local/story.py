@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from conformance.drivers.environment import FIXED
+from conformance.drivers.environment import fixed_for
 from conformance.drivers.layout import Layout
 from conformance.drivers.local.dialogue import Dialogue, NoAnswerError
 from conformance.drivers.local.home_directory import HomeDirectory
@@ -88,9 +88,10 @@ def fixed_variables(contract: Contract, *, sets_clock: bool) -> dict[str, str]:
 
     A gate gets a time to live: a long one where its clock can be set, else one to wait for.
     """
+    fixed = fixed_for(contract)
     if not contract.in_steps or not contract.inputs.ttl:
-        return dict(FIXED)
-    return {**FIXED, contract.inputs.ttl: str(_TTL_SET if sets_clock else _TTL_REAL)}
+        return fixed
+    return {**fixed, contract.inputs.ttl: str(_TTL_SET if sets_clock else _TTL_REAL)}
 
 
 def tell(stage: Stage) -> Execution:

@@ -12,6 +12,8 @@ and when the suite goes away (the connection closes) or the supervisor does (``P
 To get a reaper, the suite sends a byte and a descriptor over the socket FD. The descriptor then
 carries marshalled requests and replies, each after its length. They are dictionaries: see
 ``Request`` in ``supervisor_client``, and ``Outcome`` in ``conformance.model.outcome``.
+
+With another byte (``BIND``) the descriptor gets sockets with a port in the network of the probes.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ SETTLE = 0.25
 #: Seconds after which a killed process is given up, because the kernel does not let it go.
 GIVE_UP = 5.0
 STUB = b"PROBE_CONFORMANCE_STUB="  # in the environment of all that a stub of a CLI has started
+
+BIND = b"B"  # what asks for sockets, in place of a reaper
 
 Fields = dict[str, Any]  # of a request or a reply
 
@@ -77,6 +81,9 @@ def hand_out_reapers(channel: socket.socket, kind: type[Probe]) -> None:
         if not data:
             break
         os.set_inheritable(descriptors[0], False)  # a probe must not hold the line that judges it
+        if data == BIND:
+            hand_out_sockets(socket.socket(fileno=descriptors[0]))
+            continue
         if os.fork() == 0:
             channel.close()
             serve(socket.socket(fileno=descriptors[0]), kind)
@@ -86,6 +93,20 @@ def hand_out_reapers(channel: socket.socket, kind: type[Probe]) -> None:
     # The reapers see their connections close and clean up. Leaving earlier would kill them.
     while reap(wait=True):
         pass
+
+
+def hand_out_sockets(connection: socket.socket) -> None:
+    """Send a socket for each of the addresses that *connection* names, or why there are none."""
+    with connection:
+        hosts = marshal.loads(connection.recv(4096))
+        try:
+            found = isolation.bound_sockets(hosts)
+        except OSError as e:
+            connection.sendall(f"nothing can listen here: {e}".encode())
+            return
+        socket.send_fds(connection, [BIND], [one.fileno() for one in found])
+        for one in found:
+            one.close()
 
 
 def reap(*, wait: bool = False) -> bool:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -187,6 +187,24 @@ class Supervisor:
         except OSError as e:
             return self._lost(reaper, f"was lost: {e}")
         return reaper
+
+    def bind(self, hosts: Sequence[str]) -> list[socket.socket]:
+        """Return a socket with a port at each of *hosts*, in the network of the probes.
+
+        None of them listens yet.
+
+        :raises OSError: that is not possible.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            with theirs:
+                ours.settimeout(_PATIENCE)
+                ours.sendall(marshal.dumps(list(hosts)))
+                socket.send_fds(self._connect(), [supervisor.BIND], [theirs.fileno()])
+            said, descriptors, _, _ = socket.recv_fds(ours, 4096, len(hosts))
+        if said != supervisor.BIND:
+            raise OSError(said.decode(errors="replace") or "the supervisor process was lost")
+        return [socket.socket(fileno=descriptor) for descriptor in descriptors]
 
     def finish(self, reaper: socket.socket, *, ended: bool = False) -> Outcome:
         """Wait for the end of the probe that *reaper* watches; return what was seen of it.
