@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -56,7 +57,7 @@ class Direct:
         """
         assert self._state is not None
         try:
-            with self._timer.running(), _usual_signals(), _captured() as output:
+            with self._timer.running(), _usual_settings(), _captured() as output:
                 try:
                     code = function()
                 except SystemExit as e:
@@ -98,8 +99,9 @@ def _captured() -> Iterator[list[bytes]]:
 
 
 @contextmanager
-def _usual_signals() -> Iterator[None]:
-    """Handle signals as an interpreter does when it starts; afterwards, as before."""
+def _usual_settings() -> Iterator[None]:
+    """Handle signals as an interpreter does when it starts; put them back, and a limit."""
+    levels = sys.getrecursionlimit()
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     wakeup = signal.set_wakeup_fd(-1)
     hosted.reset_signals()
@@ -110,6 +112,7 @@ def _usual_signals() -> Iterator[None]:
             if handler is not None and signal.getsignal(number) != handler:
                 signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        sys.setrecursionlimit(levels)
 
 
 class _Timer:

@@ -207,7 +207,7 @@ def _of_the_process() -> tuple[Any, ...]:
         tuple(threading.enumerate()),
         tuple(map(id, (sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook))),
         (tuple(sys.path), tuple(map(id, finders)), tuple(map(id, sys.path_hooks))),
-        (sys.getrecursionlimit(), sys.gettrace(), sys.getprofile(), threading.excepthook),
+        (sys.gettrace(), sys.getprofile(), threading.excepthook),
         (root.level, logging.root.manager.disable, tuple(map(id, root.handlers))),
         (tuple(warnings.filters), id(warnings.showwarning), _callbacks()),
     )
