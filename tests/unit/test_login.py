@@ -347,6 +347,27 @@ def test_the_cli_prints_reads_and_writes_as_its_script_says(tmp_path: Path) -> N
     assert made.writes() == (".claude/'c'", ".claude/a b")
 
 
+def test_a_file_that_keeps_its_time_is_as_old_as_before_and_another_one_is_as_old_as_it_says(
+    tmp_path: Path,
+) -> None:
+    made = script(
+        tmp_path,
+        Write(entries=(file("kept", "new"),), same_mtime=True),
+        Write(entries=(file("old", "x", mtime="{now-30d}"), file("now", "x"))),
+    )
+    home = tmp_path / "home"
+    (home / "kept").write_text("old")
+    os.utime(home / "kept", (1_000_000, 1_000_000))
+
+    assert run_on_a_terminal(made)[0] == 0
+
+    times = {path.name: int(path.stat().st_mtime) for path in home.iterdir()}
+    assert times["kept"] == 1_000_000
+    assert times["old"] == CONTEXT.now - 30 * 86400
+    assert times["now"] > CONTEXT.now
+    assert (home / "kept").read_text() == "new"
+
+
 def test_a_cli_without_a_terminal_gives_up_and_says_so(tmp_path: Path) -> None:
     made = script(tmp_path)
     program = f"{made.path}/claude"
