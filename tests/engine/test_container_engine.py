@@ -248,8 +248,8 @@ def test_the_next_run_removes_what_a_killed_one_has_left(
     with started(reference_image, tmp_path) as process:  # the whole catalogue: it is not over yet
         until_it_works(engine, tmp_path, things=5)
         os.killpg(process.pid, signal.SIGKILL)
+    # What was there then is left, until any run on this engine begins: also one of another test, beside this one.
     until_it_rests(engine, tmp_path)
-    assert ours(engine, tmp_path) != []
 
     assert run(reference_image, "claude/nested-session", cwd=tmp_path)[0] == 0
     assert ours(engine, tmp_path) == []

@@ -425,6 +425,7 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "changes": [],
         "outside": [],
         "steps": [],
+        "events": [],
         "kept": "",
     }
 
