@@ -155,6 +155,11 @@ def leaves():
     subprocess.Popen(["claude", "--version"])
 
 
+def leaves_and_waits():
+    leaves()
+    time.sleep(20)
+
+
 def kills():
     cli = subprocess.Popen(["claude", "--version"], start_new_session=True)
     os.killpg(cli.pid, signal.SIGKILL)
@@ -404,6 +409,12 @@ def test_a_loop_without_end_is_ended(call: Calls) -> None:
 
 def test_a_cli_that_would_still_run_is_left_behind(call: Calls) -> None:
     assert call("leaves", "cli/hangs").outcome.left != ()
+
+
+def test_what_is_out_of_time_is_ended_with_all_that_it_has_started(call: Calls) -> None:
+    found = call("leaves_and_waits", "cli/hangs").outcome
+
+    assert (ending(found), found.left, found.left_by_cli) == ("timed out", (), ())
 
 
 @pytest.mark.parametrize(

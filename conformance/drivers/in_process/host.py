@@ -240,8 +240,8 @@ class InProcessProbe(hosted.HostedProbe):
         }
         if stage.escapes.found:
             said["unsupported"] = f"the callable {stage.escapes.found[0]}, outside of the fake home"
-        elif stage.timed_out:
-            said["timed_out"] = True
+        elif stage.timed_out:  # as with a command, what it has started is ended with it
+            said |= {"timed_out": True, "would_be_left": []}
         self._say(said)
 
     def _say(self, said: dict[str, Any]) -> None:
