@@ -252,7 +252,7 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(3)
 @pytest.mark.parametrize(
     "page",
     [
@@ -290,6 +290,7 @@ def test_contributors_are_told_of_every_method_of_a_driver() -> None:
     assert set(re.findall(r"^- `(\w+)` ", section, re.MULTILINE)) == methods
 
 
+@pytest.mark.in_turn(3)
 @pytest.mark.slow
 def test_the_page_of_pipelines_is_what_happens(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path

@@ -35,6 +35,7 @@ def image(engine: docker.DockerClient, reference_image: str) -> Iterator[str]:
         yield images.like_reference(files, entrypoint=["/entry"])
 
 
+@pytest.mark.in_turn(3)
 @pytest.mark.slow
 def test_it_conforms_with_one_further_write_and_without_it_there_is_one_hint(
     image: str, tmp_path: Path
