@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from conformance.drivers.in_process.direct import Direct
 from conformance.drivers.in_process.state import State, Unknown
+from conformance.drivers.local import isolation
 
 MODULE = """\
 import dataclasses
@@ -26,6 +28,7 @@ import pathlib
 import re
 import threading
 
+moment = float("1.5")
 number, text, numbers, names, table = 0, "x", [1], {"a"}, {"a": {"b": [1]}}
 pattern, lock, path = re.compile("x"), threading.Lock(), pathlib.Path("x")
 log = logging.getLogger("gate")
@@ -47,6 +50,12 @@ def counter():
 
 
 counts = counter()
+
+
+def moves_on():
+    global moment
+    moment += 1
+    moment += 1
 
 
 def default(found=[]):
@@ -116,6 +125,8 @@ def test_what_leaves_nothing_behind_is_seen_as_that(module: ModuleType) -> None:
     "change",
     [
         lambda m: setattr(m, "number", m.number + 1),
+        # The third number gets the place in memory of the first, if nobody keeps that.
+        lambda m: m.moves_on(),
         lambda m: setattr(m, "new", 1),
         lambda m: delattr(m, "text"),
         lambda m: m.numbers.append(2),
@@ -187,3 +198,14 @@ def test_what_becomes_unknown_is_no_longer_untouched(module: Any) -> None:
     module.gate.cache["unknown"] = itertools.count()
 
     assert not state.is_untouched()
+
+
+def test_without_a_timer_of_the_kernel_there_is_no_call_without_a_fork(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = str(Path(str(module.__file__)).parent)
+    assert Direct(own).is_possible
+
+    monkeypatch.setattr(isolation, "libc", object())
+
+    assert not Direct(own).is_possible

@@ -36,16 +36,17 @@ class Direct:
     """Calls in this process, for the gate whose modules lie in the directory *own*."""
 
     def __init__(self, own: str) -> None:
-        self._timer = _Timer()
-        try:
-            self._state: State | None = State(own)
-        except Unknown:
-            self._state = None
+        self._timer: _Timer | None = None
+        self._state: State | None = None
+        # Some C libraries have timers in a library of their own.
+        with suppress(Unknown, AttributeError, OSError):
+            self._state = State(own)
+            self._timer = _Timer()
 
     @property
     def is_possible(self) -> bool:
-        """Whether it can be shown what a call leaves behind."""
-        return self._state is not None
+        """Whether a call can be ended, and it can be shown what it leaves behind."""
+        return self._timer is not None
 
     def call(
         self, function: Callable[[], int], is_clean: Callable[[int], bool]
@@ -55,7 +56,8 @@ class Direct:
         *is_clean* is asked, while its output still goes nowhere, whether anything else than the
         answer counts against it. The process ends unless all is as it was.
         """
-        assert self._state is not None
+        assert self._timer is not None, "a call is possible"
+        assert self._state is not None, "a call is possible"
         try:
             with self._timer.running(), _usual_settings(), _captured() as output:
                 try:

@@ -82,12 +82,13 @@ class InProcessProbe(hosted.HostedProbe):
     hidden = False
     #: Whether this process has the module in memory, and not only its forks.
     in_memory = False
+    #: How many calls this reaper has seen.
     calls = 0
     #: What calls without a fork, in this reaper.
     direct: direct.Direct | None = None
 
     def run(self) -> supervisor.Fields:
-        """Enter the scenario, and call the function in a fork; return the reply.
+        """Enter the scenario, and call the function, here or in a fork; return the reply.
 
         What can be done in the reaper is done there: a fork would copy all that it touches.
         """
@@ -105,15 +106,16 @@ class InProcessProbe(hosted.HostedProbe):
         except Unbuildable as e:
             return {"unsupported": str(e)}
         self.stage.files.stand_in({"_exit": self._exit})
+        forks = not self._may_be_direct()
         try:
-            reply = self._directly() if self._may_be_direct() else super().run()
+            reply = super().run() if forks else self._directly()
         finally:
             if _getpid() == self.reaper:
                 self.stage.__exit__()
         # Nothing else does that here, and stages refer to themselves. What is left would be copied
         # in forks; without them it can wait.
         kind.calls += 1
-        if not self.request["target"]["direct"] or kind.calls % _COLLECTED == 0:
+        if forks or kind.calls % _COLLECTED == 0:
             gc.collect()
         return reply
 

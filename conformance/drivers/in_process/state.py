@@ -58,8 +58,8 @@ class State:
     def __init__(self, own: str) -> None:
         self._own = f"{own.rstrip('/')}/"
         self._before = self._look()
-        # Kept, so that no other object gets the place in memory of one of these.
-        self._kept = list(self._seen.values())
+        # Kept, so that no other object gets the place in memory of one of these, and so its id.
+        self._kept = self._compared
 
     def is_untouched(self) -> bool:
         """Return whether all is as it was."""
@@ -69,15 +69,16 @@ class State:
             return False
 
     def _look(self) -> list[Any]:
-        self._seen: dict[int, Any] = {}
+        self._compared: list[Any] = []
+        seen: set[int] = set()
         found: list[Any] = [_of_the_process()]
         left: list[Any] = [vars(module) for module in self._modules()]
         while left:
             one = left.pop()
-            if id(one) in self._seen:
+            if id(one) in seen:
                 continue
-            self._seen[id(one)] = one
-            if len(self._seen) > _MOST:
+            seen.add(id(one))
+            if len(seen) > _MOST:
                 raise Unknown(f"more than {_MOST} objects")
             shown, inside = self._shown(one)
             found.append((id(one), shown))
@@ -102,16 +103,8 @@ class State:
             return self._members(dict(one), one)
         if isinstance(one, list | tuple | set | deque):
             return self._parts(list(one), more=one)
-        if kind is types.FunctionType:
-            return self._parts(
-                [one.__code__, one.__defaults__, one.__kwdefaults__, one.__dict__, *_cells(one)]
-            )
-        if kind is types.MethodType:
-            return self._parts([one.__self__, one.__func__])
-        if kind in (staticmethod, classmethod):
-            return self._parts([one.__func__])
-        if isinstance(one, functools.partial):
-            return self._parts([one.func, one.args, one.keywords])
+        if kind in _HELD:
+            return self._parts(_HELD[kind](one))
         if isinstance(one, type):
             return self._members(dict(vars(one)))
         return self._instance(one)
@@ -143,6 +136,7 @@ class State:
         """
         extra = getattr(more, "__dict__", None)
         parts = [*parts, extra] if isinstance(extra, dict) else parts
+        self._compared.append(parts)
         return tuple(map(id, parts)), [part for part in parts if self._may_change(part)]
 
     def _may_change(self, one: Any) -> bool:
