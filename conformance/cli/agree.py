@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
-from conformance.cli.options import scenarios_option
+from conformance.cli.options import json_option, scenarios_option
 from conformance.cli.run import check_outputs, workers_option
 from conformance.compare.agree import AgreeTally, as_logins, is_home_of_login, run_both
 from conformance.compare.agree_report import AgreeReport
@@ -77,12 +77,7 @@ _PER_PROCESSOR = 2
 )
 @click.option("--all", "complete", is_flag=True, help="Also show where both agree.")
 @workers_option
-@click.option(
-    "--json",
-    "json_file",
-    metavar="FILE",
-    help="Write a JSON report; '-' is standard output.",
-)
+@json_option
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def agree_command(ctx: click.Context, /, **options: Any) -> None:

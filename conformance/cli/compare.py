@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
-from conformance.cli.options import agent_option, allow_write_option, scenarios_option
+from conformance.cli.options import agent_option, allow_write_option, json_option, scenarios_option
 from conformance.cli.run import check_outputs, workers_option
 from conformance.compare.reality import RealityTally
 from conformance.compare.report import CompareReport
@@ -92,12 +92,7 @@ _PER_PROCESSOR = 4
 @allow_write_option
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
 @workers_option
-@click.option(
-    "--json",
-    "json_file",
-    metavar="FILE",
-    help="Write a JSON report; '-' is standard output.",
-)
+@json_option
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def compare_command(ctx: click.Context, /, **options: Any) -> None:

@@ -12,6 +12,7 @@ from conformance.cli.options import (
     actions_option,
     agent_option,
     image_options,
+    json_option,
     manager_option,
     probe_options,
 )
@@ -42,12 +43,7 @@ __all__ = ["ask", "lockstep_command"]
 @agent_option
 @image_options
 @workers_option
-@click.option(
-    "--json",
-    "json_file",
-    metavar="FILE",
-    help="Write a JSON report; '-' is standard output.",
-)
+@json_option
 @click.argument("patterns", metavar="[ID|GLOB|FILE]...", nargs=-1)
 @click.pass_context
 def lockstep_command(

@@ -14,6 +14,7 @@ __all__ = [
     "allow_write_option",
     "contract_option",
     "image_options",
+    "json_option",
     "manager_option",
     "probe_options",
     "scenarios_option",
@@ -45,6 +46,9 @@ agent_option = click.option(
 )
 strict_option = click.option(
     "--strict", is_flag=True, help="Let advice count: what a probe should do, it has to."
+)
+json_option = click.option(
+    "--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output."
 )
 manager_option = click.option(
     "--manager",

@@ -12,6 +12,7 @@ from typing import TextIO, cast
 import click
 
 from conformance.cli.compare import collect
+from conformance.cli.options import json_option
 from conformance.cli.run import check_outputs, workers_option
 from conformance.compare.reality import RealityTally, reasons
 from conformance.compare.reality_report import RealityReport
@@ -38,12 +39,7 @@ __all__ = ["reality_command"]
     help="Another release than the pinned one; repeatable.",
 )
 @workers_option
-@click.option(
-    "--json",
-    "json_file",
-    metavar="FILE",
-    help="Write a JSON report; '-' is standard output.",
-)
+@json_option
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def reality_command(

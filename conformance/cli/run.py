@@ -13,7 +13,13 @@ import click
 
 from conformance.bundled import scenarios_dir
 from conformance.cli.image_request import image_argv
-from conformance.cli.options import agent_option, image_options, probe_options, strict_option
+from conformance.cli.options import (
+    agent_option,
+    image_options,
+    json_option,
+    probe_options,
+    strict_option,
+)
 from conformance.cli.request import run_request
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures, write
@@ -40,9 +46,7 @@ workers_option = click.option(
 @strict_option
 @image_options
 @workers_option
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output."
-)
+@json_option
 @click.option(
     "--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output."
 )

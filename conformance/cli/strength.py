@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.catalogue.contracts import for_agent
-from conformance.cli.options import agent_option, scenarios_option
+from conformance.cli.options import agent_option, json_option, scenarios_option
 from conformance.cli.run import check_outputs
 from conformance.errors import UsageError
 from conformance.model.placeholders import Context
@@ -63,12 +63,7 @@ _PER_PROCESSOR = 4
     show_default=True,
     help="Parallel workers; 0 runs all in one process.",
 )
-@click.option(
-    "--json",
-    "json_file",
-    metavar="FILE",
-    help="Write a JSON report; '-' is standard output.",
-)
+@json_option
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def strength_command(ctx: click.Context, /, **options: Any) -> None:

@@ -14,7 +14,7 @@ from conformance.bundled import contracts_dir
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.cli.image_request import image_request
-from conformance.cli.options import contract_option
+from conformance.cli.options import contract_option, json_option
 from conformance.cli.run import check_outputs
 from conformance.errors import ManyErrors, UsageError
 from conformance.model.contract import Contract
@@ -93,9 +93,7 @@ _NO_VALIDATOR = (
     show_default=True,
     help="How findings are shown: in full, on a line each, or as annotations of GitHub.",
 )
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output."
-)
+@json_option
 @click.argument("manifests", metavar="[MANIFEST]...", nargs=-1)
 @click.pass_context
 def wiring_command(ctx: click.Context, /, manifests: tuple[str, ...], **options: Any) -> None:

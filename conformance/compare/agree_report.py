@@ -44,8 +44,8 @@ class AgreeReport:
         return {
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
-            "login": _side_document(self._login),
-            "probe": _side_document(self._probe),
+            "login": self._login.document(),
+            "probe": self._probe.document(),
             "interrupted": tally.interrupted,
             "seconds": round(tally.seconds, 3),
             "disagree": len(tally.apart()),
@@ -126,14 +126,6 @@ def _words(result: ScenarioResult, contract: Contract) -> str:
     words = " or ".join(sorted(meanings(result, contract)))
     bare = result.code is None or words.startswith("exit code")
     return words if bare else f"{words} ({result.code})"
-
-
-def _side_document(side: Side) -> dict[str, Any]:
-    contract = side.run.contract
-    return {
-        "contract": {"name": contract.name, "version": contract.version},
-        "probe": side.run.driver.describe(),
-    }
 
 
 def _answer_document(result: ScenarioResult) -> dict[str, Any]:

@@ -39,21 +39,13 @@ class CompareReport:
         return {
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
-            "sides": [self._side_document(side) for side in self._sides],
+            "sides": [{"name": side.name, **side.document()} for side in self._sides],
             "interrupted": tally.interrupted,
             "seconds": round(tally.seconds, 3),
             "disagree": len(tally.apart()),
             "agree": len(tally.together()),
             "not_judged": tally.not_judged(),
             "scenarios": [self._row_document(row) for row in rows],
-        }
-
-    def _side_document(self, side: Side) -> dict[str, Any]:
-        contract = side.run.contract
-        return {
-            "name": side.name,
-            "contract": {"name": contract.name, "version": contract.version},
-            "probe": side.run.driver.describe(),
         }
 
     def _row_document(self, row: Row) -> dict[str, Any]:

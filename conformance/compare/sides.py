@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
 
 from msgspec import Struct
 
@@ -23,6 +24,14 @@ class Side(Struct, frozen=True):
     words: str
     """What it is, for people."""
     run: Run
+
+    def document(self) -> dict[str, Any]:
+        """Return its contract and its probe for reports, as built-in types."""
+        contract = self.run.contract
+        return {
+            "contract": {"name": contract.name, "version": contract.version},
+            "probe": self.run.driver.describe(),
+        }
 
 
 def common(scenarios: Sequence[Scenario], contracts: Sequence[Contract]) -> list[Scenario]:
