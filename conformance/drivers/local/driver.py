@@ -193,7 +193,7 @@ class LocalDriver:
         if layout.earlier is not None:
             start, before = self._run_earlier(start, contract, layout.earlier, place)
             if not before.says_something:
-                return Execution(outcome=before)
+                return Execution(outcome=before, command=command)
         build(layout.home, place.home)
         if contract.in_steps:
             told = tell(replace(stage, start=start))
