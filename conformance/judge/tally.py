@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -12,6 +12,7 @@ import msgspec
 from conformance import __version__
 from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
+from conformance.model.cause import Cause
 from conformance.model.contract import Contract
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
@@ -54,6 +55,10 @@ class RunReport:
         """What many deviations have in common, if that is known, a line or two each."""
         self.explained: frozenset[str] = frozenset()
         """The ids of the scenarios whose deviations the hints explain."""
+        self.causes: list[Cause] = []
+        """What is to be mended, first what explains most."""
+        self.repeat: Callable[[str], Sequence[str]] = lambda _: ()
+        """Returns the command that repeats the scenario with an id."""
         self._results: dict[str, ScenarioResult] = {}
 
     def add(self, result: ScenarioResult) -> None:
@@ -164,16 +169,25 @@ class RunReport:
             "trouble": self.trouble,
             "diagnosis": self.diagnosis,
             "asked": self.asked(),
-            "scenarios": [self._row(result) for result in self.results()],
+            "causes": msgspec.to_builtins(self.causes),
+            "scenarios": list(self._rows()),
         }
 
-    def _row(self, result: ScenarioResult) -> dict[str, Any]:
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for scenario, result in zip(self.selected, self.results(), strict=True):
+            yield self._row(scenario, result)
+
+    def _row(self, scenario: Scenario, result: ScenarioResult) -> dict[str, Any]:
         row: dict[str, Any] = msgspec.to_builtins(result)
         # Scenarios that run at the same time share stubs, so only the sum is true.
         del row["asked"]
-        here = next((one for one in self.selected if one.id == result.id and one.login), None)
-        contract = here.contract_here(self.contract) if here is not None else self.contract
+        contract = scenario.contract_here(self.contract)
         row["expected_codes"] = sorted(contract.codes(result.expected))
+        row["summary"] = scenario.summary
+        row["origin"] = scenario.origin
+        row["rule"] = self.contract.rule_name(scenario.decided_by(self.contract))
+        # What conforms is not repeated, and there is much of it.
+        row["repeat"] = [] if result.result == "conforms" else list(self.repeat(result.id))
         return row
 
     def control_words(self, result: ScenarioResult, scenarios: Mapping[str, Scenario]) -> str:

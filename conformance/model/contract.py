@@ -384,6 +384,10 @@ class Contract(Struct, frozen=True, kw_only=True):
         """
         return self.leaves_open(names) or self.tells_apart(names, control)
 
+    def rule_name(self, rule: str) -> str:
+        """Return what reports call its *rule*; empty for none."""
+        return f"{self.name}:{rule}" if rule else ""
+
     def rule_broken_by(self, kind: FindingKind) -> str:
         """Return the name of the rule that findings of *kind* break; empty where none says so."""
         for name, rule in self.rules.items():

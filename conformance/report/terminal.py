@@ -41,14 +41,9 @@ class Terminal(View):
         stream: TextIO,
         report: RunReport,
         scenarios: Mapping[str, Scenario],
-        repro: Sequence[str],
-        files: Mapping[str, str] | None = None,
     ) -> None:
-        """*files* are those outside the catalogue: as they were typed, by their real paths."""
         super().__init__(stream, report)
-        self._files = dict(files or {})
         self._scenarios = scenarios
-        self._repro = list(repro)
 
     def finish(self) -> None:
         """Write the summary."""
@@ -158,29 +153,7 @@ class Terminal(View):
             yield "outside the HOME", printable(line)
         if result.kept:
             yield "home kept", f"{result.kept}/home"
-        named = [result.id, *self._needed(result.id)]
-        yield "repeat it with", join([*self._repro[:2], *named, *self._repro[2:]])
-
-    def _needed(self, id_: str) -> list[str]:
-        """Return the files outside the catalogue that hold *id_* and all its controls."""
-        known = self._scenarios
-        found: dict[str, str] = {}
-        todo = [known[id_].file] if id_ in known else []
-        while todo:
-            file = todo.pop()
-            if file in self._files and file not in found:
-                found[file] = self._files[file]
-                controls = sorted(self._controls_in(file) & known.keys())
-                todo += [known[control].file for control in controls]
-        return list(found.values())
-
-    def _controls_in(self, file: str) -> set[str]:
-        """Return the ids of the controls of all scenarios in *file*."""
-        controls: set[str] = set()
-        for scenario in self._scenarios.values():
-            if scenario.file == file:
-                controls.update(scenario.control.values())
-        return controls
+        yield "repeat it with", join(self._report.repeat(result.id))
 
     def _patterns(self) -> None:
         """Show what many deviations have in common: often they are one defect."""

@@ -20,6 +20,7 @@ from conformance.errors import UsageError
 from conformance.judge.tally import RunReport
 from conformance.model.outcome import ScenarioResult
 from conformance.report.diagnosis import Asks, diagnose
+from conformance.report.repeating import Repeating
 from conformance.report.stream import Stream
 from conformance.report.terminal import Terminal
 from conformance.report.view import View, some
@@ -79,9 +80,11 @@ class PytestRun:
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
         self.junit = ""
         self.terminal = View(self._stream, self.report)
+        known = run.catalogue.scenarios
+        if repro:
+            self.report.repeat = Repeating(repro, known, files).argv
         if summary:
-            known = run.catalogue.scenarios
-            self.terminal = Terminal(self._stream, self.report, known, repro, files)
+            self.terminal = Terminal(self._stream, self.report, known)
 
     def execute(self, workers: int, *, junit: bool = False, pytest_args: Sequence[str] = ()) -> int:
         """Run with *workers* processes, write the summary, and return the exit status.

@@ -266,6 +266,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "trouble": [],
         "diagnosis": "",
         "asked": {},
+        "causes": [],
     }
     assert document["scenarios"][0] == {
         "id": "a/0",
@@ -295,6 +296,10 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "steps": [],
         "events": [],
         "kept": "/kept/a/0",
+        "summary": scenario().summary,
+        "origin": scenario().origin,
+        "rule": "",
+        "repeat": [],
     }
 
 

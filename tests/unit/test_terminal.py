@@ -50,7 +50,7 @@ def conforms(id_: str) -> ScenarioResult:
 def said(made: RunReport) -> list[str]:
     """Return the lines of the summary, without empty ones and the line about all of them."""
     stream = io.StringIO()
-    Terminal(stream, made, {}, ["probe-conformance", "repro"]).finish()
+    Terminal(stream, made, {}).finish()
     return [line for line in stream.getvalue().splitlines() if line][:-1]
 
 
@@ -114,7 +114,7 @@ def test_an_interrupt_is_answered_before_all_has_ended() -> None:
     """No step comes after that: the results of workers that are being ended are no progress."""
     stream = io.StringIO()
     made = report(30)
-    view = Terminal(stream, made, {}, ["probe-conformance", "repro"])
+    view = Terminal(stream, made, {})
     view.start(2)
     for number in range(3):
         made.add(conforms(f"a/{number:02}"))

@@ -1,0 +1,140 @@
+"""JSON reports of runs, read again: also those of other versions of the suite."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.json import Decoder
+
+from conformance.errors import UsageError
+from conformance.model.cause import Cause
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "SavedFinding",
+    "SavedReport",
+    "SavedRow",
+    "parse_report",
+    "read_report",
+]
+
+#: The version of the JSON report that this suite writes. Within one, members are only added.
+SCHEMA_VERSION = 1
+#: A larger file is no report: one of 1,200 scenarios in which everything deviates has about 4 MB.
+_LARGEST = 256 * 1024 * 1024
+
+
+class Named(Struct, frozen=True, kw_only=True):
+    """The suite or the contract of a run, with its version."""
+
+    name: str
+    version: str
+
+
+class SavedFinding(Struct, frozen=True, kw_only=True):
+    """One way in which the probe deviated; its kind may be one of another version."""
+
+    kind: str
+    message: str
+    level: str = "must"
+    rule: str = ""
+
+
+class SavedRow(Struct, frozen=True, kw_only=True):
+    """The judgement of one scenario."""
+
+    id: str
+    agent: str
+    expected: tuple[str, ...]
+    result: str
+    code: int | None = None
+    signal: int | None = None
+    verdict: str | None = None
+    reason: str = ""
+    findings: tuple[SavedFinding, ...] = ()
+    seconds: float = 0.0
+    control: str = ""
+    difference: tuple[str, ...] = ()
+    stdout: str = ""
+    stderr: str = ""
+    changes: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    steps: tuple[dict[str, Any], ...] = ()
+    events: tuple[str, ...] = ()
+    expected_codes: tuple[int, ...] = ()
+    summary: str = ""
+    origin: str = ""
+    rule: str = ""
+    """The rule that decides, as ``slot:claude-login``; empty in reports of older versions."""
+    repeat: tuple[str, ...] = ()
+    """The command that repeats it."""
+
+
+class SavedReport(Struct, frozen=True, kw_only=True):
+    """The report of one run, as it was written; members that are not known are passed over."""
+
+    schema_version: int
+    suite: Named
+    contract: Named
+    probe: dict[str, Any]
+    started: str
+    now: float
+    seconds: float
+    exit_status: int
+    conformant: bool
+    counts: dict[str, int]
+    scenarios: tuple[SavedRow, ...]
+    interrupted: bool = False
+    strict: bool = False
+    advice: int = 0
+    stale_known_failures: tuple[str, ...] = ()
+    trouble: tuple[str, ...] = ()
+    diagnosis: str = ""
+    causes: tuple[Cause, ...] = ()
+
+    def rows(self) -> dict[str, SavedRow]:
+        """Return the rows by the ids of their scenarios."""
+        return {row.id: row for row in self.scenarios}
+
+
+class _Version(Struct):
+    schema_version: int
+
+
+_VERSION, _REPORT = Decoder(_Version), Decoder(SavedReport)
+
+
+def parse_report(text: str | bytes, name: str) -> SavedReport:
+    """Return the report in *text*; messages call it *name*.
+
+    :raises UsageError: it is no report of a run, or one of a version that is not known.
+    """
+    hint = "name a file that run --json has written"
+    try:
+        version = _VERSION.decode(text).schema_version
+        if version != SCHEMA_VERSION:
+            cause = f"{name} has schema_version {version}, and {SCHEMA_VERSION} is known here"
+            raise UsageError(cause, hint="update probe-conformance")
+        return _REPORT.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as e:
+        raise UsageError(f"{name} is no report of a run: {str(e)[:200]}", hint=hint) from None
+
+
+def read_report(file: str) -> SavedReport:
+    """Return the report in *file*.
+
+    :raises UsageError: it cannot be read, or is no report of a run.
+    """
+    if not os.path.isfile(file):
+        cause = f"{file} is a directory" if os.path.isdir(file) else f"no file {file}"
+        raise UsageError(cause, hint="name a file that run --json has written")
+    try:
+        if os.path.getsize(file) > _LARGEST:
+            raise UsageError(f"{file} is too large for a report", hint="name another file")
+        return parse_report(Path(file).read_bytes(), file)
+    except OSError as e:
+        raise UsageError(f"{file} cannot be read: {e.strerror}", hint="name another file") from None
