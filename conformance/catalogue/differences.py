@@ -17,10 +17,10 @@ import msgspec
 
 from conformance.catalogue.agents import golden_entries
 from conformance.catalogue.entries import merge
+from conformance.model.entry_wording import describe_entry
 from conformance.model.members import members
 from conformance.model.placeholders import Context, expand_bytes, expand_json
 from conformance.model.scenario import Bytes, Content, Entry, Json, Runs, Scenario, Text
-from conformance.model.wording import describe_entry
 
 __all__ = ["differences", "nearest"]
 

@@ -17,13 +17,13 @@ from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
 from conformance.catalogue.differences import nearest
 from conformance.cli.options import agent_option, contract_option, scenarios_option
 from conformance.model.contract import Contract
+from conformance.model.entry_wording import describe_entry
 from conformance.model.login_wording import login_against, login_lines
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.model.story_wording import steps_against, story_lines
 from conformance.model.wording import (
     against_control,
-    describe_entry,
     describe_inputs,
     describe_needs,
     describe_surroundings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from conformance.model.entry_wording import describe_entry
 from conformance.model.login import (
     Act,
     CloseTerminal,
@@ -21,7 +22,6 @@ from conformance.model.login import (
     Write,
 )
 from conformance.model.scenario import Scenario
-from conformance.model.wording import describe_entry
 from conformance.text import shortened
 
 __all__ = ["login_against", "login_lines"]

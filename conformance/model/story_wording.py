@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from conformance.model.contract import Contract
+from conformance.model.entry_wording import describe_entry
 from conformance.model.scenario import Scenario
 from conformance.model.story import (
     Action,
@@ -20,7 +21,7 @@ from conformance.model.story import (
     Step,
     Wait,
 )
-from conformance.model.wording import describe_entry, expectation
+from conformance.model.wording import expectation
 
 __all__ = ["claim_words", "describe_step", "operation", "steps_against", "story_lines", "wanted"]
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec.structs import replace
-
 from conformance.model.contract import ROLES, Contract
+from conformance.model.entry_wording import describe_entry, entries_against
 from conformance.model.entrypoint import STARTED
-from conformance.model.members import members
 from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, Unsupported
-from conformance.model.scenario import Bytes, ContainerNeeds, Entry, Json, Runs, Scenario, Text
+from conformance.model.scenario import ContainerNeeds, Scenario
 from conformance.model.start_wording import ASPECTS, describe_start
 from conformance.text import join, printable, shortened
 
@@ -21,21 +18,12 @@ __all__ = [
     "against_control",
     "answer",
     "asked_note",
-    "describe_entry",
     "describe_inputs",
     "describe_needs",
     "describe_surroundings",
     "expectation",
     "probe_lines",
 ]
-
-
-#: Members in which a JSON document is told from another; of more, the whole is shown.
-_FEW = 3
-#: Characters of a content that is shown.
-_LONGEST = 100
-#: A layer with so many entries is named; those of a smaller one are listed.
-_MANY = 5
 
 
 def answer(contract: Contract, verdict: str) -> str:
@@ -71,43 +59,6 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def describe_entry(entry: Entry) -> str:
-    """Describe an entry without its path: kind, content in short, and whatever is special."""
-    words = [_content(entry)]
-    if entry.size is not None:
-        words.append(f"padded to {entry.size} bytes")
-    if entry.mode is not None:
-        words.append(f"mode {entry.mode:04o}")
-    if entry.owner is not None:
-        words.append(f"owner {entry.owner}")
-    if entry.mtime:
-        words.append(f"changed {entry.mtime}")
-    if entry.depth:
-        words.append(f"{entry.depth} directories further down")
-    if entry.count > 1:
-        words.append(f"{entry.count} times")
-    return ", ".join(words)
-
-
-def _content(entry: Entry) -> str:
-    if entry.kind == "symlink":
-        return f"symlink to {entry.target}"
-    if entry.kind != "file":
-        return entry.kind
-    match entry.content:
-        case None:
-            return "file"
-        case Json(value):
-            return f"JSON {shortened(json.dumps(value), _LONGEST)}"
-        case Text(text):
-            return f"text {shortened(json.dumps(text), _LONGEST)}" if text else "empty file"
-        case Bytes(data):
-            return f"bytes {shortened(data.hex(), _LONGEST)}"
-        case Runs(runs):
-            words = [f"{shortened(json.dumps(text), _LONGEST)}×{times}" for text, times in runs]
-            return f"text {' '.join(words)}"
 
 
 def describe_needs(needs: ContainerNeeds | None) -> dict[str, str]:
@@ -153,7 +104,7 @@ def against_control(scenario: Scenario, control: Scenario) -> tuple[str, ...]:
         lines += _line(ours.get(about, ""), theirs.get(about, ""))
     lines += _inputs_against(scenario, control)
     lines += _variables_against(scenario, control)
-    lines += _entries_against(scenario, control)
+    lines += entries_against(scenario, control)
     return tuple(lines)
 
 
@@ -178,52 +129,6 @@ def _inputs_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
 def _variables_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
     for name in sorted({*scenario.env, *scenario.unset, *control.env, *control.unset}):
         yield from _line(_variable(scenario, name), _variable(control, name))
-
-
-def _entries_against(scenario: Scenario, control: Scenario) -> Iterator[str]:
-    # The words tell apart what Python takes for equal, such as true and 1; the entries, what is
-    # too long for the words.
-    here = {entry.path: (describe_entry(entry), entry) for entry in scenario.entries}
-    there = {entry.path: (describe_entry(entry), entry) for entry in control.entries}
-    ours, theirs = _layers_against(scenario, control), _layers_against(control, scenario)
-    yield from (f"+ layer {name}: {len(paths)} entries" for name, paths in ours.items())
-    yield from (f"- layer {name}: {len(paths)} entries" for name, paths in theirs.items())
-    told = {path for paths in (*ours.values(), *theirs.values()) for path in paths}
-    for path in sorted((here.keys() | there.keys()) - told):
-        if path not in here:
-            yield f"- {path}: {there[path][0]}"
-        elif here[path] != there.get(path):
-            words = _members_against(here[path][1], there[path][1]) if path in there else ""
-            yield f"+ {path}: {words or here[path][0]}"
-
-
-def _members_against(ours: Entry, theirs: Entry) -> str:
-    """Return in which members two entries differ, if they are JSON and differ in nothing else."""
-    if not (isinstance(ours.content, Json) and isinstance(theirs.content, Json)):
-        return ""
-    if replace(ours, content=None) != replace(theirs, content=None):
-        return ""
-    here = members(ours.content.value, theirs.content.value)
-    there = members(theirs.content.value, ours.content.value)
-    changed = [name for name in here if here[name] != there.get(name)]
-    lost = [name for name in there if name not in here]
-    if "" in changed or len(changed) + len(lost) > _FEW:
-        return ""
-    words = [f"{name} {shortened(here[name], 40)}" for name in changed]
-    return "JSON with " + ", ".join([*words, *(f"no {name}" for name in lost)])
-
-
-def _layers_against(scenario: Scenario, other: Scenario) -> dict[str, set[str]]:
-    """Return the large layers of *scenario* that *other* lacks, with what is there of each."""
-    missing = {one.path: one for one in scenario.entries}
-    for one in other.entries:
-        missing.pop(one.path, None)
-    found = {}
-    for name, entries in scenario.layers.items():
-        paths = {one.path for one in entries if missing.get(one.path) == one}
-        if name not in other.layers and len(paths) >= _MANY:
-            found[name] = paths
-    return found
 
 
 def _line(ours: str, theirs: str) -> Iterator[str]:

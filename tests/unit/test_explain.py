@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
-from conformance.model.scenario import ContainerNeeds
+from conformance.model.entry_wording import describe_entry
+from conformance.model.scenario import ContainerNeeds, Entry, Json
 from conformance.model.wording import (
     against_control,
     answer,
-    describe_entry,
     expectation,
     probe_lines,
 )
@@ -131,6 +131,79 @@ def test_a_difference_is_a_line_for_each_thing(
     ours: dict[str, Any], theirs: dict[str, Any], lines: tuple[str, ...]
 ) -> None:
     assert against_control(scenario(**ours), scenario(**theirs)) == lines
+
+
+LONG = "0123456789" * 30
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "line"),
+    [
+        (
+            {"text": LONG + "a"},
+            {"text": LONG + "b"},
+            'text with another end: …"' + LONG[:10] * 2 + 'a"',
+        ),
+        (
+            {"text": LONG + "a"},
+            {"text": LONG + "ab"},
+            'text that is cut off: …"' + LONG[1:10] + LONG[:10] + 'a"',
+        ),
+        (
+            {"text": '{\n "a":\n "' + LONG + '",\n "b": 1}'},
+            {"json": {"a": LONG, "b": 2}},
+            'text with another end: …"67890123456789\\",\\"b\\":1}"',
+        ),
+        (
+            {"data": LONG.encode() + b"a"},
+            {"data": LONG.encode() + b"b"},
+            "bytes with another end: …" + "".join(f"3{n}" for n in range(10)) + "61",
+        ),
+        (
+            {"json": [LONG, 1]},
+            {"json": [LONG, 2]},
+            'JSON with another end: …"' + "34567890123456789" + '\\", 1]"',
+        ),
+        ({"json": {"a": LONG + "1"}}, {"json": {"a": LONG + "2"}}, 'JSON with a …01234567891"'),
+        (
+            {"json": {"a": LONG, "b": 1}},
+            {"json": {"b": 1, "a": LONG}},
+            "JSON with its members in another order",
+        ),
+        (
+            {"json": {"a": LONG, "b": 1, "c": 2, "d": 3, "e": 4}},
+            {"json": {"a": LONG, "f": 1}},
+            "JSON with b 1, c 2, d 3 and 2 more members",
+        ),
+        ({"text": LONG, "mode": 0o000}, {"text": LONG, "mode": 0o600}, "the same, mode 0000"),
+        ({"text": LONG}, {"text": LONG, "mode": 0o600}, "the same, not mode 0600"),
+    ],
+)
+def test_what_is_long_is_shown_from_where_it_begins_to_differ(
+    ours: dict[str, Any], theirs: dict[str, Any], line: str
+) -> None:
+    one, other = (scenario(entries=(entry("f", **fields),)) for fields in (ours, theirs))
+    assert against_control(one, other) == (f"+ f: {line}",)
+
+
+def test_what_a_layer_has_is_not_shown_again() -> None:
+    login = entry("a/login", json={"token": LONG, "until": 1})
+    bare = scenario(entries=())
+
+    def against(*entries: Entry) -> tuple[str, ...]:
+        return against_control(scenario(entries=entries, layers={"some": (login,)}), bare)
+
+    assert against(login) == ("+ a/login: as layer some has it",)
+    assert against(replace(login, path="b")) == ("+ b: as layer some has a/login",)
+    other = replace(login, content=Json({"token": LONG, "until": 2}))
+    assert against(other) == ("+ a/login: as layer some has it, with until 2",)
+    assert against_control(bare, scenario(entries=(login,), layers={"some": (login,)})) == (
+        "- a/login: as layer some has it",
+    )
+    short = entry("x", text="y")
+    assert against_control(scenario(entries=(short,), layers={"some": (short,)}), bare) == (
+        '+ x: text "y"',
+    )
 
 
 @pytest.mark.parametrize(
