@@ -100,3 +100,16 @@ def without(program: str) -> NoReturn:
     if os.environ.get("CONFORMANCE_REQUIRE_LANGUAGES") == "1":
         pytest.fail(f"CONFORMANCE_REQUIRE_LANGUAGES=1, but {program} is not installed")
     pytest.skip(f"{program} is not installed")
+
+
+def repeats(printed: str) -> list[str]:
+    """Return the commands that repeat scenarios, as *printed* and as a shell would join their lines."""
+    joined = printed.replace(" \\\n", " ")
+    begins = "  repeat it with"
+    return [line.removeprefix(begins) for line in joined.splitlines() if line.startswith(begins)]
+
+
+def diagnoses(printed: str) -> list[str]:
+    """Return what deviations have in common, as *printed*: each hint on one line."""
+    parts = [part for part in printed.split("\n\n") if part.startswith("DIAGNOSIS ")]
+    return [" ".join(part.split()).removeprefix("DIAGNOSIS ") for part in parts]

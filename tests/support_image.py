@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import docker
 import pytest
 from docker.errors import APIError
+from support import diagnoses
 from support_cli import suite
 
 from conformance import bundled
@@ -219,14 +220,7 @@ def messages(report: Mapping[str, Any], id_: str = ONE) -> dict[str, str]:
 
 def diagnosis(printed: str) -> str:
     """Return what deviations have in common, as *printed*; empty for nothing."""
-    return next(
-        (
-            line.removeprefix("DIAGNOSIS ")
-            for line in printed.splitlines()
-            if line.startswith("DIAGNOSIS ")
-        ),
-        "",
-    )
+    return next(iter(diagnoses(printed)), "")
 
 
 def notes(printed: str) -> list[str]:

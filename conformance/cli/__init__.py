@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("run", "run_command"),
     "list": ("catalogue", "list_command"),
     "show": ("catalogue", "show_command"),
+    "rule": ("rule", "rule_command"),
     "home": ("catalogue", "home_command"),
     "repro": ("repro", "repro_command"),
     "compare": ("compare", "compare_command"),

@@ -81,7 +81,7 @@ def lockstep_command(
         agreement = Agreement(subject.contract, answers, None)
     else:
         with sigterm_interrupts(), open_run(subject) as run:
-            pytest_run = PytestRun(run, to_stderr=json_file == "-", summary=False)
+            pytest_run = PytestRun(run, to_stderr=json_file == "-", summary="none")
             pytest_run.execute(count)
         agreement = Agreement(subject.contract, answers, pytest_run.report)
     report = LockstepReport(agreement, described)

@@ -132,7 +132,7 @@ def _judgement(result: ScenarioResult, contract: Contract) -> Iterator[str]:
     if result.events:
         yield "in the login:"
         yield from (f"  {printable(line)}" for line in result.events)
-    yield f"control: {result.control}; against it, this one has"
+    yield f"control: {result.control}; here:"
     yield from (f"  {printable(line)}" for line in result.difference)
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
         yield f"{name}:{'' if text else ' (nothing)'}"

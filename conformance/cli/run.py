@@ -25,7 +25,7 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures, write
 from conformance.report.document import write_all, write_json, write_text
 from conformance.run.assembly import open_run
-from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
+from conformance.run.pytest_run import PytestRun, Summary, sigterm_interrupts, worker_count
 from conformance.run.subject import check
 
 __all__ = ["check_outputs", "repro_argv", "run_command", "workers_option"]
@@ -64,6 +64,10 @@ workers_option = click.option(
     type=click.Path(path_type=Path),
     help="Keep the homes of scenarios that deviate in DIR.",
 )
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Show every deviation in full, grouped by its cause."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show what the run came to, and nothing else.")
 @click.argument(
     "arguments", metavar="[ID|GLOB|FILE]... [-- PYTEST-ARGS]", nargs=-1, type=click.UNPROCESSED
 )
@@ -75,6 +79,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     goes to pytest.
     """
     patterns, pytest_args = _split(ctx, arguments)
+    summary = _summary(options)
     check_outputs(options)
     subject = check(run_request(patterns=patterns, **options))
     workers = worker_count(options["workers"], len(subject.selected))
@@ -84,11 +89,20 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
             repro=repro_argv(options),
             files=_outside(patterns),
             to_stderr="-" in _reports(options),
+            summary=summary,
         )
         junit = bool(options["junit_file"])
         status = pytest_run.execute(workers, junit=junit, pytest_args=pytest_args)
     write_all(_writes(pytest_run, subject.known_failures, options))
     ctx.exit(status)
+
+
+def _summary(options: Mapping[str, Any]) -> Summary:
+    if options["verbose"] and options["quiet"]:
+        raise UsageError("--verbose and --quiet are opposites", hint="give one of them")
+    if options["quiet"]:
+        return "quiet"
+    return "all" if options["verbose"] else "first screen"
 
 
 def _outside(patterns: list[str]) -> dict[str, str]:

@@ -22,6 +22,8 @@ class Bar:
         self._total = total
         self._next_tenth = 1 if lines and total >= _MANY else None
         self._progress: Progress | None = None
+        self.lines = 0
+        """How many lines were written, and stay."""
 
     def start(self, note: str = "") -> None:
         """Show the bar, with a *note* beside it until the first step."""
@@ -50,6 +52,7 @@ class Bar:
         elif self._next_tenth is not None and done * 10 >= self._total * self._next_tenth:
             self._next_tenth = done * 10 // self._total + 1
             self._console.print(Text(f"  {done} of {self._total}"))
+            self.lines += 1
 
     def stop(self) -> None:
         """Remove the bar, or end the lines with an empty one. No step is shown any more."""
@@ -58,6 +61,7 @@ class Bar:
             self._progress = None
         elif self._next_tenth is not None:
             self._console.print()
+            self.lines += 1
         self._next_tenth = None
 
     def __enter__(self) -> Bar:

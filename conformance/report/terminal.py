@@ -1,36 +1,61 @@
-"""What a run shows to people: its progress, then what deviated, why, and how to repeat it."""
+"""What a run shows to people: its progress, then what is to be mended, why, and how to repeat it.
+
+The first screen is at most 60 lines, however much deviates: what there is to mend comes first, each
+cause with one scenario in full. All of it is shown where that is asked for, and in the files.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TextIO
 
 from conformance.judge.tally import NOT_RUN, RunReport
+from conformance.model.cause import Cause
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import asked_note
-from conformance.report.story import asked_in_steps, event_lines, step_lines
+from conformance.report.blocks import Blocks
+from conformance.report.lines import WIDTH, first_line, heading_lines, ids_line, wrapped
 from conformance.report.view import View, some
-from conformance.text import join, one_line, printable
+from conformance.text import one_line, shortened
 
-__all__ = ["Terminal"]
+__all__ = ["Quiet", "Terminal"]
 
-_STYLES = {
+_STYLES: dict[Result, str] = {
     "conforms": "green",
     "deviates": "bold red",
     "broke": "bold magenta",
     "unsupported": "yellow",
     "known-failure": "cyan",
 }
-#: How many lines of a probe's output are shown below a deviation.
-_OUTPUT_LINES = 8
-#: With more findings than this, the most frequent are counted below. If more scenarios than this
-#: broke for the same reason, they share a line.
+#: Lines of the first screen, with the head and the lines of progress.
+_SCREEN = 60
+#: Causes in the list of the first screen, hints, and lines of whatever else there may be many of.
+_LISTED, _HINTS, _FEW = 8, 2, 4
+#: If more scenarios than this broke for the same reason, or are unsupported, they share a line.
 _MANY = 5
 #: Quoted parts of reasons, such as paths.
 _QUOTED = re.compile(r"'[^']*'")
+#: Lines, the first of which is in a style.
+_Part = tuple[list[str], str]
+
+
+class Quiet(View):
+    """Says what the run came to, in one line; and what went wrong with the run as a whole."""
+
+    def start(self, workers: int) -> None:
+        """Say nothing yet."""
+
+    def step(self) -> None:
+        """Say nothing yet."""
+
+    def finish(self) -> None:
+        """Write the verdict."""
+        for text in self._report.trouble:
+            self._line(f"TROUBLE {one_line(text)}", "bold magenta")
+        self._verdict()
 
 
 class Terminal(View):
@@ -41,81 +66,162 @@ class Terminal(View):
         stream: TextIO,
         report: RunReport,
         scenarios: Mapping[str, Scenario],
+        *,
+        all_of_it: bool = False,
     ) -> None:
+        """With *all_of_it*, each deviation is shown in full, and nothing is left out."""
         super().__init__(stream, report)
+        self._all = all_of_it
         self._scenarios = scenarios
+        self._blocks = Blocks(report, scenarios)
 
     def finish(self) -> None:
         """Write the summary."""
         super().finish()
-        alike = self._alike()
-        together = {id_ for ids in alike.values() for id_ in ids}
-        explained = self._explained()
-        together.update(explained[1:])
-        for result in self._report.results():
-            if result.result not in ("conforms", "known-failure") and result.id not in together:
-                self._show(result)
-        if explained:
-            more = f"DEVIATES {some(len(explained) - 1, 'more scenario')}, as DIAGNOSIS says below"
-            self._line(f"{more}: {', '.join(explained[1:4])}, …", _STYLES["deviates"])
-            self._line()
-        self._show_alike(alike)
-        self._show_advice()
-        for id_ in self._report.stale():
-            way_out = f"take it out of {self._report.known.file}"
-            self._line(f"CONFORMS {id_}, a known failure: {way_out}", "bold red")
-        for line in self._report.trouble:
-            self._line(f"TROUBLE {one_line(line)}", "bold magenta")
-        self._patterns()
-        for hint in self._report.hints:
-            self._line(f"DIAGNOSIS {one_line(hint)}", "bold")
-            self._line()
-        if asked := self._report.asked():
-            self._line(f"NOTE {asked_note(asked)}")
+        results = {result.id: result for result in self._report.results()}
+        causes = self._causes(results)
+        head = [*self._headline(causes, results), *self._trouble(), *self._hints()]
+        tail = [*self._unjudged(results), *self._stale(), *self._advice(), *self._note()]
+        if self._all:
+            deviations = list(self._deviations(causes, results))
+        else:
+            room = _SCREEN - self.lines - _size(head) - 1
+            tail = list(_capped(tail, room // 2 if causes else room))
+            deviations = list(self._fitting(causes, results, room - _size(tail)))
+        for lines, style in (*head, *deviations, *tail):
+            for number, line in enumerate(lines):
+                self._line(line, "" if number else style)
             self._line()
         self._verdict()
 
-    def _explained(self) -> list[str]:
-        """Return the ids of deviations that a hint explains, if they are many: one is shown."""
-        deviating = [r.id for r in self._report.results() if r.result == "deviates"]
-        found = [id_ for id_ in deviating if id_ in self._report.explained]
-        return found if len(found) > _MANY else []
+    def _causes(self, results: Mapping[str, ScenarioResult]) -> list[Cause]:
+        """Return the causes; a deviation that has none is one."""
+        found = list(self._report.causes)
+        deviating = [result.id for result in results.values() if result.result == "deviates"]
+        hinted = [id_ for id_ in deviating if id_ in self._report.explained]
+        if hinted and not found:
+            text = "; ".join(self._report.hints)
+            found.append(Cause(kind="hint", name="", text=text, scenarios=tuple(hinted)))
+        explained = set(chain.from_iterable(cause.scenarios for cause in found))
+        for result in results.values():
+            if result.result == "deviates" and result.id not in explained:
+                message = result.findings[0].message if result.findings else ""
+                found.append(Cause(kind="rule", name="", text=message, scenarios=(result.id,)))
+        return found
 
-    def _show(self, result: ScenarioResult) -> None:
-        self._line(f"{result.result.upper()} {result.id}", _STYLES[result.result])
-        for name, line in self._details(result):
-            self._line(f"  {name:<16} {one_line(line) if name else line}")
-        self._line()
+    def _headline(
+        self, causes: Sequence[Cause], results: Mapping[str, ScenarioResult]
+    ) -> Iterator[_Part]:
+        """Yield what there is to mend, most frequent first, if that is more than one thing."""
+        deviating = sum(result.result == "deviates" for result in results.values())
+        if len(causes) < 2:
+            return
+        said = f"{deviating} of {some(len(results), 'scenario')} deviate"
+        lines = [f"{said}, for {some(len(causes), 'cause')}:", ""]
+        listed = causes if self._all or len(causes) <= _LISTED + 1 else causes[:_LISTED]
+        for cause in listed:
+            text = one_line(f"{_name(cause)}{cause.text}")
+            lines.append(first_line(text, f"{len(cause.scenarios):>5}  "))
+        if len(listed) < len(causes):
+            left = causes[len(listed) :]
+            count = sum(len(cause.scenarios) for cause in left)
+            lines.append(f"{count:>5}  for {some(len(left), 'further cause')}")
+        yield lines, _STYLES["deviates"]
 
-    def _alike(self) -> dict[str, list[str]]:
-        """Return the ids of scenarios that broke for the same reason, if they are many.
+    def _trouble(self) -> Iterator[_Part]:
+        trouble = self._report.trouble
+        shown = trouble if self._all else trouble[:_FEW]
+        texts = [self._cut(f"TROUBLE {one_line(text)}", 2) for text in shown]
+        lines = [line for text in texts for line in wrapped(text, hanging="  ")]
+        if len(shown) < len(trouble):
+            lines.append(f"and {len(trouble) - len(shown)} more")
+        if lines:
+            yield lines, "bold magenta"
 
-        Scenarios that an interrupt kept from running share a line, however few they are.
-        """
-        found: dict[str, list[str]] = {}
-        for result in self._report.results():
-            if result.result == "broke":
+    def _hints(self) -> Iterator[_Part]:
+        hints = self._report.hints
+        for hint in hints if self._all else hints[:_HINTS]:
+            text = self._cut(f"DIAGNOSIS {one_line(hint)}", 5)
+            yield wrapped(text, hanging="  "), "bold"
+
+    def _cut(self, text: str, lines: int) -> str:
+        """Return *text*, where not all is wanted no longer than so many *lines*."""
+        return text if self._all else shortened(text, lines * (WIDTH - 10))
+
+    def _deviations(
+        self, causes: Sequence[Cause], results: Mapping[str, ScenarioResult]
+    ) -> Iterator[_Part]:
+        """Yield a block for each deviation, in the order of their causes."""
+        for cause in causes:
+            if len(cause.scenarios) > 1:
+                yield heading_lines("cause", f"{_name(cause)}{cause.text}"), "bold"
+            for id_ in cause.scenarios:
+                yield self._blocks.result(results[id_], brief=False), _STYLES["deviates"]
+
+    def _fitting(
+        self, causes: Sequence[Cause], results: Mapping[str, ScenarioResult], room: int
+    ) -> Iterator[_Part]:
+        """Yield as many blocks, one for each cause, as fit *room* lines; the first in any case."""
+        for number, cause in enumerate(causes):
+            left = len(causes) - number
+            rest = 2 if left > 1 else 0  # for the line that says how many are left
+            forms = [self._blocks.cause(cause, results, short=short) for short in (False, True)]
+            fitting = [lines for lines in forms if len(lines) + 1 + rest <= room]
+            if number and not fitting:
+                more = some(left, "more cause")
+                yield [f"{more}: -v shows all, and so do the files of --json and --html"], ""
+                return
+            lines = (fitting or forms[1:])[0]
+            room -= len(lines) + 1
+            yield lines, _STYLES["deviates"]
+
+    def _unjudged(self, results: Mapping[str, ScenarioResult]) -> Iterator[_Part]:
+        """Yield what broke or is unsupported: one by one, or together where there are many."""
+        found: dict[tuple[Result, str], list[ScenarioResult]] = {}
+        for result in results.values():
+            if result.result in ("broke", "unsupported"):
                 # On a full disk, each scenario names another file.
-                found.setdefault(_QUOTED.sub("'…'", result.reason), []).append(result.id)
+                reason = _QUOTED.sub("'…'", result.reason)
+                found.setdefault((result.result, reason), []).append(result)
+        for key in sorted(
+            found, key=lambda key: self._share_a_line(key[0], key[1], len(found[key]))
+        ):
+            yield from self._alike(*key, found[key])
 
-        def one_line_will_do(reason: str) -> bool:
-            cut_short = self._report.interrupted and reason.startswith(NOT_RUN)
-            return cut_short or len(found[reason]) > _MANY
+    def _share_a_line(self, kind: Result, reason: str, count: int) -> bool:
+        """Return whether so many that were not judged for the same *reason* share a line.
 
-        return {reason: ids for reason, ids in found.items() if one_line_will_do(reason)}
+        Scenarios that an interrupt kept from running do, however few they are.
+        """
+        if self._report.interrupted and reason.startswith(NOT_RUN):
+            return True
+        return count > _MANY and not (self._all and kind == "unsupported")
 
-    def _show_alike(self, alike: Mapping[str, Sequence[str]]) -> None:
-        for reason, ids in alike.items():
-            if reason.startswith(NOT_RUN):
-                self._line(f"{len(ids)} {reason}", _STYLES["broke"])
-            else:
-                line = f"BROKE {len(ids)} scenarios, such as {ids[0]}: {one_line(reason)}"
-                self._line(line, _STYLES["broke"])
-        if alike:
-            self._line()
+    def _alike(self, kind: Result, reason: str, alike: Sequence[ScenarioResult]) -> Iterator[_Part]:
+        """Yield what to show of results that were not judged for the same *reason*."""
+        if not self._share_a_line(kind, reason, len(alike)):
+            for result in alike:
+                yield self._blocks.result(result, brief=not self._all), _STYLES[kind]
+        elif reason.startswith(NOT_RUN):
+            yield [f"{len(alike)} {reason}"], _STYLES[kind]
+        else:
+            said = f"{kind.upper()} {len(alike)} scenarios, such as {alike[0].id}: "
+            yield wrapped(f"{said}{one_line(reason)}", hanging="  "), _STYLES[kind]
 
-    def _show_advice(self) -> None:
-        """Show what a probe should do and does not: one block for each rule, with its scenarios."""
+    def _stale(self) -> Iterator[_Part]:
+        stale = self._report.stale()
+        shown = stale if self._all else stale[:_FEW]
+        lines = []
+        for id_ in shown:
+            way_out = f"take it out of {self._report.known.file}"
+            lines += wrapped(f"CONFORMS {id_}, a known failure: {way_out}", hanging="  ")
+        if len(shown) < len(stale):
+            lines.append(f"and {len(stale) - len(shown)} more known failures that conform")
+        if lines:
+            yield lines, "bold red"
+
+    def _advice(self) -> Iterator[_Part]:
+        """Yield what a probe should do and does not: a block for each rule, with its scenarios."""
         contract = self._report.contract
         found: dict[str, list[tuple[str, str]]] = {}
         for result in self._report.advice():
@@ -123,83 +229,35 @@ class Terminal(View):
                 found.setdefault(finding.rule, []).append((result.id, finding.message))
         for rule, items in found.items():
             ids = list(dict.fromkeys(id_ for id_, _ in items))
-            self._line(f"ADVICE {rule}: {one_line(contract.rules[rule].text)}", "bold yellow")
-            more = f" and {len(ids) - _MANY} more" if len(ids) > _MANY else ""
-            self._line(f"  {'in':<16} {some(len(ids), 'scenario')}: {', '.join(ids[:_MANY])}{more}")
-            self._line(f"  {'such as':<16} {one_line(items[0][1])}")
-            self._line()
+            text = one_line(contract.rules[rule].text)
+            lines = wrapped(f"ADVICE {contract.rule_name(rule)}: {text}", hanging="  ")
+            lines.append(ids_line("in", ids))
+            lines += heading_lines("such as", items[0][1])
+            yield lines, "bold yellow"
 
-    def _details(self, result: ScenarioResult) -> Iterator[tuple[str, str]]:
-        """Yield a heading and a text for each line below a result."""
-        if result.reason:
-            yield "reason", result.reason
-        for finding in result.findings:
-            advice = "" if finding.level == "must" else "advice: "
-            yield finding.kind, f"{advice}{finding.message}"
-        if result.result == "unsupported":
+    def _note(self) -> Iterator[_Part]:
+        if asked := self._report.asked():
+            yield wrapped(f"NOTE {asked_note(asked)}", hanging="  "), ""
+
+
+def _size(parts: Sequence[_Part]) -> int:
+    """Return how many lines *parts* take, each with an empty line behind it."""
+    return sum(len(lines) + 1 for lines, _ in parts)
+
+
+def _capped(parts: Sequence[_Part], room: int) -> Iterator[_Part]:
+    """Yield as many of *parts* as fit *room* lines, and a line that says how many do not."""
+    for number, part in enumerate(parts):
+        rest = 2 if number + 1 < len(parts) else 0
+        room -= len(part[0]) + 1
+        if room < rest:
+            yield [f"{some(len(parts) - number, 'more note')}: -v shows all"], ""
             return
-        if result.findings and result.id in self._scenarios:
-            yield "rule", self._scenarios[result.id].summary
-            expected = self._report.control_words(result, self._scenarios)
-            yield "control", f"{result.control} expects {expected}; against it, this one has"
-            for line in result.difference[:10]:
-                yield "", f"  {printable(line)}"
-        yield from step_lines(result)
-        yield from event_lines(result)
-        if not asked_in_steps(result):  # else it is the answers again
-            yield from _output("stdout", result.stdout)
-        yield from _output("stderr", result.stderr)
-        for line in result.outside[:10]:
-            yield "outside the HOME", printable(line)
-        if result.kept:
-            yield "home kept", f"{result.kept}/home"
-        yield "repeat it with", join(self._report.repeat(result.id))
-
-    def _patterns(self) -> None:
-        """Show what many deviations have in common: often they are one defect."""
-        findings: Counter[str] = Counter()
-        explained = self._explained()  # a hint says of these what they have in common
-        for result in self._report.results():
-            if result.id in explained:
-                continue
-            counted = [finding for finding in result.findings if finding.level == "must"]
-            findings.update(f"{finding.kind}: {finding.message}" for finding in counted)
-        if findings.total() > _MANY:
-            for line, count in findings.most_common(_MANY):
-                self._line(f"{count:>4} times {one_line(line)}")
-            self._line()
-
-    def _verdict(self) -> None:
-        report = self._report
-        counts = [
-            _count(kind, count)
-            for kind, count in report.counts().items()
-            if count or kind == "conforms"
-        ]
-        if advice := len(report.advice()):
-            counts.append(f"{advice} with advice")
-        line = f"{', '.join(counts)} in {report.seconds:.1f} s"
-        status = report.exit_status()
-        if report.interrupted:
-            self._line(f"{line}: INTERRUPTED", "bold yellow")
-        elif status == 0:
-            verdict = "CONFORMANT" if report.conformant() else "no new failure"
-            self._line(f"{line}: {verdict}", "bold green")
-        else:
-            verdict = "NOT CONFORMANT" if status == 1 else "NOT JUDGED"
-            self._line(f"{line}: {verdict}", "bold red")
+        yield part
 
 
-def _output(name: str, text: str) -> Iterator[tuple[str, str]]:
-    """Yield the first lines of *text*, each below the heading *name*."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    for line in lines[:_OUTPUT_LINES]:
-        yield name, line
-    if len(lines) > _OUTPUT_LINES:
-        yield name, f"… {len(lines) - _OUTPUT_LINES} more lines"
-
-
-def _count(kind: Result, count: int) -> str:
-    if kind == "known-failure":
-        return some(count, "known failure")
-    return f"{count} {kind.removesuffix('s')}"
+def _name(cause: Cause) -> str:
+    """Return what a line about a *cause* begins with."""
+    if cause.kind == "vice":
+        return f"like {cause.name}: "
+    return f"{cause.name}: " if cause.name else ""

@@ -9,8 +9,10 @@ from rich.text import Text
 
 from conformance import __version__
 from conformance.judge.tally import RunReport
+from conformance.model.outcome import Result
 from conformance.model.wording import probe_lines
 from conformance.report.bar import Bar
+from conformance.report.lines import wrapped
 
 __all__ = ["View", "some"]
 
@@ -22,9 +24,16 @@ class View:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._report = report
         self._bar = Bar(self._console, len(report.selected), lines=True)
+        self._lines = 0
+
+    @property
+    def lines(self) -> int:
+        """How many lines have been written, without a moving bar."""
+        return self._lines + self._bar.lines
 
     def _line(self, text: str = "", style: str = "") -> None:
         self._console.print(Text(text, style=style))
+        self._lines += 1
 
     def start(self, workers: int) -> None:
         """Say what is judged by what, and show the bar."""
@@ -34,8 +43,11 @@ class View:
         if workers:
             count += f", {some(workers, 'worker')}"
         self._line(f"probe-conformance {__version__}, {contract}: {count}")
-        for line in probe_lines(report.probe):
-            self._line(line)
+        for text in probe_lines(report.probe):
+            # In a log nothing has to fit a width, and a command stays in one piece.
+            on_terminal = self._console.is_terminal
+            for line in wrapped(text, hanging="  ") if on_terminal else [text]:
+                self._line(line)
         self._line()
         # Workers import pytest and collect the catalogue before the first of them can answer.
         self._bar.start(f"starting {some(workers, 'worker')}" if workers else "")
@@ -55,7 +67,34 @@ class View:
         """End the bar; subclasses add the result of the run."""
         self._bar.stop()
 
+    def _verdict(self) -> None:
+        """Write what the run came to, in one line."""
+        report = self._report
+        counts = [
+            _count(kind, count)
+            for kind, count in report.counts().items()
+            if count or kind == "conforms"
+        ]
+        if advice := len(report.advice()):
+            counts.append(f"{advice} with advice")
+        line = f"{', '.join(counts)} in {report.seconds:.1f} s"
+        status = report.exit_status()
+        if report.interrupted:
+            self._line(f"{line}: INTERRUPTED", "bold yellow")
+        elif status == 0:
+            verdict = "CONFORMANT" if report.conformant() else "no new failure"
+            self._line(f"{line}: {verdict}", "bold green")
+        else:
+            verdict = "NOT CONFORMANT" if status == 1 else "NOT JUDGED"
+            self._line(f"{line}: {verdict}", "bold red")
+
 
 def some(count: int, noun: str) -> str:
     """Return *count* and *noun*, in the plural if need be."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _count(kind: Result, count: int) -> str:
+    if kind == "known-failure":
+        return some(count, "known failure")
+    return f"{count} {kind.removesuffix('s')}"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, Literal, TextIO, cast
 
 import msgspec
 import pytest
@@ -22,14 +22,17 @@ from conformance.model.outcome import ScenarioResult
 from conformance.report.diagnosis import Asks, diagnose
 from conformance.report.repeating import Repeating
 from conformance.report.stream import Stream
-from conformance.report.terminal import Terminal
+from conformance.report.terminal import Quiet, Terminal
 from conformance.report.view import View, some
 from conformance.run import RUN_PLUGIN
 from conformance.run.assembly import Run
 from conformance.run.items import item_name
 from conformance.run.request import scenario_files
 
-__all__ = ["PytestRun", "sigterm_interrupts", "worker_count"]
+__all__ = ["PytestRun", "Summary", "sigterm_interrupts", "worker_count"]
+
+#: What is said of a run: nothing in the end, its verdict alone, the first screen, or everything.
+Summary = Literal["none", "quiet", "first screen", "all"]
 
 #: A worker with fewer scenarios than this costs more to start than it saves.
 _WORTH_A_WORKER = 8
@@ -61,12 +64,12 @@ class PytestRun:
         repro: Sequence[str] = (),
         files: Mapping[str, str] | None = None,
         to_stderr: bool = False,
-        summary: bool = True,
+        summary: Summary = "first screen",
     ) -> None:
         """Prepare the report and the view.
 
-        *repro* is the command that repeats a scenario, for the *summary* at the end. *files* are
-        those outside the catalogue that it may need: as they were typed, by their real paths.
+        *repro* is the command that repeats a scenario. *files* are those outside the catalogue that
+        it may need: as they were typed, by their real paths.
         """
         self.run = run
         self.report = RunReport(
@@ -83,8 +86,11 @@ class PytestRun:
         known = run.catalogue.scenarios
         if repro:
             self.report.repeat = Repeating(repro, known, files).argv
-        if summary:
-            self.terminal = Terminal(self._stream, self.report, known)
+        if summary == "quiet":
+            self.terminal = Quiet(self._stream, self.report)
+        elif summary != "none":
+            all_of_it = summary == "all"
+            self.terminal = Terminal(self._stream, self.report, known, all_of_it=all_of_it)
 
     def execute(self, workers: int, *, junit: bool = False, pytest_args: Sequence[str] = ()) -> int:
         """Run with *workers* processes, write the summary, and return the exit status.

@@ -21,6 +21,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import support_cli
 from factories import written
+from support import diagnoses, repeats
 from support_cli import call, environment
 
 import conformance
@@ -37,8 +38,8 @@ PAIR = ["claude/baseline-only", "claude/nested-session"]
 MISSING = "sh -c 'exit 65'"
 #: What claude/nested-session has that its control lacks.
 DIFFERENCE = (
-    '+ .claude.json: JSON {"numStartups": 12, "installMethod": "native", "autoUpdates": false, "theme": "dark", "userID": "00…',
-    '+ .claude/.credentials/session.json: JSON {"claudeAiOauth": {"accessToken": "{secret}", "refreshToken": "{secret:refresh}", "expiresAt": "{no…',
+    "+ .claude.json: as layer claude-login has it",
+    "+ .claude/.credentials/session.json: as layer claude-login has .claude/.credentials.json",
 )
 SCENARIO = """
 summary = "A login in a file of one's own"
@@ -544,16 +545,17 @@ def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Pa
     )
 
     assert (done.returncode, done.stderr) == (1, "")
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    words = " ".join(done.stdout.split())
+    lines = done.stdout.splitlines()
     for line in (
         "DEVIATES claude/nested-session",
         "wrong-verdict expected ready (0), got creds-missing (65)",
-        "rule A login kept under .claude/.credentials/ counts: no file name is pinned",
-        "control claude/baseline-only expects creds-missing (65); against it, this one has",
+        "rule slot:claude-login: A regular file below ~/.claude that the",
+        "control claude/baseline-only expects creds-missing (65); here:",
         *DIFFERENCE,
         "stdout \\x1b[2J",
     ):
-        assert line in lines
+        assert line in words
     assert lines[-1].startswith("1 conform, 1 deviate in ")
     assert lines[-1].endswith(": NOT CONFORMANT")
     assert "\x1b" not in done.stdout
@@ -605,8 +607,8 @@ def test_the_summary_shows_each_kind_of_result(
         for line in lines
         if line.partition(" ")[0] in ("BROKE", "DEVIATES", "UNSUPPORTED", "CONFORMS")
     ] == [
-        "BROKE mine/broke",
         "DEVIATES mine/deviates",
+        "BROKE mine/broke",
         "UNSUPPORTED mine/unsupported",
     ]
     assert re.match(
@@ -634,9 +636,9 @@ def test_the_line_that_repeats_a_deviation_works_when_it_is_pasted(tmp_path: Pat
         "'./a probe.sh' '\"x\"'",
     ]
     done = suite(tmp_path, "run", "mine/login", *words, NUMBER="3")
-    line = next(line for line in done.stdout.splitlines() if line.startswith("  repeat it with"))
+    [line] = repeats(done.stdout)
 
-    again = shell(tmp_path, "NUMBER=3; export NUMBER; " + line.removeprefix("  repeat it with"))
+    again = shell(tmp_path, f"NUMBER=3; export NUMBER; {line}")
 
     assert again.returncode == 1
     assert "got: creds-missing (65)" in again.stdout
@@ -676,10 +678,9 @@ def test_the_line_that_repeats_a_scenario_of_a_file_works_when_it_is_pasted(
     written(tmp_path / "a-file.toml", SCENARIO)
     written(tmp_path / "other.toml", SCENARIO.replace("own", "own, again"))
     done = suite(tmp_path, "run", *files, "other.toml", "--probe", MISSING)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("  repeat it with")]
-    [line] = [line for line in lines if f" {id_} " in line]
+    [line] = [line for line in repeats(done.stdout) if f" {id_} " in line]
 
-    again = shell(tmp_path, line.removeprefix("  repeat it with"))
+    again = shell(tmp_path, line)
 
     assert again.returncode == 1
     assert "got: creds-missing (65)" in again.stdout
@@ -1045,9 +1046,8 @@ def test_the_same_addition_everywhere_is_one_hint_and_named_it_is_allowed(tmp_pa
     allowed = suite(tmp_path, *words, "--allow-write", ".cache/**")
 
     assert refused.returncode == 1
-    diagnosis = [line for line in refused.stdout.splitlines() if line.startswith("DIAGNOSIS ")]
-    assert len(diagnosis) == 1
-    assert diagnosis[0].endswith("name it: --allow-write '.cache/**'")
+    [diagnosis] = diagnoses(refused.stdout)
+    assert diagnosis.endswith("name it: --allow-write '.cache/**'")
     # One that stands for all of them, and those homes that differ in more.
     assert sum(line.startswith("DEVIATES ") for line in refused.stdout.splitlines()) == 2
     report = json.loads((tmp_path / "report.json").read_text())
@@ -1062,9 +1062,9 @@ def test_a_deviation_beside_a_further_write_is_repeated_with_it(tmp_path: Path) 
     probe = "sh -c 'echo x >\"$HOME/.x\"; exit 2'"
     words = ["--probe", probe, "--allow-write", ".x"]
     done = suite(tmp_path, "run", "-n", "0", "cli/healthy", *words)
-    (line,) = [line for line in done.stdout.splitlines() if "repeat it with" in line]
+    [line] = repeats(done.stdout)
     assert line.endswith(" --allow-write .x")
-    again = suite(tmp_path, *shlex.split(line.partition("repeat it with")[2])[1:])
+    again = suite(tmp_path, *shlex.split(line)[1:])
     assert "outside-contract: " in again.stdout
     assert "changed-home: " not in again.stdout
 
@@ -1097,10 +1097,10 @@ def test_a_login_shell_that_loses_the_stubs_is_one_hint(tmp_path: Path) -> None:
     )
     done = suite(tmp_path, "run", "--probe", profile, "claude/*", "codex/*")
     assert done.returncode == 1
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("DIAGNOSIS ")]
+    [line] = diagnoses(done.stdout)
     assert "exit code 64 (cli-broken), and no CLI was waited for: " in line
     assert "a login shell (sh -l, bash -lc) sets PATH anew" in line
-    assert sum(line.startswith("DEVIATES ") for line in done.stdout.splitlines()) == 2
+    assert sum(line.startswith("DEVIATES ") for line in done.stdout.splitlines()) == 1
 
 
 def test_variables_are_given_and_passed_on_and_no_others(tmp_path: Path) -> None:
@@ -1158,9 +1158,9 @@ def test_the_line_that_repeats_an_unsteady_answer_repeats_it_as_often(tmp_path: 
     probe = 'sh -c \'mkdir "$SEEN" 2>/dev/null && exit 0; rmdir "$SEEN"; exit 65\''
     arguments = ["--probe", probe, "--env", f"SEEN={tmp_path}/seen", "--repeat", "2"]
     done = suite(tmp_path, "run", "claude/nested-session", *arguments)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("  repeat it with"))
+    [line] = repeats(done.stdout)
 
-    again = shell(tmp_path, line.removeprefix("  repeat it with"))
+    again = shell(tmp_path, line)
 
     assert again.returncode == 1
     assert "unsteady: unequal answers in 2 runs" in again.stdout
@@ -1275,7 +1275,7 @@ def test_repro_shows_everything_about_a_deviation_and_ends_with_status_1(tmp_pat
         got: creds-missing (65) after SECONDS s: deviates
           wrong-verdict: expected ready (0), got creds-missing (65)
           changed-home: the probe changed the HOME: added new file (file, mode 0644, 2 bytes)
-        control: claude/baseline-only; against it, this one has
+        control: claude/baseline-only; here:
           {DIFFERENCE[0]}
           {DIFFERENCE[1]}
         stdout:
@@ -1578,7 +1578,7 @@ def test_advice_is_in_every_report_and_counts_with_strict_alone(
     strict = suite(tmp_path, *argv, "--strict")
 
     assert (mild.returncode, strict.returncode) == (0, 1)
-    assert "ADVICE always-alone: It leaves no process of its own behind" in mild.stdout
+    assert "ADVICE mild:always-alone: It leaves no process of its own behind" in mild.stdout
     assert "1 conforms, 1 with advice" in mild.stdout.replace("1 conform,", "1 conforms,")
     assert (document["advice"], document["strict"], document["conformant"]) == (1, False, True)
     [finding] = document["scenarios"][0]["findings"]
