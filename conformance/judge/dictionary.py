@@ -8,34 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 from msgspec.json import Decoder
 
 from conformance.bundled import fixtures_dir
+from conformance.catalogue.toml import read_toml
 from conformance.errors import FileError
+from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 
 __all__ = [
     "Dictionary",
-    "Signature",
+    "KnownVices",
     "dictionary_file",
+    "known_vices",
     "read_dictionary",
     "signature",
-    "take_apart",
+    "vice_texts",
 ]
 
 _MADE_BY = "it is made by a command of the suite, and not by hand"
-
-
-class Signature(Struct, frozen=True):
-    """What a probe did in a scenario in which it deviates, without what differs between runs."""
-
-    kinds: tuple[str, ...]
-    """The kinds of findings, each once."""
-    answer: str
-    """The exit code, ``signal N``, or the verdict; empty where there was none."""
 
 
 class Dictionary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +48,14 @@ class Dictionary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     unsteady: tuple[str, ...] = ()
     """Wrong probes whose answers differ from run to run."""
+
+
+class KnownVices(Struct, frozen=True):
+    """The dictionary that fits a contract: its own, or that of the nearest ancestor with one."""
+
+    dictionary: Dictionary
+    contract: Contract
+    """The contract that its wrong probes were judged by."""
 
 
 _DICTIONARY = Decoder(Dictionary)
@@ -77,15 +80,33 @@ def _answer(result: ScenarioResult) -> str:
     return result.verdict or ""
 
 
-def take_apart(text: str) -> Signature:
-    """Return the parts of the signature in *text*."""
-    kinds, _, answer = text.partition(":")
-    return Signature(tuple(kinds.split("+")), answer)
-
-
 def dictionary_file(contract: str) -> Path:
     """Return where the dictionary of the *contract* with that name lies, if it has one."""
     return fixtures_dir() / "dictionary" / f"{contract}.json"
+
+
+def known_vices(contract: Contract, contracts: Mapping[str, Contract]) -> KnownVices | None:
+    """Return the vices that *contract* knows, or the nearest one it extends; None without any.
+
+    *contracts* are the bundled ones by name.
+
+    :raises FileError: the dictionary cannot be read.
+    """
+    for name in contract.lineage:
+        path = dictionary_file(name)
+        if name in contracts and path.is_file():
+            return KnownVices(read_dictionary(path), contracts[name])
+    return None
+
+
+def vice_texts(contract: str) -> dict[str, str]:
+    """Return what each bundled wrong probe of a contract does wrong, in a sentence, by its name.
+
+    :raises FileError: the bank cannot be read.
+    """
+    table: dict[str, Any] = read_toml(fixtures_dir() / "wrong-probes" / f"{contract}.toml")
+    wrong: dict[str, Any] = table.get("wrong", {})
+    return {name: str(entry["vice"]) for name, entry in wrong.items()}
 
 
 def read_dictionary(path: Path) -> Dictionary:
