@@ -67,12 +67,17 @@ def find_causes(
     compared = _compared(rest, contract, scenarios, known)
     vices = _vices(compared, contract, scenarios, known)
     rules = _rules(rest, judged, contract, scenarios, vices, compared)
-    found = sorted([*vices, *rules], key=lambda part: (-len(part.explains), part.kind != "vice"))
+    found = sorted([*vices, *rules], key=_place)
     parts = [part for part in (*told, *found) if part.explains]
     return [
         _cause(part, own, judged, contract, scenarios)
         for part, own in zip(parts, _shares(parts), strict=True)
     ]
+
+
+def _place(part: _Part) -> tuple[int, bool, str, str]:
+    """Return where a part stands: first what explains most, and what is known."""
+    return -len(part.explains), part.kind != "vice", part.name, min(part.explains)
 
 
 def _whole(seen: Mapping[str, Seen], ids: Iterable[str]) -> dict[str, frozenset[Sign]]:

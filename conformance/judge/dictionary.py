@@ -48,6 +48,8 @@ class Dictionary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     unsteady: tuple[str, ...] = ()
     """Wrong probes whose answers differ from run to run."""
+    made_from: dict[str, Any] = {}
+    """Digests of what it was made from, for whoever renews it."""
 
 
 class KnownVices(Struct, frozen=True):
