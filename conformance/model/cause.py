@@ -36,3 +36,8 @@ class Cause(Struct, frozen=True, kw_only=True):
     """For a vice: the share, 0 to 1, of what the wrong probe does that is seen here, too."""
     like: tuple[str, ...] = ()
     """Further vices, by the same names, that the scenarios which ran do not tell from this one."""
+    compared: bool = True
+    """For a rule: whether known vices were compared with what is listed, and none was like it.
+
+    False where the contract has no wrong probes, or none of them has run in these scenarios.
+    """

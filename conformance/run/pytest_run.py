@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
@@ -16,10 +17,11 @@ import pytest
 
 from conformance.bundled import data_root, scenarios_dir
 from conformance.drivers.container.request import SILENT
-from conformance.errors import UsageError
+from conformance.errors import FileError, UsageError
 from conformance.judge.tally import RunReport
 from conformance.model.outcome import ScenarioResult
 from conformance.report.diagnosis import Asks, diagnose
+from conformance.report.evidence import Hint
 from conformance.report.repeating import Repeating
 from conformance.report.stream import Stream
 from conformance.report.terminal import Quiet, Terminal
@@ -121,6 +123,7 @@ class PytestRun:
             self.junit = memory.read()
         self.report.seconds = time.monotonic() - started
         self._conclude(plugin, int(code))
+        self._find_causes(plugin.hints)
         self.terminal.finish()
         return self.report.exit_status()
 
@@ -149,6 +152,29 @@ class PytestRun:
             self._select({r.id for r in self.report.results() if r.reason != "not run"})
         if code == pytest.ExitCode.INTERNAL_ERROR and not self.report.trouble:
             self.report.trouble.append("pytest failed; see what it says above")
+
+    def _find_causes(self, hints: Sequence[Hint]) -> None:
+        """Add to the report what is to be mended, also of a run that was cut short."""
+        results = self.report.results()
+        if not any(result.result in ("deviates", "known-failure") for result in results):
+            return
+        # Imported here, because most runs have nothing to explain.
+        from conformance.judge.causes import find_causes  # noqa: PLC0415
+        from conformance.judge.dictionary import known_vices  # noqa: PLC0415
+
+        find = partial(
+            find_causes,
+            results,
+            self.run.contract,
+            {scenario.id: scenario for scenario in self.report.selected},
+            hints=[(hint.text, hint.explains) for hint in hints],
+        )
+        try:
+            known = known_vices(self.run.contract, self.run.catalogue.contracts)
+            self.report.causes = find(known=known)
+        except FileError as e:  # our own files: what deviates is reported all the same
+            self.report.trouble.append(str(e))
+            self.report.causes = find()
 
 
 _ARGUMENTS = (
@@ -202,6 +228,8 @@ class _RunPlugin:
         """Whether pytest's own arguments may remove scenarios from the selection."""
         self.collected: set[str] | None = None
         self.stopped_early = False
+        self.hints: list[Hint] = []
+        """What many deviations have in common."""
         self._report = pytest_run.report
         self._terminal = pytest_run.terminal
         self._is_image = run.request.image is not None
@@ -264,7 +292,7 @@ class _RunPlugin:
         if self._report.interrupted or self._report.trouble:
             return
         left_out = self._report.leave_out(SILENT) if self._is_image else 0
-        hints = diagnose(
+        self.hints = hints = diagnose(
             self._report.reported(),
             self.run.contract,
             {scenario.id: scenario for scenario in self._report.selected},
