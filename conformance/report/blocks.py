@@ -55,6 +55,8 @@ class Blocks:
         if cause.kind == "vice":
             fit = f"; {cause.fit:.0%} of what that probe does is seen here" if others else ""
             lines += heading_lines("cause", f"like {cause.name}: {cause.text}{fit}")
+        elif cause.kind == "rule" and cause.name and cause.compared:
+            lines += heading_lines("cause", "not like any known vice")
         if short:
             for finding in result.findings[:1]:
                 lines += heading_lines(finding.kind, finding.message, _LONGEST)
@@ -75,7 +77,7 @@ class Blocks:
         if result.result == "unsupported":
             return
         if result.findings and result.id in self._scenarios:
-            yield from self._rule(result)
+            yield from self._rules(result, 1 if brief else None)
             yield from self._control(result, _FEW if brief else _MANY)
         events = event_lines(result, brief=brief)
         for heading, line in (*step_lines(result, brief=brief), *events):
@@ -93,13 +95,13 @@ class Blocks:
         if argv := self._report.repeat(result.id):
             yield from command_lines("repeat it with", argv)
 
-    def _rule(self, result: ScenarioResult) -> Iterator[str]:
+    def _rules(self, result: ScenarioResult, limit: int | None) -> Iterator[str]:
         """Yield the rules that are broken, each with its text: first the one that decides."""
         contract, scenario = self._contract, self._scenarios[result.id]
         names = [finding.rule for finding in result.findings]
         if ANSWER_FINDINGS & {finding.kind for finding in result.findings}:
             names.insert(0, scenario.decided_by(contract))
-        for name in dict.fromkeys(filter(None, names)):
+        for name in list(dict.fromkeys(filter(None, names)))[:limit]:
             rule = contract.rules[name]
             text = rule.text
             if rule.expect and rule.decided_by not in ("", rule.contract):

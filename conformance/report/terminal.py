@@ -97,11 +97,6 @@ class Terminal(View):
     def _causes(self, results: Mapping[str, ScenarioResult]) -> list[Cause]:
         """Return the causes; a deviation that has none is one."""
         found = list(self._report.causes)
-        deviating = [result.id for result in results.values() if result.result == "deviates"]
-        hinted = [id_ for id_ in deviating if id_ in self._report.explained]
-        if hinted and not found:
-            text = "; ".join(self._report.hints)
-            found.append(Cause(kind="hint", name="", text=text, scenarios=tuple(hinted)))
         explained = set(chain.from_iterable(cause.scenarios for cause in found))
         for result in results.values():
             if result.result == "deviates" and result.id not in explained:
@@ -120,7 +115,10 @@ class Terminal(View):
         lines = [f"{said}, for {some(len(causes), 'cause')}:", ""]
         listed = causes if self._all or len(causes) <= _LISTED + 1 else causes[:_LISTED]
         for cause in listed:
-            text = one_line(f"{_name(cause)}{cause.text}")
+            # What a rule says is half of it where nothing says what was answered instead.
+            text = one_line(f"{_name(cause)}{next(iter(cause.answers), '')}")
+            if cause.kind != "rule" or not cause.answers:
+                text = one_line(f"{_name(cause)}{cause.text}")
             lines.append(first_line(text, f"{len(cause.scenarios):>5}  "))
         if len(listed) < len(causes):
             left = causes[len(listed) :]

@@ -131,7 +131,7 @@ def test_what_is_only_advised_against_speaks_for_a_vice_and_needs_none() -> None
     advice = Seen(frozenset(), frozenset({("left-cli-process", "")}))
     pattern = {id_: frozenset({("left-cli-process", "")}) for id_ in "abc"}
 
-    assert match_vices({id_: advice for id_ in "abc"}, {"leaves": pattern}) == []
+    assert match_vices(dict.fromkeys("abc", advice), {"leaves": pattern}) == []
     [found] = match_vices(
         {"a": advice, "b": advice, "c": deviates("65")},
         {"leaves": {**pattern, "c": frozenset({("wrong-verdict", "65")})}},
