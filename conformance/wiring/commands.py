@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -95,6 +96,7 @@ def read_command(words: Sequence[str], depth: int = 0) -> Command:
         elif _ASSIGNMENT.match(rest[0]) and depth:
             rest = _assignments(rest, sets)
         elif name == "env":
+            rest = _unsplit(rest)
             clears = clears or bool({"-i", "-", "--ignore-environment"} & set(rest[1:3]))
             rest = _assignments(_options(rest), sets)
         elif name == "timeout":
@@ -121,6 +123,24 @@ def _assignments(words: tuple[str, ...], sets: dict[str, str]) -> tuple[str, ...
         name, _, value = words[0].partition("=")
         sets[name] = value
         words = words[1:]
+    return words
+
+
+def _unsplit(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *words*, a call of env, with the text of its option -S split as env does."""
+    number = 1
+    while number < len(words) and words[number].startswith("-"):
+        at, word = number, words[number]
+        match = re.fullmatch(r"(?:-([iv0]*)S|--split-string=?)(.*)", word, re.DOTALL)
+        number += 2 if word in _TAKES_WORD["env"] or (match and not match[2]) else 1
+        if match is None:
+            continue
+        try:
+            split = shlex.split(match[2] or " ".join(words[number - 1 : number]))
+        except ValueError:
+            break
+        clears = ("-i",) if "i" in (match[1] or "") else ()
+        return (*words[:at], *clears, *split, *words[number:])
     return words
 
 

@@ -72,6 +72,8 @@ class Line(Struct, frozen=True):
             return "kept", ""  # it may not come to the last probe
         if probe.words[0] == "!":
             return ("lost", "!") if len(probes) == 1 and not rest else ("kept", "")
+        if _asks_for_codes(rest):
+            return "kept", ""
         if rest and rest[0].after in ("|", "|&") and not pipefail:
             return self._piped(rest)
         while rest and rest[0].after in ("|", "|&"):
@@ -124,6 +126,16 @@ class Line(Struct, frozen=True):
             if _name(command.words) in ("exit", "exec"):
                 break
         return fate, why
+
+
+def _asks_for_codes(rest: Sequence[Command]) -> bool:
+    """Return whether a command behind a pipe takes the codes of what was in it."""
+    return any(
+        "PIPESTATUS" in word.upper()
+        for command in rest
+        if command.after not in ("|", "|&") and _name(command.words) not in _SUCCEED
+        for word in command.words
+    )
 
 
 def _status(words: Words, after: str, before: Fate) -> Fate:

@@ -107,9 +107,19 @@ class Place(Struct, frozen=True, eq=False):
         found = self.scalar(*keys)
         return found if isinstance(found, str) else ""
 
+    def word(self) -> str:
+        """Return the scalar as a word of a command; empty if there is none.
+
+        Kubernetes takes texts alone, but whoever wrote a number there meant its digits.
+        """
+        found = self.scalar()
+        if isinstance(found, bool):
+            return str(found).lower()
+        return "" if found is None else str(found)
+
     def words(self, *keys: str | int) -> tuple[str, ...]:
-        """Return the texts of the list below *keys*; what is no text is left out."""
-        return tuple(part.text() for part in self.elements(*keys) if part.text())
+        """Return the words of the list below *keys*, without what can be none."""
+        return tuple(word for part in self.elements(*keys) if (word := part.word()))
 
     def plain(self) -> Any:
         """Return the value as built-in types."""

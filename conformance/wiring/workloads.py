@@ -46,6 +46,14 @@ _PLACEHOLDER = re.compile(r"\$\{|\{\{|\$\(|^<.*>$|^%.*%$|^@.*@$")
 #: The key of a Secret's or ConfigMap's content.
 _CONTENT = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
 
+#: The key that says which one of its kind a volume is.
+_SOURCE_NAMES = {
+    "persistentVolumeClaim": ("claimName",),
+    "secret": ("secretName",),
+    "configMap": ("name",),
+    "hostPath": ("path",),
+}
+
 Role = Literal["main", "init", "sidecar"]
 
 
@@ -79,6 +87,14 @@ class Mount(Struct, frozen=True):
     def of_files(self) -> bool:
         """Whether Kubernetes fills it, so that it is read-only."""
         return self.kind in ("secret", "configMap", "projected", "downwardAPI")
+
+    @property
+    def source_id(self) -> tuple[object, ...]:
+        """What tells whether two volumes are the same one, whatever the Pod calls them."""
+        for key in _SOURCE_NAMES.get(self.kind, ()):
+            if self.source is not None and (name := self.source.text(self.kind, key)):
+                return self.kind, name
+        return "", self.volume
 
 
 class Configs(Struct, frozen=True):
