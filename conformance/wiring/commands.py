@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from conformance.wiring.shell import Line, read_line
+from conformance.wiring.shell import Line, base, read_line
 
-__all__ = ["Command", "Recogniser", "base", "is_shell", "read_command"]
+__all__ = ["Command", "Recogniser", "is_shell", "is_stand_in", "read_command"]
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh"}
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
@@ -45,11 +45,6 @@ _STAND_INS = {
 }
 #: Names that say what a program is for.
 _SPEAKING = re.compile(r"probe|smoke|preflight")
-
-
-def base(word: str) -> str:
-    """Return the last part of a path."""
-    return word.rstrip("/").rpartition("/")[2]
 
 
 def is_shell(word: str) -> bool:

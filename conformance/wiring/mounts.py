@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from conformance.model.agent import AGENT_CLIS
 from conformance.wiring.context import Context
 from conformance.wiring.findings import Finding
 from conformance.wiring.runs import ProbeRun
@@ -33,7 +34,7 @@ class _Area:
 
     def __init__(self, context: Context, container: Container) -> None:
         agent = context.agent_name
-        known = [name for name in ("claude", "codex") if agent in (None, name)]
+        known = [name for name in AGENT_CLIS if agent in (None, name)]
         self.names = tuple(f".{name}" for name in known)
         self.home = context.home(container)
         self.mounts = container.mounts()
@@ -192,8 +193,8 @@ def _unreadable(context: Context, mount: Mount, *, in_root_group: bool) -> Itera
     needed = 0o044 if in_root_group else 0o004
     counts = {place.keys for place in _modes_that_count(source, mount)}
     for place in places:
-        mode = place.scalar() if place is not None else None
-        if place is None or not isinstance(mode, int) or isinstance(mode, bool):
+        mode = place.whole() if place is not None else None
+        if place is None or mode is None:
             continue
         if not 0 <= mode <= 0o777:
             message = f"{_mode(mode)}, more than Kubernetes takes"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterator
 
 from conformance.text import join, shortened
-from conformance.wiring.commands import base, is_stand_in, read_command
+from conformance.wiring.commands import is_stand_in, read_command
 from conformance.wiring.context import Context
 from conformance.wiring.findings import Finding
 from conformance.wiring.runs import KINDS, ProbeRun, exec_words
+from conformance.wiring.shell import base
 from conformance.wiring.tree import Place
 from conformance.wiring.workloads import is_placeholder
 
@@ -149,15 +152,15 @@ def check_command(context: Context, run: ProbeRun) -> Iterator[Finding]:
         return
     if place.text() or (words and words[0] not in known and _is_a_line(words[0].strip())):
         message = f"the command is one string, {_shown(words)}, and no shell splits it"
-        split = ", ".join(f'"{word}"' for word in " ".join(words).split())
-        yield context.finding("one-long-string", place, message, f"write [{split}]", run)
+        split = json.dumps(" ".join(words).split(), ensure_ascii=False)
+        yield context.finding("one-long-string", place, message, f"write {split}", run)
         return
     yield from _numbers(context, run)
     if run.command.line is None:
         odd = [word for number, word in enumerate(words) if _is_for_a_shell(words, number)]
         if odd:
             message = f"'{odd[0]}' is for a shell, and none reads {_shown(words)}"
-            way_out = f'write ["sh", "-c", "{" ".join(words)}"]'
+            way_out = f'write ["sh", "-c", {json.dumps(_as_a_line(words), ensure_ascii=False)}]'
             yield context.finding("no-shell", place, message, way_out, run)
         return
     if context.contract.exit_code_answers:
@@ -186,6 +189,17 @@ def _numbers(context: Context, run: ProbeRun) -> Iterator[Finding]:
                 message = f"'{word}' is {kind}, and Kubernetes takes texts alone in a command"
                 way_out = f'write "{word}", in quotes'
                 yield context.finding("word-not-a-text", place, message, way_out, run)
+
+
+def _as_a_line(words: tuple[str, ...]) -> str:
+    """Return *words* as a line in which a shell sees what is meant for it, and no more."""
+    line = []
+    for number, word in enumerate(words):
+        if not _is_for_a_shell(words, number):
+            line.append(shlex.quote(word))
+        else:
+            line.append(f'"{word}"' if re.search(r"\s", word) else word)
+    return " ".join(line)
 
 
 def _is_for_a_shell(words: tuple[str, ...], number: int) -> bool:

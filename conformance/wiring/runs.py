@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from conformance.errors import UsageError
+from conformance.model.agent import AGENT_CLIS
 from conformance.model.contract import Contract
 from conformance.wiring.commands import Command, Recogniser, is_shell, read_command
 from conformance.wiring.image import ImageView
@@ -256,7 +257,8 @@ def _evidence(container: Container, request: Request) -> int:
     mode = variables.get("AGENT_MODE")
     if inputs & variables.keys() or (mode is not None and mode.value in (None, *_MODES)):
         return 2
-    if any(re.search(r"/\.(claude|codex)(/|$)", mount.path) for mount in container.mounts()):
+    directories = {f".{name}" for name in AGENT_CLIS}
+    if any(directories & {*mount.path.split("/")} for mount in container.mounts()):
         return 1
     image = container.image.rpartition("/")[2].partition(":")[0]
     parts = re.split(r"[^a-z0-9]+", f"{container.name} {image}".lower())

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Fate", "Line", "read_line", "words_of"]
+__all__ = ["Fate", "Line", "base", "read_line"]
 
 Words = tuple[str, ...]
 Fate = Literal["kept", "changed", "may-be-lost", "lost"]
@@ -157,8 +157,13 @@ def _status(words: Words, after: str, before: Fate) -> Fate:
     return "lost" if name in _SUCCEED else "may-be-lost"
 
 
+def base(word: str) -> str:
+    """Return the last part of a path."""
+    return word.rstrip("/").rpartition("/")[2]
+
+
 def _name(words: Words) -> str:
-    return words[0].rpartition("/")[2] if words else ""
+    return base(words[0]) if words else ""
 
 
 def read_line(text: str, *, errexit: bool = False, pipefail: bool = False) -> Line:
@@ -226,8 +231,3 @@ def _tokens(text: str) -> list[tuple[str, bool]]:
             word = (word or "") + char
             position += 1
     return [*found, (word, False)] if word is not None else found
-
-
-def words_of(text: str) -> Words:
-    """Return the words of *text*, as a shell splits them, without its operators."""
-    return tuple(piece for piece, operator in _tokens(text) if not operator)

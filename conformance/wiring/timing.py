@@ -118,8 +118,8 @@ def _deadlines(context: Context, run: ProbeRun) -> Iterator[Finding]:
         if spec is not None and context.workload.kind in ("Job", "CronJob"):
             places.append(spec)
     for place in places:
-        seconds = place.scalar("activeDeadlineSeconds")
-        if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds < context.limit:
+        seconds = place.whole("activeDeadlineSeconds")
+        if seconds is not None and seconds < context.limit:
             message = (
                 f"activeDeadlineSeconds is {seconds}: the Pod is ended before the "
                 f"{context.limit:g} seconds that contract {context.contract.name} gives the probe"

@@ -1068,6 +1068,33 @@ def test_a_gate_that_is_told_where_to_look_needs_no_home() -> None:
     assert ["gate-sees-another-home" in each for each in seen] == [True, False, False]
 
 
+def test_a_line_for_a_shell_is_shown_as_one_that_can_be_pasted() -> None:
+    for words, way_out in {
+        "[/opt/probe, 'a b', '||', exit, '1']": """write ["sh", "-c", "/opt/probe 'a b' || exit 1"]""",
+        "[/opt/probe, '$HOME/a b']": r"""write ["sh", "-c", "/opt/probe \"$HOME/a b\""]""",
+        "['$HOME/probe']": 'write ["sh", "-c", "$HOME/probe"]',
+    }.items():
+        [found] = checked(command(words)).findings
+        assert (found.rule, found.way_out) == ("no-shell", way_out)
+
+
+def test_kinds_of_others_that_seem_to_run_pods_are_named() -> None:
+    volcano = (
+        "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {name: train}\n"
+        "spec: {tasks: [{template: {spec: {containers: [{name: a}]}}}]}\n"
+    )
+    rollout = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web}\n"
+        "spec: {template: {spec: {containers: [{name: a}]}}}\n"
+    )
+    found = checked(f"{RIGHT}---\n{volcano}---\n{rollout}")
+
+    assert found.notes == [
+        "not looked at, because no kind says where its Pod is: Job train (batch.volcano.sh/v1alpha1)",
+        "not looked at, because no kind says where its Pod is: Rollout web (argoproj.io/v1alpha1)",
+    ]
+
+
 def test_a_slot_of_the_image_without_a_probe_is_not_passed_over() -> None:
     other = edited((PROBE, ""), ("  name: slot\n", "  name: other\n"))
 
@@ -1292,7 +1319,6 @@ def image(**more: object) -> ImageView:
         "reference": "slot-image:ci",
         "environment": {"PATH": "/bin"},
         "entrypoint": ("/entrypoint.sh",),
-        "command": (),
         "user": "10001",
         "uid": 10001,
         "home": "/home/agent",
