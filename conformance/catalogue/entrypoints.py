@@ -17,17 +17,14 @@ from conformance.catalogue.entrypoint_schema import (
     StartTable,
 )
 from conformance.catalogue.layers import layer
-from conformance.catalogue.surroundings import check_value
+from conformance.catalogue.surroundings import check_below_home, check_value
 from conformance.errors import FileError
 from conformance.model.contract import Contract
-from conformance.model.entrypoint import REFUSED, SHELL, STARTED, Entrypoint, Mode, Seed
-from conformance.model.scenario import Entry
-from conformance.model.start import Again, Start
+from conformance.model.entrypoint import REFUSED, SHELL, STARTED, TOOLS, Entrypoint, Mode, Seed
+from conformance.model.scenario import Entry, Scenario
+from conformance.model.start import Again, Start, question_in
 
 __all__ = ["check_entrypoint", "check_started", "entrypoint_of", "start_of"]
-
-#: Programs that an entrypoint, or a stub, needs itself: no stub can stand in their place.
-_TOOLS = ("sh", "bash", "dash", "ash", "busybox", "env", "cat", "ls", "mkdir", "chmod")
 
 
 def entrypoint_of(
@@ -93,24 +90,26 @@ def _mode(
             hint = "name it under 'program', with its arguments"
             raise FileError(file, f"says no program for {agent}", key=key, hint=hint)
     for template in mode.templates():
-        _check_program(template[0], f"{key}.program", file)
+        hint = f"write '{SHELL}' for a shell"
+        _check_program(template[0], f"{key}.program", file, hint=hint)
     return mode
 
 
-def _check_program(word: str, key: str, file: str) -> None:
-    """Make sure that a stub can stand in the place of the program *word*."""
-    if word.rpartition("/")[2] in _TOOLS:
+def _check_program(word: str, key: str, file: str, *, hint: str) -> None:
+    """Make sure that a stub can stand in the place of the program *word*.
+
+    *hint* is what to do where it is a tool.
+    """
+    if word.rpartition("/")[2] in TOOLS:
         cause = f"no stub can stand in the place of '{word}', which entrypoints need themselves"
-        raise FileError(file, cause, key=key, hint=f"write '{SHELL}' for a shell")
+        raise FileError(file, cause, key=key, hint=hint)
     if "/" in word and not word.startswith("/"):
         cause = f"'{word}' is neither a name nor an absolute path"
         raise FileError(file, cause, key=key, hint="write it like claude or /opt/probe/slot.py")
 
 
 def _seed(table: SeedTable, key: str, file: str) -> Seed:
-    if table.file.startswith("/") or {"", ".", ".."} & set(table.file.split("/")):
-        cause = f"'{table.file}' is no path below the HOME"
-        raise FileError(file, cause, key=f"{key}.file", hint="write it like .codex/auth.json")
+    check_below_home(table.file, file, f"{key}.file")
     return Seed(variable=table.variable, file=table.file)
 
 
@@ -162,6 +161,8 @@ def _again(table: AgainTable, file: str, root: Path) -> Again:
     mode = "" if isinstance(table.mode, UnsetType) else table.mode
     if isinstance(table.home, UnsetType):
         return Again(mode=mode)
+    for number, path in enumerate(table.home.remove):
+        check_below_home(path, file, f"start.again.home.remove.{number}")
     included = [layer(wanted, name=file, root=root) for wanted in table.home.include]
     own = entries_of(table.home.files, name=file, table="start.again.home.files")
     changed: tuple[Entry, ...] = merge([*included, own], name=file)
@@ -172,14 +173,13 @@ def _again(table: AgainTable, file: str, root: Path) -> Again:
     return Again(mode=mode, changed=changed, removed=tuple(table.home.remove))
 
 
-def check_started(
-    start: Start | None, expect: Mapping[str, object], contracts: Mapping[str, Contract], file: str
-) -> None:
-    """Make sure that the contracts under *expect* are about entrypoints if the scenario is.
+def check_started(scenario: Scenario, contracts: Mapping[str, Contract]) -> None:
+    """Make sure that the contracts which *scenario* names are about entrypoints if it is.
 
-    :raises FileError: one is not, or is without need.
+    :raises FileError: one is not, or is without need; or what is started cannot be a stub.
     """
-    for name in expect:
+    start, file = scenario.start, scenario.file
+    for name in scenario.expect:
         contract = contracts.get(name)
         if contract is None:
             continue  # which is an error of its own
@@ -189,3 +189,24 @@ def check_started(
         if start is not None and contract.entrypoint is None:
             cause = f"'{name}' is about no entrypoint"
             raise FileError(file, cause, key="start", hint=f"leave out 'start', or '{name}'")
+        if start is not None:
+            _check_command(scenario, start, contract)
+
+
+def _check_command(scenario: Scenario, start: Start, contract: Contract) -> None:
+    """Make sure that a stub can be what *start* comes to in its modes under *contract*.
+
+    :raises FileError: it cannot.
+    """
+    assert contract.entrypoint is not None, "only such a contract is about an entrypoint"
+    modes = {scenario.inputs.get("mode", ""), start.again.mode if start.again is not None else ""}
+    for text in sorted(modes):
+        mode = contract.entrypoint.named(contract.input_value("mode", text))
+        argv = mode.started(scenario.agent, start.arguments) if mode is not None else ()
+        if argv and argv == start.arguments:
+            hint = "name another program"
+            _check_program(argv[0], "start.arguments.0", scenario.file, hint=hint)
+        if start.code and (asked := question_in(argv)):
+            cause = f"a program that is asked '{asked}' does not end with {start.code}"
+            hint = "leave it out, or the argument"
+            raise FileError(scenario.file, cause, key="start.code", hint=hint)

@@ -20,6 +20,7 @@ from conformance.catalogue.login_schema import (
     ManagerTable,
     WriteTable,
 )
+from conformance.catalogue.surroundings import check_below_home
 from conformance.errors import FileError
 from conformance.model.contract import Contract
 from conformance.model.entry import Entry
@@ -220,6 +221,12 @@ def _write(table: ActTable, reader: LoginReader, key: str) -> Act:
     return Write(entries=entries, same_mtime=wanted.same_mtime)
 
 
+def _remove(table: ActTable, reader: LoginReader, key: str) -> Act:
+    assert isinstance(table.remove, str)
+    check_below_home(table.remove, reader.file, key)
+    return Remove(table.remove)
+
+
 def _ignore(table: ActTable, reader: LoginReader, key: str) -> Act:
     assert not isinstance(table.ignore, UnsetType)
     for name in table.ignore:
@@ -256,7 +263,7 @@ _MAKERS: Mapping[str, _Maker] = {
     "prompt": _text("prompt", Prompt),
     "read": _text("read", Read),
     "write": _write,
-    "remove": _text("remove", Remove),
+    "remove": _remove,
     "close_terminal": lambda *_: CloseTerminal(),
     "ignore": _ignore,
     "hang": lambda *_: Hang(),

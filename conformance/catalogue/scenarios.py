@@ -163,7 +163,7 @@ def _scenario(
         start=start_of(shape.start, name, root),
         login=login,
     )
-    check_started(scenario.start, scenario.expect, contracts, name)
+    check_started(scenario, contracts)
     _check_expectations(scenario, contracts)
     if scenario.steps:
         scenario = _with_deciding_rules(scenario, contracts)

@@ -15,6 +15,7 @@ from conformance.model.placeholders import Context, check, expand
 from conformance.model.scenario import PATH_PLACEHOLDER, Process
 
 __all__ = [
+    "check_below_home",
     "check_path",
     "check_value",
     "check_variables",
@@ -82,6 +83,16 @@ def check_path(value: str, file: str, key: str) -> str:
         hint = f"write {PATH_PLACEHOLDER} for the usual PATH, such as {PATH_PLACEHOLDER}:/opt/bin"
         raise FileError(file, cause, key=key, hint=hint)
     return value.replace(PATH_PLACEHOLDER, "")
+
+
+def check_below_home(path: str, file: str, key: str) -> None:
+    """Make sure that *path* is one below the HOME, whatever lies there.
+
+    :raises FileError: it is not, or might not be.
+    """
+    if "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        cause = f"{path!r} is no path below the HOME"
+        raise FileError(file, cause, key=key, hint="write it like .codex/auth.json")
 
 
 def inputs_of(table: ScenarioInputs) -> dict[Role, str]:

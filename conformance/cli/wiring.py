@@ -13,14 +13,14 @@ from msgspec.structs import replace
 from conformance.bundled import contracts_dir
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
-from conformance.cli.image_request import image_request
 from conformance.cli.options import contract_option, json_option
-from conformance.cli.run import check_outputs
+from conformance.cli.outputs import check_outputs
+from conformance.drivers.container.request import ImageRequest, check_reference
 from conformance.errors import ManyErrors, UsageError
 from conformance.model.contract import Contract
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
-from conformance.wiring.check import Checked, check, subjects_of
+from conformance.wiring.check import Checked, check_subjects, subjects_of
 from conformance.wiring.commands import Recogniser
 from conformance.wiring.compared import programs_of
 from conformance.wiring.example import example
@@ -30,7 +30,6 @@ from conformance.wiring.runs import Request
 from conformance.wiring.structure import open_structure
 from conformance.wiring.timeline import Timeline, read_behaviour, timelines, usual_behaviours
 from conformance.wiring.tree import Place
-from conformance.wiring.workloads import find_workloads
 
 __all__ = ["wiring_command"]
 
@@ -197,30 +196,18 @@ def _checked(
     documents: Sequence[Place], request: Request, options: dict[str, Any]
 ) -> tuple[Checked, list[str]]:
     """Return what is found in *documents*, and notes about what was not looked at."""
-    volumes = [kind for w in find_workloads(documents) for kind, _ in w.volumes().values()]
+    request, subjects, notes = subjects_of(documents, request)
+    volumes = [kind for one in subjects for kind, _ in one.workload.volumes().values()]
     if "secret" in volumes or "configMap" in volumes:  # else the catalogue is not needed
         links, any_file = _logins(request.contract)
         request = replace(request, links_are_login=links, any_file_is_login=any_file)
     structure = open_structure(options["kubernetes"])
-    notes = [] if structure is not None else [_NO_VALIDATOR]
     if options["image"]:
-        wanted = image_request(options["image"], _NO_IMAGE_OPTIONS)
-        assert wanted is not None
-        _, subjects, _ = subjects_of(documents, request)
+        check_reference(options["image"])
+        wanted = ImageRequest(reference=options["image"])
         # Imported here, so that nothing else waits for the SDK of engines.
         from conformance.wiring.inspection import inspect_image  # noqa: PLC0415
 
         request = replace(request, image=inspect_image(wanted, programs_of(subjects)))
-    return check(documents, request, structure), notes
-
-
-_NO_IMAGE_OPTIONS: dict[str, Any] = {
-    "isolation": None,
-    "entrypoint": None,
-    "command": None,
-    "user": None,
-    "network": None,
-    "cap_add": (),
-    "memory": None,
-    "read_only": None,
-}
+    checked = check_subjects(request, subjects, notes, structure)
+    return checked, [] if structure is not None else [_NO_VALIDATOR]

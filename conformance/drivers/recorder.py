@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from conformance.home import Node
 from conformance.model.entrypoint import SHELL
-from conformance.model.start import Called
+from conformance.model.start import HELP, VERSION, Called
 
 __all__ = ["SHELL_STUB", "STATE", "calls_in", "recorder_nodes"]
 
 #: The stub that a shell is told to start, and the directory of the CLIs in the state of a scenario.
-SHELL_STUB, STATE = "shell", "state"
+#: No program that an entrypoint starts has such a name.
+SHELL_STUB, STATE = ".shell", ".state"
 
 #: The tool whose calls show what mode a file had before.
 _CHMOD = "chmod"
@@ -37,7 +38,8 @@ _RECORD = """#!/bin/sh
 ) 2>/dev/null
 """
 _PROGRAM = """case ${{1-}} in
-    --version | -V | -v) [ -x {state} ] && exec {state} "$@" ;;
+    {version}) [ -x {state} ] && exec {state} "$@" ;;
+    {help}) exit 0 ;;
 esac
 exit {code}
 """
@@ -58,14 +60,16 @@ def recorder_nodes(
 
     They write below *records*, tell the mode of the file *seed* at that moment, and end with the
     exit *code*. A CLI that is asked for its version answers as the program of its name in
-    ``STATE`` does.
+    ``STATE`` does; one that is asked how it is used ends with 0.
     """
     quoted = {"records": shlex.quote(records), "seed": shlex.quote(seed or _NO_SEED)}
     program = _RECORD.format(**quoted, kind="program")
     nodes = []
     for name in sorted({*names, SHELL_STUB}):
         state = shlex.quote(f"{directory}/{STATE}/{name}")
-        nodes.append(_script(name, program + _PROGRAM.format(state=state, code=code)))
+        questions = {"version": " | ".join(VERSION), "help": " | ".join(HELP)}
+        own = _PROGRAM.format(state=state, code=code, **questions)
+        nodes.append(_script(name, program + own))
     tool = _RECORD.format(**quoted, kind="tool") + _TOOL.format(name=_CHMOD)
     return [*nodes, _script(_CHMOD, tool)]
 

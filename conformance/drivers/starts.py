@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from conformance.drivers.recorder import SHELL_STUB, recorder_nodes
 from conformance.home import Node, Snapshot, changes
 from conformance.model.contract import Contract
-from conformance.model.entrypoint import SHELL, STARTED, Entrypoint, Seed
+from conformance.model.entrypoint import SHELL, STARTED, TOOLS, Entrypoint, Seed
 from conformance.model.outcome import Ending, Exited, Killed, Outcome, TimedOut
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
@@ -127,6 +127,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         """Return the nodes of the directory of stubs, without the CLIs in their state."""
         names = {path.rpartition("/")[2] for path in programs_in_place(self.contract)}
         names |= {*program_names(self.contract), *self.start.arguments[:1]}
+        names -= {*TOOLS}  # where one is the first argument of a CLI
         if self.scenario.cli == "missing":
             names -= {self.scenario.agent}
         seed = posixpath.join(self.home, self.seed.file) if self.seed is not None else ""

@@ -10,7 +10,7 @@ from conformance.model.contract import Contract
 from conformance.model.entrypoint import REFUSED, SHELL, STARTED
 from conformance.model.outcome import Execution, Finding, FindingKind
 from conformance.model.scenario import Scenario
-from conformance.model.start import Called, StartSeen
+from conformance.model.start import Called, StartSeen, same_command
 from conformance.model.step_result import StepResult
 from conformance.model.wording import signal_name
 from conformance.text import join, printable, shortened
@@ -112,7 +112,7 @@ def _program(
     """Yield what is wrong with the program that was started last."""
     call = seen.programs[-1]
     fits = [wanted for wanted in (seen.expected, seen.usual) if wanted]
-    if seen.expected and not any(_same(call.argv, wanted) for wanted in fits):
+    if seen.expected and not any(same_command(call.argv, wanted) for wanted in fits):
         message = f"expected {_command(seen.expected)} to be started, got {_command(call.argv)}"
         yield "wrong-program", message
         return
@@ -122,12 +122,6 @@ def _program(
         ended = f"exit code {seen.code}" if seen.end == "exited" else signal_name(seen.code)
         said = f"{_command(call.argv)} ended with exit code {scenario.start.code}"
         yield "wrong-exit-code", f"{said}, and the entrypoint with {ended}"
-
-
-def _same(got: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Return whether two commands are the same, by whichever path the program was found."""
-    name = wanted[0].rpartition("/")[2]
-    return got[0].rpartition("/")[2] == name and tuple(got[1:]) == tuple(wanted[1:])
 
 
 def _environment(

@@ -23,8 +23,6 @@ __all__ = ["event_lines", "login_findings"]
 _SHOWN = 120
 #: Secrets that the Manager has given out itself.
 _MANAGERS_OWN = ("{secret:init-token", "{secret:operator-code")
-#: Files at the top of the agent's directory that an image brings; they are no login.
-_BASELINE = ("CLAUDE.md", "config.toml", "settings.json")
 
 
 def login_findings(
@@ -189,13 +187,15 @@ class _LoginJudge:
         top = f".{self._scenario.agent}/"
         texts = list(_texts(value))
         written = [
-            entry.path.removeprefix(top)
+            entry.path
             for act in self._login.acts
             if isinstance(act, Write)
             for entry in act.entries
             if entry.kind == "file" and entry.path.startswith(top)
         ]
-        artifacts = [path for path in written if path not in _BASELINE]
+        # What an image brings is no login.
+        brought = self._contract.entrypoint_writes
+        artifacts = [path.removeprefix(top) for path in written if path not in brought]
         return not artifacts or any(text.endswith(path) for text in texts for path in artifacts)
 
     def wrong_input(self) -> Iterator[Finding]:

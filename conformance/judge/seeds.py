@@ -10,7 +10,8 @@ from conformance.model.start import FileSeen, SeedSeen, StartSeen
 
 __all__ = ["seed_findings"]
 
-_OTHERS = 0o077
+#: Rights of others than the owner: all of them, and to read.
+_OTHERS, _READ_BY_OTHERS = 0o077, 0o044
 
 
 def seed_findings(seen: StartSeen, *, started: bool) -> Iterator[tuple[FindingKind, str]]:
@@ -56,8 +57,11 @@ def _is_good(file: FileSeen) -> bool:
 
 def _gives(seed: SeedSeen) -> bool:
     """Return whether the variable holds something that the file could be made from."""
-    given = seed.given
-    return given is not None and _is_good(FileSeen(kind="file", content=given.encode()))
+    if seed.given is None:
+        return False
+    # What is no text came as bytes, as in every environment.
+    given = seed.given.encode(errors="surrogateescape")
+    return _is_good(FileSeen(kind="file", content=given))
 
 
 def _holds(file: FileSeen, given: str | None) -> bool:
@@ -102,7 +106,8 @@ def _made(seed: SeedSeen) -> Iterator[tuple[FindingKind, str]]:
 def _modes(seed: SeedSeen, seen: StartSeen) -> Iterator[tuple[FindingKind, str]]:
     """Yield whether others than the owner may, or for a moment could, read what was made."""
     if seed.after.mode & _OTHERS:
-        message = f"{seed.path} has mode {seed.after.mode:04o}: others than its owner may read it"
+        may = "may read it" if seed.after.mode & _READ_BY_OTHERS else "have rights to it"
+        message = f"{seed.path} has mode {seed.after.mode:04o}: others than its owner {may}"
         yield "open-file", message
         return
     for call in seen.calls:

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
-__all__ = ["REFUSED", "SHELL", "STARTED", "Entrypoint", "Mode", "Seed"]
+__all__ = ["REFUSED", "SHELL", "STARTED", "TOOLS", "Entrypoint", "Mode", "Seed"]
 
 #: The two verdicts that every contract of an entrypoint has.
 STARTED, REFUSED = "started", "refused"
 
 #: In place of a program: a shell, whichever it is, that reads its standard input.
 SHELL = "{shell}"
+
+#: Programs that an entrypoint, or a stub, needs itself: no stub can stand in their place.
+TOOLS = ("sh", "bash", "dash", "ash", "busybox", "env", "cat", "ls", "mkdir", "chmod")
 
 _AGENT, _ARGUMENTS = "{agent}", "{args}"
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from conformance.model.contract import Requests
 
-__all__ = ["base_path", "expected_path", "route_of"]
+__all__ = ["base_path", "expected_path", "origin_form", "route_of"]
 
 
 def base_path(url: str) -> str:
@@ -19,12 +19,25 @@ def expected_path(template: str, base: str, slot: str) -> str:
     return f"{base}{template.replace('{slot}', _quoted(slot))}"
 
 
+def origin_form(target: str) -> str:
+    """Return the path and query of a request's *target*, which may be a whole URL.
+
+    Clients send one to a proxy, and servers have to take it.
+    """
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return target
+    end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    path = rest[end:]
+    return path if path.startswith("/") else f"/{path}"
+
+
 def route_of(requests: Requests, method: str, target: str, base: str, slot: str) -> str:
     """Return what a contract calls the request with this *method* and *target*; empty for none.
 
     Parts of a path may be quoted in more than one way. A query is left out of account.
     """
-    path = target.partition("?")[0]
+    path = origin_form(target).partition("?")[0]
     parts = [unquote(part, errors="surrogateescape") for part in path.split("/")]
     for name, route in requests.routes().items():
         wanted = [part.replace("{slot}", slot) for part in f"{base}{route.path}".split("/")]

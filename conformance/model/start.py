@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct, field
 
 from conformance.model.entry import Entry
 
-__all__ = ["Again", "Called", "FileSeen", "SeedSeen", "Start", "StartSeen"]
+__all__ = [
+    "HELP",
+    "VERSION",
+    "Again",
+    "Called",
+    "FileSeen",
+    "SeedSeen",
+    "Start",
+    "StartSeen",
+    "question_in",
+    "same_command",
+]
+
+#: With one of these as its first argument a program says which version it is, and does nothing.
+VERSION = ("--version", "-v", "-V", "version")
+#: With one of these it says how it is used.
+HELP = ("--help", "help")
 
 
-#: With these a program says something of itself, and does nothing.
-_QUESTIONS = ("--version", "-v", "-V", "version", "--help", "help")
+def question_in(argv: Sequence[str]) -> str:
+    """Return the argument with which the command *argv* only asks a program; empty for none."""
+    return argv[1] if len(argv) > 1 and argv[1] in (*VERSION, *HELP) else ""
+
+
+def same_command(got: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Return whether two commands are the same, by whichever path the program was found."""
+    if not got or not wanted:
+        return not got and not wanted
+    name = wanted[0].rpartition("/")[2]
+    return got[0].rpartition("/")[2] == name and tuple(got[1:]) == tuple(wanted[1:])
 
 
 class Again(Struct, frozen=True, kw_only=True):
@@ -53,7 +79,7 @@ class Called(Struct, frozen=True, kw_only=True):
     @property
     def question(self) -> bool:
         """Whether it was only asked for its version, or how it is used."""
-        return self.argv[1:2] in tuple((word,) for word in _QUESTIONS)
+        return bool(question_in(self.argv))
 
 
 class FileSeen(Struct, frozen=True, kw_only=True):
@@ -104,5 +130,14 @@ class StartSeen(Struct, frozen=True, kw_only=True):
 
     @property
     def programs(self) -> tuple[Called, ...]:
-        """The programs that were started, in order: no tools, and no questions for a version."""
-        return tuple(call for call in self.calls if not call.question and not call.helper)
+        """The programs that were started, in order: no tools, and no questions.
+
+        What the contract calls for counts, be it a question or not.
+        """
+        wanted = (self.expected, self.usual)
+        return tuple(
+            call
+            for call in self.calls
+            if not call.helper
+            and (not call.question or any(same_command(call.argv, one) for one in wanted))
+        )

@@ -21,7 +21,7 @@ from conformance.wiring.timing import check_times
 from conformance.wiring.tree import Place
 from conformance.wiring.workloads import find_configs, find_workloads, other_kinds
 
-__all__ = ["Checked", "check", "subjects_of"]
+__all__ = ["Checked", "check", "check_subjects", "subjects_of"]
 
 
 class Checked(Struct, frozen=True, kw_only=True):
@@ -44,7 +44,10 @@ def subjects_of(
     :raises UsageError: there is nothing to look at.
     """
     workloads = list(find_workloads(documents))
-    others = [f"{d.text('kind')} {d.text('metadata', 'name')}" for d in other_kinds(documents)]
+    others = [
+        f"{d.text('kind')} {d.text('metadata', 'name')} ({d.text('apiVersion') or 'no apiVersion'})"
+        for d in other_kinds(documents)
+    ]
     if not workloads:
         hint = "name a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, or a List"
         seen = f", only {', '.join(others)}" if others else ""
@@ -55,7 +58,7 @@ def subjects_of(
     subjects, notes = find_subjects(workloads, request)
     if request.image_reference and not named:
         notes.append(f"no container has image {request.image_reference}: all are compared with it")
-    notes += [f"not looked at, because its kind is not known: {other}" for other in others]
+    notes += [f"not looked at, because no kind says where its Pod is: {other}" for other in others]
     if not subjects:
         raise UsageError(f"nothing to look at: {'; '.join(notes)}", hint="name it with --container")
     return request, subjects, notes
@@ -68,7 +71,17 @@ def check(
 
     :raises UsageError: there is nothing to look at.
     """
-    request, subjects, notes = subjects_of(documents, request)
+    return check_subjects(*subjects_of(documents, request), structure)
+
+
+def check_subjects(
+    request: Request,
+    subjects: Sequence[Subject],
+    notes: Sequence[str],
+    structure: Structure | None = None,
+) -> Checked:
+    """Return what all rules find of *subjects*, and the *notes* on how they were chosen."""
+    notes = list(notes)
     findings: list[Finding] = []
     workloads = {subject.workload.document: subject.workload for subject in subjects}
     for workload in workloads.values():
@@ -87,7 +100,7 @@ def check(
                 if (found.file, found.line, found.path) not in known:
                     findings.append(found)
     ordered = sorted(_unique(findings), key=lambda f: (f.file, f.line, f.level, f.rule))
-    return Checked(subjects=subjects, findings=ordered, notes=list(dict.fromkeys(notes)))
+    return Checked(subjects=list(subjects), findings=ordered, notes=list(dict.fromkeys(notes)))
 
 
 def _of_subject(context: Context) -> Iterator[Finding]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from conformance.wiring.shell import Line, read_line
+from conformance.wiring.shell import Line, base, read_line
 
-__all__ = ["Command", "Recogniser", "base", "is_shell", "read_command"]
+__all__ = ["Command", "Recogniser", "is_shell", "is_stand_in", "read_command"]
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh"}
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
@@ -44,11 +45,6 @@ _STAND_INS = {
 }
 #: Names that say what a program is for.
 _SPEAKING = re.compile(r"probe|smoke|preflight")
-
-
-def base(word: str) -> str:
-    """Return the last part of a path."""
-    return word.rstrip("/").rpartition("/")[2]
 
 
 def is_shell(word: str) -> bool:
@@ -95,6 +91,7 @@ def read_command(words: Sequence[str], depth: int = 0) -> Command:
         elif _ASSIGNMENT.match(rest[0]) and depth:
             rest = _assignments(rest, sets)
         elif name == "env":
+            rest = _unsplit(rest)
             clears = clears or bool({"-i", "-", "--ignore-environment"} & set(rest[1:3]))
             rest = _assignments(_options(rest), sets)
         elif name == "timeout":
@@ -121,6 +118,24 @@ def _assignments(words: tuple[str, ...], sets: dict[str, str]) -> tuple[str, ...
         name, _, value = words[0].partition("=")
         sets[name] = value
         words = words[1:]
+    return words
+
+
+def _unsplit(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return *words*, a call of env, with the text of its option -S split as env does."""
+    number = 1
+    while number < len(words) and words[number].startswith("-"):
+        at, word = number, words[number]
+        match = re.fullmatch(r"(?:-([iv0]*)S|--split-string=?)(.*)", word, re.DOTALL)
+        number += 2 if word in _TAKES_WORD["env"] or (match and not match[2]) else 1
+        if match is None:
+            continue
+        try:
+            split = shlex.split(match[2] or " ".join(words[number - 1 : number]))
+        except ValueError:
+            break
+        clears = ("-i",) if "i" in (match[1] or "") else ()
+        return (*words[:at], *clears, *split, *words[number:])
     return words
 
 

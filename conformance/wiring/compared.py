@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.wiring.commands import base
 from conformance.wiring.context import Context
 from conformance.wiring.findings import Finding
 from conformance.wiring.image import ImageView
 from conformance.wiring.runs import ProbeRun, Subject
+from conformance.wiring.shell import base
 from conformance.wiring.workloads import Container
 
 __all__ = ["check_image", "programs_of"]

@@ -56,9 +56,6 @@ RULES = {
     "deadline-too-short": Rule(
         "must", "No deadline of the Pod or Job is below the contract's limit"
     ),
-    "too-little-room": Rule(
-        "must", "failureThreshold × periodSeconds leaves room for one answer at the limit"
-    ),
     "little-room": Rule(
         "should", "failureThreshold × periodSeconds leaves room for a slow first start: two limits"
     ),
@@ -73,6 +70,7 @@ RULES = {
         "must", "An init container has probes only where it is a sidecar: restartPolicy Always"
     ),
     "one-long-string": Rule("must", "A command is a list of words: no shell splits one string"),
+    "word-not-a-text": Rule("must", "Every word of a command is a text, and no number"),
     "no-shell": Rule("must", "What only a shell understands is given to a shell"),
     "exit-code-swallowed": Rule("must", "The exit code of the probe is that of the command"),
     "exit-code-may-be-lost": Rule(

@@ -15,7 +15,6 @@ class ImageView(Struct, frozen=True, kw_only=True):
     reference: str
     environment: Mapping[str, str]
     entrypoint: tuple[str, ...]
-    command: tuple[str, ...]
     user: str
     """As the image says it: a name, a uid, either with a group; empty for root."""
     uid: int

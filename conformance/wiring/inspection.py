@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from docker import APIClient
-from docker.errors import NotFound
-
 from conformance.drivers.container.client import connect, engine_errors
-from conformance.drivers.container.facts import look_up
+from conformance.drivers.container.facts import exists, look_up, never_started
 from conformance.drivers.container.labels import Labels, remove_run
 from conformance.drivers.container.request import ASIDE, ImageRequest
 from conformance.run.directory import RunDirectory
@@ -28,11 +25,11 @@ def inspect_image(request: ImageRequest, programs: Iterable[str]) -> ImageView:
         labels = Labels(directory.path.name, directory.path.with_suffix(".lock"), "wiring")
         try:
             facts = look_up(client, request, labels, ())
-            with engine_errors(f"image '{request.reference}' cannot be looked into"):
-                made = client.api.create_container(
-                    facts.id, entrypoint=["/"], labels=labels.for_scenario()
-                )
-                found = {path: _is_there(client.api, made["Id"], path) for path in programs}
+            with (
+                engine_errors(f"image '{request.reference}' cannot be looked into"),
+                never_started(client, facts.id, labels) as container,
+            ):
+                found = {path: exists(client, container, path) for path in programs}
         finally:
             remove_run(client, labels.run)
             client.close()
@@ -42,18 +39,8 @@ def inspect_image(request: ImageRequest, programs: Iterable[str]) -> ImageView:
         reference=request.reference,
         environment=facts.environment,
         entrypoint=facts.entrypoint,
-        command=facts.command,
         user=facts.user,
         uid=facts.uid,
         home="" if facts.home.startswith(ASIDE) else facts.home,
         programs=found,
     )
-
-
-def _is_there(api: APIClient, container: str, path: str) -> bool:
-    try:
-        stream, _ = api.get_archive(container, path)
-    except NotFound:
-        return False
-    stream.close()
-    return True

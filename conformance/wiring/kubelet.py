@@ -68,10 +68,6 @@ class Worker(Struct, frozen=True):
     state: Result | None = None
     """What the Pod's state says of the probe; None until a threshold is reached."""
 
-    def on_new_container(self) -> Worker:
-        """Return it once there is a new container: the hold ends, and the state is open again."""
-        return Worker(self.last, self.run)
-
     def after(self, result: Result | None, times: ProbeTimes, kind: ProbeKind) -> Worker:
         """Return it after an attempt that came to *result*."""
         if self.on_hold or result is None:

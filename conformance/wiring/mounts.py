@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from conformance.model.agent import AGENT_CLIS
 from conformance.wiring.context import Context
 from conformance.wiring.findings import Finding
 from conformance.wiring.runs import ProbeRun
@@ -18,6 +19,8 @@ _SCRATCH = ("/tmp", "/var/tmp", "/run", "/dev", "/var/run", "/var/cache", "/var/
 _FILES = (".credentials.json", "auth.json")
 #: Volumes that may be a single file.
 _MAY_BE_FILES = ("hostPath", "csi", "flexVolume", "")
+#: Volumes that are empty in a new Pod: no login is there yet when an init container runs.
+_NEW = ("emptyDir", "ephemeral")
 #: Variables that let a CLI keep its files elsewhere than in the HOME.
 _ELSEWHERE = ("CLAUDE_CONFIG_DIR", "CODEX_HOME")
 
@@ -31,7 +34,7 @@ class _Area:
 
     def __init__(self, context: Context, container: Container) -> None:
         agent = context.agent_name
-        known = [name for name in ("claude", "codex") if agent in (None, name)]
+        known = [name for name in AGENT_CLIS if agent in (None, name)]
         self.names = tuple(f".{name}" for name in known)
         self.home = context.home(container)
         self.mounts = container.mounts()
@@ -188,24 +191,41 @@ def _unreadable(context: Context, mount: Mount, *, in_root_group: bool) -> Itera
     source = mount.source.nearest(mount.kind)
     places = [source.at("defaultMode"), *(item.at("mode") for item in source.elements("items"))]
     needed = 0o044 if in_root_group else 0o004
+    counts = {place.keys for place in _modes_that_count(source, mount)}
     for place in places:
-        mode = place.scalar() if place is not None else None
-        if place is None or not isinstance(mode, int) or isinstance(mode, bool):
+        mode = place.whole() if place is not None else None
+        if place is None or mode is None:
             continue
         if not 0 <= mode <= 0o777:
             message = f"{_mode(mode)}, more than Kubernetes takes"
             yield context.finding("refused-number", place, message, "write it like 0440")
-        elif mode & needed == 0:
+        elif mode & needed == 0 and place.keys in counts:
             message = f"{_mode(mode)}, the files are root's, and the container runs as another user"
             way_out = "set fsGroup in the Pod's securityContext, or mode 0444"
             yield context.finding("credentials-unreadable", place, message, way_out)
 
 
+def _modes_that_count(source: Place, mount: Mount) -> Iterator[Place]:
+    """Yield where the modes stand that the files of *mount* have.
+
+    An item has its own, or else the default. With a subPath only what lies there is mounted.
+    """
+    if mount.place.text("subPathExpr"):
+        return  # only the kubelet knows what that is
+    default, items = source.at("defaultMode"), source.elements("items")
+    if not items and default is not None:
+        yield default
+    part = mount.place.text("subPath").rstrip("/")
+    for item in items:
+        if not part or _below(item.text("path"), part):
+            mode = item.at("mode") or default
+            if mode is not None:
+                yield mode
+
+
 def _mode(mode: int) -> str:
-    """Return what to say of *mode*; digits that look octal and are not are a common mistake."""
-    if re.fullmatch(r"[0-7]{3}", str(mode)):
-        return f"{mode} is decimal, which is mode {mode:04o}"
-    return f"the mode is {mode:04o}"
+    """Return what to say of *mode*: digits that look octal and are not are a common mistake."""
+    return f"the mode is {mode:04o} ({mode} in decimal)"
 
 
 def _prepared(context: Context, mount: Mount) -> bool:
@@ -266,10 +286,16 @@ def check_gate(context: Context, run: ProbeRun) -> Iterator[Finding]:
     agent = context.agent
     if agent is None:
         return
-    needed = _volumes(m for m in _Area(context, agent).holding() if m.kind != "configMap")
-    if needed and not {*needed} & {*_volumes(run.container.mounts())}:
+    needed = {
+        mount.source_id: mount.volume
+        for mount in _Area(context, agent).holding()
+        if mount.kind not in ("", "configMap", *_NEW)
+    }
+    seen = {mount.source_id for mount in run.container.mounts()}
+    if needed and needed.keys().isdisjoint(seen) and not _looks_elsewhere(context, run):
+        volume = next(iter(needed.values()))
         message = (
-            f"the probe in init container {run.container.name} does not see volume {needed[0]}, "
+            f"the probe in init container {run.container.name} does not see volume {volume}, "
             f"which holds the login in container {agent.name}"
         )
         way_out = "mount it there in the same place"
@@ -282,5 +308,9 @@ def check_gate(context: Context, run: ProbeRun) -> Iterator[Finding]:
         yield context.finding("gate-other-image", place, message, way_out, run)
 
 
-def _volumes(mounts: Sequence[Mount] | Iterator[Mount]) -> list[str]:
-    return list(dict.fromkeys(mount.volume for mount in mounts if mount.volume))
+def _looks_elsewhere(context: Context, run: ProbeRun) -> bool:
+    """Return whether the probe of *run* is told another directory than the one in the HOME."""
+    name = context.contract.inputs.override
+    variables = run.container.variables(context.request.configs)
+    sets = [part.sets for part in (run.command, *run.command.parts())]
+    return bool(name) and any(name in each for each in (variables, *sets))

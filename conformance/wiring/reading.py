@@ -12,9 +12,9 @@ from msgspec import Struct
 from conformance.errors import ConformanceError, FileError, UsageError
 from conformance.wiring.tree import Place, read_documents
 
-__all__ = ["STANDARD_INPUT", "Manifests", "read_manifests"]
+__all__ = ["Manifests", "read_manifests"]
 
-STANDARD_INPUT = "<stdin>"
+_STANDARD_INPUT = "<stdin>"
 _ENDINGS = (".yaml", ".yml", ".json")
 #: The most bytes of a file; etcd takes no object of more than 1.5 MiB.
 _MOST_BYTES = 16 * 1024 * 1024
@@ -95,7 +95,7 @@ def _text(file: str) -> tuple[str, str]:
 
     :raises FileError: it cannot be read.
     """
-    shown = STANDARD_INPUT if file == "-" else file
+    shown = _STANDARD_INPUT if file == "-" else file
     try:
         if file == "-":
             data = sys.stdin.buffer.read(_MOST_BYTES + 1)

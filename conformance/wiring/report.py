@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from rich.console import Console
 from rich.text import Text
 
 from conformance import __version__
+from conformance.model.contract import Level
 from conformance.text import join, one_line, shortened
 from conformance.wiring.check import Checked
 from conformance.wiring.findings import RULES, Finding
@@ -53,10 +55,7 @@ class WiringReport:
             "contract": {"name": contract.name, "version": contract.version},
             "right": self.right and not errors,
             "strict": self._strict,
-            "counts": {
-                level: sum(found.level == level for found in self._checked.findings)
-                for level in ("must", "should")
-            },
+            "counts": self._counts(),
             "subjects": [_subject(subject) for subject in self._checked.subjects],
             "findings": [_finding(found) for found in self._checked.findings],
             "timelines": [_timeline(timeline) for timeline in self._timelines],
@@ -133,11 +132,13 @@ class WiringReport:
                 yield f"    {text}"
             yield ""
 
+    def _counts(self) -> dict[str, int]:
+        """Return how many findings there are of each level."""
+        levels = Counter(found.level for found in self._checked.findings)
+        return {level: levels[level] for level in get_args(Level)}
+
     def _verdict(self, *, complete: bool) -> str:
-        counts = {
-            level: sum(found.level == level for found in self._checked.findings)
-            for level in ("must", "should")
-        }
+        counts = self._counts()
         verdict = "RIGHT" if self.right else "NOT RIGHT"
         if not complete:
             verdict = "NOT ALL COULD BE READ"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterator
 
 from conformance.text import join, shortened
@@ -10,6 +12,7 @@ from conformance.wiring.commands import is_stand_in, read_command
 from conformance.wiring.context import Context
 from conformance.wiring.findings import Finding
 from conformance.wiring.runs import KINDS, ProbeRun, exec_words
+from conformance.wiring.shell import base
 from conformance.wiring.tree import Place
 from conformance.wiring.workloads import is_placeholder
 
@@ -47,6 +50,8 @@ def _nothing_runs_it(context: Context) -> Iterator[Finding]:
         message = "nothing in this Pod runs the probe"
         if not context.request.recogniser.probe:
             way_out += "; where something runs it that is not recognised, name it with --probe"
+        if not context.request.container:
+            way_out += "; where this is not the agent's container, name that with --container"
         yield context.finding("nothing-runs-the-probe", agent.place, message, way_out)
         return
     words = exec_words(startup)
@@ -145,20 +150,56 @@ def check_command(context: Context, run: ProbeRun) -> Iterator[Finding]:
     known = context.request.recogniser.probe
     if is_placeholder(place.text()):
         return
-    if place.text() or (words and re.search(r"\s", words[0].strip()) and words[0] not in known):
+    if place.text() or (words and words[0] not in known and _is_a_line(words[0].strip())):
         message = f"the command is one string, {_shown(words)}, and no shell splits it"
-        split = ", ".join(f'"{word}"' for word in " ".join(words).split())
-        yield context.finding("one-long-string", place, message, f"write [{split}]", run)
+        split = json.dumps(" ".join(words).split(), ensure_ascii=False)
+        yield context.finding("one-long-string", place, message, f"write {split}", run)
         return
+    yield from _numbers(context, run)
     if run.command.line is None:
         odd = [word for number, word in enumerate(words) if _is_for_a_shell(words, number)]
         if odd:
             message = f"'{odd[0]}' is for a shell, and none reads {_shown(words)}"
-            way_out = f'write ["sh", "-c", "{" ".join(words)}"]'
+            way_out = f'write ["sh", "-c", {json.dumps(_as_a_line(words), ensure_ascii=False)}]'
             yield context.finding("no-shell", place, message, way_out, run)
         return
     if context.contract.exit_code_answers:
         yield from _fate(context, run, place)
+
+
+def _is_a_line(word: str) -> bool:
+    """Return whether *word*, the first of a command, is a whole command, and no path with blanks.
+
+    A directory may have a blank in its name; what follows a program does not look like a path.
+    """
+    parts = word.split()
+    if len(parts) < 2 or not word.startswith("/"):
+        return len(parts) > 1
+    return len(base(word).split()) > 1 or any(part.startswith(("-", "/")) for part in parts[1:])
+
+
+def _numbers(context: Context, run: ProbeRun) -> Iterator[Finding]:
+    """Yield the words of the command that are no texts, which Kubernetes refuses."""
+    lists = (("command",), ("args",)) if run.where == "main" else (("exec", "command"),)
+    for keys in lists:
+        for place in run.place.elements(*keys):
+            word = place.word()
+            if word and not place.text():
+                kind = "yes or no" if isinstance(place.scalar(), bool) else "a number"
+                message = f"'{word}' is {kind}, and Kubernetes takes texts alone in a command"
+                way_out = f'write "{word}", in quotes'
+                yield context.finding("word-not-a-text", place, message, way_out, run)
+
+
+def _as_a_line(words: tuple[str, ...]) -> str:
+    """Return *words* as a line in which a shell sees what is meant for it, and no more."""
+    line = []
+    for number, word in enumerate(words):
+        if not _is_for_a_shell(words, number):
+            line.append(shlex.quote(word))
+        else:
+            line.append(f'"{word}"' if re.search(r"\s", word) else word)
+    return " ".join(line)
 
 
 def _is_for_a_shell(words: tuple[str, ...], number: int) -> bool:

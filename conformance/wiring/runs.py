@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from conformance.errors import UsageError
+from conformance.model.agent import AGENT_CLIS
 from conformance.model.contract import Contract
 from conformance.wiring.commands import Command, Recogniser, is_shell, read_command
 from conformance.wiring.image import ImageView
@@ -31,6 +32,8 @@ Where = Literal["startupProbe", "livenessProbe", "readinessProbe", "postStart", 
 KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
 #: Modes of an image that AGENT_MODE names.
 _MODES = ("interactive", "worker", "auth-init", "smoke-test")
+#: How much speaks for a container that runs the probe, of those in its Pod.
+_RUNS_IT = 5
 #: Those in which a person is at work, and no slot takes tasks.
 _NO_SLOT = ("auth-init", "interactive")
 
@@ -141,7 +144,7 @@ def find_subjects(
     notes: list[str] = []
     passed_over: list[str] = []
     evidence = [max((_evidence(c, request) for c in w.containers()), default=0) for w in workloads]
-    # The sound of a name says little: it counts where nothing else speaks for any workload.
+    # A name or a mount says little: it counts where nothing else speaks for any workload.
     least = 2 if max(evidence, default=0) > 1 else 1
     for workload, its_evidence in zip(workloads, evidence, strict=True):
         found = []
@@ -167,6 +170,9 @@ def _of_workload(workload: Workload, request: Request, notes: list[str]) -> Iter
         ranks = {c.place.keys: _rank(c, request) for c in others}
         best = max(ranks.values(), default=0)
         agents = [c for c in others if best and ranks[c.place.keys] == best]
+        # Where as much speaks for several, one that nobody probes is a helper of the others.
+        probed = [c for c in agents if c.place.at("startupProbe") is not None]
+        agents = (best < _RUNS_IT and probed) or agents
         if not agents and gates:
             agents = [c for c in others if c.role == "main"]
             agents = agents if len(agents) == 1 else []
@@ -233,11 +239,14 @@ def _literal(container: Container, name: str, request: Request) -> str:
 
 def _rank(container: Container, request: Request) -> int:
     """Return how much speaks for *container*, of those in its Pod; 0 for nothing."""
-    return 5 if _runs(container, request) else _evidence(container, request)
+    return _RUNS_IT if _runs(container, request) else _evidence(container, request)
 
 
 def _evidence(container: Container, request: Request) -> int:
-    """Return how much speaks for *container* being an agent's; 1 if that is only a name."""
+    """Return how much speaks for *container* being an agent's.
+
+    1 is little: a name, or a mount of what others, such as a backup, look at too.
+    """
     runs = _runs(container, request)
     if any(_is_sure(run, request) for run in runs):
         return 4
@@ -248,8 +257,9 @@ def _evidence(container: Container, request: Request) -> int:
     mode = variables.get("AGENT_MODE")
     if inputs & variables.keys() or (mode is not None and mode.value in (None, *_MODES)):
         return 2
-    if any(re.search(r"/\.(claude|codex)(/|$)", mount.path) for mount in container.mounts()):
-        return 2
+    directories = {f".{name}" for name in AGENT_CLIS}
+    if any(directories & {*mount.path.split("/")} for mount in container.mounts()):
+        return 1
     image = container.image.rpartition("/")[2].partition(":")[0]
     parts = re.split(r"[^a-z0-9]+", f"{container.name} {image}".lower())
     return 1 if runs or {*request.contract.agents, "slot"} & {*parts} else 0

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Fate", "Line", "read_line", "words_of"]
+__all__ = ["Fate", "Line", "base", "read_line"]
 
 Words = tuple[str, ...]
 Fate = Literal["kept", "changed", "may-be-lost", "lost"]
@@ -72,6 +72,8 @@ class Line(Struct, frozen=True):
             return "kept", ""  # it may not come to the last probe
         if probe.words[0] == "!":
             return ("lost", "!") if len(probes) == 1 and not rest else ("kept", "")
+        if _asks_for_codes(rest):
+            return "kept", ""
         if rest and rest[0].after in ("|", "|&") and not pipefail:
             return self._piped(rest)
         while rest and rest[0].after in ("|", "|&"):
@@ -126,6 +128,16 @@ class Line(Struct, frozen=True):
         return fate, why
 
 
+def _asks_for_codes(rest: Sequence[Command]) -> bool:
+    """Return whether a command behind a pipe takes the codes of what was in it."""
+    return any(
+        "PIPESTATUS" in word.upper()
+        for command in rest
+        if command.after not in ("|", "|&") and _name(command.words) not in _SUCCEED
+        for word in command.words
+    )
+
+
 def _status(words: Words, after: str, before: Fate) -> Fate:
     """Return what a command behind a probe that failed leaves of its code."""
     name = _name(words)
@@ -145,8 +157,13 @@ def _status(words: Words, after: str, before: Fate) -> Fate:
     return "lost" if name in _SUCCEED else "may-be-lost"
 
 
+def base(word: str) -> str:
+    """Return the last part of a path."""
+    return word.rstrip("/").rpartition("/")[2]
+
+
 def _name(words: Words) -> str:
-    return words[0].rpartition("/")[2] if words else ""
+    return base(words[0]) if words else ""
 
 
 def read_line(text: str, *, errexit: bool = False, pipefail: bool = False) -> Line:
@@ -214,8 +231,3 @@ def _tokens(text: str) -> list[tuple[str, bool]]:
             word = (word or "") + char
             position += 1
     return [*found, (word, False)] if word is not None else found
-
-
-def words_of(text: str) -> Words:
-    """Return the words of *text*, as a shell splits them, without its operators."""
-    return tuple(piece for piece, operator in _tokens(text) if not operator)

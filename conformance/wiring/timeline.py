@@ -179,9 +179,9 @@ def _timeline(
 ) -> Timeline:
     kind = next(kind for kind in KINDS if kind == run.where)
     limit = _MOST if kind == "startupProbe" else _SHOWN
-    grace = run.place.scalar("terminationGracePeriodSeconds")
+    grace = run.place.whole("terminationGracePeriodSeconds")
     if grace is None:
-        grace = workload.pod.scalar("terminationGracePeriodSeconds")
+        grace = workload.pod.whole("terminationGracePeriodSeconds")
     return Timeline(
         workload=str(workload),
         container=run.container.name,
@@ -189,5 +189,5 @@ def _timeline(
         times=times,
         behaviour=behaviour,
         events=tuple(events(times, behaviour.answers, kind, limit)),
-        grace=grace if isinstance(grace, int) and not isinstance(grace, bool) else 30,
+        grace=30 if grace is None else grace,
     )

@@ -73,27 +73,22 @@ def _room(context: Context, run: ProbeRun, numbers: dict[str, int | None]) -> It
     )
     if delay is None or period is None or failure is None:
         return
+    # Of a probe that fails at once; one that takes its time has all of it in each attempt.
     room = delay + failure * period
     given = f"failureThreshold {failure} × periodSeconds {period}"
     given += f" after initialDelaySeconds {delay}" if delay else ""
     enough = math.ceil(2 * context.limit / period)
     way_out = f"set failureThreshold: {max(enough, 3)}"
     place = run.place.nearest("failureThreshold")
-    if room < context.limit:
-        message = (
-            f"{given} leave {room} seconds until the container is killed, less than the "
-            f"{context.limit:g} that contract {context.contract.name} gives one answer"
-        )
-        yield context.finding("too-little-room", place, message, way_out, run)
-    elif failure == 1:
+    if failure == 1:
         message = (
             "failureThreshold is 1: the first failure kills the container, also one that passes"
         )
         yield context.finding("one-failure-kills", place, message, way_out, run)
     elif room < 2 * context.limit:
         message = (
-            f"{given} leave {room} seconds until the container is killed: a slow first start, "
-            "or one answer at the limit and one more, does not fit"
+            f"{given} leave {room} seconds to a container whose probe fails at once: a slow "
+            "first start does not fit"
         )
         yield context.finding("little-room", place, message, way_out, run)
 
@@ -123,8 +118,8 @@ def _deadlines(context: Context, run: ProbeRun) -> Iterator[Finding]:
         if spec is not None and context.workload.kind in ("Job", "CronJob"):
             places.append(spec)
     for place in places:
-        seconds = place.scalar("activeDeadlineSeconds")
-        if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds < context.limit:
+        seconds = place.whole("activeDeadlineSeconds")
+        if seconds is not None and seconds < context.limit:
             message = (
                 f"activeDeadlineSeconds is {seconds}: the Pod is ended before the "
                 f"{context.limit:g} seconds that contract {context.contract.name} gives the probe"

@@ -16,7 +16,7 @@ from msgspec import Struct
 from conformance.errors import FileError
 from conformance.text import one_line, shortened
 
-__all__ = ["Place", "Value", "read_documents", "template_line"]
+__all__ = ["Place", "Value", "read_documents"]
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -102,14 +102,29 @@ class Place(Struct, frozen=True, eq=False):
         data = place.value.data if place is not None else None
         return None if isinstance(data, dict | list) else data
 
+    def whole(self, *keys: str | int) -> int | None:
+        """Return the whole number below *keys*; None if there is none: a truth value is none."""
+        found = self.scalar(*keys)
+        return found if isinstance(found, int) and not isinstance(found, bool) else None
+
     def text(self, *keys: str | int) -> str:
         """Return the text below *keys*; empty if there is none, or it is something else."""
         found = self.scalar(*keys)
         return found if isinstance(found, str) else ""
 
+    def word(self) -> str:
+        """Return the scalar as a word of a command; empty if there is none.
+
+        Kubernetes takes texts alone, but whoever wrote a number there meant its digits.
+        """
+        found = self.scalar()
+        if isinstance(found, bool):
+            return str(found).lower()
+        return "" if found is None else str(found)
+
     def words(self, *keys: str | int) -> tuple[str, ...]:
-        """Return the texts of the list below *keys*; what is no text is left out."""
-        return tuple(part.text() for part in self.elements(*keys) if part.text())
+        """Return the words of the list below *keys*, without what can be none."""
+        return tuple(word for part in self.elements(*keys) if (word := part.word()))
 
     def plain(self) -> Any:
         """Return the value as built-in types."""
@@ -146,7 +161,7 @@ def _part(data: object, key: str | int) -> tuple[int, Value] | None:
     return None
 
 
-def template_line(text: str) -> int:
+def _template_line(text: str) -> int:
     """Return the number of the first line with an expression of a template; 0 if none has one."""
     for number, line in enumerate(text.splitlines(), 1):
         if _EXPRESSION.search(line):
@@ -183,7 +198,7 @@ class _NoKeyError(Exception):
 
 
 def _unreadable(file: str, text: str, error: Exception) -> FileError:
-    if line := template_line(text):
+    if line := _template_line(text):
         shown = shortened(one_line(text.splitlines()[line - 1]), 60)
         cause = f"line {line}: a template, and no YAML yet: {shown}"
         return FileError(file, cause, hint="render it first, as with helm template")

@@ -12,7 +12,6 @@ from msgspec import Struct
 from conformance.wiring.tree import Place
 
 __all__ = [
-    "POD_SPECS",
     "Configs",
     "Container",
     "Mount",
@@ -25,7 +24,7 @@ __all__ = [
 ]
 
 #: Where the Pod's spec lies in each kind of workload.
-POD_SPECS: dict[str, tuple[str, ...]] = {
+_POD_SPECS: dict[str, tuple[str, ...]] = {
     "Pod": ("spec",),
     "PodTemplate": ("template", "spec"),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
@@ -45,6 +44,14 @@ POD_SPECS: dict[str, tuple[str, ...]] = {
 _PLACEHOLDER = re.compile(r"\$\{|\{\{|\$\(|^<.*>$|^%.*%$|^@.*@$")
 #: The key of a Secret's or ConfigMap's content.
 _CONTENT = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
+
+#: The key that says which one of its kind a volume is.
+_SOURCE_NAMES = {
+    "persistentVolumeClaim": ("claimName",),
+    "secret": ("secretName",),
+    "configMap": ("name",),
+    "hostPath": ("path",),
+}
 
 Role = Literal["main", "init", "sidecar"]
 
@@ -79,6 +86,14 @@ class Mount(Struct, frozen=True):
     def of_files(self) -> bool:
         """Whether Kubernetes fills it, so that it is read-only."""
         return self.kind in ("secret", "configMap", "projected", "downwardAPI")
+
+    @property
+    def source_id(self) -> tuple[object, ...]:
+        """What tells whether two volumes are the same one, whatever the Pod calls them."""
+        for key in _SOURCE_NAMES.get(self.kind, ()):
+            if self.source is not None and (name := self.source.text(self.kind, key)):
+                return self.kind, name
+        return "", self.volume
 
 
 class Configs(Struct, frozen=True):
@@ -222,7 +237,7 @@ def find_workloads(documents: Iterable[Place]) -> Iterator[Workload]:
     """Yield what runs a Pod among *documents*, also inside of Lists."""
     for document in _flat(documents):
         kind = document.text("kind")
-        pod = document.at(*POD_SPECS[kind]) if kind in POD_SPECS else None
+        pod = document.at(*_POD_SPECS[kind]) if kind in _POD_SPECS else None
         if pod is None:
             continue
         name = document.text("metadata", "name") or document.text("metadata", "generateName")
@@ -231,10 +246,18 @@ def find_workloads(documents: Iterable[Place]) -> Iterator[Workload]:
 
 
 def other_kinds(documents: Iterable[Place]) -> Iterator[Place]:
-    """Yield documents of kinds that are not known, and hold what looks like a Pod's template."""
+    """Yield documents that seem to run Pods, and nothing says where these are.
+
+    They have what looks like a Pod's template; or the name of a known kind, as a Job of Volcano's
+    has, and no Pod in its place.
+    """
     for document in _flat(documents):
         kind = document.text("kind")
-        if kind not in POD_SPECS and document.elements("spec", "template", "spec", "containers"):
+        if kind in _POD_SPECS:
+            found = document.at(*_POD_SPECS[kind]) is None
+        else:
+            found = bool(document.elements("spec", "template", "spec", "containers"))
+        if found:
             yield document
 
 

@@ -187,3 +187,36 @@ def test_commands_around_it(tmp_path: Path) -> None:
         assert refused.returncode == 2
         assert "contract 'entrypoint' is about an entrypoint, which " in refused.stderr
         assert refused.stderr.count("\n") == 1
+
+
+def test_a_link_in_the_home_leads_no_change_out_of_it(tmp_path: Path) -> None:
+    """What happens between two starts, the suite does itself, as whoever it runs as."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "keep").write_text("x")
+    (tmp_path / "own.toml").write_text(
+        'summary = "Some rule"\norigin = "contract entrypoint: something"\nagent = "claude"\n'
+        'control = "entrypoint/mode/unknown"\ninputs.mode = "worker"\nrules.entrypoint = "worker"\n'
+        'expect.entrypoint = "started"\n[start.again.home]\nremove = ["way/keep"]\n'
+    )
+    (tmp_path / "entry.sh").write_text(
+        f'#!/bin/sh\nln -sf {outside} "$HOME/way"\nexec claude "$@"\n'
+    )
+    (tmp_path / "entry.sh").chmod(0o755)
+
+    rows = run(tmp_path, "own.toml", "--probe", "./entry.sh", status=3)
+
+    [row] = rows.values()
+    assert (row["result"], row["reason"]) == (
+        "unsupported",
+        "a link on the way to way/keep leads out of the HOME",
+    )
+    assert (outside / "keep").exists()
+
+
+def test_a_session_of_bytes_is_judged(tmp_path: Path) -> None:
+    rows = run(
+        tmp_path, "entrypoint/starts/worker-codex", "--env", "CODEX_SESSION=\udcff", status=0
+    )
+
+    assert [row["result"] for row in rows.values()] == ["conforms"]

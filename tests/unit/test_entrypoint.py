@@ -123,9 +123,11 @@ def test_a_table_that_is_wrong_is_one_line(text: str, message: str, tmp_path: Pa
     assert str(caught.value).split(".toml: ", 1)[1].startswith(message)
 
 
-def loaded(tmp_path: Path, text: str, contract: Contract | None = None) -> Scenario:
+def loaded(
+    tmp_path: Path, text: str, contract: Contract | None = None, *, case: str = CASE
+) -> Scenario:
     (tmp_path / "own").mkdir(exist_ok=True)
-    (tmp_path / "own/case.toml").write_text(CASE + text, encoding="utf-8")
+    (tmp_path / "own/case.toml").write_text(case + text, encoding="utf-8")
     return load_catalogue([tmp_path], contract=contract).get("own/case")
 
 
@@ -178,6 +180,17 @@ again = { mode = "smoke-test", home = { files = { "x" = "y" }, remove = ["z"] } 
         ('[start]\nsession = "{nonsense}"', "start.session: unknown placeholder {nonsense}"),
         ("[start]\ncode = 126", "start.code: expected int <= 125"),
         (
+            '[start]\narguments = ["--version"]\ncode = 3',
+            "start.code: a program that is asked '--version' does not end with 3; leave it out, or the argument",
+        ),
+        *(
+            (
+                f"[start.again.home]\nremove = ['x', '{path}']",
+                f"start.again.home.remove.1: '{path}' is no path below the HOME; write it like .codex/auth.json",
+            )
+            for path in ("/etc/x", "../x", "a/../../x", ".")
+        ),
+        (
             '[start.again.home.files]\n"x" = { symlink = "y" }',
             "start.again.home: 'x' is neither; write files, or directories",
         ),
@@ -186,6 +199,32 @@ again = { mode = "smoke-test", home = { files = { "x" = "y" }, remove = ["z"] } 
 def test_a_start_that_is_wrong_is_one_line(text: str, message: str, tmp_path: Path) -> None:
     [line] = refusals(ConformanceError, lambda: loaded(tmp_path, text + "\n"))
     assert line.split(".toml: ", 1)[1].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (
+            'arguments = ["bash", "-lc", "x"]',
+            "start.arguments.0: no stub can stand in the place of 'bash', which entrypoints need "
+            "themselves; name another program",
+        ),
+        (
+            'arguments = ["bin/work"]',
+            "start.arguments.0: 'bin/work' is neither a name nor an absolute path",
+        ),
+        ('arguments = ["work", "help"]\ncode = 3', "start.code: a program that is asked 'help'"),
+    ],
+)
+def test_arguments_are_looked_at_as_a_command_where_the_mode_makes_them_one(
+    start: str, message: str, tmp_path: Path
+) -> None:
+    words = f"[start]\n{start}\n"
+    case = CASE.replace('inputs.mode = "worker"\n', "inputs.mode = 'interactive'\n")
+    [line] = refusals(ConformanceError, lambda: loaded(tmp_path, words, case=case))
+
+    assert line.split(".toml: ", 1)[1].startswith(message)
+    assert loaded(tmp_path, words).start is not None  # a CLI gets them, whatever they are
 
 
 def test_a_scenario_is_part_of_contracts_that_have_its_mode_and_its_seed(tmp_path: Path) -> None:
@@ -235,7 +274,7 @@ def test_what_a_contract_says_of_an_entrypoint_is_told_side_by_side(tmp_path: Pa
 
 def test_calls_are_read_in_order_and_those_before_can_be_left_out() -> None:
     files = {
-        "10/arguments": b"/top/cli/shell\0",
+        "10/arguments": b"/top/cli/.shell\0",
         "2/arguments": b"/top/cli/claude\0--print\0two words\0\0",
         "2/environment": b"HOME=/h\0A=b=c\0EMPTY=\0",
         "2/directory": b"/work\n",
@@ -267,7 +306,9 @@ def test_calls_are_read_in_order_and_those_before_can_be_left_out() -> None:
 def test_there_is_a_stub_for_every_name_one_for_a_shell_and_one_for_chmod() -> None:
     nodes = recorder_nodes(["claude"], records="/a b", seed="", directory="/cli", code=9)
 
-    assert [node.path for node in nodes] == [b"claude", b"shell", b"chmod"]
-    text = b"".join(nodes[0].chunks()).decode()
+    assert [node.path for node in nodes] == [b".shell", b"claude", b"chmod"]
+    text = b"".join(nodes[1].chunks()).decode()
     assert "mkdir '/a b'/$n" in text
+    assert "--version | -v | -V | version) [ -x /cli/.state/claude ]" in text
+    assert "--help | help) exit 0 ;;" in text
     assert text.endswith("exit 9\n")

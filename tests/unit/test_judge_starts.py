@@ -125,6 +125,8 @@ def test_of_several_programs_the_last_is_what_was_started_and_questions_are_none
 
     assert judged(case(), seen(*before, call("git"), call())).result == "conforms"
     assert kinds(judged(case(REFUSED), seen(*before, expected=(), code=1))) == []
+    # What the container was told to start is no question, whatever its words are.
+    assert judged(case(), seen(before[0], expected=("claude", "--version"))).result == "conforms"
     assert kinds(judged(case(), seen(*before, code=1))) == ["wrong-verdict"]
 
 

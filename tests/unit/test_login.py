@@ -6,6 +6,8 @@ import http.client
 import os
 import socket
 import subprocess
+import threading
+import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,6 +134,13 @@ def test_a_first_part_that_ends_leaves_the_second_out(tmp_path: Path) -> None:
         (
             "[login]\nthen = [{ ignore = ['TERM'] }, { exit = 0 }]",
             "login.then.0.ignore: unknown name 'TERM'",
+        ),
+        *(
+            (
+                f"[login]\nthen = [{{ remove = '{path}' }}, {{ exit = 0 }}]",
+                f"login.then.0.remove: '{path}' is no path below the HOME",
+            )
+            for path in ("/etc/x", "../../x")
         ),
         ("[login]\nthen = [{ write = {} }, { exit = 0 }]", "login.then.0.write: writes nothing"),
         (
@@ -266,6 +275,8 @@ def test_a_cli_that_fails_has_its_code_among_those_of_the_verdict_that_passes_it
         ("GET", "//slots/slot-7/auth-init/code", "slot-7", "", ""),
         ("GET", "/api/slots/slot-7/auth-init/code", "slot-7", "/api", "code"),
         ("GET", "/slots/slot-7/auth-init/code", "slot-7", "/api", ""),
+        ("GET", "http://127.0.0.1:9/slots/slot-7/auth-init/code?x", "slot-7", "", "code"),
+        ("GET", "http://127.0.0.1:9", "slot-7", "", ""),
     ],
 )
 def test_a_request_is_known_by_its_method_and_path(
@@ -299,9 +310,16 @@ def script(directory: Path, *acts: Act) -> CliScript:
     return made
 
 
-def run_on_a_terminal(made: CliScript, typed: bytes = b"", **environment: str) -> tuple[int, bytes]:
-    """Start the CLI on a terminal, type something, and return its exit code and what it printed."""
+def run_on_a_terminal(
+    made: CliScript, typed: bytes = b"", *, raw: bytes = b"", **environment: str
+) -> tuple[int, bytes]:
+    """Start the CLI on a terminal, type something, and return its exit code and what it printed.
+
+    With *raw*, the terminal is a raw one, and that is typed once the CLI has printed something.
+    """
     master, slave = os.openpty()
+    if raw:
+        tty.setraw(slave)
     process = subprocess.Popen(
         [f"{made.path}/claude"],
         stdin=slave,
@@ -311,15 +329,27 @@ def run_on_a_terminal(made: CliScript, typed: bytes = b"", **environment: str) -
         start_new_session=True,
     )
     os.close(slave)
+    limit = threading.Timer(20, process.kill)
+    limit.start()
     os.write(master, typed)
     printed = b""
     while True:
         try:
             printed += os.read(master, 65536)
+            os.write(master, raw)
+            raw = b""
         except OSError:  # it has ended
             break
     os.close(master)
-    return process.wait(), printed
+    code = process.wait()
+    limit.cancel()
+    return code, printed
+
+
+def test_on_a_raw_terminal_a_line_ends_as_with_the_key(tmp_path: Path) -> None:
+    made = script(tmp_path, Print(content=file("x", "code> ")), Read("right"))
+
+    assert run_on_a_terminal(made, raw=b"right\r")[0] == 0
 
 
 def test_the_cli_prints_reads_and_writes_as_its_script_says(tmp_path: Path) -> None:
@@ -466,6 +496,16 @@ def test_the_manager_answers_in_order_and_notes_what_came() -> None:
         ("GET", "other", b"", "init-t0ken"),
         ("POST", "complete", b"{}", "init-t0ken"),
     ]
+
+
+def test_a_long_body_is_kept_whole_and_what_is_kept_has_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("conformance.drivers.login.manager._KEPT_IN_ALL", 1_500_000)
+    with manager(good_login()) as (made, port, _):
+        for _ in range(3):
+            ask(port, "POST", "complete", body=b"x" * 700_000)
+        assert [len(one.body) for one in made.close()] == [700_000, 700_000, 100_000]
 
 
 def test_a_code_that_counts_after_two_urls_is_not_there_before() -> None:

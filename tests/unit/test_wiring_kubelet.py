@@ -119,15 +119,6 @@ def test_a_failed_startup_or_liveness_probe_waits_for_a_new_container(kind: Prob
     assert held == Worker("failure", 0, on_hold=True, state="failure")
     assert held.after("success", times, kind) == held
     assert not held.asks(kind, started=kind == "livenessProbe")
-    fresh = held.on_new_container()
-    assert fresh == Worker("failure", 0)
-    assert fresh.asks(kind, started=kind == "livenessProbe")
-
-
-def test_the_count_begins_anew_with_the_new_container() -> None:
-    worker = Worker("failure", 0, on_hold=True, state="failure").on_new_container()
-
-    assert worker.after("failure", USUAL, "startupProbe").run == 1
 
 
 def test_a_failed_readiness_probe_kills_nothing() -> None:

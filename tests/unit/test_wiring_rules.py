@@ -62,6 +62,7 @@ AGENT = "        - name: WOVED_TASK_AGENT\n          value: claude\n"
 HOME = "        - name: HOME\n          value: /home/agent\n"
 CLAIM = "      persistentVolumeClaim:\n        claimName: slot-home\n"
 SECOND = "    - name: log\n      image: log:1\n"
+GATE = f"    - name: gate\n      image: slot-image:ci\n      command: {COMMAND}\n      env:\n{AGENT}{HOME}{MOUNTS}"
 
 
 def request(contract: str = "slot", probe: tuple[str, ...] = (), **more: Any) -> Request:
@@ -116,6 +117,15 @@ def test_the_example_is_right(contract: str) -> None:
     assert found.subjects[0].runs[0].certain
 
 
+def secret(source: str, mounted: str = "") -> str:
+    """Return a manifest whose login is a Secret, for a user who is not root."""
+    return edited(
+        ("    fsGroup: 10001\n", ""),
+        (CLAIM, f"      secret:\n        secretName: login\n        {source}\n"),
+        ("mountPath: /home/agent", f"mountPath: /home/agent/.claude{mounted}"),
+    )
+
+
 #: Vice to manifest, and the one rule that it breaks.
 WRONG = {
     "timeout-left-out": (edited(("        timeoutSeconds: 20\n", "")), "timeout-too-short"),
@@ -154,7 +164,17 @@ WRONG = {
         edited(("failureThreshold: 30", "failureThreshold: 30\n        successThreshold: 2")),
         "success-threshold",
     ),
-    "too-little-room": (edited(("failureThreshold: 30", "failureThreshold: 1")), "too-little-room"),
+    "one-failure-of-ten-seconds": (
+        edited(("failureThreshold: 30", "failureThreshold: 1")),
+        "one-failure-kills",
+    ),
+    "room-of-less-than-one-answer": (
+        edited(
+            ("periodSeconds: 10", "periodSeconds: 1"),
+            ("failureThreshold: 30", "failureThreshold: 3"),
+        ),
+        "little-room",
+    ),
     "little-room": (edited(("failureThreshold: 30", "failureThreshold: 2")), "little-room"),
     "room-of-exactly-one-answer": (
         edited(
@@ -209,6 +229,26 @@ WRONG = {
     ),
     "one-long-string": (command('["python3 /opt/conformance/slot.py"]'), "one-long-string"),
     "one-long-string-with-argument": (command('["/opt/probe --quick"]'), "one-long-string"),
+    "one-long-string-that-ends-in-a-path": (
+        command('["sh -c /opt/conformance/slot.py"]'),
+        "one-long-string",
+    ),
+    "one-long-string-with-a-path-as-its-argument": (
+        command('["/opt/conformance/slot.py --home /home/agent"]'),
+        "one-long-string",
+    ),
+    "number-in-a-command": (command("[timeout, 20, /opt/conformance/slot.py]"), "word-not-a-text"),
+    "truth-in-a-main-program": (
+        edited(
+            (PROBE, f"      command: {COMMAND}\n      args: [true]\n"),
+            ("  initContainers: []\n", "  restartPolicy: Never\n"),
+        ),
+        "word-not-a-text",
+    ),
+    "env-splits-into-a-short-limit": (
+        command('[env, -S, "timeout 5 /opt/conformance/slot.py"]'),
+        "inner-timeout-too-short",
+    ),
     "shell-in-one-word": (command('["sh -c", "/opt/probe"]'), "one-long-string"),
     "or-without-a-shell": (command('[/opt/probe, "||", "exit", "1"]'), "no-shell"),
     "pipe-without-a-shell": (command('[/opt/probe, "|", tee, /tmp/log]'), "no-shell"),
@@ -355,6 +395,17 @@ WRONG = {
         ),
         "credentials-unreadable",
     ),
+    "item-nobody-may-read": (
+        secret("defaultMode: 0444\n        items: [{key: a, path: session, mode: 0400}]"),
+        "credentials-unreadable",
+    ),
+    "part-nobody-may-read": (
+        secret(
+            "items: [{key: a, path: s, mode: 0400}, {key: b, path: t}]",
+            "/.credentials.json\n          subPath: s",
+        ),
+        "credentials-unreadable",
+    ),
     "user-without-fs-group": (edited(("    fsGroup: 10001\n", "")), "volume-not-writable"),
     "volume-mounted-beside-and-not-prepared": (
         init_container(
@@ -398,6 +449,18 @@ WRONG = {
     "login-outside-the-home": (
         edited(("mountPath: /home/agent", "mountPath: /root/.claude")),
         "home-elsewhere",
+    ),
+    "gate-with-another-claim": (
+        init_container(
+            GATE.replace("name: home", "name: other"),
+            edited(
+                (
+                    "  volumes:\n",
+                    f"  volumes:\n    - name: other\n{CLAIM}".replace("slot-home", "x"),
+                )
+            ),
+        ),
+        "gate-sees-another-home",
     ),
     "gate-without-the-volume": (
         init_container(
@@ -530,7 +593,6 @@ def of_container(more: str, *edits: tuple[str, str]) -> str:
     return edited((PROBE, f"{PROBE}{more}"), *edits)
 
 
-GATE = f"    - name: gate\n      image: slot-image:ci\n      command: {COMMAND}\n      env:\n{AGENT}{HOME}{MOUNTS}"
 #: Manifests that are right in a way that is not the usual one.
 UNUSUAL = {
     "limit-exactly": edited(("timeoutSeconds: 20", "timeoutSeconds: 15")),
@@ -712,6 +774,16 @@ UNUSUAL = {
         ("failureThreshold: 30", "failureThreshold: 30\n        terminationGracePeriodSeconds: 60")
     ),
     "gate-in-front": init_container(GATE),
+    "gate-before-a-volume-that-is-new": init_container(
+        GATE.replace(MOUNTS, ""), edited((CLAIM, "      emptyDir: {}\n"))
+    ),
+    "gate-with-another-name-for-the-same-claim": init_container(
+        GATE.replace("name: home", "name: other"),
+        edited(("  volumes:\n", f"  volumes:\n    - name: other\n{CLAIM}")),
+    ),
+    "blank-in-a-directory": command('["/opt/my probes/slot.py"]'),
+    "number-in-quotes": command("[timeout, '20', /opt/conformance/slot.py]"),
+    "env-splits": command('[env, -S, "timeout 20 /opt/conformance/slot.py"]'),
     "gate-in-a-shell": init_container(GATE.replace(COMMAND, "[sh, -c, 'exec /opt/probe']")),
     "gate-alone": init_container(GATE, edited((PROBE, ""))),
     "gate-before-a-server": init_container(
@@ -938,6 +1010,91 @@ def test_a_probe_that_the_manager_runs_is_not_presumed_elsewhere() -> None:
     assert rules(checked(text, manager_execs=True)) == set()
 
 
+def test_a_mount_alone_does_not_make_an_agent_of_a_helper() -> None:
+    """A backup mounts the same directories, and nobody probes it."""
+    mounts = "      volumeMounts:\n        - {name: home, mountPath: /data/.claude}\n"
+    helper = f"    - name: backup\n      image: restic:1\n{mounts}"
+    unnamed = edited(
+        (COMMAND, "[/opt/up]"),
+        ("- name: agent", "- name: app"),
+        ("slot-image:ci", "app:1"),
+        ("mountPath: /home/agent", "mountPath: /home/agent/.claude"),
+        (AGENT, ""),
+        ("  volumes:\n", f"{helper}  volumes:\n"),
+    )
+    other = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: copy}}\nspec:\n  containers:\n{helper}"
+
+    found = checked(unnamed, variables={"WOVED_TASK_AGENT": None})
+    assert [one.agent.name for one in found.subjects if one.agent is not None] == ["app"]
+    assert rules(checked(f"{RIGHT}---\n{other}")) == set()
+    [alone] = checked(f"{other}  volumes: [{{name: home, emptyDir: {{}}}}]\n").findings
+    assert alone.rule == "nothing-runs-the-probe"
+    assert alone.way_out.endswith(
+        "where this is not the agent's container, name that with --container"
+    )
+
+
+def test_a_mode_is_told_in_both_ways_and_only_where_it_counts() -> None:
+    [found] = checked(secret("defaultMode: 256")).findings
+    assert found.message.startswith("the mode is 0400 (256 in decimal), the files are root's")
+
+    for right in (
+        secret("defaultMode: 0400\n        items: [{key: a, path: session, mode: 0444}]"),
+        secret(
+            "items: [{key: a, path: s, mode: 0444}, {key: b, path: t, mode: 0400}]",
+            "/.credentials.json\n          subPath: s",
+        ),
+        secret("defaultMode: 0400", "/.credentials.json\n          subPathExpr: $(NAME)"),
+    ):
+        assert "credentials-unreadable" not in rules(checked(right))
+
+
+def test_a_gate_that_is_told_where_to_look_needs_no_home() -> None:
+    gate = GATE.replace(MOUNTS, "")
+    told = gate.replace(
+        AGENT, f"{AGENT}        - {{name: ORCH_CLAUDE_CREDENTIALS_PATH, value: /vault}}\n"
+    )
+    in_its_command = gate.replace(
+        COMMAND, f"[env, ORCH_CLAUDE_CREDENTIALS_PATH=/vault, {COMMAND[1:]}"
+    )
+
+    texts = [init_container(text) for text in (gate, told, in_its_command)]
+    named = [
+        t.replace("name: HOME", "name: AGENT_HOME").replace("slot.py", "preflight.py")
+        for t in texts
+    ]
+    seen = [rules(checked(text, "preflight")) for text in named]
+
+    assert ["gate-sees-another-home" in each for each in seen] == [True, False, False]
+
+
+def test_a_line_for_a_shell_is_shown_as_one_that_can_be_pasted() -> None:
+    for words, way_out in {
+        "[/opt/probe, 'a b', '||', exit, '1']": """write ["sh", "-c", "/opt/probe 'a b' || exit 1"]""",
+        "[/opt/probe, '$HOME/a b']": r"""write ["sh", "-c", "/opt/probe \"$HOME/a b\""]""",
+        "['$HOME/probe']": 'write ["sh", "-c", "$HOME/probe"]',
+    }.items():
+        [found] = checked(command(words)).findings
+        assert (found.rule, found.way_out) == ("no-shell", way_out)
+
+
+def test_kinds_of_others_that_seem_to_run_pods_are_named() -> None:
+    volcano = (
+        "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {name: train}\n"
+        "spec: {tasks: [{template: {spec: {containers: [{name: a}]}}}]}\n"
+    )
+    rollout = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web}\n"
+        "spec: {template: {spec: {containers: [{name: a}]}}}\n"
+    )
+    found = checked(f"{RIGHT}---\n{volcano}---\n{rollout}")
+
+    assert found.notes == [
+        "not looked at, because no kind says where its Pod is: Job train (batch.volcano.sh/v1alpha1)",
+        "not looked at, because no kind says where its Pod is: Rollout web (argoproj.io/v1alpha1)",
+    ]
+
+
 def test_a_slot_of_the_image_without_a_probe_is_not_passed_over() -> None:
     other = edited((PROBE, ""), ("  name: slot\n", "  name: other\n"))
 
@@ -1162,7 +1319,6 @@ def image(**more: object) -> ImageView:
         "reference": "slot-image:ci",
         "environment": {"PATH": "/bin"},
         "entrypoint": ("/entrypoint.sh",),
-        "command": (),
         "user": "10001",
         "uid": 10001,
         "home": "/home/agent",

@@ -57,6 +57,9 @@ LINES = {
     "probe & echo started": "lost",
     "probe; other": "may-be-lost",
     "probe | other": "may-be-lost",
+    "probe | other; exit ${PIPESTATUS[0]}": "kept",
+    "probe | cat; code=${PIPESTATUS[0]}; echo done; exit $code": "kept",
+    "probe | cat; echo ${PIPESTATUS[0]} >/dev/null": "lost",
     "probe || other": "may-be-lost",
 }
 #: What is no row of simple commands is not judged.
@@ -162,6 +165,11 @@ def test_the_last_of_several_probes_counts_and_what_decides_is_said() -> None:
         (["timeout"], (), (), {}),
         (["env", "A=b", "C=", "/opt/probe"], ("/opt/probe",), (), {"A": "b", "C": ""}),
         (["env", "-u", "X", "--", "A=b", "/opt/probe"], ("/opt/probe",), (), {"A": "b"}),
+        (["env", "-S", "A=b timeout 5 /opt/probe"], ("/opt/probe",), (5.0,), {"A": "b"}),
+        (["env", "-iSA='b c' /opt/probe", "-x"], ("/opt/probe", "-x"), (), {"A": "b c"}),
+        (["env", "-u", "X", "--split-string=/opt/probe"], ("/opt/probe",), (), {}),
+        (["env", "-i", "-S", "/opt/probe"], ("/opt/probe",), (), {}),
+        (["env", "-S", "'"], ("'",), (), {}),
         (["A=b", "/opt/probe"], ("A=b", "/opt/probe"), (), {}),  # no shell is there to set it
         (["nice", "-n", "5", "tini", "-s", "--", "/opt/probe"], ("/opt/probe",), (), {}),
         (["gosu", "agent", "/opt/probe"], ("/opt/probe",), (), {}),

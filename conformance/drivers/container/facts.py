@@ -25,7 +25,7 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node, read_tar, write_tar
 from conformance.model.agent import AGENT_CLIS
 
-__all__ = ["commit_stubbed", "look_up"]
+__all__ = ["commit_stubbed", "exists", "look_up", "never_started"]
 
 #: Where agents' CLIs are installed, beside the image's PATH and some directories below the HOME.
 _PLACES = (
@@ -74,7 +74,7 @@ def look_up(
     user = request.user or config.get("User") or ""
     with (
         engine_errors(f"image '{request.reference}' cannot be looked into"),
-        _never_started(client, image["Id"], labels, user) as container,
+        never_started(client, image["Id"], labels, user) as container,
     ):
         uid, gid, home = _identity(client, container, user, environment.get("HOME", ""))
         facts = ImageFacts(
@@ -97,10 +97,13 @@ def look_up(
 
 
 @contextmanager
-def _never_started(
+def never_started(
     client: docker.DockerClient, image: str, labels: Labels, user: str | None = None
 ) -> Iterator[str]:
-    """Make a container to look into or to copy files to; yield its id, and remove it afterwards."""
+    """Make a container to look into or to copy files to; yield its id, and remove it afterwards.
+
+    By default its *user* is that of the *image*.
+    """
     made = client.api.create_container(
         image, entrypoint=["/"], user=user, labels=labels.for_scenario()
     )
@@ -213,14 +216,14 @@ def _cli_paths(
     in_place = [cli for cli in clis if cli.startswith("/")]
     # A volume lies over what is in the HOME.
     outside = [path for path in in_place if not path.startswith(f"{home.rstrip('/')}/")]
-    yield from (path for path in outside if _exists(client, container, path))
+    yield from (path for path in outside if exists(client, container, path))
     for place in dict.fromkeys(part.rstrip("/") for part in places):
         for cli in (cli for cli in clis if cli not in in_place):
-            if _exists(client, container, f"{place}/{cli}"):
+            if exists(client, container, f"{place}/{cli}"):
                 yield f"{place}/{cli}"
 
 
-def _exists(client: docker.DockerClient, container: str, path: str) -> bool:
+def exists(client: docker.DockerClient, container: str, path: str) -> bool:
     """Return whether *path* exists; the SDK tells that only together with the whole content."""
     api = client.api
     url = f"{api.base_url}/v{api.api_version}/containers/{container}/archive"
@@ -291,7 +294,7 @@ def commit_stubbed(client: docker.DockerClient, facts: ImageFacts, labels: Label
     write_tar(links, stream)
     with (
         engine_errors("no image with stubs can be made"),
-        _never_started(client, facts.id, labels) as container,
+        never_started(client, facts.id, labels) as container,
     ):
         client.api.put_archive(container, "/", stream.getvalue())
         made = client.api.commit(container, conf={"Labels": labels.of_image()})

@@ -102,16 +102,19 @@ class LocalStarts:
 
         :raises Unbuildable: one of those that it starts has no file here that a stub could cover.
         """
-        wanted = programs_in_place(self.contract)
+        in_place = programs_in_place(self.contract)
         view = self.request.view
         covers = []
-        for program in wanted:
+        for program in in_place:
             if view is not None and os.path.isfile(program):
                 stub = self.place.cli / os.path.basename(program)
                 covers.append((os.path.realpath(program), str(stub)))
-            elif program in self._started():
-                cause = f"no stub can stand in the place of {program} here: an image shows that"
-                raise Unbuildable(cause)
+        covered = {program for program in in_place if os.path.realpath(program) in dict(covers)}
+        for program in self._started():
+            if program.startswith("/") and program not in covered:
+                cause = f"no stub can stand in the place of {program} here"
+                why = "an image shows that" if program in in_place else "the contract names others"
+                raise Unbuildable(f"{cause}: {why}")
         if view is None or not covers:
             return view
         return replace(view, covers=(*view.covers, *covers))
@@ -139,19 +142,28 @@ class LocalStarts:
         """Change the HOME between the two starts."""
         again = todo.start.again
         assert again is not None, "only then there is a second start"
-        for path in (*again.removed, *(one.path for one in again.changed if one.kind == "file")):
-            target = self.place.home / path
-            if target.is_dir() and not target.is_symlink():
-                remove(target)
-            else:
-                target.unlink(missing_ok=True)
+        for path in again.removed:
+            remove(self._inside(path))
         for node in plan(again.changed, todo.context):
-            target = self.place.home / os.fsdecode(node.path)
+            target = self._inside(os.fsdecode(node.path))
             if node.kind == "directory":
                 target.mkdir(mode=node.mode, exist_ok=True)
                 continue
-            target.write_bytes(b"".join(node.chunks()))
+            remove(target)
+            with open(target, "xb") as file:
+                file.writelines(node.chunks())
             target.chmod(node.mode)
+
+    def _inside(self, path: str) -> Path:
+        """Return where *path* of the HOME is; what the entrypoint has left may lead elsewhere.
+
+        :raises Unbuildable: it lies outside, where nothing is ours to change.
+        """
+        target = self.place.home / path
+        above = Path(os.path.realpath(target.parent))
+        if not above.is_relative_to(os.path.realpath(self.place.home)):
+            raise Unbuildable(f"a link on the way to {path} leads out of the HOME")
+        return target
 
 
 def _look(path: Path) -> FileSeen:

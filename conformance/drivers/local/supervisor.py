@@ -314,9 +314,13 @@ class Probe:
         return ended
 
     def stop(self) -> None:
-        """Interrupt, then terminate the probe and all it started; :func:`kill_all` comes last."""
+        """Interrupt, then terminate the probe and all it started; :func:`kill_all` comes last.
+
+        Parents come first: none goes on because what it waits for has been ended by us.
+        """
         for number in (signal.SIGINT, signal.SIGTERM):
-            for pid in {self.pid, *descendants()} if self.status is None else descendants():
+            own = [self.pid] if self.status is None else []
+            for pid in dict.fromkeys((*own, *descendants())):
                 signal_to(pid, number)
             self.wait_until(time.monotonic() + GRACE)
 

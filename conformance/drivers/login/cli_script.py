@@ -50,6 +50,8 @@ if ! [ -t 0 ] || ! [ -t 1 ]; then
     echo 'Error: this needs a terminal: standard input and output are none' >&2
     exit 1
 fi
+# Where the program has made the terminal a raw one, a line would have no end.
+stty icanon icrnl isig opost 2>/dev/null
 home=${HOME:-@HOME@}
 arguments=$#
 umask 077

@@ -14,11 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from conformance.home import plan
 from conformance.model.contract import Requests
 from conformance.model.login import Login, ManagerAnswer, RequestName
-from conformance.model.login_routes import route_of
+from conformance.model.login_routes import origin_form, route_of
 from conformance.model.login_seen import RequestSeen
 from conformance.model.placeholders import Context, expand
 
@@ -26,8 +27,11 @@ __all__ = ["ADDRESSES", "ManagerScript", "ScriptedManager"]
 
 #: Where the Manager listens, and the other host to which it may send a program.
 ADDRESSES = ("127.0.0.1", "127.0.0.2")
-#: Bytes of a body that are kept; the rest is read and thrown away, up to so many.
-_KEPT, _MOST = 64 * 1024, 16 * 1024 * 1024
+#: Bytes of a body that are kept; the rest is read and thrown away, up to so many. A long list of
+#: files has room in it: what is cut is no JSON.
+_KEPT, _MOST = 1024 * 1024, 16 * 1024 * 1024
+#: Bytes of all bodies that are kept.
+_KEPT_IN_ALL = 32 * 1024 * 1024
 #: The most requests that are noted: a program that asks in a loop must not fill a report.
 _MOST_REQUESTS = 2000
 #: Seconds that a connection may be silent.
@@ -60,6 +64,7 @@ class ScriptedManager:
         self._started = time.monotonic()
         self._lock = threading.Lock()
         self._seen: list[RequestSeen] = []
+        self._room = _KEPT_IN_ALL
         self._counts: Counter[str] = Counter()
         self._urls = 0
         main, other = sockets
@@ -98,6 +103,8 @@ class ScriptedManager:
         """Keep what was *seen* of a request."""
         with self._lock:
             if len(self._seen) < _MOST_REQUESTS:
+                seen = replace(seen, body=seen.body[: self._room])
+                self._room -= len(seen.body)
                 self._seen.append(seen)
 
     def answer(self, method: str, target: str, token: str | None) -> ManagerAnswer:
@@ -156,6 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = _SILENCE
+    disable_nagle_algorithm = True  # head and body are two writes
     server: _Server
 
     def __getattr__(self, name: str) -> Any:
@@ -203,7 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.send_response(answer.status)
             if answer.redirect:
-                to = answer.redirect.replace("elsewhere", f"{manager.elsewhere}{self.path}", 1)
+                there = f"{manager.elsewhere}{origin_form(self.path)}"
+                to = answer.redirect.replace("elsewhere", there, 1)
                 self.send_header("Location", to)
             if body:
                 is_json = answer.code is not None or answer.code_null or body[:1] in b"{["
