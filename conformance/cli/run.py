@@ -12,14 +12,17 @@ from typing import Any
 import click
 
 from conformance.bundled import scenarios_dir
+from conformance.cli.baseline import baseline
 from conformance.cli.image_request import image_argv
 from conformance.cli.options import (
     agent_option,
+    as_of_option,
     image_options,
     json_option,
     probe_options,
     strict_option,
 )
+from conformance.cli.outputs import check_outputs, reports
 from conformance.cli.request import run_request
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures, write
@@ -28,7 +31,7 @@ from conformance.run.assembly import open_run
 from conformance.run.pytest_run import PytestRun, Summary, sigterm_interrupts, worker_count
 from conformance.run.subject import check
 
-__all__ = ["check_outputs", "repro_argv", "run_command", "workers_option"]
+__all__ = ["repro_argv", "run_command", "workers_option"]
 
 workers_option = click.option(
     "-n",
@@ -43,6 +46,7 @@ workers_option = click.option(
 @click.command("run")
 @probe_options
 @agent_option
+@as_of_option
 @strict_option
 @image_options
 @workers_option
@@ -57,6 +61,11 @@ workers_option = click.option(
     "--write-known-failures",
     metavar="FILE",
     help="Write what deviates now as a file of known failures.",
+)
+@click.option(
+    "--baseline",
+    metavar="REPORT",
+    help="A JSON report of an earlier run: status 1 only for what got worse since.",
 )
 @click.option(
     "--keep",
@@ -82,15 +91,17 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     summary = _summary(options)
     check_outputs(options)
     subject = check(run_request(patterns=patterns, **options))
+    against = baseline(options["baseline"], subject)
     workers = worker_count(options["workers"], len(subject.selected))
     with sigterm_interrupts(), open_run(subject) as run:
         pytest_run = PytestRun(
             run,
             repro=repro_argv(options),
             files=_outside(patterns),
-            to_stderr="-" in _reports(options),
+            to_stderr="-" in reports(options),
             summary=summary,
         )
+        pytest_run.report.against = against
         junit = bool(options["junit_file"])
         status = pytest_run.execute(workers, junit=junit, pytest_args=pytest_args)
     write_all(_writes(pytest_run, subject.known_failures, options))
@@ -112,12 +123,6 @@ def _outside(patterns: list[str]) -> dict[str, str]:
     """
     named = {os.path.realpath(file): file for file in patterns if file.endswith(".toml")}
     return {path: file for path, file in named.items() if scenarios_dir() not in Path(path).parents}
-
-
-def _reports(options: Mapping[str, Any]) -> list[str]:
-    """Return the files that reports for machines are written to."""
-    files = [options.get("json_file"), options.get("junit_file")]
-    return [file for file in files if file]
 
 
 def _writes(
@@ -166,6 +171,8 @@ def repro_argv(options: dict[str, Any]) -> list[str]:
     argv += image_argv(options)
     if options["contract"] != "slot":
         argv += ["--contract", options["contract"]]
+    if options.get("as_of"):
+        argv += ["--as-of", options["as_of"]]
     repeatable = {
         "directories": "--scenarios",
         "env": "--env",
@@ -178,32 +185,3 @@ def repro_argv(options: dict[str, Any]) -> list[str]:
     if options["repeat"] > 1:
         argv += ["--repeat", str(options["repeat"])]
     return argv
-
-
-def check_outputs(options: dict[str, Any]) -> None:
-    """Refuse, before anything runs, files that cannot be written or that would be lost."""
-    new = options.get("write_known_failures")
-    for file in (options.get("json_file"), options.get("junit_file"), new):
-        if file:
-            _check_writable(file)
-    reports = _reports(options)
-    if len({os.path.abspath(file) for file in reports}) < len(reports):
-        where = "standard output" if options["json_file"] == "-" else options["json_file"]
-        cause = f"--json and --junit both write to {where}"
-        raise UsageError(cause, hint="name another file for one")
-    if new and Path(new).exists() and not _same_file(options.get("known_failures"), new):
-        hint = f"give --known-failures {new} as well to update it and keep its reasons"
-        raise UsageError(f"{new} is there already", hint=hint)
-
-
-def _check_writable(file: str) -> None:
-    parent = Path(file).absolute().parent
-    if file != "-" and not parent.is_dir():
-        raise UsageError(f"no directory {parent} for {file}", hint="make it first")
-    if os.path.isdir(file):
-        raise UsageError(f"{file} is a directory", hint="name a file")
-
-
-def _same_file(old: str | None, new: str) -> bool:
-    """Return whether *old* is given, exists, and is the file *new*."""
-    return old is not None and Path(old).exists() and Path(old).samefile(new)
