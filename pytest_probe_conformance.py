@@ -61,6 +61,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "default": "",
         "help": "only the scenarios of this agent",
     },
+    "--conformance-as-of": {
+        "metavar": "VERSION",
+        "default": "",
+        "help": "only what this version of a bundled contract demanded",
+    },
     "--conformance-strict": {
         "action": "store_true",
         "default": False,

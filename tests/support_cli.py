@@ -77,13 +77,13 @@ def suite(
 
 
 def call(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call the command line in this process, for requests that are refused before anything starts."""
+    """Call the command line in this process, for requests that are refused before anything starts, or start nothing."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.chdir(directory), redirect_stdout(out), redirect_stderr(err):
         try:
             main([*arguments])
         except SystemExit as e:
-            code = e.code
+            code = e.code or 0
     assert isinstance(code, int)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 

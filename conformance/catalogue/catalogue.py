@@ -77,6 +77,10 @@ class Catalogue:
             raise UsageError(f"'{name}' names {len(ids)} scenarios", hint=hint)
         return self.get(ids[0] if ids else name)
 
+    def with_scenarios(self, scenarios: Mapping[str, Scenario]) -> Catalogue:
+        """Return this catalogue with these *scenarios*, which are from the same files."""
+        return Catalogue(scenarios, self.contracts, self._files, self.roots)
+
     def in_contract(self, contract: Contract) -> list[Scenario]:
         """Return the scenarios that are part of *contract*."""
         return [scenario for scenario in self.scenarios.values() if scenario.expected(contract)]

@@ -26,6 +26,8 @@ COMMANDS = {
     "repro": ("repro", "repro_command"),
     "compare": ("compare", "compare_command"),
     "agree": ("agree", "agree_command"),
+    "diff": ("diff", "diff_command"),
+    "history": ("history", "history_command"),
     "strength": ("strength", "strength_command"),
     "lint": ("lint", "lint_command"),
     "reality": ("reality", "reality_command"),

@@ -15,7 +15,13 @@ import click
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
 from conformance.catalogue.differences import nearest
-from conformance.cli.options import agent_option, contract_option, scenarios_option
+from conformance.catalogue.released import catalogue_as_of, contract_as_of, since
+from conformance.cli.options import (
+    agent_option,
+    as_of_option,
+    contract_option,
+    scenarios_option,
+)
 from conformance.model.contract import Contract
 from conformance.model.entry_wording import describe_entry
 from conformance.model.login_wording import login_against, login_lines
@@ -37,11 +43,19 @@ scenario_argument = click.argument("name", metavar="ID|FILE")
 
 
 def _load(
-    contract: str, directories: tuple[Path, ...], files: Iterable[Path] = (), agent: str = ""
+    contract: str,
+    directories: tuple[Path, ...],
+    files: Iterable[Path] = (),
+    *,
+    agent: str = "",
+    as_of: str = "",
 ) -> tuple[Catalogue, Contract]:
     whole = contracts.load(contract)
-    chosen = contracts.for_agent(whole, agent)
-    return load_catalogue(directories, contract=whole, files=files), chosen
+    chosen = contract_as_of(whole, as_of) if as_of else whole
+    catalogue = load_catalogue(directories, contract=whole, files=files)
+    if as_of:
+        catalogue = catalogue_as_of(catalogue, chosen)
+    return catalogue, contracts.for_agent(chosen, agent)
 
 
 def _find(
@@ -57,21 +71,25 @@ def _find(
 @click.command("list")
 @contract_option
 @agent_option
+@as_of_option
 @scenarios_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 def list_command(
     contract: str,
     agent: str,
+    as_of: str,
     directories: tuple[Path, ...],
     as_json: bool,
     patterns: tuple[str, ...],
 ) -> None:
     """List the scenarios of a contract: id, what conforms, summary."""
-    catalogue, chosen = _load(contract, directories, agent=agent)
+    catalogue, chosen = _load(contract, directories, agent=agent, as_of=as_of)
     scenarios = select(catalogue, patterns, chosen)
     if as_json:
-        click.echo(json.dumps([_row(scenario, chosen) for scenario in scenarios], indent=2))
+        came = since(chosen, scenarios)
+        rows = [_row(scenario, chosen) | {"since": came.get(scenario.id)} for scenario in scenarios]
+        click.echo(json.dumps(rows, indent=2))
         return
     ids = max(len(scenario.id) for scenario in scenarios)
     verdicts = max(len("|".join(scenario.expected(chosen))) for scenario in scenarios)
@@ -139,6 +157,8 @@ def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
     for name in scenario.expect:
         known = catalogue.contracts[name]
         rows.append((f"expect {name}", _expectation(catalogue, name, scenario)))
+        if version := since(known, [scenario]).get(scenario.id):
+            rows.append(("", f"since version {version} of {name}"))
         rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
     rows += [("input", words) for words in describe_inputs(scenario).values()]
     rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]

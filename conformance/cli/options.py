@@ -8,10 +8,13 @@ from typing import Any
 
 import click
 
+from conformance.errors import UsageError
+
 __all__ = [
     "actions_option",
     "agent_option",
     "allow_write_option",
+    "as_of_option",
     "contract_option",
     "image_options",
     "json_option",
@@ -43,6 +46,24 @@ agent_option = click.option(
     metavar="NAME",
     default="",
     help="Only the scenarios of this agent; by default of all that the contract covers.",
+)
+
+
+def _version(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    """Return the version that was given, else an empty string.
+
+    :raises UsageError: it is empty, as a variable is that a pipeline has not set.
+    """
+    if value is not None and not value.strip():
+        raise UsageError("--as-of is empty", hint="name a version of the contract, or leave it out")
+    return value or ""
+
+
+as_of_option = click.option(
+    "--as-of",
+    metavar="VERSION",
+    callback=_version,
+    help="Only what this version of a bundled contract demanded, whatever came later.",
 )
 strict_option = click.option(
     "--strict", is_flag=True, help="Let advice count: what a probe should do, it has to."

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from conformance.cli.options import image_options, probe_options
+from conformance.cli.options import as_of_option, image_options, probe_options
 from conformance.cli.request import run_request
 from conformance.drivers.local.driver import HomeDirectory
 from conformance.errors import CannotJudge, UsageError
@@ -31,6 +31,7 @@ __all__ = ["repro_command"]
 @click.command("repro")
 @probe_options
 @image_options
+@as_of_option
 @click.option(
     "--keep",
     metavar="DIR",

@@ -12,9 +12,11 @@ from typing import Any
 import click
 
 from conformance.bundled import scenarios_dir
+from conformance.cli.baseline import baseline
 from conformance.cli.image_request import image_argv
 from conformance.cli.options import (
     agent_option,
+    as_of_option,
     image_options,
     json_option,
     probe_options,
@@ -44,6 +46,7 @@ workers_option = click.option(
 @click.command("run")
 @probe_options
 @agent_option
+@as_of_option
 @strict_option
 @image_options
 @workers_option
@@ -58,6 +61,11 @@ workers_option = click.option(
     "--write-known-failures",
     metavar="FILE",
     help="Write what deviates now as a file of known failures.",
+)
+@click.option(
+    "--baseline",
+    metavar="REPORT",
+    help="A JSON report of an earlier run: status 1 only for what got worse since.",
 )
 @click.option(
     "--keep",
@@ -83,6 +91,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     summary = _summary(options)
     check_outputs(options)
     subject = check(run_request(patterns=patterns, **options))
+    against = baseline(options["baseline"], subject)
     workers = worker_count(options["workers"], len(subject.selected))
     with sigterm_interrupts(), open_run(subject) as run:
         pytest_run = PytestRun(
@@ -92,6 +101,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
             to_stderr="-" in reports(options),
             summary=summary,
         )
+        pytest_run.report.against = against
         junit = bool(options["junit_file"])
         status = pytest_run.execute(workers, junit=junit, pytest_args=pytest_args)
     write_all(_writes(pytest_run, subject.known_failures, options))
@@ -161,6 +171,8 @@ def repro_argv(options: dict[str, Any]) -> list[str]:
     argv += image_argv(options)
     if options["contract"] != "slot":
         argv += ["--contract", options["contract"]]
+    if options.get("as_of"):
+        argv += ["--as-of", options["as_of"]]
     repeatable = {
         "directories": "--scenarios",
         "env": "--env",

@@ -10,9 +10,11 @@ from typing import Any, get_args
 import msgspec
 
 from conformance import __version__
+from conformance.catalogue.digest import digest
 from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.cause import Cause
+from conformance.model.change import Changes, changes_document
 from conformance.model.contract import Contract
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
@@ -59,6 +61,14 @@ class RunReport:
         """What is to be mended, first what explains most."""
         self.repeat: Callable[[str], Sequence[str]] = lambda _: ()
         """Returns the command that repeats the scenario with an id."""
+        self.as_of = ""
+        """The version of the contract that was asked for; empty for the present one."""
+        self.since: Callable[[], Mapping[str, str]] = dict
+        """Returns the version of the contract that scenarios came with, by id, where known."""
+        self.against: Callable[[dict[str, Any]], Changes] | None = None
+        """Compares the document of this report with a baseline, where there is one."""
+        self.changes: Changes | None = None
+        """What changed against the baseline, once the run has ended; None where there is none."""
         self._results: dict[str, ScenarioResult] = {}
 
     def add(self, result: ScenarioResult) -> None:
@@ -133,12 +143,25 @@ class RunReport:
             return False
         return counts["conforms"] > 0
 
+    def conclude(self) -> None:
+        """Compare with the baseline, where there is one: all results are in."""
+        if self.against is not None:
+            self.changes = self.against(self.document())
+
     def exit_status(self) -> int:
         """Return the exit status of the run.
 
         130: interrupted. 3: something could not be judged, or nothing was. 1: something deviates, a
-        known failure conforms, or something was left out. 0: none of these.
+        known failure conforms, or something was left out. 0: none of these. Against a baseline, 1
+        means that something got worse, or that a known failure conforms.
         """
+        status = self._status_alone()
+        if self.changes is None or status not in (0, 1):
+            return status
+        return 1 if self.changes.worse() or self.stale() else 0
+
+    def _status_alone(self) -> int:
+        """Return the exit status of the run where there is no baseline."""
         counts = self.counts()
         judged = counts["conforms"] + counts["deviates"] + counts["known-failure"]
         if self.interrupted:
@@ -151,10 +174,15 @@ class RunReport:
 
     def document(self) -> dict[str, Any]:
         """Return the report as built-in types."""
+        compared = {"baseline": changes_document(self.changes)} if self.changes else {}
+        return self._document() | compared
+
+    def _document(self) -> dict[str, Any]:
         return {
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
             "contract": {"name": self.contract.name, "version": self.contract.version},
+            "as_of": self.as_of,
             "probe": self.probe,
             "started": datetime.fromtimestamp(self.now, UTC).isoformat(timespec="milliseconds"),
             "now": self.now,
@@ -166,6 +194,8 @@ class RunReport:
             "counts": self.counts(),
             "advice": len(self.advice()),
             "stale_known_failures": self.stale(),
+            "left_out": sorted(self.left_out),
+            "levels": self._levels(),
             "trouble": self.trouble,
             "diagnosis": self.diagnosis,
             "asked": self.asked(),
@@ -173,9 +203,16 @@ class RunReport:
             "scenarios": list(self._rows()),
         }
 
+    def _levels(self) -> dict[str, str]:
+        """Return the levels of the rules about findings that are not off, as they count here."""
+        rules = self.contract.rules.items()
+        found = {name: str(rule.level) for name, rule in rules if rule.findings and not rule.off}
+        return dict.fromkeys(found, "must") if self.strict else found
+
     def _rows(self) -> Iterator[dict[str, Any]]:
+        since = self.since()
         for scenario, result in zip(self.selected, self.results(), strict=True):
-            yield self._row(scenario, result)
+            yield self._row(scenario, result) | {"since": since.get(scenario.id, "")}
 
     def _row(self, scenario: Scenario, result: ScenarioResult) -> dict[str, Any]:
         row: dict[str, Any] = msgspec.to_builtins(result)
@@ -185,6 +222,7 @@ class RunReport:
         row["expected_codes"] = sorted(contract.codes(result.expected))
         row["summary"] = scenario.summary
         row["origin"] = scenario.origin
+        row["digest"] = digest(scenario)
         row["rule"] = self.contract.rule_name(scenario.decided_by(self.contract))
         # What conforms is not repeated, and there is much of it.
         row["repeat"] = [] if result.result == "conforms" else list(self.repeat(result.id))

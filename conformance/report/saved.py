@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.json import Decoder
 
@@ -72,6 +72,10 @@ class SavedRow(Struct, frozen=True, kw_only=True):
     """The rule that decides, as ``slot:claude-login``; empty in reports of older versions."""
     repeat: tuple[str, ...] = ()
     """The command that repeats it."""
+    since: str = ""
+    """The first version of the contract that has the scenario; empty where that is not known."""
+    digest: str = ""
+    """Stands for what the scenario asks: its HOME, inputs and so on; empty in older reports."""
 
 
 class SavedReport(Struct, frozen=True, kw_only=True):
@@ -95,6 +99,12 @@ class SavedReport(Struct, frozen=True, kw_only=True):
     trouble: tuple[str, ...] = ()
     diagnosis: str = ""
     causes: tuple[Cause, ...] = ()
+    as_of: str = ""
+    """The version of the contract that was asked for with ``--as-of``; empty for the present."""
+    left_out: tuple[str, ...] = ()
+    """The ids of scenarios that were to run, and were not judged because the run was cut short."""
+    levels: dict[str, str] = {}
+    """The level of each rule about findings; empty in reports of older versions."""
 
     def rows(self) -> dict[str, SavedRow]:
         """Return the rows by the ids of their scenarios."""
@@ -115,13 +125,25 @@ def parse_report(text: str | bytes, name: str) -> SavedReport:
     """
     hint = "name a file that run --json has written"
     try:
+        text = _without_surrogates(text)
         version = _VERSION.decode(text).schema_version
         if version != SCHEMA_VERSION:
             cause = f"{name} has schema_version {version}, and {SCHEMA_VERSION} is known here"
             raise UsageError(cause, hint="update probe-conformance")
         return _REPORT.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:
         raise UsageError(f"{name} is no report of a run: {str(e)[:200]}", hint=hint) from None
+
+
+def _without_surrogates(text: str | bytes) -> str | bytes:
+    """Return *text* with a question mark for each lone surrogate, which the decoder refuses.
+
+    A path that is not UTF-8, such as the probe's, is written as one.
+    """
+    marks = (b"\\ud", b"\\uD") if isinstance(text, bytes) else ("\\ud", "\\uD")
+    if not any(mark in text for mark in marks):  # type: ignore[operator]
+        return text
+    return json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def read_report(file: str) -> SavedReport:

@@ -17,6 +17,7 @@ from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import asked_note
 from conformance.report.blocks import Blocks
+from conformance.report.changes import baseline_part
 from conformance.report.lines import WIDTH, first_line, heading_lines, ids_line, wrapped
 from conformance.report.view import View, some
 from conformance.text import one_line, shortened
@@ -80,7 +81,8 @@ class Terminal(View):
         super().finish()
         results = {result.id: result for result in self._report.results()}
         causes = self._causes(results)
-        head = [*self._headline(causes, results), *self._trouble(), *self._hints()]
+        compared = baseline_part(self._report, whole=self._all)
+        head = [*compared, *self._headline(causes, results), *self._trouble(), *self._hints()]
         tail = [*self._unjudged(results), *self._stale(), *self._advice(), *self._note()]
         if self._all:
             deviations = list(self._deviations(causes, results))

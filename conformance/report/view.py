@@ -12,6 +12,7 @@ from conformance.judge.tally import RunReport
 from conformance.model.outcome import Result
 from conformance.model.wording import probe_lines
 from conformance.report.bar import Bar
+from conformance.report.changes import baseline_verdict
 from conformance.report.lines import wrapped
 
 __all__ = ["View", "some"]
@@ -38,7 +39,8 @@ class View:
     def start(self, workers: int) -> None:
         """Say what is judged by what, and show the bar."""
         report = self._report
-        contract = f"contract {report.contract.name} {report.contract.version}"
+        as_of = "as of version " if report.as_of else ""
+        contract = f"contract {report.contract.name} {as_of}{report.contract.version}"
         count = some(len(report.selected), "scenario")
         if workers:
             count += f", {some(workers, 'worker')}"
@@ -83,10 +85,10 @@ class View:
             self._line(f"{line}: INTERRUPTED", "bold yellow")
         elif status == 0:
             verdict = "CONFORMANT" if report.conformant() else "no new failure"
-            self._line(f"{line}: {verdict}", "bold green")
+            self._line(f"{line}: {baseline_verdict(report) or verdict}", "bold green")
         else:
             verdict = "NOT CONFORMANT" if status == 1 else "NOT JUDGED"
-            self._line(f"{line}: {verdict}", "bold red")
+            self._line(f"{line}: {baseline_verdict(report) or verdict}", "bold red")
 
 
 def some(count: int, noun: str) -> str:

@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue
 from conformance.drivers import Driver, Unavailable
 from conformance.drivers.container.request import ImageFacts, ImageRequest
@@ -30,7 +29,7 @@ from conformance.run.import_notes import import_notes
 from conformance.run.local_driver import local_driver
 from conformance.run.request import RunRequest
 from conformance.run.scenario_runner import ScenarioRunner
-from conformance.run.subject import Subject, check, judging
+from conformance.run.subject import Subject, asked_contract, check
 
 if TYPE_CHECKING:
     from conformance.drivers.container.driver import ContainerDriver
@@ -233,8 +232,7 @@ def join_run(text: str, worker: str) -> Run:
     published = (Path(shared.directory) / _CATALOGUE).read_bytes()
     scenarios, ids, known = msgspec.msgpack.decode(published, type=_Published)
     catalogue = Catalogue({scenario.id: scenario for scenario in scenarios}, known)
-    contract = contracts.load(request.contract, base=Path(request.cwd))
-    contract = judging(contract, request)
+    contract = asked_contract(request)
     selected = tuple(catalogue.scenarios[id_] for id_ in ids)
     known_failures = KnownFailures.read(request.known_failures)
     subject = Subject(request, contract, catalogue, selected, known_failures, shared.argv)

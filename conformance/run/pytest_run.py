@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from conformance.bundled import data_root, scenarios_dir
+from conformance.catalogue.released import since
 from conformance.drivers.container.request import SILENT
 from conformance.errors import FileError, UsageError
 from conformance.judge.tally import RunReport
@@ -82,6 +83,8 @@ class PytestRun:
             run.known_failures,
             strict=run.request.strict,
         )
+        self.report.as_of = run.request.as_of
+        self.report.since = partial(since, run.contract, run.selected)
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
         self.junit = ""
         self.terminal = View(self._stream, self.report)
@@ -124,6 +127,7 @@ class PytestRun:
         self.report.seconds = time.monotonic() - started
         self._conclude(plugin, int(code))
         self._find_causes(plugin.hints)
+        self.report.conclude()
         self.terminal.finish()
         return self.report.exit_status()
 
@@ -149,7 +153,9 @@ class PytestRun:
         if plugin.collected is not None:
             self._select(plugin.collected)
         if plugin.stopped_early:
-            self._select({r.id for r in self.report.results() if r.reason != "not run"})
+            ran = {r.id for r in self.report.results() if r.reason != "not run"}
+            self.report.left_out |= {scenario.id for scenario in self.report.selected} - ran
+            self._select(ran)
         if code == pytest.ExitCode.INTERNAL_ERROR and not self.report.trouble:
             self.report.trouble.append("pytest failed; see what it says above")
 

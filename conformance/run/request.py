@@ -63,6 +63,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     """The directory that relative names count from, and that a local probe starts in."""
     contract: str = "slot"
     """The name of a bundled contract, or a contract file."""
+    as_of: str = ""
+    """The version of the contract that is asked for; empty for the present one."""
     agent: str = ""
     """The agent whose scenarios run; empty for all agents of the contract."""
     allow_writes: tuple[str, ...] = ()

@@ -178,6 +178,7 @@ def _request(config: pytest.Config) -> RunRequest:
         probe=_probe(config),
         cwd=str(cwd),
         contract=config.getoption("--conformance-contract"),
+        as_of=config.getoption("--conformance-as-of"),
         agent=config.getoption("--conformance-agent"),
         allow_writes=tuple(config.getoption("--conformance-allow-write")),
         strict=config.getoption("--conformance-strict"),

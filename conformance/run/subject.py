@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
+from conformance.catalogue.released import catalogue_as_of, contract_as_of
 from conformance.drivers.container.request import ImageRequest, check_reference
 from conformance.drivers.environment import check_extra
 from conformance.drivers.local.command import (
@@ -32,7 +33,7 @@ from conformance.run.request import (
     truth_codes,
 )
 
-__all__ = ["Subject", "check", "judging"]
+__all__ = ["Subject", "asked_contract", "check", "judging"]
 
 
 class Subject(Struct, frozen=True):
@@ -54,7 +55,8 @@ def check(request: RunRequest) -> Subject:
     :raises ConformanceError: anything in it is wrong.
     """
     cwd = Path(request.cwd)
-    whole = contracts.load(request.contract, base=cwd)
+    present = contracts.load(request.contract, base=cwd)
+    whole = contract_as_of(present, request.as_of) if request.as_of else present
     contract = judging(whole, request)
     check_extra(request.variables, contract)
     if request.image is not None:
@@ -62,7 +64,11 @@ def check(request: RunRequest) -> Subject:
     argv = _local_command(request, contract)
     patterns = request.patterns or ()
     files = scenario_files((*patterns, *request.files), cwd)
-    catalogue = load_catalogue(map(Path, request.directories), contract=whole, files=files)
+    catalogue = load_catalogue(map(Path, request.directories), contract=present, files=files)
+    known_failures = KnownFailures.read(request.known_failures)
+    known_failures.check(catalogue, present)  # it may know failures of other agents and versions
+    if request.as_of:
+        catalogue = catalogue_as_of(catalogue, whole, patterns)
     selected = catalogue.in_contract(contract)
     if request.patterns is not None:
         selected = select(
@@ -72,9 +78,18 @@ def check(request: RunRequest) -> Subject:
             containers=request.image is not None,
             local=request.image is None,
         )
-    known_failures = KnownFailures.read(request.known_failures)
-    known_failures.check(catalogue, whole)  # it may know failures of the other agents
     return Subject(request, contract, catalogue, tuple(selected), known_failures, argv)
+
+
+def asked_contract(request: RunRequest) -> Contract:
+    """Return the contract of a *request* that was checked, as it judges.
+
+    :raises ConformanceError: it is not there any more.
+    """
+    contract = contracts.load(request.contract, base=Path(request.cwd))
+    if request.as_of:
+        contract = contract_as_of(contract, request.as_of)
+    return judging(contract, request)
 
 
 def judging(whole: Contract, request: RunRequest) -> Contract:

@@ -224,6 +224,7 @@ def test_the_fixtures_and_options_say_what_they_are(tmp_path: Path) -> None:
         "--conformance-isolation={fresh,shared,both}",
         "--conformance-contract=NAME|FILE",
         "--conformance-agent=NAME",
+        "--conformance-as-of=VERSION",
         "--conformance-strict",
         "--conformance-scenarios=DIR",
         "--conformance-env=KEY=VALUE",

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from conformance import __version__
 from conformance.catalogue import contracts
+from conformance.catalogue.digest import digest
 from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import INTERRUPTED, RunReport
@@ -262,7 +263,10 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "strict": False,
         "counts": {"conforms": 1, "deviates": 1, "unsupported": 0, "broke": 0, "known-failure": 0},
         "advice": 0,
+        "as_of": "",
         "stale_known_failures": [],
+        "left_out": [],
+        "levels": {name: rule.level for name, rule in SLOT.rules.items() if rule.findings},
         "trouble": [],
         "diagnosis": "",
         "asked": {},
@@ -298,6 +302,8 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "kept": "/kept/a/0",
         "summary": scenario().summary,
         "origin": scenario().origin,
+        "since": "",
+        "digest": digest(scenario()),
         "rule": "",
         "repeat": [],
     }
