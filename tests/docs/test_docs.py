@@ -417,6 +417,23 @@ def test_the_page_of_pipelines_is_what_happens(
         session(ROOT / "docs" / "for-pipelines.md", tmp_path, names)
 
 
+@pytest.mark.in_turn(3)
+@pytest.mark.slow
+def test_an_image_that_knows_no_mode_is_asked_as_the_page_says(
+    engine: docker.DockerClient, reference_image: str, tmp_path: Path
+) -> None:
+    files = {
+        "/opt/slot/start.sh": b'#!/bin/sh\nexec "$@"\n',
+        "/opt/slot/worker.sh": b"#!/bin/sh\nexit 3\n",
+        "/opt/slot/probe.sh": f'#!/bin/sh\nexec {PROBE} "$@"\n'.encode(),
+    }
+    with Images(engine, reference_image) as images:
+        image = images.like_reference(
+            files, entrypoint=["/opt/slot/start.sh"], cmd=["/opt/slot/worker.sh"]
+        )
+        session(ROOT / "docs" / "images.md", tmp_path, {"plain-image:ci": image})
+
+
 def test_every_page_with_a_session_is_run() -> None:
     assert {page.name for page in PAGES if blocks(page, "console-session")} == {
         "CONTRIBUTING.md",
@@ -425,6 +442,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "for-pipelines.md",
         "for-reviewers.md",
         "gates.md",
+        "images.md",
         "in-process.md",
         "login.md",
         "strength.md",
