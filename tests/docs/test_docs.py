@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib
 import json
 import os
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -484,6 +486,41 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert [
         f"{page.name}: {target}" for page, target in inside if not (page.parent / target).exists()
     ] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of *page*."""
+    text = re.sub(r"^(```|~~~).*?^\1", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found: list[str] = []
+    for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title)
+        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        number = found.count(slug)
+        found += [slug, f"{slug}-{number}"] if number else [slug]
+    return set(found)
+
+
+def test_links_to_headings_lead_somewhere() -> None:
+    """The site takes other spellings of an anchor as well; GitHub does not."""
+    links = [
+        (page, page.parent / target if target else page, anchor)
+        for page in PAGES
+        for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text())
+    ]
+    assert len(links) > 50
+    assert [
+        f"{page.name}: #{anchor}" for page, target, anchor in links if anchor not in anchors(target)
+    ] == []
+
+
+def test_ci_builds_the_site_as_tox_does() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    script = (ROOT / ".ci" / "run").read_text()
+
+    assert f"\n.venv/bin/{tox['testenv:site']['commands']} #" in script
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert tox["testenv:site"]["deps"].split() == asked["optional-dependencies"]["site"]
 
 
 def test_exit_codes_on_the_contracts_page_are_those_of_the_contract() -> None:
