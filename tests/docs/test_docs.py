@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib
+import json
 import os
 import pkgutil
 import re
@@ -11,15 +13,19 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import docker
 import pytest
 from click.testing import CliRunner
+from support import without
 from support_cli import suite
-from support_image import PROBE, Images
+from support_image import PROBE, RIGHT, Images, judged
+from support_image import rows as answers
 
 import conformance.cli
 from conformance.catalogue import contracts
@@ -194,10 +200,48 @@ def test_three_dots_stand_for_what_varies(shown: str, printed: str, fits: bool) 
     assert matches(shown, printed) == fits
 
 
+class Shown(NamedTuple):
+    """One thing that a page shows: a file as it is from here on, or a command with its output."""
+
+    name: str = ""
+    content: str = ""
+    command: str = ""
+    output: str = ""
+
+
+def told(text: str) -> list[Shown]:
+    """Return what the page *text* shows, in order.
+
+    A file is a block below a line that is nothing but its name. Shown again, it takes the place of the earlier one;
+    a block of the kind ``diff`` changes that one.
+    """
+    files: dict[str, str] = {}
+    found = []
+    for name, kind, content in re.findall(
+        r"^(?:`([^`\n]+)`:\n\n)?```(\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    ):
+        if kind == "console-session":
+            found += [Shown(command=command, output=output) for command, output in steps(content)]
+        elif name:
+            files[name] = changed(files[name], content) if kind == "diff" else content
+            found.append(Shown(name, files[name]))
+    return found
+
+
+def changed(text: str, diff: str) -> str:
+    """Return *text* after *diff*, a hunk without a header: what it takes away stands there once."""
+    lines = [(line[:1], f"{line[1:]}\n") for line in diff.splitlines()]
+    old = "".join(line for sign, line in lines if sign != "+")
+    assert {sign for sign, _ in lines} <= {"+", "-", " "}
+    assert text.count(old) == 1, old
+    return text.replace(old, "".join(line for sign, line in lines if sign != "-"))
+
+
 def session(page: Path, directory: Path, names: Mapping[str, str] | None = None) -> None:
     """Write the files that *page* shows, and type its commands, one after the other, into one shell.
 
-    A file is a block below a line that is nothing but its name. *names* of images stand for others on this machine.
+    A file is there from the start, and a later version of it from where that is shown.
+    *names* of images stand for others on this machine.
     """
 
     def real(text: str) -> str:
@@ -205,12 +249,9 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
             text = text.replace(name, stand_in)
         return text
 
-    for name, content in re.findall(
-        r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
-    ):
-        file = directory / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
+    shown = told(page.read_text())
+    todo = [(real(each.command), real(each.output)) for each in shown if each.command]
+    assert todo
     for name, called in (
         ("probe-conformance", "conformance"),
         ("pytest", "pytest -p no:cacheprovider"),
@@ -219,17 +260,19 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
         program.parent.mkdir(exist_ok=True)
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m {called} "$@"\n')
         program.chmod(0o755)
-    todo = [
-        (real(command), real(output))
-        for block in blocks(page, "console-session")
-        for command, output in steps(block)
-    ]
-    assert todo
     mark = "-- the next command --"
-    # The mark does not come between a command and the $? of the next one.
-    script = "".join(
-        f"{command}\nstatus=$?; echo '{mark}'; (exit $status)\n" for command, _ in todo
-    )
+    script = ""
+    for number, each in enumerate(shown):
+        file = directory / each.name
+        if each.command:
+            # The mark does not come between a command and the $? of the next one.
+            script += f"{real(each.command)}\nstatus=$?; echo '{mark}'; (exit $status)\n"
+        elif file.exists():
+            (directory / ".bin" / f"{number}").write_text(each.content)
+            script += f"cat .bin/{number} > {shlex.quote(each.name)}; (exit $status)\n"
+        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(each.content)
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=directory,
@@ -251,17 +294,86 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
     assert wrong == [], "\n".join(wrong)
 
 
+def test_a_file_that_a_page_shows_again_is_another_from_there_on() -> None:
+    page = "`a`:\n\n```sh\n1\n2\n```\n\n```console-session\n$ cat a\n1\n2\n```\n\n`a`:\n\n```diff\n 1\n-2\n+3\n```\n"
+    assert told(page) == [
+        Shown("a", "1\n2\n"),
+        Shown(command="cat a", output="1\n2\n"),
+        Shown("a", "1\n3\n"),
+    ]
+    with pytest.raises(AssertionError):
+        changed("1\n2\n", "-3\n")
+
+
 @pytest.mark.slow
 @pytest.mark.in_turn(3)
 @pytest.mark.parametrize(
     "page",
     [
         *("entrypoint", "for-managers", "for-reviewers", "gates", "in-process", "login"),
-        *("strength", "wiring"),
+        *("strength", "wiring", "write-a-probe", "your-contract"),
     ],
 )
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     session(ROOT / "docs" / f"{page}.md", tmp_path)
+
+
+#: The finished probes of the page for those who write one.
+FINISHED = {"probe.sh": "sh", "probe.mjs": "node"}
+#: All kinds of agents, homes and CLIs, without those that take seconds.
+SAMPLE = ["agent/*", "claude/*un*", "codex/*utf*", "cli/exit*"]
+
+#: Results of a right probe: a scenario that only an image can show does not run here.
+GOOD = {"conforms", "unsupported"}
+
+
+def found_in_finished_probe(name: str, directory: Path, *chosen: str) -> tuple[dict[str, str], int]:
+    """Return the scenarios of *chosen* in which the finished probe *name* does not conform, and the number of all."""
+    page = (ROOT / "docs" / "write-a-probe.md").read_text()
+    versions = [shown.content for shown in told(page) if shown.name == name]
+    assert len(versions) > 2
+    (directory / name).write_text(versions[-1])
+    interpreter = shutil.which(FINISHED[name]) or without(FINISHED[name])
+    probe = shlex.join([interpreter, name])
+    done = suite(directory, "run", "--strict", "--json", "report.json", "--probe", probe, *chosen)
+    rows = json.loads((directory / "report.json").read_text())["scenarios"]
+    wrong = {row["id"]: row["result"] for row in rows if row["result"] not in GOOD}
+    assert (done.returncode == 0) == (wrong == {})
+    return wrong, len(rows)
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_a_finished_probe_conforms_in_a_sample(name: str, tmp_path: Path) -> None:
+    wrong, tried = found_in_finished_probe(name, tmp_path, *SAMPLE)
+
+    assert wrong == {}
+    assert tried > 25
+
+
+@pytest.mark.slow
+@pytest.mark.in_turn(6)
+@pytest.mark.parametrize("name", FINISHED)
+def test_a_finished_probe_conforms_in_every_scenario(name: str, tmp_path: Path) -> None:
+    wrong, tried = found_in_finished_probe(name, tmp_path)
+
+    assert wrong == {}
+    assert tried > 450
+
+
+@pytest.mark.slow
+@pytest.mark.in_turn(3)
+def test_the_finished_probe_answers_in_an_image(
+    engine: docker.DockerClient, reference_image: str, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "write-a-probe.md").read_text()
+    shown = {each.name: each.content.encode() for each in told(page) if each.name}
+    files = {f"/opt/slot/{name}": shown[name] for name in ("probe.sh", "entrypoint.sh")}
+    entrypoint = re.findall(r"^ENTRYPOINT (.+)$", page, re.MULTILINE)
+    with Images(engine, reference_image) as images:
+        image = images.like_reference(files, entrypoint=json.loads(entrypoint[0]))
+        status, report, printed = judged(image, tmp_path, *RIGHT)
+
+    assert (status, answers(report)) == (0, RIGHT), printed
 
 
 @pytest.mark.slow
@@ -307,6 +419,23 @@ def test_the_page_of_pipelines_is_what_happens(
         session(ROOT / "docs" / "for-pipelines.md", tmp_path, names)
 
 
+@pytest.mark.in_turn(3)
+@pytest.mark.slow
+def test_an_image_that_knows_no_mode_is_asked_as_the_page_says(
+    engine: docker.DockerClient, reference_image: str, tmp_path: Path
+) -> None:
+    files = {
+        "/opt/slot/start.sh": b'#!/bin/sh\nexec "$@"\n',
+        "/opt/slot/worker.sh": b"#!/bin/sh\nexit 3\n",
+        "/opt/slot/probe.sh": f'#!/bin/sh\nexec {PROBE} "$@"\n'.encode(),
+    }
+    with Images(engine, reference_image) as images:
+        image = images.like_reference(
+            files, entrypoint=["/opt/slot/start.sh"], cmd=["/opt/slot/worker.sh"]
+        )
+        session(ROOT / "docs" / "images.md", tmp_path, {"plain-image:ci": image})
+
+
 def test_every_page_with_a_session_is_run() -> None:
     assert {page.name for page in PAGES if blocks(page, "console-session")} == {
         "CONTRIBUTING.md",
@@ -315,10 +444,13 @@ def test_every_page_with_a_session_is_run() -> None:
         "for-pipelines.md",
         "for-reviewers.md",
         "gates.md",
+        "images.md",
         "in-process.md",
         "login.md",
         "strength.md",
         "wiring.md",
+        "write-a-probe.md",
+        "your-contract.md",
     }
 
 
@@ -354,6 +486,41 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert [
         f"{page.name}: {target}" for page, target in inside if not (page.parent / target).exists()
     ] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of *page*."""
+    text = re.sub(r"^(```|~~~).*?^\1", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found: list[str] = []
+    for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title)
+        slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
+        number = found.count(slug)
+        found += [slug, f"{slug}-{number}"] if number else [slug]
+    return set(found)
+
+
+def test_links_to_headings_lead_somewhere() -> None:
+    """The site takes other spellings of an anchor as well; GitHub does not."""
+    links = [
+        (page, page.parent / target if target else page, anchor)
+        for page in PAGES
+        for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text())
+    ]
+    assert len(links) > 50
+    assert [
+        f"{page.name}: #{anchor}" for page, target, anchor in links if anchor not in anchors(target)
+    ] == []
+
+
+def test_ci_builds_the_site_as_tox_does() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    script = (ROOT / ".ci" / "run").read_text()
+
+    assert f"\n.venv/bin/{tox['testenv:site']['commands']} #" in script
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert tox["testenv:site"]["deps"].split() == asked["optional-dependencies"]["site"]
 
 
 def test_exit_codes_on_the_contracts_page_are_those_of_the_contract() -> None:
