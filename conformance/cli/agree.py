@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from conformance.cli.options import json_option, scenarios_option
-from conformance.cli.run import check_outputs, workers_option
+from conformance.cli.outputs import check_outputs
+from conformance.cli.run import workers_option
 from conformance.compare.agree import AgreeTally, as_logins, is_home_of_login, run_both
 from conformance.compare.agree_report import AgreeReport
 from conformance.compare.sides import Side

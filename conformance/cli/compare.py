@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from conformance.cli.options import agent_option, allow_write_option, json_option, scenarios_option
-from conformance.cli.run import check_outputs, workers_option
+from conformance.cli.outputs import check_outputs
+from conformance.cli.run import workers_option
 from conformance.compare.reality import RealityTally
 from conformance.compare.report import CompareReport
 from conformance.compare.sides import Side, common, run_all

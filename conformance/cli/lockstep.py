@@ -16,8 +16,9 @@ from conformance.cli.options import (
     manager_option,
     probe_options,
 )
+from conformance.cli.outputs import check_outputs
 from conformance.cli.request import run_request
-from conformance.cli.run import check_outputs, workers_option
+from conformance.cli.run import workers_option
 from conformance.errors import UsageError
 from conformance.lockstep.agreement import Agreement
 from conformance.lockstep.draft import check_read_by_manager

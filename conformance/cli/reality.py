@@ -13,7 +13,8 @@ import click
 
 from conformance.cli.compare import collect
 from conformance.cli.options import json_option
-from conformance.cli.run import check_outputs, workers_option
+from conformance.cli.outputs import check_outputs
+from conformance.cli.run import workers_option
 from conformance.compare.reality import RealityTally, reasons
 from conformance.compare.reality_report import RealityReport
 from conformance.compare.sides import Side

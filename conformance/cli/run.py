@@ -20,6 +20,7 @@ from conformance.cli.options import (
     probe_options,
     strict_option,
 )
+from conformance.cli.outputs import check_outputs, reports
 from conformance.cli.request import run_request
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures, write
@@ -28,7 +29,7 @@ from conformance.run.assembly import open_run
 from conformance.run.pytest_run import PytestRun, Summary, sigterm_interrupts, worker_count
 from conformance.run.subject import check
 
-__all__ = ["check_outputs", "repro_argv", "run_command", "workers_option"]
+__all__ = ["repro_argv", "run_command", "workers_option"]
 
 workers_option = click.option(
     "-n",
@@ -88,7 +89,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
             run,
             repro=repro_argv(options),
             files=_outside(patterns),
-            to_stderr="-" in _reports(options),
+            to_stderr="-" in reports(options),
             summary=summary,
         )
         junit = bool(options["junit_file"])
@@ -112,12 +113,6 @@ def _outside(patterns: list[str]) -> dict[str, str]:
     """
     named = {os.path.realpath(file): file for file in patterns if file.endswith(".toml")}
     return {path: file for path, file in named.items() if scenarios_dir() not in Path(path).parents}
-
-
-def _reports(options: Mapping[str, Any]) -> list[str]:
-    """Return the files that reports for machines are written to."""
-    files = [options.get("json_file"), options.get("junit_file")]
-    return [file for file in files if file]
 
 
 def _writes(
@@ -178,32 +173,3 @@ def repro_argv(options: dict[str, Any]) -> list[str]:
     if options["repeat"] > 1:
         argv += ["--repeat", str(options["repeat"])]
     return argv
-
-
-def check_outputs(options: dict[str, Any]) -> None:
-    """Refuse, before anything runs, files that cannot be written or that would be lost."""
-    new = options.get("write_known_failures")
-    for file in (options.get("json_file"), options.get("junit_file"), new):
-        if file:
-            _check_writable(file)
-    reports = _reports(options)
-    if len({os.path.abspath(file) for file in reports}) < len(reports):
-        where = "standard output" if options["json_file"] == "-" else options["json_file"]
-        cause = f"--json and --junit both write to {where}"
-        raise UsageError(cause, hint="name another file for one")
-    if new and Path(new).exists() and not _same_file(options.get("known_failures"), new):
-        hint = f"give --known-failures {new} as well to update it and keep its reasons"
-        raise UsageError(f"{new} is there already", hint=hint)
-
-
-def _check_writable(file: str) -> None:
-    parent = Path(file).absolute().parent
-    if file != "-" and not parent.is_dir():
-        raise UsageError(f"no directory {parent} for {file}", hint="make it first")
-    if os.path.isdir(file):
-        raise UsageError(f"{file} is a directory", hint="name a file")
-
-
-def _same_file(old: str | None, new: str) -> bool:
-    """Return whether *old* is given, exists, and is the file *new*."""
-    return old is not None and Path(old).exists() and Path(old).samefile(new)

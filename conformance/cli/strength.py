@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.catalogue.contracts import for_agent
 from conformance.cli.options import agent_option, json_option, scenarios_option
-from conformance.cli.run import check_outputs
+from conformance.cli.outputs import check_outputs
 from conformance.errors import UsageError
 from conformance.model.placeholders import Context
 from conformance.report.document import write_json

@@ -15,7 +15,7 @@ from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.cli.image_request import image_request
 from conformance.cli.options import contract_option, json_option
-from conformance.cli.run import check_outputs
+from conformance.cli.outputs import check_outputs
 from conformance.errors import ManyErrors, UsageError
 from conformance.model.contract import Contract
 from conformance.report.document import write_json

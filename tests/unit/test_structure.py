@@ -240,6 +240,13 @@ def test_commands_that_run_nothing_do_without_pytest() -> None:
     assert loaded & foreign == set()
 
 
+def test_looking_at_manifests_does_without_pytest_and_engines() -> None:
+    loaded = loaded_by("import conformance.cli.wiring")
+
+    assert "conformance.wiring.check" in loaded
+    assert loaded & {"pytest", "_pytest", "xdist", "docker", "conformance.run.assembly"} == set()
+
+
 def test_only_what_deals_with_an_engine_knows_its_sdk() -> None:
     """What only type checkers see does not count."""
     found = {
