@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 __all__ = [
+    "IMAGE_OPTIONS",
     "actions_option",
     "agent_option",
     "allow_write_option",
@@ -20,6 +21,18 @@ __all__ = [
     "scenarios_option",
     "strict_option",
 ]
+
+#: The parameters of the options that are only about an image.
+IMAGE_OPTIONS = (
+    "isolation",
+    "entrypoint",
+    "command",
+    "user",
+    "network",
+    "cap_add",
+    "memory",
+    "read_only",
+)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -45,7 +58,7 @@ agent_option = click.option(
     help="Only the scenarios of this agent; by default of all that the contract covers.",
 )
 strict_option = click.option(
-    "--strict", is_flag=True, help="Let advice count: what a probe should do, it has to."
+    "--strict/--no-strict", help="Let advice count: what a probe should do, it has to."
 )
 json_option = click.option(
     "--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output."

@@ -59,6 +59,8 @@ class RunReport:
         """What is to be mended, first what explains most."""
         self.repeat: Callable[[str], Sequence[str]] = lambda _: ()
         """Returns the command that repeats the scenario with an id."""
+        self.settings = ""
+        """The settings file, and what was taken from it; empty where there is none."""
         self._results: dict[str, ScenarioResult] = {}
 
     def add(self, result: ScenarioResult) -> None:
@@ -156,6 +158,7 @@ class RunReport:
             "suite": {"name": "probe-conformance", "version": __version__},
             "contract": {"name": self.contract.name, "version": self.contract.version},
             "probe": self.probe,
+            "settings": self.settings,
             "started": datetime.fromtimestamp(self.now, UTC).isoformat(timespec="milliseconds"),
             "now": self.now,
             "seconds": round(self.seconds, 3),

@@ -257,7 +257,7 @@ def session(page: Path, directory: Path, names: Mapping[str, str] | None = None)
     "page",
     [
         *("entrypoint", "for-managers", "for-reviewers", "gates", "in-process", "login"),
-        *("strength", "wiring"),
+        *("settings", "strength", "wiring"),
     ],
 )
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
@@ -317,6 +317,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "gates.md",
         "in-process.md",
         "login.md",
+        "settings.md",
         "strength.md",
         "wiring.md",
     }
