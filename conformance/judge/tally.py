@@ -39,9 +39,14 @@ class RunReport:
         known: KnownFailures,
         *,
         strict: bool = False,
+        fail_on_unsupported: bool = False,
     ) -> None:
-        """Expect a result for each of *selected*; with *strict*, advice counts."""
+        """Expect a result for each of *selected*; with *strict*, advice counts.
+
+        With *fail_on_unsupported*, a scenario that cannot be had here fails the run.
+        """
         self.strict = strict
+        self.fail_on_unsupported = fail_on_unsupported
         self.contract = contract
         self.selected = list(selected)
         self.probe = dict(probe)
@@ -69,6 +74,8 @@ class RunReport:
         """Compares the document of this report with a baseline, where there is one."""
         self.changes: Changes | None = None
         """What changed against the baseline, once the run has ended; None where there is none."""
+        self.settings = ""
+        """The settings file, and what was taken from it; empty where there is none."""
         self._results: dict[str, ScenarioResult] = {}
 
     def add(self, result: ScenarioResult) -> None:
@@ -93,6 +100,11 @@ class RunReport:
         self.selected = [scenario for scenario in self.selected if scenario.id not in gone]
         self._results = {id_: result for id_, result in results.items() if id_ not in gone}
         return len(gone)
+
+    def stop_short(self) -> None:
+        """Remove what did not run from the selection, since the run ended before its turn."""
+        self.left_out = self.left_out | {r.id for r in self.results() if r.reason == NOT_RUN}
+        self.selected = [scenario for scenario in self.selected if scenario.id not in self.left_out]
 
     def reported(self) -> list[ScenarioResult]:
         """Return the results that have come in."""
@@ -139,7 +151,7 @@ class RunReport:
         """Return whether every selected scenario conforms or is unsupported, and one conforms."""
         counts = self.counts()
         failures = counts["deviates"] + counts["broke"] + counts["known-failure"]
-        if failures or self.left_out or self.trouble:
+        if failures or self.left_out or self.trouble or self._lacks_something():
             return False
         return counts["conforms"] > 0
 
@@ -152,8 +164,9 @@ class RunReport:
         """Return the exit status of the run.
 
         130: interrupted. 3: something could not be judged, or nothing was. 1: something deviates, a
-        known failure conforms, or something was left out. 0: none of these. Against a baseline, 1
-        means that something got worse, or that a known failure conforms.
+        known failure conforms, something was left out, or is unsupported where that counts. 0:
+        none of these. Against a baseline, 1 means that something got worse, or that a known failure
+        conforms.
         """
         status = self._status_alone()
         if self.changes is None or status not in (0, 1):
@@ -168,9 +181,13 @@ class RunReport:
             return INTERRUPTED
         if counts["broke"] or self.trouble or not judged:
             return CannotJudge.exit_status
-        if counts["deviates"] or self.stale() or self.left_out:
+        if counts["deviates"] or self.stale() or self.left_out or self._lacks_something():
             return 1
         return 0
+
+    def _lacks_something(self) -> bool:
+        """Return whether what is unsupported here fails the run."""
+        return self.fail_on_unsupported and self.counts()["unsupported"] > 0
 
     def document(self) -> dict[str, Any]:
         """Return the report as built-in types."""
@@ -184,6 +201,7 @@ class RunReport:
             "contract": {"name": self.contract.name, "version": self.contract.version},
             "as_of": self.as_of,
             "probe": self.probe,
+            "settings": self.settings,
             "started": datetime.fromtimestamp(self.now, UTC).isoformat(timespec="milliseconds"),
             "now": self.now,
             "seconds": round(self.seconds, 3),
@@ -192,6 +210,7 @@ class RunReport:
             "conformant": self.conformant(),
             "strict": self.strict,
             "counts": self.counts(),
+            "not_run": len(self.left_out),
             "advice": len(self.advice()),
             "stale_known_failures": self.stale(),
             "left_out": sorted(self.left_out),

@@ -8,14 +8,15 @@ from rich.console import Console
 from rich.text import Text
 
 from conformance import __version__
-from conformance.judge.tally import RunReport
+from conformance.judge.tally import INTERRUPTED, RunReport
 from conformance.model.outcome import Result
 from conformance.model.wording import probe_lines
 from conformance.report.bar import Bar
 from conformance.report.changes import baseline_verdict
 from conformance.report.lines import wrapped
+from conformance.text import printable
 
-__all__ = ["View", "some"]
+__all__ = ["View", "some", "verdict"]
 
 
 class View:
@@ -45,7 +46,10 @@ class View:
         if workers:
             count += f", {some(workers, 'worker')}"
         self._line(f"probe-conformance {__version__}, {contract}: {count}")
-        for text in probe_lines(report.probe):
+        about = [*probe_lines(report.probe)]
+        if report.settings:
+            about.append(f"settings: {printable(report.settings)}")
+        for text in about:
             # In a log nothing has to fit a width, and a command stays in one piece.
             on_terminal = self._console.is_terminal
             for line in wrapped(text, hanging="  ") if on_terminal else [text]:
@@ -71,24 +75,27 @@ class View:
 
     def _verdict(self) -> None:
         """Write what the run came to, in one line."""
-        report = self._report
-        counts = [
-            _count(kind, count)
-            for kind, count in report.counts().items()
-            if count or kind == "conforms"
-        ]
-        if advice := len(report.advice()):
-            counts.append(f"{advice} with advice")
-        line = f"{', '.join(counts)} in {report.seconds:.1f} s"
-        status = report.exit_status()
-        if report.interrupted:
-            self._line(f"{line}: INTERRUPTED", "bold yellow")
-        elif status == 0:
-            verdict = "CONFORMANT" if report.conformant() else "no new failure"
-            self._line(f"{line}: {baseline_verdict(report) or verdict}", "bold green")
-        else:
-            verdict = "NOT CONFORMANT" if status == 1 else "NOT JUDGED"
-            self._line(f"{line}: {baseline_verdict(report) or verdict}", "bold red")
+        styles = {0: "bold green", INTERRUPTED: "bold yellow"}
+        self._line(verdict(self._report), styles.get(self._report.exit_status(), "bold red"))
+
+
+def verdict(report: RunReport) -> str:
+    """Return what a run came to, in one line."""
+    counts = [
+        _count(kind, count)
+        for kind, count in report.counts().items()
+        if count or kind == "conforms"
+    ]
+    if advice := len(report.advice()):
+        counts.append(f"{advice} with advice")
+    if report.left_out:
+        counts.append(f"{len(report.left_out)} not run")
+    words = {1: "NOT CONFORMANT", INTERRUPTED: "INTERRUPTED"}
+    word = words.get(report.exit_status(), "NOT JUDGED")
+    if report.exit_status() == 0:
+        word = "CONFORMANT" if report.conformant() else "no new failure"
+    word = baseline_verdict(report) or word
+    return f"{', '.join(counts)} in {report.seconds:.1f} s: {word}"
 
 
 def some(count: int, noun: str) -> str:
