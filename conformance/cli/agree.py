@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -12,9 +11,9 @@ from typing import Any, TextIO, cast
 import click
 from msgspec import Struct
 from msgspec.structs import replace
-from rich.console import Console
 
-from conformance.cli.options import json_option, scenarios_option
+from conformance.cli.compare import collect, described
+from conformance.cli.options import json_option, scenarios_option, variable_options
 from conformance.cli.outputs import check_outputs
 from conformance.cli.run import workers_option
 from conformance.compare.agree import AgreeTally, as_logins, is_home_of_login, run_both
@@ -24,11 +23,10 @@ from conformance.drivers.container.request import ImageRequest
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
-from conformance.report.bar import Bar
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
 from conformance.run.assembly import open_run
-from conformance.run.pytest_run import sigterm_interrupts, worker_count
+from conformance.run.pytest_run import worker_count
 from conformance.run.request import Command, OwnProbe, ProbeSpec, RunRequest, only_one, variables
 from conformance.run.subject import Subject, check
 
@@ -64,18 +62,7 @@ _PER_PROCESSOR = 2
     help="The contract of the probe, whose homes are taken.",
 )
 @scenarios_option
-@click.option(
-    "--env",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="A variable for both; repeatable.",
-)
-@click.option(
-    "--pass-env",
-    metavar="KEY",
-    multiple=True,
-    help="A variable of yours for both; repeatable.",
-)
+@variable_options("both")
 @click.option("--all", "complete", is_flag=True, help="Also show where both agree.")
 @workers_option
 @json_option
@@ -125,35 +112,16 @@ def _agree(options: _Options) -> int:
     stream = cast(TextIO, Stream(sys.stderr if options.json_file == "-" else sys.stdout))
     with ExitStack() as stack:
         sides = [
-            Side("", words, stack.enter_context(open_run(subject)))
-            for words, subject in zip(_words(options), (login, probe), strict=True)
+            Side("", described(subject), stack.enter_context(open_run(subject)))
+            for subject in (login, probe)
         ]
         tally = AgreeTally(login.contract, probe.contract, len(chosen))
-        _collect(tally, chosen, (sides[0], sides[1]), workers, stream)
+        collect(tally, run_both(chosen, sides[0], sides[1], workers), stream)
         report = AgreeReport(tally, *sides)
         report.show(stream, complete=options.complete)
         if options.json_file:
             write_json(report.document(), options.json_file)
     return tally.exit_status()
-
-
-def _collect(
-    tally: AgreeTally,
-    chosen: list[Scenario],
-    sides: tuple[Side, Side],
-    workers: int,
-    stream: TextIO,
-) -> None:
-    """Run both in each home, and add each row to *tally*; an interrupt keeps the rows so far."""
-    started = time.monotonic()
-    try:
-        with sigterm_interrupts(), Bar(Console(file=stream), len(chosen)) as bar:
-            for row in run_both(chosen, *sides, workers):
-                tally.rows.append(row)
-                bar.step(len(tally.rows))
-    except KeyboardInterrupt:
-        tally.interrupted = True
-    tally.seconds = time.monotonic() - started
 
 
 def _subjects(options: _Options) -> tuple[Subject, Subject]:
@@ -195,13 +163,6 @@ def _spec(command: str | None, image: str | None) -> ProbeSpec:
     if image is not None:
         return ImageRequest(reference=image)
     return Command(command) if command is not None else OwnProbe()
-
-
-def _words(options: _Options) -> tuple[str, str]:
-    """Return what the two are, for people."""
-    login = options.login or (f"image {options.login_image}" if options.login_image else "")
-    probe = options.probe or (f"image {options.image}" if options.image else "")
-    return login or "its reference program", probe or "its reference probe"
 
 
 def _chosen(login: Contract, probe: Subject) -> list[Scenario]:

@@ -6,21 +6,26 @@ import os
 import string
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, Protocol, TextIO, cast
 
 import click
 from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
-from conformance.cli.options import agent_option, allow_write_option, json_option, scenarios_option
+from conformance.cli.options import (
+    agent_option,
+    allow_write_option,
+    json_option,
+    scenarios_option,
+    variable_options,
+)
 from conformance.cli.outputs import check_outputs
 from conformance.cli.run import workers_option
 from conformance.cli.settings import WithSettings
-from conformance.compare.reality import RealityTally
 from conformance.compare.report import CompareReport
 from conformance.compare.sides import Side, common, run_all
 from conformance.compare.tally import CompareTally
@@ -35,7 +40,7 @@ from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.run.request import Command, ProbeSpec, PythonCallable, RunRequest, variables
 from conformance.run.subject import Subject, check
 
-__all__ = ["collect", "compare_command"]
+__all__ = ["collect", "compare_command", "described"]
 
 #: Scenarios at the same time, for each processor: much of it is waiting for other programs.
 _PER_PROCESSOR = 4
@@ -79,18 +84,7 @@ _PER_PROCESSOR = 4
 )
 @agent_option
 @scenarios_option
-@click.option(
-    "--env",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="A variable for every probe; repeatable.",
-)
-@click.option(
-    "--pass-env",
-    metavar="KEY",
-    multiple=True,
-    help="A variable of yours for every probe; repeatable.",
-)
+@variable_options("every probe")
 @allow_write_option
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
 @workers_option
@@ -145,9 +139,9 @@ def _compare(options: _Options) -> int:
         sides = []
         for letter, subject in zip(_letters(len(subjects)), subjects, strict=True):
             run = stack.enter_context(open_run(replace(subject, selected=tuple(chosen))))
-            sides.append(Side(letter, _described(subject), run))
+            sides.append(Side(letter, described(subject), run))
         tally = CompareTally([side.run.contract for side in sides], len(chosen))
-        collect(tally, chosen, sides, workers, stream)
+        collect(tally, run_all(chosen, sides, workers), stream)
         report = CompareReport(tally, sides)
         report.show(stream, complete=options.complete)
         if options.json_file:
@@ -155,18 +149,21 @@ def _compare(options: _Options) -> int:
     return tally.exit_status()
 
 
-def collect(
-    tally: CompareTally | RealityTally,
-    chosen: Sequence[Scenario],
-    sides: Sequence[Side],
-    workers: int,
-    stream: TextIO,
-) -> None:
-    """Run the scenarios, and add each row to *tally*; an interrupt keeps the rows so far."""
+class _Tally(Protocol):
+    """What rows are collected in."""
+
+    total: int
+    rows: list[Any]
+    seconds: float
+    interrupted: bool
+
+
+def collect(tally: _Tally, rows: Iterable[Any], stream: TextIO) -> None:
+    """Add each of *rows* to *tally* as it comes in; an interrupt keeps the rows so far."""
     started = time.monotonic()
     try:
-        with sigterm_interrupts(), Bar(Console(file=stream), len(chosen)) as bar:
-            for row in run_all(chosen, sides, workers):
+        with sigterm_interrupts(), Bar(Console(file=stream), tally.total) as bar:
+            for row in rows:
                 tally.rows.append(row)
                 bar.step(len(tally.rows))
     except KeyboardInterrupt:
@@ -200,7 +197,7 @@ def _requests(options: _Options) -> list[RunRequest]:
     return [*requests[:1], *(replace(request, patterns=()) for request in requests[1:])]
 
 
-def _described(subject: Subject) -> str:
+def described(subject: Subject) -> str:
     """Return what a probe is, for people."""
     match subject.request.probe:
         case Command(line):
@@ -209,6 +206,8 @@ def _described(subject: Subject) -> str:
             return f"image {reference}"
         case PythonCallable(target):
             return f"python {target}"
+    if subject.contract.requests is not None:
+        return "its reference program"
     return "the CLI itself" if subject.contract.commands else "its reference probe"
 
 

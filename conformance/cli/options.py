@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "probe_options",
     "scenarios_option",
     "strict_option",
+    "variable_options",
 ]
 
 #: The parameters of the options that are only about an image.
@@ -108,6 +110,32 @@ allow_write_option = click.option(
     "such as .gitconfig or '.cache/**'; repeatable.",
 )
 
+
+def _with(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):  # as decorators do: the last one is applied first
+        command = option(command)
+    return command
+
+
+def variable_options(whom: str) -> Decorator:
+    """Return what adds the options for variables, which *whom* gets, such as every probe."""
+    options = (
+        click.option(
+            "--env",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help=f"A variable for {whom}; repeatable.",
+        ),
+        click.option(
+            "--pass-env",
+            metavar="KEY",
+            multiple=True,
+            help=f"A variable of yours for {whom}; repeatable.",
+        ),
+    )
+    return partial(_with, options)
+
+
 _PROBE_OPTIONS = (
     click.option(
         "--probe",
@@ -137,18 +165,7 @@ _PROBE_OPTIONS = (
     ),
     contract_option,
     scenarios_option,
-    click.option(
-        "--env",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="A variable for every probe; repeatable.",
-    ),
-    click.option(
-        "--pass-env",
-        metavar="KEY",
-        multiple=True,
-        help="A variable of yours for every probe; repeatable.",
-    ),
+    variable_options("every probe"),
     allow_write_option,
     click.option(
         "--repeat",
@@ -211,9 +228,3 @@ def probe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def image_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how to run the containers of an image."""
     return _with(_IMAGE_OPTIONS, command)
-
-
-def _with(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(options):  # as decorators do: the last one is applied first
-        command = option(command)
-    return command

@@ -17,7 +17,7 @@ from conformance.cli.outputs import check_outputs
 from conformance.cli.run import workers_option
 from conformance.compare.reality import RealityTally, reasons
 from conformance.compare.reality_report import RealityReport
-from conformance.compare.sides import Side
+from conformance.compare.sides import Side, run_all
 from conformance.drivers.local.command import SYSTEM_PATH
 from conformance.errors import UsageError
 from conformance.images.packages import machine, other_version, packages, pinned, unpack
@@ -89,7 +89,8 @@ def _reality(
         count = 2 * len(os.sched_getaffinity(0))
         if workers != "auto":
             count = worker_count(workers, len(run.selected))
-        collect(tally, run.selected, [Side("A", "the CLI itself", run)], count, stream)
+        sides = [Side("A", "the CLI itself", run)]
+        collect(tally, run_all(run.selected, sides, count), stream)
     report = RealityReport(tally, known, releases)
     report.show(stream)
     if json_file:

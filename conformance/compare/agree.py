@@ -7,7 +7,6 @@ somebody log in, and it is there when the probe looks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Literal
 
 from msgspec import Struct
@@ -16,7 +15,7 @@ from msgspec.structs import replace
 from conformance.catalogue.layers import layer
 from conformance.catalogue.login import WRITABLE, good_login_around
 from conformance.compare.rows import meanings
-from conformance.compare.sides import Side
+from conformance.compare.sides import Side, in_parallel
 from conformance.errors import CannotJudge
 from conformance.judge.tally import INTERRUPTED
 from conformance.model.agent import HEALTHY
@@ -194,16 +193,11 @@ def as_logins(
 def run_both(
     scenarios: Sequence[Scenario], login: Side, probe: Side, workers: int
 ) -> Iterator[AgreeRow]:
-    """Yield a row for every scenario as it is complete."""
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        pending = [pool.submit(_row, scenario, login, probe) for scenario in scenarios]
-        try:
-            for future in as_completed(pending):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    """Yield a row for every scenario as it is complete; *login* has the login of each selected."""
+    logins = {one.id: one for one in login.run.selected}
 
+    def row(scenario: Scenario) -> AgreeRow:
+        as_written = login.run.runner.run(logins[scenario.id])
+        return AgreeRow(scenario, as_written, probe.run.runner.run(scenario))
 
-def _row(scenario: Scenario, login: Side, probe: Side) -> AgreeRow:
-    as_written = as_login(scenario, login.run.contract, probe.run.contract)
-    return AgreeRow(scenario, login.run.runner.run(as_written), probe.run.runner.run(scenario))
+    return in_parallel(scenarios, row, workers)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -13,7 +13,9 @@ from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.run.assembly import Run
 
-__all__ = ["Side", "common", "run_all"]
+__all__ = ["Side", "common", "in_parallel", "run_all"]
+
+_Row = TypeVar("_Row")
 
 
 class Side(Struct, frozen=True):
@@ -41,12 +43,16 @@ def common(scenarios: Sequence[Scenario], contracts: Sequence[Contract]) -> list
     return list(scenarios)
 
 
-def run_all(scenarios: Sequence[Scenario], sides: Sequence[Side], workers: int) -> Iterator[Row]:
-    """Yield a row for every scenario as it is complete; those that take long begin first."""
+def in_parallel(
+    scenarios: Sequence[Scenario], row: Callable[[Scenario], _Row], workers: int
+) -> Iterator[_Row]:
+    """Yield what *row* makes of every scenario as it is complete; those that take long begin first.
+
+    It is called in so many threads (*workers*).
+    """
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        pending = {}
-        for scenario in sorted(scenarios, key=lambda scenario: not scenario.takes_long):
-            pending[pool.submit(_row, scenario, sides)] = scenario
+        by_length = sorted(scenarios, key=lambda scenario: not scenario.takes_long)
+        pending = [pool.submit(row, scenario) for scenario in by_length]
         try:
             for future in as_completed(pending):
                 yield future.result()
@@ -54,5 +60,10 @@ def run_all(scenarios: Sequence[Scenario], sides: Sequence[Side], workers: int) 
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _row(scenario: Scenario, sides: Sequence[Side]) -> Row:
-    return Row(scenario, tuple(side.run.runner.run(scenario) for side in sides))
+def run_all(scenarios: Sequence[Scenario], sides: Sequence[Side], workers: int) -> Iterator[Row]:
+    """Yield a row for every scenario as it is complete; see :func:`in_parallel`."""
+
+    def row(scenario: Scenario) -> Row:
+        return Row(scenario, tuple(side.run.runner.run(scenario) for side in sides))
+
+    return in_parallel(scenarios, row, workers)
