@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
 import pytest
-from factories import refusal
+from factories import refusal, result, scenario
 from factories_reports import row, saved, with_finding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from conformance.catalogue import contracts
 from conformance.compare.changes import answer_of, changes, check_baseline, probe_name
 from conformance.errors import UsageError
+from conformance.judge.known_failures import KnownFailure, KnownFailures
+from conformance.judge.tally import RunReport
 from conformance.model.change import CHANGE_KINDS, Change, Changes
 from conformance.report.changes import change_lines, outcome, side_lines, summary_lines
-from conformance.report.saved import Named, SavedReport, SavedRow
+from conformance.report.saved import Named, SavedReport, SavedRow, parse_report
+from conformance.report.terminal import Terminal
 
+SLOT = contracts.bundled()["slot"]
 OPEN: dict[str, Any] = {"expected": ("ready", "creds-missing"), "expected_codes": (0, 65)}
 MISSING: dict[str, Any] = {"expected": ("creds-missing",), "expected_codes": (65,)}
 
@@ -346,6 +353,126 @@ def test_the_answer_of_a_gate_is_that_of_each_of_its_steps() -> None:
 )
 def test_a_probe_has_one_name_in_all_its_reports(probe: dict[str, object], name: str) -> None:
     assert probe_name(saved([], probe=probe)) == name
+
+
+def against(results: dict[str, str], before: dict[str, str], **fields: Any) -> RunReport:
+    """Return the report of a run with these results, and with a baseline that has those *before*."""
+    made = RunReport(
+        SLOT, [scenario(id_=id_) for id_ in results], {}, 0, fields.pop("known", KnownFailures({}))
+    )
+    for id_, kind in results.items():
+        made.add(result(id_, kind, *(["wrong-verdict"] if kind == "deviates" else [])))  # type: ignore[arg-type]
+    for name, value in fields.items():
+        setattr(made, name, value)
+    old = saved(row(id_, kind, digest="") for id_, kind in before.items())
+
+    def compare(document: dict[str, Any]) -> Changes:
+        return changes(old, parse_report(json.dumps(document), "x"), old_name="old.json", only=())
+
+    made.against = compare
+    made.conclude()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("results", "before", "fields", "status", "verdict"),
+    [
+        (
+            {"a": "deviates", "b": "conforms"},
+            {"a": "deviates", "b": "conforms"},
+            {},
+            0,
+            "nothing got worse",
+        ),
+        (
+            {"a": "conforms", "b": "conforms"},
+            {"a": "deviates", "b": "conforms"},
+            {},
+            0,
+            "CONFORMANT",
+        ),
+        (
+            {"a": "deviates", "b": "conforms"},
+            {"a": "conforms", "b": "conforms"},
+            {},
+            1,
+            "1 GOT WORSE",
+        ),
+        (
+            {"a": "unsupported", "b": "conforms"},
+            {"a": "conforms", "b": "conforms"},
+            {},
+            1,
+            "1 GOT WORSE",
+        ),
+        (
+            {"a": "unsupported", "b": "conforms"},
+            {"a": "deviates", "b": "conforms"},
+            {},
+            0,
+            "CONFORMANT",
+        ),
+        (
+            {"b": "conforms"},
+            {"a": "conforms", "b": "conforms"},
+            {"left_out": {"a"}},
+            1,
+            "1 GOT WORSE",
+        ),
+        (
+            {"b": "conforms"},
+            {"a": "deviates", "b": "conforms"},
+            {"left_out": {"a"}},
+            0,
+            "nothing got worse",
+        ),
+        ({"a": "broke", "b": "conforms"}, {"a": "deviates", "b": "conforms"}, {}, 3, "NOT JUDGED"),
+        ({"a": "deviates", "b": "broke"}, {"a": "conforms", "b": "conforms"}, {}, 3, "NOT JUDGED"),
+        ({"a": "unsupported"}, {"a": "conforms"}, {}, 3, "NOT JUDGED"),
+        ({"a": "conforms"}, {"a": "conforms"}, {"trouble": ["x"]}, 3, "NOT JUDGED"),
+        ({"a": "deviates"}, {"a": "deviates"}, {"interrupted": True}, 130, "INTERRUPTED"),
+        (
+            {"a": "conforms"},
+            {"a": "deviates"},
+            {"known": KnownFailures({"a": KnownFailure("issue 1")}, "known.toml")},
+            1,
+            "NOT CONFORMANT",
+        ),
+    ],
+)
+def test_the_verdict_says_what_the_exit_status_says(
+    results: dict[str, str],
+    before: dict[str, str],
+    fields: dict[str, Any],
+    status: int,
+    verdict: str,
+) -> None:
+    """A baseline changes 1 and nothing else: what could not be judged as a whole stays 3."""
+    made = against(results, before, **fields)
+    stream = io.StringIO()
+    Terminal(stream, made, {}).finish()
+
+    assert (made.exit_status(), made.document()["exit_status"]) == (status, status)
+    assert stream.getvalue().splitlines()[-1].endswith(f": {verdict}")
+
+
+def test_a_run_has_room_for_its_baseline_on_the_first_screen() -> None:
+    kinds = ("conforms", "deviates", "unsupported")
+    before = {f"some/scenario-{n:03}": kinds[n % 3] for n in range(300)}
+    now = {id_: kinds[(n // 3) % 3] for n, id_ in enumerate(before)} | {"some/new-one": "deviates"}
+    made = against(now, before)
+    screens = []
+    for whole in (False, True):
+        stream = io.StringIO()
+        Terminal(stream, made, {}, all_of_it=whole).finish()
+        screens.append(stream.getvalue().splitlines())
+
+    assert len(screens[0]) <= 60
+    assert max(map(len, screens[0])) <= 80
+    assert screens[0][1] == "AGAINST old.json, 2023-11-14 00:13"
+    assert screens[0][2] == "  66 GOT WORSE; 34 scenarios that were not judged before deviate"
+    assert made.changes is not None
+    assert [one.id for one in made.changes.worse() if f"    {one.id}" not in screens[1]] == []
 
 
 def told(old: SavedReport, new: SavedReport) -> tuple[Changes, list[str]]:
