@@ -201,7 +201,8 @@ class _Search:
             chosen = [vice for vice in chosen if vice is not worst]
 
     def _improved(self, chosen: list[_Vice]) -> list[_Vice]:
-        cost = self._bits.cost(_Union(chosen), len(chosen))
+        """Return a set that no vice more, less or exchanged makes cheaper."""
+        chosen, cost = self._with_more(chosen)
         for _ in range(_ROUNDS):
             better, least = chosen, cost
             for rest in self._rests(chosen):
@@ -212,6 +213,14 @@ class _Search:
                 break
             chosen, cost = better, least
         return chosen
+
+    def _with_more(self, chosen: list[_Vice]) -> tuple[list[_Vice], float]:
+        """Return *chosen* with each vice more that makes it cheaper, and what that costs."""
+        while True:
+            more, cost = self._with_one_more(chosen)
+            if more is chosen:
+                return chosen, cost
+            chosen = more
 
     @staticmethod
     def _rests(chosen: list[_Vice]) -> Iterable[list[_Vice]]:

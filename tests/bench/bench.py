@@ -1,6 +1,6 @@
 """What the suite costs, side by side with the least anybody could pay for the same work.
 
-    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f g]
+    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f g h]
 
 Prints figures and ratios and asserts nothing: they depend on the machine. Compared commands take turns, so that a
 slow minute hits all of them; what counts is the ratio of their medians.
@@ -9,6 +9,7 @@ slow minute hits all of them; what counts is the ratio of their medians.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import os
 import shutil
@@ -23,6 +24,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+sys.path.insert(0, os.fspath(Path(__file__).parents[1]))
+from combinations import as_results
+
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
@@ -31,6 +35,8 @@ from conformance.drivers.in_process.driver import InProcessDriver
 from conformance.drivers.local.driver import HomeDirectory, LocalDriver
 from conformance.drivers.local.hosts import PythonTarget
 from conformance.home import build, plan, remove
+from conformance.judge.causes import find_causes
+from conformance.judge.dictionary import known_vices
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.directory import RunDirectory
@@ -54,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--executions", type=int, default=1000)
-    parser.add_argument("which", nargs="*", default=["a", "b", "c", "d", "e", "f", "g"])
+    parser.add_argument("which", nargs="*", default=list("abcdefgh"))
     options = parser.parse_args()
     catalogue = load_catalogue()
     ordinary = [s for s in local(catalogue) if not s.waits and s.id not in HEAVY]
@@ -66,6 +72,7 @@ def main() -> None:
         ("e", lockstep),
         ("f", bystanders),
         ("g", gates_in_python),
+        ("h", causes),
     ):
         if name in options.which:
             bench(catalogue, ordinary, options.rounds, options.executions)
@@ -287,6 +294,40 @@ def gates_in_python(
                 print(f"    {way:<52} {rate:7.1f} a second  {least / total:5.1f} times as many")
     finally:
         remove(directory)
+
+
+def causes(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+    """(h) Grouping the deviations of a run into causes: of a probe with many vices, and of one that is right.
+
+    What the vices do is put together: in each scenario the first of them that deviates there has answered.
+    """
+    known = known_vices(CONTRACT, catalogue.contracts)
+    if known is None:
+        print("(h) causes: there is no fault dictionary")
+        return
+    dictionary = known.dictionary
+    for wanted in (0, 100, 400):
+        answers: dict[int, str] = {}
+        used = 0
+        for name in sorted(
+            dictionary.vices, key=lambda name: hashlib.sha256(name.encode()).digest()
+        ):
+            if len(answers) >= wanted:
+                break
+            used += 1
+            for text, places in dictionary.vices[name].items():
+                answers |= {place: text for place in places if place not in answers}
+        results = list(as_results(answers, dictionary.scenarios, catalogue, CONTRACT))
+        times = []
+        for _ in range(max(rounds, 5)):
+            started = time.process_time()
+            read = known_vices(CONTRACT, catalogue.contracts) if answers else None
+            found = find_causes(results, CONTRACT, catalogue.scenarios, known=read)
+            times.append(time.process_time() - started)
+        seconds = statistics.median(times)
+        print(
+            f"(h) {len(answers)} deviations of {used} vices in {len(found)} causes: {1000 * seconds:.0f} ms of the processor"
+        )
 
 
 def measure_gate(directory: Path, name: str, ids: list[str], rounds: int) -> dict[str, float]:
