@@ -164,14 +164,14 @@ class RunReport:
         """Return the exit status of the run.
 
         130: interrupted. 3: something could not be judged, or nothing was. 1: something deviates, a
-        known failure conforms, something was left out, or is unsupported where that counts. 0:
-        none of these. Against a baseline, 1 means that something got worse, or that a known failure
-        conforms.
+        known failure conforms, something was left out, or is unsupported where that counts. 0: none
+        of these. Against a baseline, 1 means that something got worse, that a known failure
+        conforms, or that something is unsupported where that counts.
         """
         status = self._status_alone()
         if self.changes is None or status not in (0, 1):
             return status
-        return 1 if self.changes.worse() or self.stale() else 0
+        return 1 if self.changes.worse() or self.stale() or self._lacks_something() else 0
 
     def _status_alone(self) -> int:
         """Return the exit status of the run where there is no baseline."""
@@ -210,7 +210,6 @@ class RunReport:
             "conformant": self.conformant(),
             "strict": self.strict,
             "counts": self.counts(),
-            "not_run": len(self.left_out),
             "advice": len(self.advice()),
             "stale_known_failures": self.stale(),
             "left_out": sorted(self.left_out),

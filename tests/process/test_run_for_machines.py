@@ -51,10 +51,10 @@ def test_exitfirst_ends_at_the_first_deviation_and_says_how_many_did_not_run(
 
     assert done.returncode == 1
     listed = suite(tmp_path, "list", "claude/*").stdout.count("\n")
-    assert report["not_run"] == listed - len(report["scenarios"]) > 0
+    assert len(report["left_out"]) == listed - len(report["scenarios"]) > 0
     assert 1 <= report["counts"]["deviates"] <= 1 + int(workers)
     assert report["counts"]["broke"] == 0
-    assert f", {report['not_run']} not run in " in done.stdout.splitlines()[-1]
+    assert f", {len(report['left_out'])} not run in " in done.stdout.splitlines()[-1]
 
 
 def test_what_failed_last_runs_again_until_nothing_fails(tmp_path: Path) -> None:
