@@ -22,6 +22,7 @@ from conformance.cli.options import (
     contract_option,
     scenarios_option,
 )
+from conformance.cli.settings import WithSettings
 from conformance.model.contract import Contract
 from conformance.model.entry_wording import describe_entry
 from conformance.model.login_wording import login_against, login_lines
@@ -68,7 +69,7 @@ def _find(
     return catalogue.one(name), catalogue, chosen
 
 
-@click.command("list")
+@click.command("list", cls=WithSettings)
 @contract_option
 @agent_option
 @as_of_option
@@ -111,7 +112,7 @@ def _row(scenario: Scenario, contract: Contract) -> dict[str, Any]:
     }
 
 
-@click.command("show")
+@click.command("show", cls=WithSettings)
 @contract_option
 @scenarios_option
 @scenario_argument
@@ -185,7 +186,7 @@ def _expectation(catalogue: Catalogue, contract: str, scenario: Scenario) -> str
     return expectation(known, scenario.expected(known))
 
 
-@click.command("home")
+@click.command("home", cls=WithSettings)
 @contract_option
 @scenarios_option
 @scenario_argument
@@ -217,13 +218,15 @@ def home_command(contract: str, directories: tuple[Path, ...], name: str, direct
     "kind",
     metavar="[KIND]",
     default="scenario",
-    type=click.Choice(["scenario", "layer", "state", "contract", "bank", "known-failures"]),
+    type=click.Choice(
+        ["scenario", "layer", "state", "contract", "bank", "known-failures", "settings"]
+    ),
 )
 def schema_command(kind: str) -> None:
     """Print the JSON Schema of a scenario or another file, for editors.
 
-    KIND is scenario, which is the default, layer, state (of a CLI), contract, bank or
-    known-failures.
+    KIND is scenario, which is the default, layer, state (of a CLI), contract, bank, known-failures
+    or settings.
     """
     click.echo(json.dumps(_schema(kind), indent=2))
 
@@ -232,6 +235,7 @@ def _schema(kind: str) -> dict[str, Any]:
     # Imported here so that list stays fast.
     from conformance.catalogue import json_schema as schema  # noqa: PLC0415
     from conformance.catalogue.agents import cli_states  # noqa: PLC0415
+    from conformance.cli.settings_file import SettingsFile  # noqa: PLC0415
     from conformance.judge.known_failures import KnownFailuresFile  # noqa: PLC0415
     from conformance.strength.bank import BankFile  # noqa: PLC0415
 
@@ -239,6 +243,8 @@ def _schema(kind: str) -> dict[str, Any]:
         return schema.json_schema(BankFile, "bank of wrong probes")
     if kind == "known-failures":
         return schema.json_schema(KnownFailuresFile, "known failures")
+    if kind == "settings":
+        return schema.json_schema(SettingsFile, "settings")
     made: dict[str, Callable[[], dict[str, Any]]] = {
         "scenario": partial(schema.scenario_schema, cli_states()),
         "layer": schema.layer_schema,

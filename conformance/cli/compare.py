@@ -19,6 +19,7 @@ from rich.console import Console
 from conformance.cli.options import agent_option, allow_write_option, json_option, scenarios_option
 from conformance.cli.outputs import check_outputs
 from conformance.cli.run import workers_option
+from conformance.cli.settings import WithSettings
 from conformance.compare.reality import RealityTally
 from conformance.compare.report import CompareReport
 from conformance.compare.sides import Side, common, run_all
@@ -40,7 +41,7 @@ __all__ = ["collect", "compare_command"]
 _PER_PROCESSOR = 4
 
 
-@click.command("compare")
+@click.command("compare", cls=WithSettings)
 @click.option(
     "--probe",
     "probes",

@@ -7,22 +7,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from conformance.cli.options import IMAGE_OPTIONS
 from conformance.drivers.container.request import Confinement, ImageRequest, check_reference
 from conformance.errors import UsageError
 
-__all__ = ["IMAGE_OPTIONS", "image_argv", "image_request"]
-
-#: The parameters of the options that are only about an image.
-IMAGE_OPTIONS = (
-    "isolation",
-    "entrypoint",
-    "command",
-    "user",
-    "network",
-    "cap_add",
-    "memory",
-    "read_only",
-)
+__all__ = ["image_argv", "image_request"]
 
 
 def image_request(image: str | None, options: Mapping[str, Any]) -> ImageRequest | None:
@@ -90,16 +79,19 @@ def _argv(name: str, options: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def image_argv(options: Mapping[str, Any]) -> list[str]:
-    """Return the arguments that ask for the same image in the same way."""
-    if options.get("image") is None:
-        return []
-    argv = ["--image", options["image"]]
-    for name in ("isolation", "entrypoint", "command", "user", "network", "memory"):
-        if options[name] is not None:
+    """Return the arguments that ask for the same image in the same way.
+
+    Without a key for the image, another place names it, such as a settings file.
+    """
+    argv: list[str] = []
+    if options.get("image", "") is None:
+        return argv
+    for name in ("image", "isolation", "entrypoint", "command", "user", "network", "memory"):
+        if options.get(name) is not None:
             argv += [f"--{name}", options[name]]
-    for capability in options["cap_add"]:
+    for capability in options.get("cap_add", ()):
         argv += ["--cap-add", capability]
-    if options["read_only"] is not None:
+    if options.get("read_only") is not None:
         argv.append(_option("read_only", options))
     return argv
 

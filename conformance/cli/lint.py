@@ -10,11 +10,12 @@ from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.lint import lint
 from conformance.cli.options import scenarios_option
+from conformance.cli.settings import WithSettings
 
 __all__ = ["lint_command"]
 
 
-@click.command("lint")
+@click.command("lint", cls=WithSettings)
 @click.option(
     "--contract", metavar="FILE", help="A contract of your own, which scenarios may name."
 )

@@ -19,6 +19,7 @@ from conformance.cli.options import (
 from conformance.cli.outputs import check_outputs
 from conformance.cli.request import run_request
 from conformance.cli.run import workers_option
+from conformance.cli.settings import WithSettings, taken
 from conformance.errors import UsageError
 from conformance.lockstep.agreement import Agreement
 from conformance.lockstep.draft import check_read_by_manager
@@ -37,7 +38,7 @@ from conformance.run.subject import check
 __all__ = ["ask", "lockstep_command"]
 
 
-@click.command("lockstep")
+@click.command("lockstep", cls=WithSettings)
 @manager_option
 @actions_option
 @probe_options
@@ -67,7 +68,8 @@ def lockstep_command(
     130 interrupted.
     """
     check_outputs({"json_file": json_file})
-    subject = check(run_request(patterns=patterns, **options))
+    settings = taken(ctx)
+    subject = check(run_request(patterns=patterns, probe_in=settings.directory, **options))
     if subject.contract.in_steps:
         cause = f"contract '{subject.contract.name}' asks a gate in steps, which no Manager reads"
         raise UsageError(cause, hint="it has no exit codes; name the contract of a probe")
@@ -83,6 +85,7 @@ def lockstep_command(
     else:
         with sigterm_interrupts(), open_run(subject) as run:
             pytest_run = PytestRun(run, to_stderr=json_file == "-", summary="none")
+            pytest_run.report.settings = settings.words
             pytest_run.execute(count)
         agreement = Agreement(subject.contract, answers, pytest_run.report)
     report = LockstepReport(agreement, described)

@@ -11,6 +11,7 @@ import click
 from conformance.errors import UsageError
 
 __all__ = [
+    "IMAGE_OPTIONS",
     "actions_option",
     "agent_option",
     "allow_write_option",
@@ -23,6 +24,18 @@ __all__ = [
     "scenarios_option",
     "strict_option",
 ]
+
+#: The parameters of the options that are only about an image.
+IMAGE_OPTIONS = (
+    "isolation",
+    "entrypoint",
+    "command",
+    "user",
+    "network",
+    "cap_add",
+    "memory",
+    "read_only",
+)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -66,7 +79,7 @@ as_of_option = click.option(
     help="Only what this version of a bundled contract demanded, whatever came later.",
 )
 strict_option = click.option(
-    "--strict", is_flag=True, help="Let advice count: what a probe should do, it has to."
+    "--strict/--no-strict", help="Let advice count: what a probe should do, it has to."
 )
 json_option = click.option(
     "--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output."

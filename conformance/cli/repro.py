@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from conformance.cli.options import as_of_option, image_options, probe_options
 from conformance.cli.request import run_request
+from conformance.cli.settings import WithSettings, taken
 from conformance.drivers.local.driver import HomeDirectory
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import build, plan
@@ -28,7 +29,7 @@ from conformance.text import join, printable
 __all__ = ["repro_command"]
 
 
-@click.command("repro")
+@click.command("repro", cls=WithSettings)
 @probe_options
 @image_options
 @as_of_option
@@ -52,7 +53,9 @@ def repro_command(
         if not file.endswith(".toml"):
             hint = "give one id, then the files it needs"
             raise UsageError(f"'{file}' is not a scenario file", hint=hint)
-    subject = check(replace(run_request(patterns=[id_], files=files, **options), stage=True))
+    settings = taken(ctx)
+    request = run_request(patterns=[id_], files=files, probe_in=settings.directory, **options)
+    subject = check(replace(request, stage=True))
     if len(subject.selected) > 1:
         ids = [scenario.id for scenario in subject.selected]
         raise UsageError(f"'{id_}' names {len(ids)} scenarios", hint=_one_of(id_, ids))
@@ -64,6 +67,8 @@ def repro_command(
         result = run.runner.judge(scenario, executions)
         by_hand = list(_by_hand(run, scenario, executions, place))
     click.echo(f"{scenario.id}: {scenario.summary}\norigin: {scenario.origin}")
+    if settings.words:
+        click.echo(f"settings: {printable(settings.words)}")
     for line in (*by_hand, "", *_judgement(result, run.contract)):
         click.echo(line)
     ctx.exit({"conforms": 0, "deviates": 1}.get(result.result, CannotJudge.exit_status))

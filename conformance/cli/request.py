@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,26 +36,38 @@ def run_request(
     strict: bool = False,
     keep: Path | None = None,
     known_failures: str | None = None,
+    probe_in: Path | None = None,
     **options: Any,
 ) -> RunRequest:
     """Return the request that the options of a command come to; *options* name the probe.
 
+    A local probe starts in *probe_in*, by default in the current directory.
+
     :raises UsageError: the options do not go together, or one of them is wrong.
     """
+    cwd = probe_in or Path.cwd()
+
+    def from_there(name: str) -> str:
+        """Return a file or directory that was typed so that it is found from *cwd*."""
+        return name if cwd == Path.cwd() or not name else os.path.abspath(name)
+
+    def files_among(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(from_there(name) if name.endswith(".toml") else name for name in names)
+
     return RunRequest(
         probe=_probe(options),
-        cwd=str(Path.cwd()),
-        contract=contract,
+        cwd=str(cwd),
+        contract=from_there(contract) if {".", os.sep} & set(contract) else contract,
         as_of=as_of,
         agent=agent,
         allow_writes=tuple(allow_writes),
         strict=strict,
         directories=tuple(str(directory.absolute()) for directory in directories),
-        patterns=tuple(patterns),
-        files=tuple(files),
+        patterns=files_among(patterns),
+        files=files_among(files),
         variables=variables(env, pass_env),
         repeat=repeat,
-        keep=str(keep or ""),
+        keep=from_there(str(keep or "")),
         known_failures=str(Path(known_failures).absolute()) if known_failures else "",
     )
 

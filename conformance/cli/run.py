@@ -24,6 +24,7 @@ from conformance.cli.options import (
 )
 from conformance.cli.outputs import check_outputs, reports
 from conformance.cli.request import run_request
+from conformance.cli.settings import Taken, WithSettings, taken
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures, write
 from conformance.report.document import write_all, write_json, write_text
@@ -43,7 +44,7 @@ workers_option = click.option(
 )
 
 
-@click.command("run")
+@click.command("run", cls=WithSettings)
 @probe_options
 @agent_option
 @as_of_option
@@ -90,18 +91,20 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     patterns, pytest_args = _split(ctx, arguments)
     summary = _summary(options)
     check_outputs(options)
-    subject = check(run_request(patterns=patterns, **options))
+    settings = taken(ctx)
+    subject = check(run_request(patterns=patterns, probe_in=settings.directory, **options))
     against = baseline(options["baseline"], subject)
     workers = worker_count(options["workers"], len(subject.selected))
     with sigterm_interrupts(), open_run(subject) as run:
         pytest_run = PytestRun(
             run,
-            repro=repro_argv(options),
+            repro=repro_argv(options, settings),
             files=_outside(patterns),
             to_stderr="-" in reports(options),
             summary=summary,
         )
         pytest_run.report.against = against
+        pytest_run.report.settings = settings.words
         junit = bool(options["junit_file"])
         status = pytest_run.execute(workers, junit=junit, pytest_args=pytest_args)
     write_all(_writes(pytest_run, subject.known_failures, options))
@@ -157,22 +160,27 @@ def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], l
     return list(arguments[: len(arguments) - count]), list(arguments[len(arguments) - count :])
 
 
-def repro_argv(options: dict[str, Any]) -> list[str]:
-    """Return the command that repeats one scenario, without its id, which comes third."""
-    argv = ["probe-conformance", "repro"]
-    if options["probe"] is not None:
-        argv += ["--probe", options["probe"]]
-    if options["python"] is not None:
-        argv += ["--python", options["python"]]
-    if options.get("in_process"):
+def repro_argv(options: Mapping[str, Any], settings: Taken | None = None) -> list[str]:
+    """Return the command that repeats one scenario, without its id, which comes third.
+
+    What comes from a settings file is left to that file: the command reads it as well.
+    """
+    settings = settings or Taken(typed=dict(options))
+    typed = settings.typed
+    argv = ["probe-conformance", "repro", *settings.argv]
+    for name in ("probe", "python"):
+        if typed.get(name) is not None:
+            argv += [f"--{name}", typed[name]]
+    if typed.get("in_process"):
         argv += ["--in-process"]
-    if options.get("truth") is not None:
-        argv += ["--truth", options["truth"]]
-    argv += image_argv(options)
-    if options["contract"] != "slot":
-        argv += ["--contract", options["contract"]]
-    if options.get("as_of"):
-        argv += ["--as-of", options["as_of"]]
+    if typed.get("truth") is not None:
+        argv += ["--truth", typed["truth"]]
+    argv += image_argv(typed)
+    for name, usual in (("contract", "slot"), ("repeat", 1)):
+        if typed.get(name, usual) != usual or (name in typed and name in settings.said):
+            argv += [f"--{name}", str(typed[name])]
+    if typed.get("as_of"):
+        argv += ["--as-of", typed["as_of"]]
     repeatable = {
         "directories": "--scenarios",
         "env": "--env",
@@ -180,8 +188,6 @@ def repro_argv(options: dict[str, Any]) -> list[str]:
         "allow_writes": "--allow-write",
     }
     for name, option in repeatable.items():
-        for value in options[name]:
+        for value in typed.get(name, ()):
             argv += [option, str(value)]
-    if options["repeat"] > 1:
-        argv += ["--repeat", str(options["repeat"])]
     return argv

@@ -69,6 +69,8 @@ class RunReport:
         """Compares the document of this report with a baseline, where there is one."""
         self.changes: Changes | None = None
         """What changed against the baseline, once the run has ended; None where there is none."""
+        self.settings = ""
+        """The settings file, and what was taken from it; empty where there is none."""
         self._results: dict[str, ScenarioResult] = {}
 
     def add(self, result: ScenarioResult) -> None:
@@ -184,6 +186,7 @@ class RunReport:
             "contract": {"name": self.contract.name, "version": self.contract.version},
             "as_of": self.as_of,
             "probe": self.probe,
+            "settings": self.settings,
             "started": datetime.fromtimestamp(self.now, UTC).isoformat(timespec="milliseconds"),
             "now": self.now,
             "seconds": round(self.seconds, 3),

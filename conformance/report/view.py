@@ -14,6 +14,7 @@ from conformance.model.wording import probe_lines
 from conformance.report.bar import Bar
 from conformance.report.changes import baseline_verdict
 from conformance.report.lines import wrapped
+from conformance.text import printable
 
 __all__ = ["View", "some"]
 
@@ -45,7 +46,10 @@ class View:
         if workers:
             count += f", {some(workers, 'worker')}"
         self._line(f"probe-conformance {__version__}, {contract}: {count}")
-        for text in probe_lines(report.probe):
+        about = [*probe_lines(report.probe)]
+        if report.settings:
+            about.append(f"settings: {printable(report.settings)}")
+        for text in about:
             # In a log nothing has to fit a width, and a command stays in one piece.
             on_terminal = self._console.is_terminal
             for line in wrapped(text, hanging="  ") if on_terminal else [text]:

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from conformance.cli import main
-from conformance.cli.image_request import IMAGE_OPTIONS, image_argv, image_request
-from conformance.cli.options import image_options
+from conformance.cli.image_request import image_argv, image_request
+from conformance.cli.options import IMAGE_OPTIONS, image_options
 from conformance.cli.run import repro_argv
 from conformance.drivers.container.request import Confinement, ImageRequest, check_reference
 from conformance.errors import UsageError

@@ -24,13 +24,14 @@ from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.json_schema import json_schema
 from conformance.catalogue.schema import FamilyFile, ScenarioFile
 from conformance.cli import cli, main
+from conformance.cli.settings_file import read as read_settings
 from conformance.errors import ConformanceError
 from conformance.judge.known_failures import KnownFailures, write
 from conformance.model.outcome import Finding, ScenarioResult
 from conformance.strength.bank import bundled_bank, read_banks
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The bundled files of each kind; the suite comes without known failures.
+#: The bundled files of each kind; the suite comes without known failures and settings.
 FILES = {
     "scenario": sorted(scenarios_dir().rglob("*.toml")),
     "layer": sorted((fixtures_dir() / "layers").glob("*.toml")),
@@ -38,6 +39,7 @@ FILES = {
     "contract": sorted(contracts_dir().glob("*.toml")),
     "bank": sorted(bundled_bank().glob("*.toml")),
     "known-failures": [],
+    "settings": [],
 }
 #: The page with an example of each kind, and a line of that example.
 EXAMPLES = {
@@ -45,6 +47,7 @@ EXAMPLES = {
     "contract": ("contracts.md", "[verdicts.ready]"),
     "bank": ("strength.md", "[wrong.any-agent]"),
     "known-failures": ("probes.md", "[known-failures]"),
+    "settings": ("settings.md", 'probe = "python3 checks/smoke_probe.py"'),
 }
 
 GOOD: dict[str, Any] = {
@@ -412,6 +415,7 @@ READERS: dict[str, tuple[Callable[[Path], object], dict[str, Any]]] = {
         BANK,
     ),
     "known-failures": (lambda file: KnownFailures.read(str(file)), KNOWN),
+    "settings": (read_settings, {"probe": "./probe", "env": {"A": "1"}, "workers": 2}),
 }
 #: A slip in a file of each kind, in the file's own table and in one below.
 SLIPS = {
@@ -446,6 +450,11 @@ SLIPS = {
         {**BANK, "wrong": {"one": {**WRONG, "edits": [{"old": "x", "nwe": "y"}]}}},
     ),
     "bank-name": ("bank", {**BANK, "wrong": {"One": WRONG}}),
+    "settings-key": ("settings", {"prob": "./probe"}),
+    "settings-blank": ("settings", {"contract": " "}),
+    "settings-isolation": ("settings", {"isolation": "none"}),
+    "settings-workers": ("settings", {"workers": "many"}),
+    "settings-variable": ("settings", {"env": {"A=B": "1"}}),
     "known-failures-key": ("known-failures", {"known_failures": {}}),
     "known-failures-blank": ("known-failures", {"known-failures": {"a/b": " "}}),
     "known-failures-entry": ("known-failures", {"known-failures": {"a/b": {"reasons": "x"}}}),
