@@ -1,4 +1,4 @@
-"""Write files that others read."""
+"""Write files that others read; know the repository that one is in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from pathlib import Path
 
 from conformance.errors import CannotJudge
 
-__all__ = ["replace_text"]
+__all__ = ["replace_text", "repository"]
+
+#: What lies at the root of a repository.
+_ROOT_HAS = (".git", ".hg", ".jj")
+
+
+def repository(directory: Path) -> Path | None:
+    """Return the root of the repository that *directory* is in; None where it is in none."""
+    for place in (directory.absolute(), *directory.absolute().parents):
+        if any((place / name).exists() for name in _ROOT_HAS):
+            return place
+    return None
 
 
 def replace_text(file: Path, text: str) -> None:

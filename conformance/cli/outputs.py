@@ -12,10 +12,14 @@ from conformance.errors import UsageError
 __all__ = ["check_outputs", "reports"]
 
 
-def reports(options: Mapping[str, Any]) -> list[str]:
-    """Return the files that reports for machines are written to."""
-    files = [options.get("json_file"), options.get("junit_file")]
-    return [file for file in files if file]
+def reports(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files that reports for machines are written to, by the options that say so."""
+    files = {
+        "--json": options.get("json_file"),
+        "--junit": options.get("junit_file"),
+        "--output-format": "-" if options.get("output_format", "full") != "full" else None,
+    }
+    return {option: file for option, file in files.items() if file}
 
 
 def check_outputs(options: Mapping[str, Any]) -> None:
@@ -26,14 +30,17 @@ def check_outputs(options: Mapping[str, Any]) -> None:
     :raises UsageError: a file cannot be written, or would be.
     """
     new = options.get("write_known_failures")
-    for file in (options.get("json_file"), options.get("junit_file"), new):
+    files = reports(options)
+    for file in (*files.values(), new):
         if file:
             _check_writable(file)
-    files = reports(options)
-    if len({os.path.abspath(file) for file in files}) < len(files):
-        where = "standard output" if options["json_file"] == "-" else options["json_file"]
-        cause = f"--json and --junit both write to {where}"
-        raise UsageError(cause, hint="name another file for one")
+    first: dict[str, str] = {}
+    for option, file in files.items():
+        other = first.setdefault("-" if file == "-" else os.path.abspath(file), option)
+        if other != option:
+            where = "standard output" if file == "-" else files[other]
+            cause = f"{other} and {option} both write to {where}"
+            raise UsageError(cause, hint="name another file for one")
     if new and Path(new).exists() and not _same_file(options.get("known_failures"), new):
         hint = f"give --known-failures {new} as well to update it and keep its reasons"
         raise UsageError(f"{new} is there already", hint=hint)

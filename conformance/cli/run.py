@@ -25,10 +25,16 @@ from conformance.cli.options import (
 from conformance.cli.outputs import check_outputs, reports
 from conformance.cli.request import run_request
 from conformance.cli.settings import Taken, WithSettings, taken
-from conformance.errors import CannotJudge, UsageError
+from conformance.errors import UsageError
+from conformance.files import repository
 from conformance.judge.known_failures import KnownFailures, write
+from conformance.judge.tally import RunReport
 from conformance.report.document import write_all, write_json, write_text
+from conformance.report.formats import FORMATS, rendered
+from conformance.report.junit import junit
+from conformance.report.places import Places
 from conformance.run.assembly import open_run
+from conformance.run.last_failed import failed_before
 from conformance.run.pytest_run import PytestRun, Summary, sigterm_interrupts, worker_count
 from conformance.run.subject import check
 
@@ -56,6 +62,13 @@ workers_option = click.option(
     "--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output."
 )
 @click.option(
+    "--output-format",
+    type=click.Choice(FORMATS),
+    default="full",
+    show_default=True,
+    help="What standard output holds: text for people, or a form for other programs.",
+)
+@click.option(
     "--known-failures", metavar="FILE", help="Failures that are expected, each with its reason."
 )
 @click.option(
@@ -78,6 +91,21 @@ workers_option = click.option(
     "-v", "--verbose", is_flag=True, help="Show every deviation in full, grouped by its cause."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show what the run came to, and nothing else.")
+@click.option(
+    "-x",
+    "--exitfirst",
+    is_flag=True,
+    help="End at the first scenario that deviates, and say how many did not run.",
+)
+@click.option(
+    "--last-failed",
+    metavar="REPORT",
+    help="Only what deviated or broke in this JSON report; all if nothing did.",
+)
+@click.option(
+    "--fail-on-unsupported/--allow-unsupported",
+    help="Let scenarios that cannot be had here fail the run; by default they do not.",
+)
 @click.argument(
     "arguments", metavar="[ID|GLOB|FILE]... [-- PYTEST-ARGS]", nargs=-1, type=click.UNPROCESSED
 )
@@ -91,8 +119,12 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     patterns, pytest_args = _split(ctx, arguments)
     summary = _summary(options)
     check_outputs(options)
-    settings = taken(ctx)
-    subject = check(run_request(patterns=patterns, probe_in=settings.directory, **options))
+    settings, form = taken(ctx), options["output_format"]
+    request = run_request(patterns=patterns, probe_in=settings.directory, **options)
+    subject = check(request)
+    if options["last_failed"]:
+        subject, said = failed_before(subject, options["last_failed"])
+        click.echo(said, err=True)
     against = baseline(options["baseline"], subject)
     workers = worker_count(options["workers"], len(subject.selected))
     with sigterm_interrupts(), open_run(subject) as run:
@@ -100,14 +132,17 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
             run,
             repro=repro_argv(options, settings),
             files=_outside(patterns),
-            to_stderr="-" in reports(options),
-            summary=summary,
+            to_stderr="-" in reports(options).values(),
+            summary="quiet" if form == "concise" else summary,
         )
-        pytest_run.report.against = against
-        pytest_run.report.settings = settings.words
-        junit = bool(options["junit_file"])
-        status = pytest_run.execute(workers, junit=junit, pytest_args=pytest_args)
-    write_all(_writes(pytest_run, subject.known_failures, options))
+        report = pytest_run.report
+        report.against = against
+        report.settings = settings.words
+        report.fail_on_unsupported = options["fail_on_unsupported"]
+        status = pytest_run.execute(
+            workers, exitfirst=options["exitfirst"], pytest_args=pytest_args
+        )
+    write_all(_writes(report, subject.known_failures, options))
     ctx.exit(status)
 
 
@@ -129,23 +164,20 @@ def _outside(patterns: list[str]) -> dict[str, str]:
 
 
 def _writes(
-    pytest_run: PytestRun, known_failures: KnownFailures, options: Mapping[str, Any]
+    report: RunReport, known_failures: KnownFailures, options: Mapping[str, Any]
 ) -> Iterator[Callable[[], None]]:
     """Yield a function that writes each file that is asked for."""
-    report = pytest_run.report
+    if options["output_format"] != "full":
+        here = Path.cwd()
+        places = Places(repository(here) or here, here)
+        yield partial(write_text, rendered(report, options["output_format"], places), "-")
     if options["json_file"]:
         yield partial(write_json, report.document(), options["json_file"])
     if options["junit_file"]:
-        yield partial(_write_junit, pytest_run.junit, options["junit_file"])
+        yield partial(write_text, junit(report), options["junit_file"])
     if options["write_known_failures"] and not report.interrupted:
         file = Path(options["write_known_failures"])
         yield partial(write, file, report.results(), known_failures)
-
-
-def _write_junit(text: str, file: str) -> None:
-    if not text:  # as after a second interrupt
-        raise CannotJudge(f"{file} is not written: pytest ended before its report was complete")
-    write_text(f"{text}\n", file)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:

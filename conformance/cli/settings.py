@@ -24,7 +24,7 @@ _PARAMETERS = {
     "junit": "junit_file",
 }
 #: Settings about the reports of a run: other commands have options of the same name.
-_ONLY_RUN = ("json", "junit")
+_ONLY_RUN = ("json", "junit", "output_format")
 _PROBES = ("probe", "image", "python")
 #: Options that mean nothing without one of the probes.
 _NEED = {**dict.fromkeys(IMAGE_OPTIONS, "image"), "in_process": "python", "truth": "python"}

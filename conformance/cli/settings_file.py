@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from conformance.catalogue.toml import convert, read_text, toml
 from conformance.errors import FileError, UsageError
+from conformance.files import repository
 
 __all__ = ["NAME", "Settings", "SettingsFile", "find", "read"]
 
@@ -21,8 +22,6 @@ NAME = "probe-conformance.toml"
 #: A file that others share: settings are a table in it.
 _SHARED = "pyproject.toml"
 _TABLE = ("tool", "probe-conformance")
-#: What lies at the root of a repository.
-_ROOT_HAS = (".git", ".hg", ".jj")
 #: Settings that are a path, or a list of them: relative ones count from the file.
 _PATHS = ("scenarios", "known-failures", "json", "junit")
 
@@ -108,6 +107,13 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
     known_failures: Annotated[
         Word | UnsetType, Meta(description="The file of failures that are expected.")
     ] = UNSET
+    fail_on_unsupported: Annotated[
+        bool | UnsetType, Meta(description="Whether what cannot be had here fails the run.")
+    ] = UNSET
+    output_format: Annotated[
+        Literal["full", "concise", "github", "sarif", "tap"] | UnsetType,
+        Meta(description="What standard output of a run holds."),
+    ] = UNSET
     json: Annotated[Word | UnsetType, Meta(description="Write a JSON report to this file.")] = UNSET
     junit: Annotated[Word | UnsetType, Meta(description="Write a JUnit report to this file.")] = (
         UNSET
@@ -164,11 +170,10 @@ def read(file: Path) -> Settings:
 
 def _places(directory: Path) -> list[Path]:
     """Return where settings may lie, nearest first."""
-    places = [directory, *directory.parents]
-    for number, place in enumerate(places):
-        if any((place / name).exists() for name in _ROOT_HAS):
-            return places[: number + 1]
-    return places[:1]
+    root = repository(directory)
+    if root is None:
+        return [directory]
+    return [place for place in (directory, *directory.parents) if root in (place, *place.parents)]
 
 
 def _read(file: Path) -> Settings | None:

@@ -39,9 +39,14 @@ class RunReport:
         known: KnownFailures,
         *,
         strict: bool = False,
+        fail_on_unsupported: bool = False,
     ) -> None:
-        """Expect a result for each of *selected*; with *strict*, advice counts."""
+        """Expect a result for each of *selected*; with *strict*, advice counts.
+
+        With *fail_on_unsupported*, a scenario that cannot be had here fails the run.
+        """
         self.strict = strict
+        self.fail_on_unsupported = fail_on_unsupported
         self.contract = contract
         self.selected = list(selected)
         self.probe = dict(probe)
@@ -96,6 +101,11 @@ class RunReport:
         self._results = {id_: result for id_, result in results.items() if id_ not in gone}
         return len(gone)
 
+    def stop_short(self) -> None:
+        """Remove what did not run from the selection, since the run ended before its turn."""
+        self.left_out = self.left_out | {r.id for r in self.results() if r.reason == NOT_RUN}
+        self.selected = [scenario for scenario in self.selected if scenario.id not in self.left_out]
+
     def reported(self) -> list[ScenarioResult]:
         """Return the results that have come in."""
         return list(self._results.values())
@@ -141,7 +151,7 @@ class RunReport:
         """Return whether every selected scenario conforms or is unsupported, and one conforms."""
         counts = self.counts()
         failures = counts["deviates"] + counts["broke"] + counts["known-failure"]
-        if failures or self.left_out or self.trouble:
+        if failures or self.left_out or self.trouble or self._lacks_something():
             return False
         return counts["conforms"] > 0
 
@@ -154,13 +164,14 @@ class RunReport:
         """Return the exit status of the run.
 
         130: interrupted. 3: something could not be judged, or nothing was. 1: something deviates, a
-        known failure conforms, or something was left out. 0: none of these. Against a baseline, 1
-        means that something got worse, or that a known failure conforms.
+        known failure conforms, something was left out, or is unsupported where that counts. 0: none
+        of these. Against a baseline, 1 means that something got worse, that a known failure
+        conforms, or that something is unsupported where that counts.
         """
         status = self._status_alone()
         if self.changes is None or status not in (0, 1):
             return status
-        return 1 if self.changes.worse() or self.stale() else 0
+        return 1 if self.changes.worse() or self.stale() or self._lacks_something() else 0
 
     def _status_alone(self) -> int:
         """Return the exit status of the run where there is no baseline."""
@@ -170,9 +181,13 @@ class RunReport:
             return INTERRUPTED
         if counts["broke"] or self.trouble or not judged:
             return CannotJudge.exit_status
-        if counts["deviates"] or self.stale() or self.left_out:
+        if counts["deviates"] or self.stale() or self.left_out or self._lacks_something():
             return 1
         return 0
+
+    def _lacks_something(self) -> bool:
+        """Return whether what is unsupported here fails the run."""
+        return self.fail_on_unsupported and self.counts()["unsupported"] > 0
 
     def document(self) -> dict[str, Any]:
         """Return the report as built-in types."""

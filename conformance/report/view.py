@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from conformance import __version__
-from conformance.judge.tally import RunReport
+from conformance.judge.tally import INTERRUPTED, RunReport
 from conformance.model.outcome import Result
 from conformance.model.wording import probe_lines
 from conformance.report.bar import Bar
@@ -16,7 +16,7 @@ from conformance.report.changes import baseline_verdict
 from conformance.report.lines import wrapped
 from conformance.text import printable
 
-__all__ = ["View", "some"]
+__all__ = ["View", "some", "verdict"]
 
 
 class View:
@@ -75,24 +75,28 @@ class View:
 
     def _verdict(self) -> None:
         """Write what the run came to, in one line."""
-        report = self._report
-        counts = [
-            _count(kind, count)
-            for kind, count in report.counts().items()
-            if count or kind == "conforms"
-        ]
-        if advice := len(report.advice()):
-            counts.append(f"{advice} with advice")
-        line = f"{', '.join(counts)} in {report.seconds:.1f} s"
-        status = report.exit_status()
-        if report.interrupted:
-            self._line(f"{line}: INTERRUPTED", "bold yellow")
-        elif status == 0:
-            verdict = "CONFORMANT" if report.conformant() else "no new failure"
-            self._line(f"{line}: {baseline_verdict(report) or verdict}", "bold green")
-        else:
-            verdict = "NOT CONFORMANT" if status == 1 else "NOT JUDGED"
-            self._line(f"{line}: {baseline_verdict(report) or verdict}", "bold red")
+        styles = {0: "bold green", INTERRUPTED: "bold yellow"}
+        self._line(verdict(self._report), styles.get(self._report.exit_status(), "bold red"))
+
+
+def verdict(report: RunReport) -> str:
+    """Return what a run came to, in one line."""
+    counts = [
+        _count(kind, count)
+        for kind, count in report.counts().items()
+        if count or kind == "conforms"
+    ]
+    if advice := len(report.advice()):
+        counts.append(f"{advice} with advice")
+    if report.left_out:
+        counts.append(f"{len(report.left_out)} not run")
+    words = {1: "NOT CONFORMANT", INTERRUPTED: "INTERRUPTED"}
+    word = words.get(report.exit_status(), "NOT JUDGED")
+    if report.exit_status() == 0:
+        word = "CONFORMANT" if report.conformant() else "no new failure"
+    if not report.interrupted:
+        word = baseline_verdict(report) or word
+    return f"{', '.join(counts)} in {report.seconds:.1f} s: {word}"
 
 
 def some(count: int, noun: str) -> str:

@@ -86,7 +86,6 @@ class PytestRun:
         self.report.as_of = run.request.as_of
         self.report.since = partial(since, run.contract, run.selected)
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
-        self.junit = ""
         self.terminal = View(self._stream, self.report)
         known = run.catalogue.scenarios
         if repro:
@@ -97,21 +96,20 @@ class PytestRun:
             all_of_it = summary == "all"
             self.terminal = Terminal(self._stream, self.report, known, all_of_it=all_of_it)
 
-    def execute(self, workers: int, *, junit: bool = False, pytest_args: Sequence[str] = ()) -> int:
+    def execute(
+        self, workers: int, *, exitfirst: bool = False, pytest_args: Sequence[str] = ()
+    ) -> int:
         """Run with *workers* processes, write the summary, and return the exit status.
 
-        With *junit*, the attribute of that name holds the JUnit report afterwards.
+        With *exitfirst*, the first scenario that deviates or breaks ends the run.
         """
         started = time.monotonic()
-        # JUnit properties and pytest's own arguments need its usual reports.
-        plugin = _RunPlugin(self, brief=not junit and not pytest_args, partial=bool(pytest_args))
+        # pytest's own arguments need its usual reports.
+        plugin = _RunPlugin(self, brief=not pytest_args, partial=bool(pytest_args))
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
+        arguments += ["--exitfirst"] if exitfirst else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
-            # pytest ends in a traceback if it cannot write its report, so it writes to memory.
-            memory = stack.enter_context(open(os.memfd_create("junit"), encoding="utf-8"))
-            if junit:
-                arguments += [f"--junitxml=/proc/self/fd/{memory.fileno()}"]
             # pytest's output would mix with ours, so only those who give it arguments see it.
             output = self._stream
             if not pytest_args:
@@ -123,7 +121,6 @@ class PytestRun:
                 code = pytest.main([*arguments, *pytest_args, *self._paths()], plugins=[plugin])
             except KeyboardInterrupt:  # outside the part that pytest guards itself
                 self.report.interrupted = True
-            self.junit = memory.read()
         self.report.seconds = time.monotonic() - started
         self._conclude(plugin, int(code))
         self._find_causes(plugin.hints)
@@ -153,9 +150,7 @@ class PytestRun:
         if plugin.collected is not None:
             self._select(plugin.collected)
         if plugin.stopped_early:
-            ran = {r.id for r in self.report.results() if r.reason != "not run"}
-            self.report.left_out |= {scenario.id for scenario in self.report.selected} - ran
-            self._select(ran)
+            self.report.stop_short()
         if code == pytest.ExitCode.INTERNAL_ERROR and not self.report.trouble:
             self.report.trouble.append("pytest failed; see what it says above")
 
@@ -293,7 +288,7 @@ class _RunPlugin:
         self._report.trouble.append(str(excrepr).strip().rpartition("\n")[2])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Record whether ``-x`` or ``--maxfail`` ended the run; add what deviations share."""
+        """Record whether the run ended early by itself; add what deviations share."""
         self.stopped_early = bool(session.shouldfail)
         if self._report.interrupted or self._report.trouble:
             return

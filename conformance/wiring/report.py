@@ -11,6 +11,8 @@ from rich.text import Text
 
 from conformance import __version__
 from conformance.model.contract import Level
+from conformance.report.github import annotation
+from conformance.report.places import Place
 from conformance.text import join, one_line, shortened
 from conformance.wiring.check import Checked
 from conformance.wiring.findings import RULES, Finding
@@ -75,8 +77,8 @@ class WiringReport:
             line = _github(found) if form == "github" else _concise(found)
             stream.write(f"{line}\n")
         for note in self._notes:
-            said = f"::notice title=wiring::{_escaped(note)}" if form == "github" else None
-            stream.write(f"{said or f'note: {one_line(note)}'}\n")
+            said = annotation("notice", one_line(note), title="wiring")
+            stream.write(f"{said if form == 'github' else f'note: {one_line(note)}'}\n")
         for line in self._timeline_lines():
             stream.write(f"{line}\n")
         stream.write(f"{self._verdict(complete=complete)}\n")
@@ -231,13 +233,5 @@ def _concise(found: Finding) -> str:
 def _github(found: Finding) -> str:
     """Return the annotation of a GitHub workflow for *found*."""
     kind = "error" if found.level == "must" else "warning"
-    where = f"file={_escaped(found.file, ':,')},line={found.line},title={found.rule}"
-    return f"::{kind} {where}::{_escaped(f'{found.message}; {found.way_out}')}"
-
-
-def _escaped(text: str, more: str = "") -> str:
-    """Return *text* as a workflow command takes it."""
-    text = one_line(text).replace("%", "%25")
-    for character in more:
-        text = text.replace(character, f"%{ord(character):02X}")
-    return text
+    message = one_line(f"{found.message}; {found.way_out}")
+    return annotation(kind, message, title=found.rule, place=Place(found.file, found.line))

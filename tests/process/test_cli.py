@@ -381,7 +381,7 @@ def test_workers_change_nothing_that_a_run_says_or_leaves(
             kinds,
             {row["id"]: row["kept"].replace(str(there), "") for row in found["scenarios"]},
             sorted(str(path.relative_to(there)) for path in (there / "kept").glob("*/*")),
-            sorted(properties(case)["conformance.result"] for case in cases),
+            sorted(child.tag for case in cases for child in case),
             [line.partition(" ")[0] for line in done.stdout.splitlines() if line[:1].isupper()],
             (there / "log").read_text(),
         ]
@@ -483,11 +483,10 @@ def test_the_json_report_can_go_into_a_pipe(tmp_path: Path) -> None:
 def test_the_junit_report_can_go_to_standard_output_alone(tmp_path: Path, workers: str) -> None:
     done = suite(tmp_path, "run", *PAIR, "-n", workers, "--junit", "-", "--json", "report.json")
 
-    assert sorted(
-        case.attrib["classname"] for case in ET.fromstring(done.stdout).iter("testcase")
-    ) == [
-        "scenarios.claude.baseline-only.toml",
-        "scenarios.claude.nested-session.toml",
+    cases = ET.fromstring(done.stdout).iter("testcase")
+    assert [(case.attrib["classname"], case.attrib["name"]) for case in cases] == [
+        ("slot.claude", "baseline-only"),
+        ("slot.claude", "nested-session"),
     ]
     assert "2 conform" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
@@ -506,37 +505,32 @@ def test_the_junit_file_is_xml_that_every_server_takes(
     assert "\\ud83d" not in text
     root = ET.fromstring(text)
     assert "red" in "".join(root.itertext())
-    cases = {properties(case)["conformance.scenario"]: case for case in root.iter("testcase")}
     assert {
-        id_: properties(case)["conformance.result"] for id_, case in cases.items()
-    } == EVERY_RESULT
-    assert {
-        id_: [child.tag for child in case if child.tag != "properties"]
-        for id_, case in cases.items()
+        f"{case.attrib['classname']} {case.attrib['name']}": [
+            child.tag for child in case if not child.tag.startswith("system-")
+        ]
+        for case in root.iter("testcase")
     } == {
-        "mine/broke": ["error"],
-        "mine/conforms": [],
-        "mine/deviates": ["failure"],
-        "mine/known": ["skipped"],
-        "mine/unsupported": ["skipped"],
+        "slot.mine broke": ["error"],
+        "slot.mine conforms": [],
+        "slot.mine deviates": ["failure"],
+        "slot.mine known": ["skipped"],
+        "slot.mine unsupported": ["skipped"],
     }
     whole = next(root.iter("testsuite"))
     assert {name: whole.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
         "tests": "5", "failures": "1", "errors": "1", "skipped": "2"
     }  # fmt: skip
-    assert properties(cases["mine/deviates"]) == {
-        "conformance.scenario": "mine/deviates",
-        "conformance.contract": "slot",
-        "conformance.result": "deviates",
-        "conformance.control": "claude/baseline-only",
-        "conformance.expected": "ready",
-        "conformance.code": "65",
-        "conformance.finding.wrong-verdict": "expected ready (0), got creds-missing (65)",
+    [failure] = root.iter("failure")
+    assert failure.attrib == {
+        "type": "wrong-verdict",
+        "message": "wrong-verdict: expected ready (0), got creds-missing (65)",
     }
-
-
-def properties(case: ET.Element) -> dict[str, str]:
-    return {found.attrib["name"]: found.attrib["value"] for found in case.iter("property")}
+    assert (
+        (failure.text or "")
+        .splitlines()[-1]
+        .startswith("repeat it with: probe-conformance repro mine/deviates --probe ./probe.sh")
+    )
 
 
 def test_the_summary_says_what_deviated_why_and_how_to_see_it_again(tmp_path: Path) -> None:
@@ -1583,7 +1577,7 @@ def test_advice_is_in_every_report_and_counts_with_strict_alone(
     assert (document["advice"], document["strict"], document["conformant"]) == (1, False, True)
     [finding] = document["scenarios"][0]["findings"]
     assert (finding["kind"], finding["level"]) == ("left-process", "should")
-    assert 'name="conformance.advice.left-process"' in junit
+    assert "advice: left-process: " in junit
     assert "DEVIATES claude/credentials-file" in strict.stdout
 
 
