@@ -105,6 +105,12 @@ PLANTED: dict[str, tuple[SavedRow | None, SavedRow | None, str, bool]] = {
         "asked-otherwise",
         False,
     ),
+    "expected otherwise, in reports without codes": (
+        row("a", expected_codes=()),
+        row("a", "deviates", "ready", expected=("creds-missing",), expected_codes=()),
+        "asked-otherwise",
+        False,
+    ),
     "another code": (row("a"), row("a", "deviates", expected_codes=(7,)), "asked-otherwise", False),
     "another home": (
         row("a", digest="1"),
