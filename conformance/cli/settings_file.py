@@ -23,7 +23,7 @@ NAME = "probe-conformance.toml"
 _SHARED = "pyproject.toml"
 _TABLE = ("tool", "probe-conformance")
 #: Settings that are a path, or a list of them: relative ones count from the file.
-_PATHS = ("scenarios", "known-failures", "json", "junit")
+_PATHS = ("scenarios", "known-failures", "baseline", "json", "junit")
 
 Word = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 Variable = Annotated[str, Meta(pattern=r"^[^=\x00]+\Z")]
@@ -51,6 +51,12 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
     ] = UNSET
     contract: Annotated[
         Word | UnsetType, Meta(description="A bundled contract, or the path of a contract file.")
+    ] = UNSET
+    as_of: Annotated[
+        Word | UnsetType, Meta(description="What this version of the contract demanded, such as 1.")
+    ] = UNSET
+    baseline: Annotated[
+        Word | UnsetType, Meta(description="A JSON report: only what got worse fails the run.")
     ] = UNSET
     agent: Annotated[
         Word | UnsetType, Meta(description="Only the scenarios of this agent are run.")

@@ -264,6 +264,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "counts": {"conforms": 1, "deviates": 1, "unsupported": 0, "broke": 0, "known-failure": 0},
         "advice": 0,
         "as_of": "",
+        "settings": "",
         "stale_known_failures": [],
         "left_out": [],
         "levels": {name: rule.level for name, rule in SLOT.rules.items() if rule.findings},
