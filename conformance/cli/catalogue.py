@@ -25,17 +25,12 @@ from conformance.cli.options import (
 from conformance.cli.settings import WithSettings
 from conformance.model.contract import Contract
 from conformance.model.entry_wording import describe_entry
-from conformance.model.login_wording import login_against, login_lines
+from conformance.model.login_wording import login_lines
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.model.story_wording import steps_against, story_lines
-from conformance.model.wording import (
-    against_control,
-    describe_inputs,
-    describe_needs,
-    describe_surroundings,
-    expectation,
-)
+from conformance.model.story_wording import story_lines
+from conformance.model.wording import describe_surroundings, expectation
+from conformance.report.facts import condition, expectations, whole_difference
 from conformance.text import join, printable
 
 __all__ = ["home_command", "list_command", "schema_command", "show_command"]
@@ -144,34 +139,19 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
     expected = _expectation(catalogue, chosen.name, control) or "nothing here"
     click.echo(f"\n  control {control.id} expects {expected}; against it:")
-    for line in (
-        *against_control(scenario, control),
-        *steps_against(scenario, control),
-        *login_against(scenario, control),
-    ):
+    for line in whole_difference(scenario, control):
         click.echo(f"    {printable(line)}")
 
 
 def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
     """Return what there is to say about *scenario*, each with its heading."""
     rows = [("origin", scenario.origin), ("agent", scenario.agent), ("cli", scenario.cli)]
-    for name in scenario.expect:
-        known = catalogue.contracts[name]
-        rows.append((f"expect {name}", _expectation(catalogue, name, scenario)))
-        if version := since(known, [scenario]).get(scenario.id):
+    for name, expected, rules in expectations(scenario, catalogue.contracts):
+        rows.append((f"expect {name}", expected))
+        if version := since(catalogue.contracts[name], [scenario]).get(scenario.id):
             rows.append(("", f"since version {version} of {name}"))
-        rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
-    rows += [("input", words) for words in describe_inputs(scenario).values()]
-    rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
-    rows += [("unset", name) for name in scenario.unset]
-    rows += [("with", words) for words in describe_surroundings(scenario).values()]
-    rows += [("container", need) for need in describe_needs(scenario.container).values()]
-    if scenario.layers:
-        rows.append(("layers", ", ".join(scenario.layers)))
-    if scenario.differs:
-        rows.append(("differs", scenario.differs))
-    rows.append(("file", scenario.file))
-    return rows
+        rows += [("", f"{rule}: {text}") for rule, text in rules]
+    return [*rows, *condition(scenario), ("file", scenario.file)]
 
 
 def _in_steps(catalogue: Catalogue, chosen: Contract, scenario: Scenario) -> Contract:
