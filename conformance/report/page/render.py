@@ -1,7 +1,7 @@
 """Turn views into one HTML file each.
 
 The file asks nobody for anything: its only style and its only script stand in it, and its policy
-allows nothing but these two, by their hashes. So whatever a probe prints, a browser does not run it.
+allows nothing but these two, by their hashes: whatever a probe prints, a browser does not run it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _environment() -> Environment:
 
 @cache
 def _inline(name: str) -> tuple[Markup, str]:
-    """Return the content of a file of ours that stands in every page, and its hash for the policy."""
+    """Return a file of ours that stands in every page, and its hash for the policy."""
     text = (_TEMPLATES / name).read_text(encoding="utf-8")
     digest = hashlib.sha256(text.encode()).digest()
     return Markup(text), f"'sha256-{base64.b64encode(digest).decode()}'"  # noqa: S704 - ours
@@ -53,11 +53,15 @@ def render(template: str, **values: Any) -> str:
         f"default-src 'none'; style-src {style_hash}; script-src {script_hash}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    page: str = _environment().get_template(template).render(
-        policy=Markup(policy),  # noqa: S704 - ours
-        style=style,
-        script=script,
-        version=__version__,
-        **values,
+    page: str = (
+        _environment()
+        .get_template(template)
+        .render(
+            policy=Markup(policy),  # noqa: S704 - ours
+            style=style,
+            script=script,
+            version=__version__,
+            **values,
+        )
     )
     return page

@@ -84,7 +84,7 @@ def origin_view(row: SavedRow, known: Known, contract: Contract | None, anchors:
     if control is not None and contract is not None:
         expects = expectation(contract, control.expected(contract))
     return Origin(
-        summary=row.summary or (scenario.summary if scenario is not None else ""),
+        headline=_headline(row, scenario, known) or rule_text(rule, known),
         agent=row.agent,
         origin=row.origin or (scenario.origin if scenario is not None else ""),
         rule=rule,
@@ -97,6 +97,18 @@ def origin_view(row: SavedRow, known: Known, contract: Contract | None, anchors:
         # Where the answer has steps, these say it.
         story=story(scenario, contract) if scenario is not None and not row.steps else (),
     )
+
+
+def _headline(row: SavedRow, scenario: Scenario | None, known: Known) -> str:
+    """Return the summary of a scenario where it fits every contract that names it, else nothing.
+
+    It is written with one of them in mind; another may call for the opposite.
+    """
+    if scenario is None:
+        return row.summary
+    named = (known.contracts[name] for name in scenario.expect if name in known.contracts)
+    calls = {scenario.expected(contract) for contract in named} - {()}
+    return scenario.summary if len(calls) == 1 else ""
 
 
 def _home(scenario: Scenario | None, control: Scenario | None) -> list[Node] | None:

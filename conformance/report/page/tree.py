@@ -62,7 +62,7 @@ def _nodes(paths: _Paths, there: Mapping[str, Entry] | None, level: int) -> list
 
 
 def _same(one: Entry, other: Entry | None) -> bool:
-    """Return whether two entries are the same; the words tell true from 1, which Python does not."""
+    """Return whether two entries are the same; only the words tell true from 1."""
     return other == one and describe_entry(other) == describe_entry(one)
 
 

@@ -92,7 +92,8 @@ class Answer(Struct, frozen=True, kw_only=True):
 class Origin(Struct, frozen=True, kw_only=True):
     """What a scenario is, whoever answered in it."""
 
-    summary: str
+    headline: str
+    """What it is about, in words that no expectation contradicts; may be markup in backticks."""
     agent: str
     origin: str
     rule: str
@@ -119,8 +120,6 @@ class ScenarioView(Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...]
     cause: int = 0
     """The number of the cause that explains it; 0 where there is none."""
-    open: bool = False
-    """Whether it is shown whole from the beginning."""
 
     @property
     def result(self) -> str:
@@ -137,9 +136,8 @@ class CauseView(Struct, frozen=True, kw_only=True):
     text: str
     answers: tuple[str, ...]
     rules: tuple[Link, ...]
-    first: Link
-    more: tuple[Link, ...]
-    count: int
+    scenarios: tuple[Link, ...]
+    """What it explains, the most basic one first."""
     share: float
     """The part of all deviations that it explains, of 100."""
     shared: int
