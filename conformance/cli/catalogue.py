@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
@@ -23,6 +24,7 @@ from conformance.cli.options import (
     scenarios_option,
 )
 from conformance.cli.settings import WithSettings
+from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.entry_wording import describe_entry
 from conformance.model.login_wording import login_lines
@@ -70,17 +72,34 @@ def _find(
 @as_of_option
 @scenarios_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option(
+    "--html",
+    "html_file",
+    metavar="FILE",
+    help="Write a page to browse instead; '-' is standard output. Where nothing is chosen, it has "
+    "the whole catalogue.",
+)
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
+@click.pass_context
 def list_command(
+    ctx: click.Context,
     contract: str,
     agent: str,
     as_of: str,
     directories: tuple[Path, ...],
     as_json: bool,
+    html_file: str | None,
     patterns: tuple[str, ...],
 ) -> None:
     """List the scenarios of a contract: id, what conforms, summary."""
+    if html_file and as_json:
+        raise UsageError("--json and --html are two lists", hint="ask for one of them")
     catalogue, chosen = _load(contract, directories, agent=agent, as_of=as_of)
+    if html_file:
+        named = ctx.get_parameter_source("contract") is not ParameterSource.DEFAULT
+        whole = not (named or agent or as_of or patterns)
+        _write_page(html_file, catalogue, None if whole else chosen, patterns)
+        return
     scenarios = select(catalogue, patterns, chosen)
     if as_json:
         came = since(chosen, scenarios)
@@ -92,6 +111,21 @@ def list_command(
     for scenario in scenarios:
         expected = "|".join(scenario.expected(chosen))
         click.echo(f"{scenario.id:<{ids}}  {expected:<{verdicts}}  {scenario.summary}")
+
+
+def _write_page(
+    file: str, catalogue: Catalogue, contract: Contract | None, patterns: tuple[str, ...]
+) -> None:
+    """Write the page of what *patterns* name under *contract*; without one, of everything."""
+    # Imported here so that list stays fast.
+    from conformance.cli.outputs import check_outputs  # noqa: PLC0415
+    from conformance.report.document import write_text  # noqa: PLC0415
+    from conformance.report.page.pages import catalogue_page  # noqa: PLC0415
+
+    check_outputs({"html_file": file})
+    everything = list(catalogue.scenarios.values())
+    chosen = everything if contract is None else select(catalogue, patterns, contract)
+    write_text(catalogue_page(catalogue, chosen, contract), file)
 
 
 def _row(scenario: Scenario, contract: Contract) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from conformance.cli.outputs import check_outputs
 from conformance.errors import UsageError
 from conformance.report.badge import badge
 from conformance.report.document import write_all, write_json, write_text
-from conformance.report.page.pages import run_page
+from conformance.report.page.pages import run_page, side_page
 from conformance.report.page.values import Known
 from conformance.report.saved import SavedReport, read_report
 
@@ -64,7 +64,9 @@ def _writes(
     if badge_file:
         yield partial(write_json, badge(found[0], names[0]), badge_file)
     if output:
-        yield partial(write_text, run_page(found[0], _known(contract, directories)), output)
+        known = _known(contract, directories)
+        text = run_page(found[0], known) if len(found) == 1 else side_page(found, known)
+        yield partial(write_text, text, output)
 
 
 def _known(contract: str | None, directories: tuple[Path, ...]) -> Known:

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from conformance.catalogue.catalogue import Catalogue
+from conformance.model.contract import Contract
+from conformance.model.scenario import Scenario
+from conformance.report.page.catalogue_view import catalogue_view
 from conformance.report.page.render import render
 from conformance.report.page.run_view import run_view
+from conformance.report.page.side_view import side_view
 from conformance.report.page.values import Known
 from conformance.report.saved import SavedReport
 
-__all__ = ["run_page"]
+__all__ = ["catalogue_page", "run_page", "side_page"]
 
 
 def run_page(report: SavedReport, known: Known) -> str:
     """Return the page of one *report*, with what is *known* of its scenarios."""
     return render("run.html", run=run_view(report, known), past=None)
+
+
+def side_page(reports: Sequence[SavedReport], known: Known) -> str:
+    """Return the page of several *reports* side by side.
+
+    :raises UsageError: there is no scenario that all of them have.
+    """
+    return render("side.html", side=side_view(reports, known))
+
+
+def catalogue_page(
+    catalogue: Catalogue, scenarios: Sequence[Scenario], contract: Contract | None = None
+) -> str:
+    """Return the page of *scenarios* of the *catalogue*: under all contracts, or under one."""
+    return render("catalogue.html", catalogue=catalogue_view(catalogue, scenarios, contract))

@@ -121,11 +121,6 @@ class ScenarioView(Struct, frozen=True, kw_only=True):
     cause: int = 0
     """The number of the cause that explains it; 0 where there is none."""
 
-    @property
-    def result(self) -> str:
-        """The result of the first probe."""
-        return self.answers[0].result
-
 
 class CauseView(Struct, frozen=True, kw_only=True):
     """One thing to mend."""
