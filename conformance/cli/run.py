@@ -190,11 +190,15 @@ def _writes(
 def _write_html(pytest_run: PytestRun, file: str) -> None:
     # Only who wants a page pays for the template engine.
     from conformance.report.page.pages import run_page  # noqa: PLC0415
+    from conformance.report.page.past_view import changes_view  # noqa: PLC0415
     from conformance.report.page.values import Known  # noqa: PLC0415
 
     catalogue = pytest_run.run.catalogue
     report = parse_report(json.dumps(pytest_run.report.document()), file)
-    write_text(run_page(report, Known(catalogue.scenarios, catalogue.contracts)), file)
+    changes = pytest_run.report.changes
+    against = changes_view(changes) if changes is not None else None
+    known = Known(catalogue.scenarios, catalogue.contracts)
+    write_text(run_page(report, known, against=against), file)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -40,5 +40,6 @@ def _message(report: SavedReport, words: str) -> str:
     if words == "not judged" and found.get("broke"):
         return f"{found['broke']} of {total} not judged"
     if words == "no new failure":
-        return f"no new failure, {found['known-failure']} known"
+        known = found.get("known-failure", 0) + found.get("deviates", 0)
+        return f"no new failure, {known} known"
     return words
