@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
@@ -23,19 +24,15 @@ from conformance.cli.options import (
     scenarios_option,
 )
 from conformance.cli.settings import WithSettings
+from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.entry_wording import describe_entry
-from conformance.model.login_wording import login_against, login_lines
+from conformance.model.login_wording import login_lines
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.model.story_wording import steps_against, story_lines
-from conformance.model.wording import (
-    against_control,
-    describe_inputs,
-    describe_needs,
-    describe_surroundings,
-    expectation,
-)
+from conformance.model.story_wording import story_lines
+from conformance.model.wording import describe_surroundings, expectation
+from conformance.report.facts import condition, expectations, whole_difference
 from conformance.text import join, printable
 
 __all__ = ["home_command", "list_command", "schema_command", "show_command"]
@@ -75,17 +72,34 @@ def _find(
 @as_of_option
 @scenarios_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option(
+    "--html",
+    "html_file",
+    metavar="FILE",
+    help="Write a page to browse instead; '-' is standard output. Where nothing is chosen, it has "
+    "the whole catalogue.",
+)
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
+@click.pass_context
 def list_command(
+    ctx: click.Context,
     contract: str,
     agent: str,
     as_of: str,
     directories: tuple[Path, ...],
     as_json: bool,
+    html_file: str | None,
     patterns: tuple[str, ...],
 ) -> None:
     """List the scenarios of a contract: id, what conforms, summary."""
+    if html_file and as_json:
+        raise UsageError("--json and --html are two lists", hint="ask for one of them")
     catalogue, chosen = _load(contract, directories, agent=agent, as_of=as_of)
+    if html_file:
+        named = ctx.get_parameter_source("contract") is not ParameterSource.DEFAULT
+        whole = not (named or agent or as_of or patterns)
+        _write_page(html_file, catalogue, None if whole else chosen, patterns)
+        return
     scenarios = select(catalogue, patterns, chosen)
     if as_json:
         came = since(chosen, scenarios)
@@ -97,6 +111,21 @@ def list_command(
     for scenario in scenarios:
         expected = "|".join(scenario.expected(chosen))
         click.echo(f"{scenario.id:<{ids}}  {expected:<{verdicts}}  {scenario.summary}")
+
+
+def _write_page(
+    file: str, catalogue: Catalogue, contract: Contract | None, patterns: tuple[str, ...]
+) -> None:
+    """Write the page of what *patterns* name under *contract*; without one, of everything."""
+    # Imported here so that list stays fast.
+    from conformance.cli.outputs import check_outputs  # noqa: PLC0415
+    from conformance.report.document import write_text  # noqa: PLC0415
+    from conformance.report.page.pages import catalogue_page  # noqa: PLC0415
+
+    check_outputs({"html_file": file})
+    everything = list(catalogue.scenarios.values())
+    chosen = everything if contract is None else select(catalogue, patterns, contract)
+    write_text(catalogue_page(catalogue, chosen, contract), file)
 
 
 def _row(scenario: Scenario, contract: Contract) -> dict[str, Any]:
@@ -144,34 +173,19 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
     control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
     expected = _expectation(catalogue, chosen.name, control) or "nothing here"
     click.echo(f"\n  control {control.id} expects {expected}; against it:")
-    for line in (
-        *against_control(scenario, control),
-        *steps_against(scenario, control),
-        *login_against(scenario, control),
-    ):
+    for line in whole_difference(scenario, control):
         click.echo(f"    {printable(line)}")
 
 
 def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
     """Return what there is to say about *scenario*, each with its heading."""
     rows = [("origin", scenario.origin), ("agent", scenario.agent), ("cli", scenario.cli)]
-    for name in scenario.expect:
-        known = catalogue.contracts[name]
-        rows.append((f"expect {name}", _expectation(catalogue, name, scenario)))
-        if version := since(known, [scenario]).get(scenario.id):
+    for name, expected, rules in expectations(scenario, catalogue.contracts):
+        rows.append((f"expect {name}", expected))
+        if version := since(catalogue.contracts[name], [scenario]).get(scenario.id):
             rows.append(("", f"since version {version} of {name}"))
-        rows += [("", f"{rule}: {known.rules[rule].text}") for rule in scenario.cites(known)]
-    rows += [("input", words) for words in describe_inputs(scenario).values()]
-    rows += [("set", f"{name}={value!r}") for name, value in scenario.env.items()]
-    rows += [("unset", name) for name in scenario.unset]
-    rows += [("with", words) for words in describe_surroundings(scenario).values()]
-    rows += [("container", need) for need in describe_needs(scenario.container).values()]
-    if scenario.layers:
-        rows.append(("layers", ", ".join(scenario.layers)))
-    if scenario.differs:
-        rows.append(("differs", scenario.differs))
-    rows.append(("file", scenario.file))
-    return rows
+        rows += [("", f"{rule}: {text}") for rule, text in rules]
+    return [*rows, *condition(scenario), ("file", scenario.file)]
 
 
 def _in_steps(catalogue: Catalogue, chosen: Contract, scenario: Scenario) -> Contract:

@@ -11,12 +11,12 @@ from conformance.errors import UsageError
 
 __all__ = ["check_outputs", "reports"]
 
-
 def reports(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the files that reports for machines are written to, by the options that say so."""
+    """Return the files that reports are written to, by the options that say so."""
     files = {
         "--json": options.get("json_file"),
         "--junit": options.get("junit_file"),
+        "--html": options.get("html_file"),
         "--output-format": "-" if options.get("output_format", "full") != "full" else None,
     }
     return {option: file for option, file in files.items() if file}

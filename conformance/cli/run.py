@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,7 @@ from conformance.report.document import write_all, write_json, write_text
 from conformance.report.formats import FORMATS, rendered
 from conformance.report.junit import junit
 from conformance.report.places import Places
+from conformance.report.saved import parse_report
 from conformance.run.assembly import open_run
 from conformance.run.last_failed import failed_before
 from conformance.run.pytest_run import PytestRun, Summary, sigterm_interrupts, worker_count
@@ -60,6 +62,9 @@ workers_option = click.option(
 @json_option
 @click.option(
     "--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output."
+)
+@click.option(
+    "--html", "html_file", metavar="FILE", help="Write a page to look at; '-' is standard output."
 )
 @click.option(
     "--output-format",
@@ -175,9 +180,25 @@ def _writes(
         yield partial(write_json, report.document(), options["json_file"])
     if options["junit_file"]:
         yield partial(write_text, junit(report), options["junit_file"])
+    if options["html_file"]:
+        yield partial(_write_html, pytest_run, options["html_file"])
     if options["write_known_failures"] and not report.interrupted:
         file = Path(options["write_known_failures"])
         yield partial(write, file, report.results(), known_failures)
+
+
+def _write_html(pytest_run: PytestRun, file: str) -> None:
+    # Only who wants a page pays for the template engine.
+    from conformance.report.page.pages import run_page  # noqa: PLC0415
+    from conformance.report.page.past_view import changes_view  # noqa: PLC0415
+    from conformance.report.page.values import Known  # noqa: PLC0415
+
+    catalogue = pytest_run.run.catalogue
+    report = parse_report(json.dumps(pytest_run.report.document()), file)
+    changes = pytest_run.report.changes
+    against = changes_view(changes) if changes is not None else None
+    known = Known(catalogue.scenarios, catalogue.contracts)
+    write_text(run_page(report, known, against=against), file)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,10 @@ class SavedReport(Struct, frozen=True, kw_only=True):
         return {row.id: row for row in self.scenarios}
 
 
+#: Half of a surrogate pair; JSON that has been read has no other surrogates.
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 class _Version(Struct):
     schema_version: int
 
@@ -136,14 +141,17 @@ def parse_report(text: str | bytes, name: str) -> SavedReport:
 
 
 def _without_surrogates(text: str | bytes) -> str | bytes:
-    """Return *text* with a question mark for each lone surrogate, which the decoder refuses.
+    """Return *text* with halves of surrogate pairs as escapes: names of files may have them.
 
-    A path that is not UTF-8, such as the probe's, is written as one.
+    Python writes such names into JSON, and msgspec refuses them. What is no JSON comes back as is.
     """
-    marks = (b"\\ud", b"\\uD") if isinstance(text, bytes) else ("\\ud", "\\uD")
-    if not any(mark in text for mark in marks):  # type: ignore[operator]
+    if "\\ud" not in (text if isinstance(text, str) else text.decode(errors="replace")).lower():
         return text
-    return json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
+    try:
+        whole = json.dumps(json.loads(text), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+    return _HALF.sub(lambda half: f"\\\\u{ord(half[0]):04x}", whole)
 
 
 def read_report(file: str) -> SavedReport:

@@ -233,6 +233,7 @@ def test_commands_that_run_nothing_do_without_pytest() -> None:
         "xdist",
         "rich",
         "docker",
+        "jinja2",
         "subprocess",
         "conformance.drivers",
         "conformance.run.items",

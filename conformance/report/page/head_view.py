@@ -1,0 +1,70 @@
+"""What a report is about, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from conformance.model.wording import probe_lines
+from conformance.report.page.values import Count, Head
+from conformance.report.saved import SavedReport
+from conformance.report.verdict import counts, verdict
+from conformance.text import join
+
+__all__ = ["head_view", "probe_name", "started_words"]
+
+
+def head_view(report: SavedReport, letter: str = "") -> Head:
+    """Return the head of *report*, which tables of several call by a *letter*."""
+    return Head(
+        letter=letter,
+        verdict=verdict(report),
+        probe=probe_name(report.probe),
+        probe_lines=_probe_lines(report.probe),
+        contract=f"{report.contract.name} {report.contract.version}",
+        suite=f"{report.suite.name} {report.suite.version}",
+        started=started_words(report.started),
+        seconds=report.seconds,
+        total=len(report.scenarios),
+        counts=tuple(_counts(report)),
+    )
+
+
+def _counts(report: SavedReport) -> Iterator[Count]:
+    start, total = 0.0, len(report.scenarios)
+    for result, number in counts(report).items():
+        width = round(100 * number / total, 3)
+        words = result.replace("-", " ").removesuffix("s")  # 1 conform, 2 conform, as runs say
+        if result == "known-failure" and number != 1:
+            words += "s"
+        yield Count(result, number, words, start, width)
+        start += width
+
+
+def probe_name(probe: dict[str, Any]) -> str:
+    """Return what a probe is, in a few words: its command, callable or image."""
+    if probe.get("image"):
+        return f"image {probe['image']}"
+    if probe.get("callable"):
+        return f"python {probe['callable']}"
+    command = probe.get("command")
+    if isinstance(command, list) and command:
+        return join(map(str, command))
+    return "the CLI itself"
+
+
+def _probe_lines(probe: dict[str, Any]) -> tuple[str, ...]:
+    """Return what runs say of a probe; of one from another version, as far as it can be read."""
+    try:
+        return tuple(probe_lines(probe))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return (f"probe: {probe_name(probe)}",)
+
+
+def started_words(started: str) -> str:
+    """Return when a run started, to the minute; what is no time comes back as it is."""
+    try:
+        return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M %Z").strip()
+    except ValueError:
+        return started
