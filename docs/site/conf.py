@@ -50,7 +50,7 @@ PAGES = {
             "gates",
             "in-process",
         ),
-        *("orchestrator", "real-clis"),
+        *("orchestrator", "real-clis", "over-time"),
     ],
     "Change": ["your-contract", "scenarios", "strength", "design"],
     "Look up": ["cli", "contracts", "field"],
