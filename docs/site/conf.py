@@ -6,6 +6,8 @@ pages, and a lexer for the sessions that tests run. Nothing comes from the netwo
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pygments.lexers.shell import BashSessionLexer
 from sphinx.application import Sphinx
 
@@ -32,12 +34,23 @@ html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {"sidebar_hide_name": False}
 
+DOCS = Path(__file__).resolve().parents[1]
 #: The pages, in the order in which the sidebar shows them.
 PAGES = {
     "Start": ["write-a-probe", "for-pipelines", "for-reviewers", "for-managers"],
     "Check": [
-        *("probes", "images", "wiring", "entrypoint", "login", "gates", "in-process"),
-        *("orchestrator", "over-time", "real-clis"),
+        *(
+            "probes",
+            "settings",
+            "page",
+            "images",
+            "wiring",
+            "entrypoint",
+            "login",
+            "gates",
+            "in-process",
+        ),
+        *("orchestrator", "real-clis", "over-time"),
     ],
     "Change": ["your-contract", "scenarios", "strength", "design"],
     "Look up": ["cli", "contracts", "field"],
@@ -48,7 +61,13 @@ def add_order(_app: Sphinx, page: str, source: list[str]) -> None:
     """Append the order of all pages to the first one."""
     if page != root_doc:
         return
-    groups = {name: [f"docs/{each}" for each in pages] for name, pages in PAGES.items()}
+    there = {file.stem for file in DOCS.glob("*.md")}
+    listed = [each for pages in PAGES.values() for each in pages]
+    groups = {
+        name: [f"docs/{each}" for each in pages if each in there] for name, pages in PAGES.items()
+    }
+    # A page that nobody has put into a group comes last.
+    groups["Look up"] += [f"docs/{each}" for each in sorted(there.difference(listed))]
     groups["Change"].append("CONTRIBUTING")
     groups["Look up"].append("CHANGELOG")
     for name, pages in groups.items():
