@@ -24,9 +24,12 @@ from conformance.report.stream import Stream
 from conformance.run.directory import RunDirectory
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.strength.bank import Bank, WrongProbe, bundled_bank, read_banks
+from conformance.strength.full import FullRun, all_pairs
+from conformance.strength.pool import run_batches, run_trials
 from conformance.strength.report import StrengthReport, StrengthView
 from conformance.strength.tally import StrengthTally
-from conformance.strength.trials import Task, TrialContext, baseline_tasks, run_trials, tasks
+from conformance.strength.trials import Task, baseline_tasks, tasks
+from conformance.strength.worker import TrialContext
 
 __all__ = ["strength_command"]
 
