@@ -94,9 +94,7 @@ def _trial(probe: WrongProbe, answers: Sequence[Answer]) -> Trial:
     return Trial(
         probe=probe,
         catches={answer.scenario: answer.kinds for answer in answers if answer.kinds},
-        broke={
-            answer.scenario: answer.reason for answer in answers if answer.result == "broke"
-        },
+        broke={answer.scenario: answer.reason for answer in answers if answer.result == "broke"},
         executions=sum(answer.executions for answer in answers),
         seconds=round(sum(answer.seconds for answer in answers), 3),
     )

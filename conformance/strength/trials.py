@@ -117,9 +117,7 @@ class TrialRun:
         return bool(result.findings)
 
 
-def tasks(
-    banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str] = ()
-) -> list[Task]:
+def tasks(banks: Sequence[Bank], catalogue: Catalogue, patterns: Sequence[str] = ()) -> list[Task]:
     """Return a task for every wrong probe, in the scenarios that *patterns* name.
 
     Scenarios that need a container are left out.

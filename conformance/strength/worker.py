@@ -172,9 +172,7 @@ class Worker:
     def _runner(
         self, driver: LocalDriver, contract: Contract, context: Context, repeat: int = 1
     ) -> ScenarioRunner:
-        return ScenarioRunner(
-            driver, self.catalogue, contract, context, repeat=repeat, strict=True
-        )
+        return ScenarioRunner(driver, self.catalogue, contract, context, repeat=repeat, strict=True)
 
     def _contract(self, probe: WrongProbe) -> Contract:
         return self.catalogue.contracts[probe.contract]
