@@ -136,7 +136,12 @@ def made(
         scenarios=tuple(scenarios),
         vices=vices,
         unsteady=tuple(sorted(repeated.union(unsteady) & vices.keys())),
-        made_from={**now, "scenarios": digests, "vices": dict(sorted(now["vices"].items()))},
+        made_from={
+            "contract": now["contract"],
+            "scenarios": digests,
+            "not_judged": sorted(now["scenarios"].keys() - scenarios),
+            "vices": dict(sorted(now["vices"].items())),
+        },
     )
 
 
@@ -153,7 +158,7 @@ def text(dictionary: Dictionary) -> str:
     digests = dictionary.made_from
     lines.append(f'"made_from": {{"contract": {_json(digests["contract"])},\n"scenarios": {{')
     lines.append(_rows(digests["scenarios"]))
-    lines.append('},\n"vices": {')
+    lines.append(f'}},\n"not_judged": {_json(digests["not_judged"])},\n"vices": {{')
     lines.append(_rows(digests["vices"]))
     lines.append("}}}")
     return "\n".join(line for line in lines if line) + "\n"
