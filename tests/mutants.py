@@ -33,7 +33,9 @@ from conformance.model.scenario import Scenario
 from conformance.model.story import ChangeEnvironment, SetClock, Wait
 from conformance.run.directory import RunDirectory
 from conformance.strength.bank import WrongProbe
-from conformance.strength.trials import Task, TrialContext, run_trials
+from conformance.strength.pool import run_trials
+from conformance.strength.trials import Task
+from conformance.strength.worker import TrialContext
 from conformance.text import one_line
 
 #: The share that has to be killed of the mutants that can be told from the original, in percent.

@@ -15,18 +15,23 @@ from msgspec.structs import replace
 
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.catalogue.contracts import for_agent
+from conformance.cli.fault_dictionary import FaultDictionary
 from conformance.cli.options import agent_option, json_option, scenarios_option
 from conformance.cli.outputs import check_outputs
 from conformance.errors import UsageError
+from conformance.judge.tally import INTERRUPTED
 from conformance.model.placeholders import Context
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
 from conformance.run.directory import RunDirectory
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.strength.bank import Bank, WrongProbe, bundled_bank, read_banks
+from conformance.strength.full import FullRun, all_pairs
+from conformance.strength.pool import run_batches, run_trials
 from conformance.strength.report import StrengthReport, StrengthView
 from conformance.strength.tally import StrengthTally
-from conformance.strength.trials import Task, TrialContext, baseline_tasks, run_trials, tasks
+from conformance.strength.trials import baseline_tasks, tasks
+from conformance.strength.worker import TrialContext
 
 __all__ = ["strength_command"]
 
@@ -52,6 +57,24 @@ _PER_PROCESSOR = 4
     "--full",
     is_flag=True,
     help="Run every wrong probe in every scenario, also after it is caught.",
+)
+@click.option(
+    "--write-dictionary",
+    "write",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write the fault dictionary to DIR: what each wrong probe answers in every scenario. "
+    "What is there already is kept where neither probe nor scenario has changed.",
+)
+@click.option(
+    "--anew", is_flag=True, help="With --write-dictionary: keep nothing of what is there."
+)
+@click.option(
+    "--check-dictionary",
+    "against",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Run all that the fault dictionary in DIR is about, and say where it differs.",
 )
 @agent_option
 @scenarios_option
@@ -89,36 +112,73 @@ def _strength(
     json_file: str | None,
     patterns: tuple[str, ...],
     full: bool,
+    write: Path | None,
+    against: Path | None,
+    anew: bool,
 ) -> int:
     check_outputs({"json_file": json_file})
+    _check_dictionary(write, against, anew=anew, agent=agent, patterns=patterns, json=json_file)
     catalogue = load_catalogue([directory.absolute() for directory in directories])
     banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
     banks = _for_agent(banks, catalogue, agent)
-    todo = tasks(banks, catalogue, patterns, full=full)
+    total = sum(len(found.wrong) for found in banks)
     judged = {found.contract.name: found.contract for found in banks}
     shown = list(judged.values())
     if bank is None and not only and not agent:
         # What a constant answer passes says something where there are no wrong probes, too.
         known = catalogue.contracts.items()
         shown += [contract for name, contract in known if name not in judged]
-    tally = StrengthTally(catalogue, shown, total=len(todo), full=full)
+    tally = StrengthTally(catalogue, shown, total=total, full=full)
     stream = cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout))
     view = StrengthView(stream, tally)
     directory = RunDirectory()
+    probes = [probe for found in banks for probe in (found.right, *found.wrong) if probe]
     context = TrialContext(
         scenarios=list(catalogue.scenarios.values()),
         contracts={**catalogue.contracts, **judged},
         context=Context(now=time.time(), seed=secrets.token_hex(8)),
         directory=str(directory.path),
+        probes=probes if full or write or against else [],
     )
+    trying = _Trying(context, banks, workers, tally, view)
     try:
-        _try(context, todo, banks, _workers(workers, len(todo)), tally, view)
+        if write is not None or against is not None:
+            return trying.dictionary(write, against, anew=anew)
+        trying.try_all(patterns)
     finally:
         directory.close()
     view.finish()
     if json_file:
         write_json(StrengthReport(tally).document(), json_file)
     return tally.exit_status()
+
+
+def _check_dictionary(
+    write: Path | None,
+    against: Path | None,
+    *,
+    anew: bool,
+    agent: str,
+    patterns: tuple[str, ...],
+    json: str | None,
+) -> None:
+    """Make sure that the options about the fault dictionary go with the others.
+
+    :raises UsageError: they do not.
+    """
+    name = "--write-dictionary" if write is not None else "--check-dictionary"
+    place = write if write is not None else against
+    if anew and write is None:
+        raise UsageError("--anew says how --write-dictionary works", hint="name a directory, too")
+    if place is None:
+        return
+    if write is not None and against is not None:
+        raise UsageError("--write-dictionary and --check-dictionary do not go together")
+    if agent or patterns or json:
+        hint = "leave out ID or GLOB, --agent and --json"
+        raise UsageError(f"{name} is about all scenarios, and about nothing else", hint=hint)
+    if not place.is_dir():
+        raise UsageError(f"no directory {place} for {name}", hint="make it first")
 
 
 def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[Bank]:
@@ -156,28 +216,80 @@ def _is_about(probe: WrongProbe, agent: str, catalogue: Catalogue) -> bool:
     return any(catalogue.scenarios[id_].agent == agent for id_ in probe.about)
 
 
-def _try(
-    context: TrialContext,
-    todo: Sequence[Task],
-    banks: Sequence[Bank],
-    workers: int,
-    tally: StrengthTally,
-    view: StrengthView,
-) -> None:
-    """Try all wrong probes, then the right ones in the scenarios that have caught any."""
-    started = time.monotonic()
-    view.start(workers)
-    try:
-        with sigterm_interrupts():
-            for trial in run_trials(context, todo, workers):
-                tally.trials.append(trial)
-                view.step()
-            right = baseline_tasks(banks, tally.trials)
-            tally.right += run_trials(context, right, min(workers, len(right)))
-    except KeyboardInterrupt:
-        tally.interrupted = True
-    finally:
-        tally.seconds = time.monotonic() - started
+class _Trying:
+    """Tries the wrong probes of *banks*, with so many *workers* as the command line says."""
+
+    def __init__(
+        self,
+        context: TrialContext,
+        banks: Sequence[Bank],
+        workers: str,
+        tally: StrengthTally,
+        view: StrengthView,
+    ) -> None:
+        self._context = context
+        self._banks = banks
+        self._wanted = workers
+        self._tally = tally
+        self._view = view
+
+    def try_all(self, patterns: Sequence[str]) -> None:
+        """Try all wrong probes, and the right ones they were made from."""
+        started = time.monotonic()
+        try:
+            with sigterm_interrupts():
+                self._in_all(patterns) if self._tally.full else self._until_caught(patterns)
+        except KeyboardInterrupt:
+            self._tally.interrupted = True
+        finally:
+            self._tally.seconds = time.monotonic() - started
+
+    def _until_caught(self, patterns: Sequence[str]) -> None:
+        """Try all wrong probes, then the right ones in the scenarios that have caught any."""
+        todo = tasks(self._banks, self._tally.catalogue, patterns)
+        workers = _workers(self._wanted, len(todo))
+        self._view.start(workers, len(todo))
+        for trial in run_trials(self._context, todo, workers):
+            self._tally.trials.append(trial)
+            self._view.step(len(self._tally.trials))
+        right = baseline_tasks(self._banks, self._tally.trials)
+        self._tally.right += run_trials(self._context, right, min(workers, len(right)))
+
+    def _in_all(self, patterns: Sequence[str]) -> None:
+        """Try all probes in all scenarios."""
+        run = FullRun(
+            self._tally.catalogue, all_pairs(self._banks, self._tally.catalogue, patterns)
+        )
+        try:
+            self._run(run)
+        finally:
+            for bank in self._banks:
+                self._tally.trials += run.trials(bank.wrong)
+                self._tally.right += run.trials([bank.right] if bank.right is not None else [])
+
+    def _run(self, run: FullRun) -> None:
+        if not run.pairs:
+            return
+        workers = _workers(self._wanted, len(run.pairs))
+        self._view.start(workers, len(run.pairs))
+        for answers in run_batches(self._context, run.batches(), workers):
+            run.add(answers)
+            self._view.step(len(run.answers))
+        self._view.stop()
+
+    def dictionary(self, write: Path | None, against: Path | None, *, anew: bool) -> int:
+        """Write the fault dictionary, or check the one that is there; return the exit status."""
+        place = write if write is not None else against
+        assert place is not None, "there is a directory"
+        found = FaultDictionary(
+            place, self._banks, self._tally.catalogue, self._run, self._view.say
+        )
+        try:
+            with sigterm_interrupts():
+                return found.write(anew=anew) if write is not None else found.check()
+        except KeyboardInterrupt:
+            self._view.stop()
+            return INTERRUPTED
 
 
 def _workers(wanted: str, probes: int) -> int:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from conformance.home.plan import Node
 from conformance.home.walk import Visit, walk
 
-__all__ = ["Snapshot", "Stamp", "changes", "mismatch", "snapshot", "stamp_of", "stamps"]
+__all__ = ["Snapshot", "Stamp", "Statuses", "changes", "mismatch", "snapshot", "stamp_of", "stamps"]
 
 _KINDS = {
     stat.S_IFREG: "file",
@@ -53,37 +53,55 @@ class Stamp(Struct, frozen=True):
 
 
 Snapshot = Mapping[bytes, Stamp]
+#: What the system says of entries, by their paths: all but the time when they were last read. So
+#: it also tells what was changed and put back.
+Statuses = dict[bytes, tuple[int, ...]]
 
 #: The stamp of an entry of which only the name is known.
 _UNKNOWN = Stamp("unknown", 0)
 
 
-def snapshot(top: Path, known: Iterable[bytes] = ()) -> Snapshot:
+def snapshot(
+    top: Path, known: Iterable[bytes] = (), *, statuses: Statuses | None = None
+) -> Snapshot:
     """Return a stamp for *top* itself (as ``b""``) and for everything below it.
 
     A FIFO does not block it. *known* are paths that may be reached by name although the directory
-    above them cannot be listed.
+    above them cannot be listed. What the system says of each entry is added to *statuses*.
     """
+    seen: Statuses = {} if statuses is None else statuses
     try:
-        stamp = _stamp(os.fsencode(top), os.lstat(top), None)
+        status = os.lstat(top)
+        stamp = _stamp(os.fsencode(top), status, None)
     except OSError:
         return {}
     found = {b"": stamp}
+    _note(status, os.fsencode(top), seen)
     if stamp.kind != "directory":
         return found
     with ExitStack() as anchors:
         for visit in walk(top, anchors):
-            _add(visit, found)
+            _add(visit, found, seen, os.fsencode(top))
     for path in known:
         if path not in found and _shut_off(path, found):
             with suppress(OSError):
                 place = os.path.join(os.fsencode(top), path)
-                found[path] = _stamp(place, os.lstat(place), None)
+                status = os.lstat(place)
+                found[path] = _stamp(place, status, None)
+                _note(status, place, seen)
     return found
 
 
-def _add(visit: Visit, found: dict[bytes, Stamp]) -> None:
-    """Add to *found* what the *visit* of a directory shows."""
+def _note(status: os.stat_result, path: bytes, seen: Statuses) -> None:
+    """Note in *seen* what does not change when the entry at *path* is only read."""
+    seen[path] = (
+        *(status.st_ino, status.st_mode, status.st_uid, status.st_gid, status.st_nlink),
+        *(status.st_size, status.st_mtime_ns, status.st_ctime_ns),
+    )
+
+
+def _add(visit: Visit, found: dict[bytes, Stamp], seen: Statuses, top: bytes) -> None:
+    """Add to *found* what the *visit* of a directory shows, and to *seen* its statuses."""
     entries = visit.entries or ()
     if visit.entries is None or any(status is None for _, status in entries):
         here = os.stat(visit.place[0], dir_fd=visit.place[1], follow_symlinks=False)
@@ -91,6 +109,8 @@ def _add(visit: Visit, found: dict[bytes, Stamp]) -> None:
     for name, status in entries:
         path = visit.path + b"/" + name if visit.path else name
         found[path] = _UNKNOWN if status is None else _stamp(name, status, visit.fd)
+        if status is not None:
+            _note(status, top + b"/" + path, seen)
 
 
 def stamps(nodes: Iterable[Node]) -> Snapshot:

@@ -86,30 +86,41 @@ class StrengthView:
     def __init__(self, stream: TextIO, tally: StrengthTally) -> None:
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._tally = tally
-        self._bar = Bar(self._console, tally.total, lines=True)
+        self._bar: Bar | None = None
 
     def _line(self, text: str = "", style: str = "") -> None:
         self._console.print(Text(text, style=style))
 
-    def start(self, workers: int) -> None:
-        """Say what is tried, and show the bar."""
-        probes = some(self._tally.total, "wrong probe")
-        words = f"probe-conformance {__version__}, strength: {probes}"
-        if workers:
-            words += f", {some(workers, 'worker')}"
-        self._line(words)
-        self._line()
+    def start(self, workers: int, steps: int) -> None:
+        """Say what is tried, and show a bar for so many *steps*."""
+        if self._bar is None:
+            probes = some(self._tally.total, "wrong probe")
+            words = f"probe-conformance {__version__}, strength: {probes}"
+            if workers:
+                words += f", {some(workers, 'worker')}"
+            self._line(words)
+            self._line()
+        self._bar = Bar(self._console, steps, lines=True)
         self._bar.start()
 
-    def step(self) -> None:
-        """Show that one more wrong probe has been tried."""
-        trials = self._tally.trials
-        survive = sum(1 for trial in trials if not trial.catches)
-        self._bar.step(len(trials), f"{survive} survive" if survive else "")
+    def step(self, done: int) -> None:
+        """Show that so many steps are *done*."""
+        assert self._bar is not None, "it has been started"
+        survive = sum(1 for trial in self._tally.trials if not trial.catches)
+        self._bar.step(done, f"{survive} survive" if survive else "")
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Write a *line*."""
+        self._line(line)
 
     def finish(self) -> None:
         """Take the bar away, and write what was found."""
-        self._bar.stop()
+        self.stop()
         for contract in self._tally.contracts:
             self._contract(contract)
         for line in self._tally.trouble():

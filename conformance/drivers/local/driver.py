@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from conformance.drivers.conditions import conditions
 from conformance.drivers.environment import FIXED
 from conformance.drivers.layout import Layout, Surroundings, known_clis, lay_out
+from conformance.drivers.local.built_home import BuiltHome
 from conformance.drivers.local.command import SYSTEM_PATH, from_anywhere, own_command
 from conformance.drivers.local.gate_command import described, sets_clock
 from conformance.drivers.local.home_directory import HomeDirectory
@@ -31,7 +32,7 @@ from conformance.drivers.local.supervisor_client import UMASK, Request, Supervis
 from conformance.drivers.local.view import View, ViewMaker, paths_in
 from conformance.drivers.stubs import stubs_for
 from conformance.errors import CannotJudge, ConformanceError
-from conformance.home import Node, build, changes, mismatch, remove, snapshot
+from conformance.home import Node, build, remove
 from conformance.home.build import Unbuildable
 from conformance.model.agent import AGENT_CLIS
 from conformance.model.contract import Contract
@@ -130,7 +131,7 @@ class LocalDriver:
         """See :class:`~conformance.drivers.Driver`."""
         if why_not := lacks(scenario):
             return not_run(Unsupported(why_not))
-        place = HomeDirectory(self.directory / str(next(self._numbers)), scenario.home_name)
+        place = self.new_place(scenario)
         try:
             with self._login(scenario, contract) as login:
                 execution = self._observe(scenario, contract, context, place, login)
@@ -145,6 +146,10 @@ class LocalDriver:
         except OSError as e:
             return not_run(Broke(f"the home cannot be removed: {e}"))
         return execution
+
+    def new_place(self, scenario: Scenario) -> HomeDirectory:
+        """Return where a home of *scenario* can be built: a place of its own each time."""
+        return HomeDirectory(self.directory / str(next(self._numbers)), scenario.home_name)
 
     def _login(
         self, scenario: Scenario, contract: Contract
@@ -194,12 +199,12 @@ class LocalDriver:
             start, before = self._run_earlier(start, contract, layout.earlier, place)
             if not before.says_something:
                 return Execution(outcome=before, command=command)
-        build(layout.home, place.home)
         if contract.in_steps:
+            build(layout.home, place.home)
             told = tell(replace(stage, start=start))
             execution = replace(told, asked=self._programs.asked.news())
         else:
-            execution = self._run(start, place, layout, login)
+            execution = self._run(start, BuiltHome(layout, place), login)
         return replace(execution, command=command)
 
     def _start(
@@ -266,6 +271,8 @@ class LocalDriver:
         if self._shared_because():
             return None
         own = f"{self.directory}/"
+        # What lies there is seen in every view: so one view serves many probes.
+        argv = (*argv[:1], *(word for word in argv[1:] if not word.startswith(own)))
         values = (*env.values(), self.extra.get("PATH", ""))
         paths = frozenset(path for path in paths_in(values) if not path.startswith(own))
         known = known_clis(contract) if contract is not None else AGENT_CLIS
@@ -352,29 +359,24 @@ class LocalDriver:
             fixed=fixed_variables(contract, sets_clock=sets_clock(self.argv)),
         )
 
-    def _run(
-        self, request: Request, place: HomeDirectory, layout: Layout, login: LocalLogin | None
-    ) -> Execution:
-        known = [node.path for node in layout.home]
-        before, before_opposite = snapshot(place.home, known), snapshot(place.opposite)
-        if wrong := mismatch(layout.home, before):
-            return not_run(Unsupported(f"this file system does not hold the home: {wrong}"))
+    def execute_in(self, built: BuiltHome, scenario: Scenario, contract: Contract) -> Execution:
+        """Run the probe in the home *built* for *scenario*, which has to suit ``StandingHome``.
+
+        :raises ConformanceError: the scenario cannot be shown.
+        :raises OSError: the same.
+        """
+        return self._run(self._start(scenario, contract, built.layout, built.place), built, None)
+
+    def _run(self, request: Request, built: BuiltHome, login: LocalLogin | None) -> Execution:
         if login is not None:
             login.starts()
         outcome = self._ask(request)
         if not outcome.says_something:
             return Execution(outcome=outcome)
-        after = snapshot(place.home, known)
-        in_home = changes(before, after, layout.writes, replaceable=layout.replaceable)
-        if place.temporary.exists():
-            remove(place.temporary)
-        opposite = changes(before_opposite, snapshot(place.opposite), layout.writes)
-        in_opposite = [f"in the opposite home: {change}" for change in opposite]
-        execution = Execution(
-            outcome=outcome,
-            changes=(*in_home, *in_opposite),
-            asked=self._programs.asked.news(),
-        )
+        changed = built.changes()
+        if built.place.temporary.exists():
+            remove(built.place.temporary)
+        execution = Execution(outcome=outcome, changes=changed, asked=self._programs.asked.news())
         return login.seen(execution) if login is not None else execution
 
     def run_in(self, env: Mapping[str, str], contract: Contract) -> Outcome:
