@@ -29,7 +29,6 @@ from conformance.cli.settings import Taken, WithSettings, taken
 from conformance.errors import UsageError
 from conformance.files import repository
 from conformance.judge.known_failures import KnownFailures, write
-from conformance.judge.tally import RunReport
 from conformance.report.document import write_all, write_json, write_text
 from conformance.report.formats import FORMATS, rendered
 from conformance.report.junit import junit
@@ -147,7 +146,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         status = pytest_run.execute(
             workers, exitfirst=options["exitfirst"], pytest_args=pytest_args
         )
-    write_all(_writes(report, subject.known_failures, options))
+    write_all(_writes(pytest_run, subject.known_failures, options))
     ctx.exit(status)
 
 
@@ -169,9 +168,10 @@ def _outside(patterns: list[str]) -> dict[str, str]:
 
 
 def _writes(
-    report: RunReport, known_failures: KnownFailures, options: Mapping[str, Any]
+    pytest_run: PytestRun, known_failures: KnownFailures, options: Mapping[str, Any]
 ) -> Iterator[Callable[[], None]]:
     """Yield a function that writes each file that is asked for."""
+    report = pytest_run.report
     if options["output_format"] != "full":
         here = Path.cwd()
         places = Places(repository(here) or here, here)

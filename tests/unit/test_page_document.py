@@ -20,7 +20,7 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.model.cause import Cause
-from conformance.model.outcome import Finding, ScenarioResult
+from conformance.model.outcome import Finding, Result, ScenarioResult
 from conformance.report.badge import badge
 from conformance.report.page.pages import catalogue_page, run_page, side_page
 from conformance.report.page.run_view import run_view
@@ -408,7 +408,7 @@ def test_a_page_of_a_whole_contract_stays_small() -> None:
 
 
 def answering(code: int, verdict_: str, id_: str = "a/b", **fields: Any) -> ScenarioResult:
-    kind = "conforms" if code == 0 else "deviates"
+    kind: Result = "conforms" if code == 0 else "deviates"
     return result(id_, kind, code=code, verdict=verdict_, **fields)
 
 
