@@ -125,6 +125,14 @@ def test_a_new_version_is_recorded_beside_the_old_one(slot: Path) -> None:
     ]
 
 
+def test_versions_are_in_the_order_of_their_numbers(slot: Path) -> None:
+    for version in ("10", "9", "2", "1.5", "1.10"):
+        (slot / f"slot-{version}.json").touch()
+    (slot / "slot-strict-3.json").touch()
+
+    assert released.versions("slot") == ["1", "1.5", "1.10", "2", "9", "10"]
+
+
 def test_other_words_take_no_new_version_but_another_demand_does(slot: Path) -> None:
     rule = SLOT.rules["claude-login"]
     worded = replace(
