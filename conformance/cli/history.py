@@ -74,9 +74,9 @@ def _passed_over(kept: Kept, *, verbose: bool) -> list[str]:
     if kept.copies:
         lines.append(f"copies of reports passed over: {kept.copies}")
     if kept.passed_over:
-        count = len(kept.passed_over)
+        why = "" if verbose else " (-v says why)"
         lines.append(
-            f"no report of a run, passed over: {count}{'' if verbose else ' (-v says why)'}"
+            f"passed over, since they are no reports of a run: {len(kept.passed_over)}{why}"
         )
     return lines + [f"  {why}" for why in kept.passed_over if verbose]
 

@@ -52,8 +52,8 @@ def changes(
     pair = _Pair(old, new)
     found = [pair.change(before.get(id_), now.get(id_)) for id_ in ids if id_ in chosen]
     changed = [change for change in found if change is not None]
-    alike = [now[id_] for id_ in ids if id_ in now and id_ in before]
-    alike = [row for row in alike if row.id not in {change.id for change in changed}]
+    other = {change.id for change in changed}
+    alike = [now[id_] for id_ in ids if id_ in now and id_ in before and id_ not in other]
     return Changes(
         old=_side(old, old_name or "the old report"),
         new=_side(new, new_name or "the new report"),
@@ -312,8 +312,8 @@ def _notes(old: SavedReport, new: SavedReport) -> Iterator[str]:
     if old.contract.version != new.contract.version:
         yield f"contract {name} was version {old.contract.version}, now {new.contract.version}"
     if old.as_of != new.as_of:
-        was, is_ = (f"as of {one}" if one else "the present" for one in (old.as_of, new.as_of))
-        yield f"the old run asked for {was}, the new one for {is_}"
+        was, now = (f"version {one}" if one else "the present" for one in (old.as_of, new.as_of))
+        yield f"the old run was about {was} of the contract, the new one about {now}"
     if old.strict != new.strict:
         yield f"advice counts in the {'new' if new.strict else 'old'} run only (--strict)"
     for which, report in (("old", old), ("new", new)):

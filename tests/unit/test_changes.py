@@ -275,7 +275,7 @@ def test_other_versions_are_compared_and_named() -> None:
     assert [note[:50] for note in found.notes] == [
         "suite 0.1.0 wrote the old report, 0.2.0 the new on",
         "contract slot was version 1, now 2",
-        "the old run asked for the present, the new one for",
+        "the old run was about the present of the contract,",
         "advice counts in the new run only (--strict)",
         "the new run was interrupted",
         "the new run had trouble: " + "x" * 25,

@@ -253,7 +253,7 @@ def test_the_command_shows_a_folder(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-3:] == [
         "  2023-11-16 00:13  0.1.0/1       38       2       1 regressed",
         "",
-        "no report of a run, passed over: 1 (-v says why)",
+        "passed over, since they are no reports of a run: 1 (-v says why)",
     ]
     document = json.loads((tmp_path / "out.json").read_text())
     assert [point["counts"]["deviates"] for point in document["trends"][0]["points"]] == [0, 1, 2]
