@@ -23,7 +23,7 @@ NAME = "probe-conformance.toml"
 _SHARED = "pyproject.toml"
 _TABLE = ("tool", "probe-conformance")
 #: Settings that are a path, or a list of them: relative ones count from the file.
-_PATHS = ("scenarios", "known-failures", "baseline", "json", "junit")
+_PATHS = ("scenarios", "known-failures", "baseline", "json", "junit", "html")
 
 Word = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 Variable = Annotated[str, Meta(pattern=r"^[^=\x00]+\Z")]
@@ -121,6 +121,7 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
         Meta(description="What standard output of a run holds."),
     ] = UNSET
     json: Annotated[Word | UnsetType, Meta(description="Write a JSON report to this file.")] = UNSET
+    html: Annotated[Word | UnsetType, Meta(description="Write a page to this file.")] = UNSET
     junit: Annotated[Word | UnsetType, Meta(description="Write a JUnit report to this file.")] = (
         UNSET
     )

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
+from conformance.cli.run import run_command
+
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
 SCRIPTS = [step for step in STEPS if "run" in step]
-INSTALL, RUN, SUMMARY, UPLOAD = STEPS
+PACKAGES, CACHE, INSTALL, RUN, SUMMARY, UPLOAD = STEPS
 BASH = [shutil.which("bash") or "/bin/bash", "--noprofile", "--norc", "-eo", "pipefail"]
 
 #: Stands for the suite and for Python: writes down what it is called with, and ends as it is told.
@@ -91,8 +93,8 @@ class Job:
         values = {f"inputs.{name}": value for name, value in self.inputs.items()}
         values["runner.temp"] = str(self.directory / "temp")
         env = {
-            name: re.sub(r"\$\{\{ (.+?) \}\}", lambda m: values[m[1]], text)
-            for name, text in step["env"].items()
+            name: re.sub(r"\$\{\{ (.+?) \}\}", lambda m: self._value(m[1], values), text)
+            for name, text in step.get("env", {}).items()
         }
         files = {
             name: str(self.directory / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
@@ -114,6 +116,10 @@ class Job:
             timeout=60,
             check=False,
         )
+
+    def _value(self, expression: str, values: dict[str, str]) -> str:
+        """Return what GitHub makes of an expression: the first of its alternatives that is not empty."""
+        return next(filter(None, (values[name] for name in expression.split(" || "))), "")
 
     def called(self) -> list[list[str]]:
         """Return the words of every call of a stand-in."""
@@ -143,25 +149,38 @@ def test_no_script_holds_an_expression() -> None:
 
 def test_every_script_is_for_bash() -> None:
     assert {step["shell"] for step in SCRIPTS} == {"bash"}
-    assert len(SCRIPTS) == 3
+    assert len(SCRIPTS) == 4
 
 
 def test_every_input_is_handed_on() -> None:
-    handed = {value for step in STEPS for value in (step.get("env") or step["with"]).values()}
-    assert [name for name in ACTION["inputs"] if f"${{{{ inputs.{name} }}}}" not in handed] == []
+    handed = [
+        *(
+            value
+            for step in STEPS
+            for value in (step.get("env") or step.get("with") or {}).values()
+        ),
+        *(f"${{{{ {step['if']} }}}}" for step in STEPS if "if" in step),
+    ]
+    said = {found for value in handed for found in re.findall(r"\binputs\.([\w-]+)", value)}
+    assert said == ACTION["inputs"].keys()
 
 
 def test_every_variable_that_is_handed_on_is_used() -> None:
     assert [
         f"{step['name']}: {name}"
         for step in SCRIPTS
-        for name in step["env"]
-        if f"${name}" not in step["run"]
+        for name in step.get("env", {})
+        if f"${name}" not in step["run"] and name != "PIP_CACHE_DIR"  # pip reads it itself
     ] == []
 
 
 def test_summary_and_upload_come_whatever_the_run_ended_with() -> None:
-    assert [step.get("if", "")[:8] for step in STEPS] == ["", "", "always()", "always()"]
+    assert [step.get("if", "")[:8] for step in STEPS if step not in (PACKAGES, CACHE)] == [
+        "",
+        "",
+        "always()",
+        "always()",
+    ]
 
 
 def test_other_actions_are_pinned_to_a_commit() -> None:
@@ -172,19 +191,22 @@ def test_other_actions_are_pinned_to_a_commit() -> None:
     ] == []
 
 
-def test_every_input_has_a_description_and_all_but_the_image_a_default() -> None:
+def test_every_input_has_a_description_and_a_default() -> None:
     assert [name for name, spec in ACTION["inputs"].items() if not spec.get("description")] == []
-    assert [name for name, spec in ACTION["inputs"].items() if "default" not in spec] == ["image"]
+    assert [name for name, spec in ACTION["inputs"].items() if "default" not in spec] == []
 
 
 def test_installs_its_own_checkout_and_forgets_an_earlier_report(job: Job) -> None:
     job.inputs["python"] = str(job.directory / "bin/python")
-    (job.directory / "probe-conformance.json").write_text("{}")
+    job.inputs |= {"junit": "report.xml", "html": "report.html"}
+    earlier = ("probe-conformance.json", "report.xml", "report.html")
+    for name in earlier:
+        (job.directory / name).write_text("{}")
     assert job.step(INSTALL).returncode == 0
     venv = str(job.directory / "temp/probe-conformance")
     pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(ROOT)]
     assert job.called() == [["-m", "venv", venv], pip]
-    assert not (job.directory / "probe-conformance.json").exists()
+    assert [name for name in earlier if (job.directory / name).exists()] == []
 
 
 def test_installation_that_fails_fails_the_step(job: Job) -> None:
@@ -195,14 +217,34 @@ def test_installation_that_fails_fails_the_step(job: Job) -> None:
 
 def test_runs_with_the_defaults(job: Job) -> None:
     assert job.step(RUN).returncode == 0
-    words = [
-        "run",
-        "--image=slot-image:ci",
-        "--contract=slot",
-        "--isolation=fresh",
-        "--json=probe-conformance.json",
-    ]
-    assert job.called() == [words]
+    words = ["run", "--json=probe-conformance.json", "--image=slot-image:ci"]
+    assert job.called() == [[*words, "--output-format=github"]]
+
+
+def test_every_input_that_is_given_is_an_option(job: Job) -> None:
+    given = {name: f"the {name}" for name in ("probe", "config", "contract", "isolation")}
+    given |= {"junit": "report.xml", "html": "report.html", "known-failures": "known.toml"}
+    job.inputs |= {**given, "image": "", "annotations": "false"}
+    job.step(RUN)
+    [called] = job.called()
+    words = {f"--{name}={value}" for name, value in given.items()}
+    assert {*called} == {"run", "--json=probe-conformance.json", *words}
+
+
+def test_the_words_for_the_suite_are_its_own(job: Job) -> None:
+    options = {name for parameter in run_command.params for name in parameter.opts}
+    said = set(re.findall(r"[\"(](--[a-z-]+)=", RUN["run"]))
+    assert said == {"--output-format"} | {
+        f"--{name}"
+        for name in ("json", "config", "image", "probe", "contract", "isolation", "junit", "html")
+    } | {"--known-failures"}
+    assert said <= options
+
+
+def test_the_key_of_the_cache_stands_for_what_is_installed(job: Job) -> None:
+    assert job.step(PACKAGES).returncode == 0
+    assert re.fullmatch(r"key=[0-9a-f]{64}-\d{4}-\d\d\n", job.output())
+    assert CACHE["with"]["path"] == INSTALL["env"]["PIP_CACHE_DIR"]
 
 
 def test_lines_of_scenarios_and_args_are_words(job: Job) -> None:
@@ -220,18 +262,23 @@ def test_lines_of_scenarios_and_args_are_words(job: Job) -> None:
         "--",
         "--maxfail=1",
     ]
-    assert job.called()[0][5:] == words
+    assert job.called()[0][4:] == words
 
 
 @pytest.mark.parametrize(
     "name",
-    ["image", "contract", "isolation", "scenarios", "known-failures", "args", "report", "python"],
+    [
+        *("image", "probe", "config", "contract", "isolation", "scenarios", "known-failures"),
+        *("args", "report", "junit", "html", "annotations", "python"),
+    ],
 )
 @pytest.mark.slow
 def test_no_input_is_more_than_text(job: Job, name: str) -> None:
     job.inputs[name] = NASTY
+    if name == "probe":
+        job.inputs["image"] = ""
     job.step(RUN)
-    if name != "python":
+    if name not in ("python", "annotations"):
         assert [
             word for word in job.called()[0] if word.partition("=")[2] == NASTY or word == NASTY
         ] != []
@@ -249,13 +296,18 @@ def test_status_of_the_run_is_that_of_the_step(job: Job, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("scenarios", "claude/*\n--probe=x"), ("report", "-"), ("report", "")]
+    ("name", "value"),
+    [
+        *(("scenarios", "claude/*\n--probe=x"), ("report", "-"), ("report", "")),
+        *(("junit", "-"), ("html", "-"), ("probe", "a second one"), ("image", "")),
+    ],
 )
 def test_refuses_what_would_be_taken_for_something_else(job: Job, name: str, value: str) -> None:
     job.inputs[name] = value
     done = job.step(RUN)
     assert done.returncode == 2
-    assert f"::error::{name}: " in done.stdout
+    [said] = re.findall(r"^::error::(.*?): ", done.stdout, re.MULTILINE)
+    assert name in re.split(r", | and | or ", said)
     assert job.called() == []
     assert job.output() == "exit-status=2\n"
 
@@ -430,7 +482,7 @@ def test_pipelines_of_the_page_give_the_action_what_it_takes() -> None:
     ours = [step for step in steps if step.get("uses", "").startswith("OWNER/probe-conformance@")]
     assert len(ours) == 1
     assert set(ours[0]["with"]) <= set(ACTION["inputs"])
-    assert "image" in ours[0]["with"]
+    assert {"image", "probe", "config"} & set(ours[0]["with"])
 
 
 def test_page_names_every_input_with_its_default() -> None:
