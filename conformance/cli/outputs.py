@@ -11,6 +11,7 @@ from conformance.errors import UsageError
 
 __all__ = ["check_outputs", "reports"]
 
+
 def reports(options: Mapping[str, Any]) -> dict[str, str]:
     """Return the files that reports are written to, by the options that say so."""
     files = {

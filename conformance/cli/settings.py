@@ -22,9 +22,10 @@ _PARAMETERS = {
     "allow_write": "allow_writes",
     "json": "json_file",
     "junit": "junit_file",
+    "html": "html_file",
 }
 #: Settings about the reports of a run: other commands have options of the same name.
-_ONLY_RUN = ("json", "junit", "output_format")
+_ONLY_RUN = ("json", "junit", "html", "output_format")
 _PROBES = ("probe", "image", "python")
 #: Options that mean nothing without one of the probes.
 _NEED = {**dict.fromkeys(IMAGE_OPTIONS, "image"), "in_process": "python", "truth": "python"}

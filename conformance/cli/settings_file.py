@@ -23,7 +23,7 @@ NAME = "probe-conformance.toml"
 _SHARED = "pyproject.toml"
 _TABLE = ("tool", "probe-conformance")
 #: Settings that are a path, or a list of them: relative ones count from the file.
-_PATHS = ("scenarios", "known-failures", "json", "junit")
+_PATHS = ("scenarios", "known-failures", "json", "junit", "html")
 
 Word = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 Variable = Annotated[str, Meta(pattern=r"^[^=\x00]+\Z")]
@@ -118,6 +118,7 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
     junit: Annotated[Word | UnsetType, Meta(description="Write a JUnit report to this file.")] = (
         UNSET
     )
+    html: Annotated[Word | UnsetType, Meta(description="Write a page to this file.")] = UNSET
 
 
 class Settings(Struct, frozen=True):

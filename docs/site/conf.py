@@ -37,7 +37,7 @@ PAGES = {
     "Start": ["write-a-probe", "for-pipelines", "for-reviewers", "for-managers"],
     "Check": [
         *("probes", "images", "wiring", "entrypoint", "login", "gates", "in-process"),
-        *("orchestrator", "over-time", "real-clis"),
+        *("orchestrator", "over-time", "page", "real-clis"),
     ],
     "Change": ["your-contract", "scenarios", "strength", "design"],
     "Look up": ["cli", "contracts", "field"],

@@ -36,8 +36,8 @@ def axe() -> str:
         return Path(named).read_text()
     spec = importlib.util.find_spec("selenium_axe_python")
     assert spec is not None
-    [place] = spec.submodule_search_locations or ()
-    return Path(place, "axe-core", "axe.min.js").read_text()
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0], "axe-core", "axe.min.js").read_text()
 
 
 def row(id_: str, result: str, **fields: Any) -> dict[str, Any]:
@@ -128,21 +128,25 @@ def make(directory: Path) -> dict[str, Path]:
 def observed(directory: Path) -> dict[str, Any]:
     """Return what a browser sees of pages of each kind."""
     with opened() as driver:
-        pages = {name: look(driver, page) for name, page in make(directory).items()}
+        pages: dict[str, Any] = {name: look(driver, page) for name, page in make(directory).items()}
         driver.get((directory / "time.html").as_uri())
         pages["keyboard"] = tabbed(driver)
         pages["filter"] = filtered(driver)
         pages["link"] = followed(driver)
         # What is only in its logs, so at the end.
-        pages["console"] = [line["message"] for line in driver.get_log("browser")]
+        pages["console"] = [line["message"] for line in logged(driver, "browser")]
         messages = [
-            json.loads(line["message"])["message"] for line in driver.get_log("performance")
+            json.loads(line["message"])["message"] for line in logged(driver, "performance")
         ]
         sent = [one["params"] for one in messages if one["method"] == "Network.requestWillBeSent"]
         # The browser's own first page is not ours.
         ours = [one for one in sent if one["documentURL"].startswith("file:")]
         pages["asked"] = [one["request"]["url"] for one in ours]
     return pages
+
+
+def logged(driver: Chrome, kind: str) -> list[dict[str, Any]]:
+    return list(driver.get_log(kind))  # type: ignore[no-untyped-call]
 
 
 def look(driver: Chrome, page: Path) -> dict[str, Any]:
