@@ -121,10 +121,10 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
         Meta(description="What standard output of a run holds."),
     ] = UNSET
     json: Annotated[Word | UnsetType, Meta(description="Write a JSON report to this file.")] = UNSET
-    html: Annotated[Word | UnsetType, Meta(description="Write a page to this file.")] = UNSET
     junit: Annotated[Word | UnsetType, Meta(description="Write a JUnit report to this file.")] = (
         UNSET
     )
+    html: Annotated[Word | UnsetType, Meta(description="Write a page to this file.")] = UNSET
 
 
 class Settings(Struct, frozen=True):
