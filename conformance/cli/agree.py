@@ -71,9 +71,9 @@ _PER_PROCESSOR = 2
 def agree_command(ctx: click.Context, /, **options: Any) -> None:
     """Check that a login program and a probe agree on what a login is.
 
-    Every home of the probe's contract that a login may have left comes into being twice: the
+    Every home of the probe's contract that a login may have left is built twice: the
     scripted CLI writes it while the program lets somebody log in, and it is there when the probe
-    looks. What the first calls a login the second has to call ready, and the reverse. Where they
+    looks. What the first calls a login the second has to call ready, and vice versa. Where they
     disagree, the report says which of the two the probe's contract sides with.
 
     Exit status: 0 they agree, 1 they disagree, 2 the request is wrong, 3 something could not be

@@ -60,7 +60,7 @@ agent_option = click.option(
     "--agent",
     metavar="NAME",
     default="",
-    help="Only the scenarios of this agent; by default of all that the contract covers.",
+    help="Only the scenarios of this agent; by default those of all agents of the contract.",
 )
 
 
@@ -81,7 +81,8 @@ as_of_option = click.option(
     help="Only what this version of a bundled contract demanded, whatever came later.",
 )
 strict_option = click.option(
-    "--strict/--no-strict", help="Let advice count: what a probe should do, it has to."
+    "--strict/--no-strict",
+    help="Count advice as a deviation: what a probe should do, it must do.",
 )
 json_option = click.option(
     "--json", "json_file", metavar="FILE", help="Write a JSON report; '-' is standard output."
@@ -140,7 +141,7 @@ _PROBE_OPTIONS = (
     click.option(
         "--probe",
         metavar="CMD",
-        help="A local command, split like a shell would; "
+        help="A local command, split as a shell would do it; "
         "by default the contract's reference probe.",
     ),
     click.option(
@@ -156,7 +157,7 @@ _PROBE_OPTIONS = (
     click.option(
         "--in-process",
         is_flag=True,
-        help="Call it in a fake file system, with a clock that is set; no CLI is started.",
+        help="Call it in a fake file system, with the clock set by the suite; no CLI is started.",
     ),
     click.option(
         "--truth",

@@ -90,7 +90,7 @@ _PER_PROCESSOR = 4
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def strength_command(ctx: click.Context, /, **options: Any) -> None:
-    """Run wrong probes, and see that the scenarios catch them.
+    """Run wrong probes, and check that the scenarios catch them.
 
     Each wrong probe is a right one with a single vice. It is caught when a scenario about that vice
     does not conform; then it is not run any further, unless with --full. Without ID or GLOB every

@@ -41,7 +41,7 @@ _NO_VALIDATOR = (
 
 @click.command("wiring")
 @contract_option
-@click.option("--container", metavar="NAME", help="The agent's container, where several are there.")
+@click.option("--container", metavar="NAME", help="The agent's container, if there are several.")
 @click.option(
     "--probe",
     metavar="CMD",
@@ -70,7 +70,7 @@ _NO_VALIDATOR = (
     default="",
     help="The version of Kubernetes whose structure counts, such as 1.34; by default the newest.",
 )
-@click.option("--strict", is_flag=True, help="Let advice count: what should be so, has to be.")
+@click.option("--strict", is_flag=True, help="Count advice as an error.")
 @click.option(
     "--timeline",
     is_flag=True,

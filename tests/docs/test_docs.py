@@ -516,6 +516,16 @@ def test_links_to_headings_lead_somewhere() -> None:
     ] == []
 
 
+def test_prose_is_wrapped_at_120_columns() -> None:
+    """Tables, links that cannot be split and what stands in a block are as long as they are."""
+    long = []
+    for page in PAGES:
+        prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        lines = [line for line in prose.splitlines() if len(line) > 120]
+        long += [f"{page.name}: {line}" for line in lines if not re.match(r"\||    |\S+$", line)]
+    assert long == []
+
+
 def test_ci_builds_the_site_as_tox_does() -> None:
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini")
