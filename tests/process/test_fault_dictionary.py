@@ -6,18 +6,23 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
-from factories import bundled_catalogue
+from factories import bundled_catalogue, refusal
 from msgspec.structs import replace
-from support_cli import suite
 
 from conformance.bundled import fixtures_dir
+from conformance.catalogue.catalogue import Catalogue
+from conformance.cli.fault_dictionary import FaultDictionary
+from conformance.errors import CannotJudge
 from conformance.judge.dictionary import Dictionary, read_dictionary
 from conformance.model.placeholders import Context
 from conformance.strength.bank import Bank, bundled_bank, read_banks
 from conformance.strength.dictionary import made_from
+from conformance.strength.full import FullRun
+from conformance.strength.pool import run_batches
 from conformance.strength.worker import Batch, TrialContext, Worker
 
 TODAY = int(os.environ["CONFORMANCE_DAY"])
@@ -27,131 +32,106 @@ RENEW = "probe-conformance strength --write-dictionary fixtures/dictionary"
 #: Seconds for the answers that a day asks for again, of all contracts together.
 BUDGET = 5.0
 
-CONTRACT = """\
-name = "mini"
-version = "1"
-summary = "A login is a file"
-agents = ["claude"]
-verdicts.ready = { code = 0, meaning = "there is one", action = "accept" }
-verdicts.none = { code = 65, meaning = "there is none", action = "slot-init" }
-inputs = { home = "HOME", agent = "AGENT" }
-rules.login = { expect = "ready", text = "There is a login" }
-rules.no-login = { expect = "none", text = "There is no login" }
-"""
-SCENARIO = """\
-summary = "{0}"
-origin = "contract mini"
-agent = "claude"
-control = "{1}"
-expect.mini = "{2}"
-rules.mini = "{3}"
-"""
-PROBE = """\
-import os, sys
-sys.exit(0 if os.path.isfile(os.path.join(os.environ["HOME"], ".claude", "login")) else 65)
-"""
-BANK = """\
-contract = "../mini.toml"
-base = "mini.py"
+#: A small catalogue, and two vices that show in it.
+SCENARIOS = ("claude/nested-session", "claude/no-dot-claude", "codex/no-auth")
+VICES = ("codes-65-and-66-swapped", "agent-credentials-of-claude")
+ANSWERS = {
+    "agent-credentials-of-claude": {},
+    "codes-65-and-66-swapped": {"wrong-verdict:66": (1, 2)},
+}
 
-[wrong.always-ready]
-vice = "All is well"
-about = ["case/none"]
-edits = [{ old = "65", new = "0" }]
 
-[wrong.any-entry]
-vice = "A directory counts"
-about = ["case/directory"]
-edits = [{ old = "isfile", new = "exists" }]
-"""
+class Project:
+    """A dictionary that is made of some scenarios and two wrong probes, in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "out").mkdir()
+        self.file = directory / "out" / "slot.json"
+        self.said: list[str] = []
+        [bank] = [one for one in bundled_banks() if one.contract.name == "slot"]
+        self.bank = replace(bank, wrong=tuple(one for one in bank.wrong if one.name in VICES))
+        self.scenarios = list(SCENARIOS)
+
+    def dictionary(self) -> FaultDictionary:
+        known = bundled_catalogue()
+        catalogue = Catalogue(
+            {id_: known.scenarios[id_] for id_ in self.scenarios}, known.contracts
+        )
+        self.said = []
+
+        def run(full: FullRun) -> None:
+            context = TrialContext(
+                scenarios=list(catalogue.scenarios.values()),
+                contracts=catalogue.contracts,
+                context=Context(now=time.time(), seed="seed"),
+                directory=str(self.directory),
+                probes=[self.bank.right, *self.bank.wrong] if self.bank.right is not None else [],
+            )
+            for answers in run_batches(context, full.batches(), 0):
+                full.add(answers)
+
+        return FaultDictionary(
+            self.directory / "out", [self.bank], catalogue, run, self.said.append
+        )
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Return a directory with a contract of three scenarios, and a bank of two wrong probes."""
-    (tmp_path / "mini.toml").write_text(CONTRACT)
-    (tmp_path / "bank").mkdir()
-    (tmp_path / "bank" / "mini.toml").write_text(BANK)
-    (tmp_path / "bank" / "mini.py").write_text(PROBE)
-    cases = tmp_path / "cases" / "case"
-    cases.mkdir(parents=True)
-    login = 'home.files.".claude/login" = "{secret}"\n'
-    (cases / "login.toml").write_text(
-        SCENARIO.format("A login", "case/none", "ready", "login") + login
-    )
-    none = SCENARIO.format("None", "case/login", "none", "no-login")
-    (cases / "none.toml").write_text(none)
-    directory = 'home.files.".claude/login" = { kind = "directory" }\n'
-    (cases / "directory.toml").write_text(none.replace("None", "No file") + directory)
-    (tmp_path / "out").mkdir()
-    return tmp_path
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
 
 
-def strength(project: Path, *words: str) -> tuple[int, str, str]:
-    """Run strength with the bank of the *project*; return its status and what it says."""
-    done = suite(project, "strength", "--bank", "bank", "--scenarios", "cases", "-n", "0", *words)
-    return done.returncode, done.stdout, done.stderr
+def test_a_dictionary_is_written_and_renewed_where_something_is_new(project: Project) -> None:
+    assert project.dictionary().write(anew=False) == 0
+    assert project.said == [
+        "9 executions, 0 answers kept",
+        f"{project.file}: 2 vices in 3 scenarios",
+    ]
+    found = read_dictionary(project.file)
+    assert (found.scenarios, found.vices) == (SCENARIOS, ANSWERS)
+    first = project.file.read_text()
 
-
-def test_a_dictionary_is_written_renewed_and_checked(project: Path) -> None:
-    file = project / "out" / "mini.json"
-
-    status, said, wrong = strength(project, "--write-dictionary", "out")
-    assert (status, wrong) == (0, ""), said
-    assert "9 executions, 0 answers kept\n" in said
-    assert said.endswith("out/mini.json: 2 vices in 3 scenarios\n")
-    first = file.read_text()
-    found = read_dictionary(file)
-    assert found.scenarios == ("case/directory", "case/login", "case/none")
-    assert found.vices == {
-        "always-ready": {"wrong-verdict:0": (0, 2)},
-        "any-entry": {"wrong-verdict:0": (0,)},
-    }
-
-    # Nothing has changed, so nothing is run; and a second run writes the same bytes.
-    status, said, _ = strength(project, "--write-dictionary", "out")
-    assert (status, file.read_text()) == (0, first)
-    assert "0 executions, 6 answers kept\n" in said
-    status, said, _ = strength(project, "--write-dictionary", "out", "--anew")
-    assert (status, file.read_text()) == (0, first)
-    assert "9 executions, 0 answers kept\n" in said
+    # Nothing has changed, so nothing is run. Run anew, it comes to the same bytes.
+    project.dictionary().write(anew=False)
+    assert project.said[0] == "0 executions, 6 answers kept"
+    assert project.file.read_text() == first
+    project.dictionary().write(anew=True)
+    assert project.said[0] == "9 executions, 0 answers kept"
+    assert project.file.read_text() == first
 
     # A new scenario is all that is run.
-    case = project / "cases" / "case" / "none.toml"
-    (case.parent / "empty.toml").write_text(
-        case.read_text() + 'home.files.".claude" = { kind = "directory" }\n'
+    project.scenarios.append("codex/other-agent-only")
+    project.dictionary().write(anew=False)
+    assert project.said[0] == "3 executions, 6 answers kept"
+    found = read_dictionary(project.file)
+    assert found.vices["agent-credentials-of-claude"] == {"wrong-verdict:0": (3,)}
+
+
+def test_a_wrong_entry_is_found_and_named(project: Project) -> None:
+    project.dictionary().write(anew=False)
+    assert project.dictionary().check() == 0
+    assert project.said[-1] == f"{project.file}: 0 differences"
+
+    text = project.file.read_text()
+    project.file.write_text(
+        text.replace('"wrong-verdict:66": [1, 2]', '"wrong-verdict:66": [0, 1]')
     )
-    status, said, _ = strength(project, "--write-dictionary", "out")
-    assert (status, len(read_dictionary(file).scenarios)) == (0, 4)
-    assert "3 executions, 6 answers kept\n" in said
+    assert project.dictionary().check() == 1
+    assert project.said[-3:] == [
+        "slot: vice codes-65-and-66-swapped in claude/nested-session: conforms, not wrong-verdict:66",
+        "slot: vice codes-65-and-66-swapped in codex/no-auth: wrong-verdict:66, not conforms",
+        f"{project.file}: 2 differences",
+    ]
 
 
-def test_a_wrong_entry_is_found_and_named(project: Path) -> None:
-    strength(project, "--write-dictionary", "out")
-    file = project / "out" / "mini.json"
+def test_nothing_is_written_where_the_right_probe_is_wrong(project: Project) -> None:
+    [wrong] = [one for one in project.bank.wrong if one.name == VICES[0]]
+    project.bank = replace(project.bank, right=replace(wrong, name="(base)"))
 
-    assert strength(project, "--check-dictionary", "out")[0] == 0
+    line = refusal(CannotJudge, lambda: project.dictionary().write(anew=False))
 
-    file.write_text(
-        file.read_text().replace('"wrong-verdict:0": [0]', '"wrong-verdict:65": [0, 1]')
-    )
-    status, said, _ = strength(project, "--check-dictionary", "out")
-
-    assert status == 1
-    assert "mini: vice any-entry in case/directory: wrong-verdict:0, not wrong-verdict:65\n" in said
-    assert "mini: vice any-entry in case/login: conforms, not wrong-verdict:65\n" in said
-    assert said.endswith("out/mini.json: 2 differences\n")
-
-
-def test_nothing_is_written_where_the_right_probe_is_wrong(project: Path) -> None:
-    probe = project / "bank" / "mini.py"
-    probe.write_text(probe.read_text().replace('".claude", "login"', '".claude", "other"'))
-
-    status, _, wrong = strength(project, "--write-dictionary", "out")
-
-    assert status == 3
-    assert wrong.startswith("probe-conformance: the right probe fails: mini/(base) in case/login")
-    assert list((project / "out").iterdir()) == []
+    assert line.startswith("the right probe fails: slot/(base) in ")
+    assert not project.file.exists()
 
 
 # The bundled one
@@ -160,9 +140,14 @@ def test_nothing_is_written_where_the_right_probe_is_wrong(project: Path) -> Non
 PLANTED: dict[str, dict[str, dict[str, tuple[int, ...]]]] = {}
 
 
+@cache
+def bundled_banks() -> list[Bank]:
+    return read_banks(bundled_bank(), bundled_catalogue())
+
+
 def banks() -> Iterator[tuple[Bank, Dictionary]]:
     """Yield the bundled banks that have a dictionary, each with it."""
-    for bank in read_banks(bundled_bank(), bundled_catalogue()):
+    for bank in bundled_banks():
         file = WHERE / f"{bank.contract.name}.json"
         if file.exists():
             found = read_dictionary(file)
