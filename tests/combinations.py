@@ -84,7 +84,8 @@ class Combinations:
             for _ in range(wanted):
                 while True:
                     if len(deck) < size:
-                        deck = rng.sample(self.usable, len(self.usable))
+                        deck = self.usable.copy()
+                        rng.shuffle(deck)
                     names, deck = sorted(deck[:size]), deck[size:]
                     if (probe := self.combined(names)) is not None:
                         probes.append(probe)

@@ -1,0 +1,134 @@
+"""The causes named for wrong probes with several vices are those that were put in.
+
+What such programs answer was recorded with ``tests/bench/causes.py --record tests/data``, which runs them for real;
+that it still holds, tests/process/test_combinations.py sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from combinations import AND, Combinations, Trials, Verdict, alike
+from factories import bundled_catalogue
+
+from conformance.judge import causes
+from conformance.judge.dictionary import (
+    Dictionary,
+    KnownVices,
+    known_vices,
+    read_dictionary,
+    vice_texts,
+)
+from conformance.strength.bank import bundled_bank, read_banks
+
+RECORDED = Path(__file__).parents[1] / "data" / "combinations-slot.json"
+
+
+@pytest.fixture(scope="module")
+def combinations() -> Combinations:
+    banks = read_banks(bundled_bank(), bundled_catalogue())
+    [bank] = [bank for bank in banks if bank.contract.name == "slot"]
+    return Combinations(bank)
+
+
+@pytest.fixture(scope="module")
+def ran() -> Dictionary:
+    return read_dictionary(RECORDED)
+
+
+@pytest.fixture(scope="module")
+def known() -> KnownVices:
+    catalogue = bundled_catalogue()
+    found = known_vices(catalogue.contracts["slot"], catalogue.contracts)
+    assert found is not None, "slot has a fault dictionary"
+    return found
+
+
+@pytest.fixture(scope="module")
+def verdicts(ran: Dictionary, known: KnownVices) -> Iterator[list[Verdict]]:
+    texts = vice_texts("slot")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(causes, "vice_texts", lambda _: texts)  # read once, and not for each of them
+        trials = Trials(known, ran, bundled_catalogue())
+        yield [trials.verdict(name) for name in ran.vices]
+
+
+def sizes(names: list[str]) -> dict[int, int]:
+    found = [len(name.split(AND)) for name in names]
+    return {size: found.count(size) for size in sorted({*found})}
+
+
+def test_what_was_recorded_is_sixty_wrong_probes_at_least_in_pairs_and_in_threes(
+    ran: Dictionary,
+) -> None:
+    for size, least in ((2, 30), (3, 20)):
+        names = [name for name in ran.vices if len(name.split(AND)) == size]
+        assert len(names) >= least
+        assert len({vice for name in names for vice in name.split(AND)}) >= 60
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_of_the_vices_put_in_nearly_all_are_named_and_few_others(
+    verdicts: list[Verdict], size: int
+) -> None:
+    here = [verdict for verdict in verdicts if len(verdict.name.split(AND)) == size]
+    found, missed = sum(len(v.found) for v in here), sum(len(v.missed) for v in here)
+    right, wrong = sum(len(v.right) for v in here), sum(len(v.wrong) for v in here)
+
+    assert found >= 0.95 * (found + missed)
+    assert wrong <= 0.05 * (right + wrong)
+
+
+def test_few_vices_are_hidden_by_others_or_known_by_what_they_are_like(
+    verdicts: list[Verdict],
+) -> None:
+    """Else the figures above would say little."""
+    put_in = [vice for verdict in verdicts for vice in verdict.name.split(AND)]
+    by_name = {(v.name, cause.name) for v in verdicts for cause in v.right}
+
+    assert sum(len(v.hidden) for v in verdicts) <= 0.1 * len(put_in)
+    assert len(by_name) >= 0.8 * len(put_in)
+
+
+def test_the_combinations_are_those_that_are_drawn(
+    combinations: Combinations, ran: Dictionary
+) -> None:
+    drawn = combinations.draw({2: 10, 3: 5}, seed=16)
+    names = [probe.name for probe in drawn.probes]
+
+    assert sizes(names) == {2: 10, 3: 5}
+    assert [probe.name for probe in combinations.draw({2: 10, 3: 5}, seed=16).probes] == names
+    assert [probe.name for probe in combinations.draw({2: 10, 3: 5}, seed=17).probes] != names
+
+
+def test_a_combination_has_the_edits_of_all(combinations: Combinations) -> None:
+    probe = combinations.combined(["agent-trimmed", "codes-missing-is-1"])
+
+    assert probe is not None
+    [text] = probe.sources.values()
+    assert '"WOVED_TASK_AGENT", "").strip()' in text
+    assert "CREDS_MISSING, CREDS_INVALID = 0, 1, 64, 1, 66" in text
+
+
+def test_edits_that_overlap_are_passed_over(combinations: Combinations) -> None:
+    assert combinations.combined(["agent-trimmed", "agent-in-any-case"]) is None
+
+
+def test_vices_that_no_scenario_tells_apart_are_counted(known: KnownVices) -> None:
+    two = {"wrong-verdict:65": (0, 1)}
+    dictionary = Dictionary(
+        contract="slot",
+        version="1",
+        scenarios=("a", "b"),
+        vices={
+            "one": two,
+            "other": dict(two),
+            "third": {"wrong-verdict:66": (0, 1)},
+            "none": {},
+            "no": {},
+        },
+    )
+
+    assert alike(dictionary) == [["one", "other"]]
