@@ -17,6 +17,7 @@ from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
 from conformance.catalogue.differences import nearest
 from conformance.catalogue.released import catalogue_as_of, contract_as_of, since
+from conformance.cli.completion import complete_ids
 from conformance.cli.options import (
     agent_option,
     as_of_option,
@@ -37,7 +38,7 @@ from conformance.text import join, printable
 
 __all__ = ["home_command", "list_command", "schema_command", "show_command"]
 
-scenario_argument = click.argument("name", metavar="ID|FILE")
+scenario_argument = click.argument("name", metavar="ID|FILE", shell_complete=complete_ids)
 
 
 def _load(
@@ -79,7 +80,7 @@ def _find(
     help="Write a page to browse instead; '-' is standard output. Where nothing is chosen, it has "
     "the whole catalogue.",
 )
-@click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
+@click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1, shell_complete=complete_ids)
 @click.pass_context
 def list_command(
     ctx: click.Context,

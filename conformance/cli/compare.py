@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
+from conformance.cli.completion import complete_ids
 from conformance.cli.options import (
     agent_option,
     allow_write_option,
@@ -89,7 +90,7 @@ _PER_PROCESSOR = 4
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
 @workers_option
 @json_option
-@click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
+@click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1, shell_complete=complete_ids)
 @click.pass_context
 def compare_command(ctx: click.Context, /, **options: Any) -> None:
     """Run several probes in the homes of the same scenarios, and show where they disagree.

@@ -8,6 +8,7 @@ from typing import Any, TextIO, cast
 
 import click
 
+from conformance.cli.completion import complete_ids
 from conformance.cli.options import (
     actions_option,
     agent_option,
@@ -46,7 +47,7 @@ __all__ = ["ask", "lockstep_command"]
 @image_options
 @workers_option
 @json_option
-@click.argument("patterns", metavar="[ID|GLOB|FILE]...", nargs=-1)
+@click.argument("patterns", metavar="[ID|GLOB|FILE]...", nargs=-1, shell_complete=complete_ids)
 @click.pass_context
 def lockstep_command(
     ctx: click.Context,

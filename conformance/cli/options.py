@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from conformance.cli.completion import complete_contracts
 from conformance.errors import UsageError
 
 __all__ = [
@@ -46,6 +47,7 @@ contract_option = click.option(
     metavar="NAME|FILE",
     default="slot",
     show_default=True,
+    shell_complete=complete_contracts,
     help="The contract to judge by: a bundled one, or a file.",
 )
 scenarios_option = click.option(

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from conformance.cli.completion import complete_ids
 from conformance.cli.options import as_of_option, image_options, probe_options
 from conformance.cli.request import run_request
 from conformance.cli.settings import WithSettings, taken
@@ -39,7 +40,7 @@ __all__ = ["repro_command"]
     type=click.Path(path_type=Path),
     help="Where the home is kept; by default in a new directory below the cache directory.",
 )
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", shell_complete=complete_ids)
 @click.argument("files", metavar="[FILE]...", nargs=-1)
 @click.pass_context
 def repro_command(

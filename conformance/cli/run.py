@@ -14,6 +14,7 @@ import click
 
 from conformance.bundled import scenarios_dir
 from conformance.cli.baseline import baseline
+from conformance.cli.completion import complete_ids
 from conformance.cli.image_request import image_argv
 from conformance.cli.options import (
     agent_option,
@@ -113,7 +114,11 @@ workers_option = click.option(
     help="Let scenarios that cannot be had here fail the run; by default they do not.",
 )
 @click.argument(
-    "arguments", metavar="[ID|GLOB|FILE]... [-- PYTEST-ARGS]", nargs=-1, type=click.UNPROCESSED
+    "arguments",
+    metavar="[ID|GLOB|FILE]... [-- PYTEST-ARGS]",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    shell_complete=complete_ids,
 )
 @click.pass_context
 def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:

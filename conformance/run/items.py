@@ -16,6 +16,7 @@ from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import answer
 from conformance.report.story import asked_in_steps, event_lines, step_lines
+from conformance.text import printable
 
 if TYPE_CHECKING:
     from conformance.run.assembly import Run
@@ -176,6 +177,6 @@ def _explain(
     for name, text in (("stdout", told), ("stderr", result.stderr)):
         for line in text.splitlines()[:20]:
             if line.strip():
-                yield f"{name}: {line}"
+                yield f"{name}: {printable(line.expandtabs())}"
     if result.kept:
         yield f"home: {result.kept}/home"
