@@ -23,13 +23,12 @@ Sign = tuple[str, str]
 
 #: What a vice costs: about as much as one sign without a vice, so that a single one can name it.
 _VICE = 5.0
-#: What a sign costs that no vice of the set explains; and in a scenario that one of them spoils in
-#: another way: there, two may have come to something that neither does alone.
-_UNEXPLAINED, _NEARLY = 6.0, 3.0
+#: What a sign costs that no vice of the set explains.
+_UNEXPLAINED = 6.0
 #: What a predicted sign costs where the scenario conforms; and where it deviates in another way.
 _ABSENT, _HIDDEN = 4.0, 0.3
 #: The least share of what a vice does that has to be seen before it is named.
-_FIT = 0.7
+_FIT = 0.6
 #: More exchanges than this are not tried: each makes the set cheaper, and few are ever needed.
 _ROUNDS = 200
 
@@ -58,27 +57,26 @@ class Match(Struct, frozen=True, kw_only=True):
 class _Vice:
     """Signs of a vice as bits: bits are the only way to compare thousands of sets at once."""
 
-    __slots__ = ("absent", "hit", "like", "missed", "name", "near", "predicted")
+    __slots__ = ("absent", "hit", "like", "missed", "name", "predicted")
 
     def __init__(self, name: str, predicted: int, like: Sequence[str]) -> None:
         self.name = name
         self.like = list(like)
         self.predicted = predicted
-        self.hit = self.missed = self.absent = self.near = 0
+        self.hit = self.missed = self.absent = 0
 
 
 class _Union:
     """What a set of vices predicts together."""
 
-    __slots__ = ("absent", "hit", "missed", "near")
+    __slots__ = ("absent", "hit", "missed")
 
     def __init__(self, vices: Iterable[_Vice]) -> None:
-        self.hit = self.missed = self.absent = self.near = 0
+        self.hit = self.missed = self.absent = 0
         for vice in vices:
             self.hit |= vice.hit
             self.missed |= vice.missed
             self.absent |= vice.absent
-            self.near |= vice.near
 
 
 class _Bits:
@@ -126,27 +124,16 @@ class _Bits:
             vice.missed |= missed
             if not self._in[id_]:
                 vice.absent |= missed
-            vice.near |= self._in[id_]
 
     def cost(self, union: _Union, vices: int) -> float:
         """Return what a set of so many *vices* costs, which predict *union* together."""
-        left = self.deviations & ~union.hit
-        near = (left & union.near).bit_count()
         absent = union.absent.bit_count()
         return (
             _VICE * vices
-            + _UNEXPLAINED * (left.bit_count() - near)
-            + _NEARLY * near
+            + _UNEXPLAINED * (self.deviations & ~union.hit).bit_count()
             + _ABSENT * absent
             + _HIDDEN * (union.missed.bit_count() - absent)
         )
-
-    def answered(self, union: _Union) -> int:
-        """Return all signs of scenarios in which *union* explains something."""
-        found = 0
-        for id_ in self.names(union.hit & self.deviations):
-            found |= self._in[id_]
-        return found
 
 
 def match_vices(
@@ -240,7 +227,6 @@ class _Search:
             both.hit |= union.hit
             both.missed |= union.missed
             both.absent |= union.absent
-            both.near |= union.near
             price = self._bits.cost(both, len(rest) + 1)
             if price < least - 1e-9:
                 found, least = [*rest, vice], price
