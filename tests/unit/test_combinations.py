@@ -1,7 +1,7 @@
 """The causes named for wrong probes with several vices are those that were put in.
 
 What such programs answer was recorded with ``tests/bench/causes.py --record tests/data``, which runs them for real;
-that it still holds, tests/process/test_combinations.py sees.
+that it still holds, tests/process/test_combinations_again.py sees.
 """
 
 from __future__ import annotations
