@@ -17,9 +17,9 @@ from conformance.compare.history import Dated, Trend, history
 from conformance.errors import UsageError
 from conformance.report.badge import badge
 from conformance.report.document import write_all, write_json, write_text
+from conformance.report.known import Known
 from conformance.report.page.pages import run_page, side_page
 from conformance.report.page.past_view import past_view
-from conformance.report.page.values import Known
 from conformance.report.saved import SavedReport, read_report
 
 __all__ = ["page_command"]

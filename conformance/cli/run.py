@@ -32,6 +32,7 @@ from conformance.judge.known_failures import KnownFailures, write
 from conformance.report.document import write_all, write_json, write_text
 from conformance.report.formats import FORMATS, rendered
 from conformance.report.junit import junit
+from conformance.report.known import Known
 from conformance.report.places import Places
 from conformance.report.saved import parse_report
 from conformance.run.assembly import open_run
@@ -146,7 +147,8 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         status = pytest_run.execute(
             workers, exitfirst=options["exitfirst"], pytest_args=pytest_args
         )
-    write_all(_writes(pytest_run, subject.known_failures, options))
+    known = Known(run.catalogue.scenarios, run.catalogue.contracts)
+    write_all(_writes(report, subject.known_failures, known, options))
     ctx.exit(status)
 
 
@@ -168,10 +170,9 @@ def _outside(patterns: list[str]) -> dict[str, str]:
 
 
 def _writes(
-    pytest_run: PytestRun, known_failures: KnownFailures, options: Mapping[str, Any]
+    report: RunReport, known_failures: KnownFailures, known: Known, options: Mapping[str, Any]
 ) -> Iterator[Callable[[], None]]:
     """Yield a function that writes each file that is asked for."""
-    report = pytest_run.report
     if options["output_format"] != "full":
         here = Path.cwd()
         places = Places(repository(here) or here, here)
@@ -181,24 +182,20 @@ def _writes(
     if options["junit_file"]:
         yield partial(write_text, junit(report), options["junit_file"])
     if options["html_file"]:
-        yield partial(_write_html, pytest_run, options["html_file"])
+        yield partial(_write_html, report, known, options["html_file"])
     if options["write_known_failures"] and not report.interrupted:
         file = Path(options["write_known_failures"])
         yield partial(write, file, report.results(), known_failures)
 
 
-def _write_html(pytest_run: PytestRun, file: str) -> None:
+def _write_html(report: RunReport, known: Known, file: str) -> None:
     # Only who wants a page pays for the template engine.
     from conformance.report.page.pages import run_page  # noqa: PLC0415
     from conformance.report.page.past_view import changes_view  # noqa: PLC0415
-    from conformance.report.page.values import Known  # noqa: PLC0415
 
-    catalogue = pytest_run.run.catalogue
-    report = parse_report(json.dumps(pytest_run.report.document()), file)
-    changes = pytest_run.report.changes
-    against = changes_view(changes) if changes is not None else None
-    known = Known(catalogue.scenarios, catalogue.contracts)
-    write_text(run_page(report, known, against=against), file)
+    saved = parse_report(json.dumps(report.document()), file)
+    against = changes_view(report.changes) if report.changes is not None else None
+    write_text(run_page(saved, known, against=against), file)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:

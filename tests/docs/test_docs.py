@@ -448,6 +448,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "in-process.md",
         "login.md",
         "over-time.md",
+        "page.md",
         "settings.md",
         "strength.md",
         "wiring.md",

@@ -36,7 +36,7 @@ def axe() -> str:
         return Path(named).read_text()
     spec = importlib.util.find_spec("selenium_axe_python")
     assert spec is not None
-    assert spec.submodule_search_locations is not None
+    assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0], "axe-core", "axe.min.js").read_text()
 
 
@@ -134,16 +134,19 @@ def observed(directory: Path) -> dict[str, Any]:
         pages["filter"] = filtered(driver)
         pages["link"] = followed(driver)
         # What is only in its logs, so at the end.
-        pages["console"] = [line["message"] for line in driver.get_log("browser")]  # type: ignore[no-untyped-call]
+        pages["console"] = [line["message"] for line in logged(driver, "browser")]
         messages = [
-            json.loads(line["message"])["message"]
-            for line in driver.get_log("performance")  # type: ignore[no-untyped-call]
+            json.loads(line["message"])["message"] for line in logged(driver, "performance")
         ]
         sent = [one["params"] for one in messages if one["method"] == "Network.requestWillBeSent"]
         # The browser's own first page is not ours.
         ours = [one for one in sent if one["documentURL"].startswith("file:")]
         pages["asked"] = [one["request"]["url"] for one in ours]
     return pages
+
+
+def logged(driver: Chrome, kind: str) -> list[dict[str, Any]]:
+    return list(driver.get_log(kind))  # type: ignore[no-untyped-call]
 
 
 def look(driver: Chrome, page: Path) -> dict[str, Any]:

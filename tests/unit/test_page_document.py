@@ -22,13 +22,13 @@ from conformance.judge.tally import RunReport
 from conformance.model.cause import Cause
 from conformance.model.outcome import Finding, Result, ScenarioResult
 from conformance.report.badge import badge
+from conformance.report.known import Known
 from conformance.report.page.pages import catalogue_page, run_page, side_page
 from conformance.report.page.run_view import run_view
 from conformance.report.page.scenario_view import Anchors
 from conformance.report.page.shown import Block, shown, ticked
 from conformance.report.page.side_view import letters, side_view
 from conformance.report.page.tree import Node, tree
-from conformance.report.page.values import Known
 from conformance.report.saved import SavedReport, parse_report
 from conformance.report.verdict import verdict
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from conformance.catalogue.catalogue import Catalogue
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
+from conformance.report.known import Known
 from conformance.report.page.catalogue_view import catalogue_view
 from conformance.report.page.past_view import ChangesView, PastView
 from conformance.report.page.render import render
 from conformance.report.page.run_view import run_view
 from conformance.report.page.scenario_view import Anchors
 from conformance.report.page.side_view import side_view
-from conformance.report.page.values import Known
 from conformance.report.saved import SavedReport
 
 __all__ = ["catalogue_page", "run_page", "side_page"]

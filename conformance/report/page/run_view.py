@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from conformance.report.known import Known
 from conformance.report.page.head_view import head_view
 from conformance.report.page.scenario_view import (
     Anchors,
@@ -20,7 +21,6 @@ from conformance.report.page.values import (
     CauseView,
     Cell,
     Head,
-    Known,
     Link,
     RuleRow,
     ScenarioView,
@@ -36,6 +36,8 @@ _KINDS = {
     "vice": "like a known wrong probe",
     "rule": "one rule, one answer",
 }
+#: What is added where known wrong probes were looked at in vain.
+_NEW = ", like no known wrong probe"
 
 
 class RunView(Struct, frozen=True, kw_only=True):
@@ -104,7 +106,7 @@ class _Reader:
             share = 100 * len(cause.scenarios) / max(1, deviating)
             yield CauseView(
                 number=number,
-                kind=_KINDS[cause.kind],
+                kind=_KINDS[cause.kind] + (_NEW if cause.kind == "rule" and cause.compared else ""),
                 name=cause.name,
                 text=cause.text,
                 answers=cause.answers,

@@ -12,9 +12,10 @@ from conformance.model.story_wording import story_lines
 from conformance.model.wording import expectation
 from conformance.report.answers import expected_words, got_words
 from conformance.report.facts import condition, whole_difference
+from conformance.report.known import Known
 from conformance.report.page.shown import Block
 from conformance.report.page.tree import Node, tree
-from conformance.report.page.values import Answer, Known, Link, Origin
+from conformance.report.page.values import Answer, Link, Origin
 from conformance.report.saved import SavedRow
 from conformance.text import join
 

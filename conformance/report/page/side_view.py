@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from conformance.errors import UsageError
 from conformance.report.answers import got_words, meaning
+from conformance.report.known import Known
 from conformance.report.page.head_view import head_view
 from conformance.report.page.scenario_view import Anchors, answer_view, origin_view
-from conformance.report.page.values import Head, Known, Link, ScenarioView
+from conformance.report.page.values import Head, Link, ScenarioView
 from conformance.report.saved import SavedReport, SavedRow
 
 __all__ = ["SideRow", "SideView", "letters", "side_view"]

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from conformance.model.contract import Contract
-from conformance.model.scenario import Scenario
 from conformance.report.page.shown import Block
 from conformance.report.page.tree import Node
 from conformance.report.verdict import Verdict
@@ -19,7 +17,6 @@ __all__ = [
     "Cell",
     "Count",
     "Head",
-    "Known",
     "Link",
     "Origin",
     "RuleRow",
@@ -29,13 +26,6 @@ __all__ = [
 
 #: Findings that the answer itself shows.
 _ANSWERS = {"wrong-verdict", "outside-contract", "timed-out", "killed-by-signal"}
-
-
-class Known(Struct, frozen=True):
-    """What this suite knows of the scenarios in a report."""
-
-    scenarios: Mapping[str, Scenario]
-    contracts: Mapping[str, Contract]
 
 
 class Link(Struct, frozen=True):
