@@ -311,7 +311,7 @@ def test_a_file_that_a_page_shows_again_is_another_from_there_on() -> None:
     "page",
     [
         *("entrypoint", "for-managers", "for-reviewers", "gates", "in-process", "login"),
-        *("over-time", "settings", "strength", "wiring", "write-a-probe", "your-contract"),
+        *("over-time", "page", "settings", "strength", "wiring", "write-a-probe", "your-contract"),
     ],
 )
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
