@@ -1,6 +1,6 @@
 """What the suite costs, side by side with the least anybody could pay for the same work.
 
-    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f g h]
+    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f g h i]
 
 Prints figures and ratios and asserts nothing: they depend on the machine. Compared commands take turns, so that a
 slow minute hits all of them; what counts is the ratio of their medians.
@@ -73,6 +73,7 @@ def main() -> None:
         ("f", bystanders),
         ("g", gates_in_python),
         ("h", causes),
+        ("i", pages),
     ):
         if name in options.which:
             bench(catalogue, ordinary, options.rounds, options.executions)
@@ -367,6 +368,48 @@ def measure_gate(directory: Path, name: str, ids: list[str], rounds: int) -> dic
             driver.close()
         run.close()
     return {way: sum(times) for way, times in best.items()}
+
+
+def pages(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
+    """(i) What pages cost: to make, and to open in a browser. A run is measured with one and without."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from support_browser import missing, opened  # noqa: PLC0415 - it stands in a directory beside
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        few = [s.id for s in ordinary][:50]
+        plain = [*SUITE, "run", "-n", "2", *few]
+        with_page = [*plain, "--html", f"{directory}/few.html"]
+        figures = measure({"run": plain, "run --html": with_page}, rounds)
+        show(f"(i) {len(few)} scenarios", figures, "run")
+        ids = [s.id for s in ordinary][:400]
+        report, page = f"{directory}/400.json", f"{directory}/400.html"
+        wrong = [*SUITE, "run", "-n", "2", "--probe", "sh -c 'exit 65'", "--json", report, *ids]
+        subprocess.run(wrong, check=False, capture_output=True)
+        figures = measure(
+            {
+                "page, 400 scenarios": [*SUITE, "page", report, "-o", page],
+                "list --html, all": [*SUITE, "list", "--html", f"{directory}/all.html"],
+            },
+            rounds,
+        )
+        show("(i) pages made", figures, "page, 400 scenarios")
+        if reason := missing():
+            print(f"(i) not opened: {reason}")
+            return
+        with opened() as driver:
+            driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+            for name in ("400", "all"):
+                for _ in range(rounds):
+                    driver.get("about:blank")
+                    driver.get(Path(directory, f"{name}.html").as_uri())
+                    wall = driver.execute_script(
+                        "return performance.getEntriesByType('navigation')[0].loadEventEnd / 1000"
+                    )
+                    metrics = driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+                    busy = next(one["value"] for one in metrics if one["name"] == "TaskDuration")
+                    print(
+                        f"(i) {name}.html opened in {wall:.3f} s, of which the page was busy {busy:.3f} s"
+                    )
 
 
 def pip(python: list[str], *arguments: str) -> None:
