@@ -29,6 +29,7 @@ from conformance.cli.settings import Taken, WithSettings, taken
 from conformance.errors import UsageError
 from conformance.files import repository
 from conformance.judge.known_failures import KnownFailures, write
+from conformance.judge.tally import RunReport
 from conformance.report.document import write_all, write_json, write_text
 from conformance.report.formats import FORMATS, rendered
 from conformance.report.junit import junit

@@ -125,7 +125,6 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
     junit: Annotated[Word | UnsetType, Meta(description="Write a JUnit report to this file.")] = (
         UNSET
     )
-    html: Annotated[Word | UnsetType, Meta(description="Write a page to this file.")] = UNSET
 
 
 class Settings(Struct, frozen=True):
