@@ -72,6 +72,7 @@ def main() -> None:
         ("e", lockstep),
         ("f", bystanders),
         ("g", gates_in_python),
+        ("h", full_strength),
         ("h", causes),
     ):
         if name in options.which:
@@ -367,6 +368,33 @@ def measure_gate(directory: Path, name: str, ids: list[str], rounds: int) -> dic
             driver.close()
         run.close()
     return {way: sum(times) for way, times in best.items()}
+
+
+#: So many wrong probes of slot run in every scenario: enough that a start of the command counts for little.
+WRONG_PROBES = 12
+
+
+def full_strength(
+    catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int
+) -> None:
+    """(h) Executions a second of strength --full, against those of run, in the same scenarios."""
+    ids = [scenario.id for scenario in ordinary]
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        head, *tables = (
+            (fixtures_dir() / "wrong-probes" / "slot.toml").read_text().split("\n[wrong.")
+        )
+        some = tables[:: len(tables) // WRONG_PROBES][:WRONG_PROBES]
+        Path(directory, "slot.toml").write_text("\n[wrong.".join([head, *some]))
+        commands = {
+            "run": [*SUITE, "run", *ids],
+            "strength --full": [*SUITE, "strength", "--full", "--bank", directory, *ids],
+        }
+        # Some of the wrong probes may show in none of these scenarios: that is no matter here.
+        figures = measure(commands, rounds, accepted=(0, 1))
+    show("(h) the scenarios that do not wait, in each way", figures, "run")
+    run, full = (statistics.median(times) for times in figures.values())
+    ratio = (len(ids) * (WRONG_PROBES + 1) / full) / (len(ids) / run)
+    print(f"    strength --full makes {ratio:.2f} times as many executions a second as run")
 
 
 def pip(python: list[str], *arguments: str) -> None:
