@@ -72,6 +72,7 @@ def main() -> None:
         ("e", lockstep),
         ("f", bystanders),
         ("g", gates_in_python),
+        ("h", full_strength),
         ("h", causes),
         ("i", pages),
     ):
@@ -370,6 +371,7 @@ def measure_gate(directory: Path, name: str, ids: list[str], rounds: int) -> dic
     return {way: sum(times) for way, times in best.items()}
 
 
+<<<<<<< HEAD
 def pages(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
     """(i) What pages cost: to make, and to open in a browser. A run is measured with one and without."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -410,6 +412,33 @@ def pages(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, execution
                     print(
                         f"(i) {name}.html opened in {wall:.3f} s, of which the page was busy {busy:.3f} s"
                     )
+=======
+#: So many wrong probes of slot run in every scenario: enough that a start of the command counts for little.
+WRONG_PROBES = 12
+
+
+def full_strength(
+    catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int
+) -> None:
+    """(h) Executions a second of strength --full, against those of run, in the same scenarios."""
+    ids = [scenario.id for scenario in ordinary]
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        head, *tables = (
+            (fixtures_dir() / "wrong-probes" / "slot.toml").read_text().split("\n[wrong.")
+        )
+        some = tables[:: len(tables) // WRONG_PROBES][:WRONG_PROBES]
+        Path(directory, "slot.toml").write_text("\n[wrong.".join([head, *some]))
+        commands = {
+            "run": [*SUITE, "run", *ids],
+            "strength --full": [*SUITE, "strength", "--full", "--bank", directory, *ids],
+        }
+        # Some of the wrong probes may show in none of these scenarios: that is no matter here.
+        figures = measure(commands, rounds, accepted=(0, 1))
+    show("(h) the scenarios that do not wait, in each way", figures, "run")
+    run, full = (statistics.median(times) for times in figures.values())
+    ratio = (len(ids) * (WRONG_PROBES + 1) / full) / (len(ids) / run)
+    print(f"    strength --full makes {ratio:.2f} times as many executions a second as run")
+>>>>>>> h16-speed
 
 
 def pip(python: list[str], *arguments: str) -> None:

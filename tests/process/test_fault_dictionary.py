@@ -63,7 +63,7 @@ class Project:
         def run(full: FullRun) -> None:
             context = TrialContext(
                 scenarios=list(catalogue.scenarios.values()),
-                contracts=catalogue.contracts,
+                contracts=dict(catalogue.contracts),
                 context=Context(now=time.time(), seed="seed"),
                 directory=str(self.directory),
                 probes=[self.bank.right, *self.bank.wrong] if self.bank.right is not None else [],
@@ -180,7 +180,7 @@ def sample(directory: Path, budget: float) -> Iterator[tuple[str, str, str]]:
     worker = Worker(
         TrialContext(
             scenarios=list(catalogue.scenarios.values()),
-            contracts=catalogue.contracts,
+            contracts=dict(catalogue.contracts),
             context=Context(now=time.time(), seed="sample"),
             directory=str(directory),
             probes=[probe for bank, _ in known for probe in bank.wrong],

@@ -117,7 +117,7 @@ def test_edits_that_overlap_are_passed_over(combinations: Combinations) -> None:
 
 
 def test_vices_that_no_scenario_tells_apart_are_counted(known: KnownVices) -> None:
-    two = {"wrong-verdict:65": (0, 1)}
+    two: dict[str, tuple[int, ...]] = {"wrong-verdict:65": (0, 1)}
     dictionary = Dictionary(
         contract="slot",
         version="1",
