@@ -371,7 +371,6 @@ def measure_gate(directory: Path, name: str, ids: list[str], rounds: int) -> dic
     return {way: sum(times) for way, times in best.items()}
 
 
-<<<<<<< HEAD
 def pages(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int) -> None:
     """(i) What pages cost: to make, and to open in a browser. A run is measured with one and without."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -412,7 +411,8 @@ def pages(catalogue: Catalogue, ordinary: list[Scenario], rounds: int, execution
                     print(
                         f"(i) {name}.html opened in {wall:.3f} s, of which the page was busy {busy:.3f} s"
                     )
-=======
+
+
 #: So many wrong probes of slot run in every scenario: enough that a start of the command counts for little.
 WRONG_PROBES = 12
 
@@ -438,7 +438,6 @@ def full_strength(
     run, full = (statistics.median(times) for times in figures.values())
     ratio = (len(ids) * (WRONG_PROBES + 1) / full) / (len(ids) / run)
     print(f"    strength --full makes {ratio:.2f} times as many executions a second as run")
->>>>>>> h16-speed
 
 
 def pip(python: list[str], *arguments: str) -> None:
