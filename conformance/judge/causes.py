@@ -117,17 +117,22 @@ def _vices(
     found = match_vices(seen, predicted(known, contract, here))
     found = [match for match in found if len(match.like) < _MOST_ALIKE]
     texts = vice_texts(known.dictionary.contract) if found else {}
-    return [_vice_part(match, known.dictionary.contract, texts) for match in found]
+    return [_vice_part(match, known, texts) for match in found]
 
 
-def _vice_part(match: Match, contract: str, texts: Mapping[str, str]) -> _Part:
+def _vice_part(match: Match, known: KnownVices, texts: Mapping[str, str]) -> _Part:
+    """Return the part of a vice, called as the bank has it first: the plainer ones stand there."""
+    vices, contract = known.dictionary.vices, known.dictionary.contract
+    alike = [match.name, *match.like]
+    same = {name for name in alike if vices[name] == vices[match.name]}
+    first = next((name for name in texts if name in same), match.name)
     return _Part(
         kind="vice",
-        name=f"{contract}/{match.name}",
-        text=texts.get(match.name, ""),
+        name=f"{contract}/{first}",
+        text=texts.get(first, ""),
         explains=match.explains,
         fit=match.fit,
-        like=tuple(f"{contract}/{name}" for name in match.like),
+        like=tuple(f"{contract}/{name}" for name in alike if name != first),
     )
 
 

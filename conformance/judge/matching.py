@@ -27,8 +27,9 @@ _VICE = 5.0
 _UNEXPLAINED = 6.0
 #: What a predicted sign costs where the scenario conforms; and where it deviates in another way.
 _ABSENT, _HIDDEN = 4.0, 0.3
-#: The least share of what a vice does that has to be seen before it is named.
-_FIT = 0.6
+#: The least share of what a vice does that has to be seen before it is named: of what no other one
+#: hides, and of all that it does.
+_FIT, _SHOWN = 0.75, 0.5
 #: More exchanges than this are not tried: each makes the set cheaper, and few are ever needed.
 _ROUNDS = 200
 
@@ -234,12 +235,15 @@ class _Search:
 
 
 def _fit(bits: _Bits, vice: _Vice, chosen: Sequence[_Vice]) -> float:
-    """Return the share of what *vice* does that is seen, where no other of *chosen* answered."""
+    """Return the share of what *vice* does that is seen, where no other of *chosen* answered.
+
+    That is nothing where the others have answered nearly everywhere: then little speaks for it.
+    """
     others = _Union(other for other in chosen if other is not vice)
     answered = bits.names(others.hit & bits.deviations)
     hidden = sum(len(s) for id_, s in bits.names(vice.missed).items() if id_ in answered)
-    hits = vice.hit.bit_count()
-    return hits / (hits + vice.missed.bit_count() - hidden)
+    hits, missed = vice.hit.bit_count(), vice.missed.bit_count()
+    return hits / (hits + missed - hidden) if hits >= _SHOWN * (hits + missed) else 0.0
 
 
 def _matches(bits: _Bits, known: Sequence[_Vice], chosen: Sequence[_Vice]) -> list[Match]:
