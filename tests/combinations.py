@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import cast, get_args
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -111,16 +111,33 @@ class Combinations:
 
 
 def as_results(
-    answers: Mapping[int, str], ran: Sequence[str], catalogue: Catalogue, contract: Contract
+    answers: Mapping[int, str],
+    ran: Sequence[str],
+    catalogue: Catalogue,
+    contract: Contract,
+    *,
+    strict: bool = True,
 ) -> Iterator[ScenarioResult]:
-    """Yield what a program came to in the scenarios that *ran*: *answers* has the signature where it deviates, by place."""
+    """Yield what a program came to in the scenarios that *ran*: *answers* has the signature where there are findings.
+
+    With *strict*, advice counts.
+    """
+    rules = {kind: contract.rule_broken_by(kind) for kind in get_args(FindingKind)}
+    should = {
+        kind for kind, rule in rules.items() if rule and contract.rules[rule].level == "should"
+    }
     for place, id_ in enumerate(ran):
         scenario = catalogue.scenarios.get(id_)
         if scenario is None or not scenario.expected(contract):
             continue  # the catalogue has changed since
         kinds, _, answer = answers.get(place, ":").partition(":")
         findings = tuple(
-            Finding(kind=kind, message=kind, rule=contract.rule_broken_by(kind))
+            Finding(
+                kind=kind,
+                message=kind,
+                rule=rules[kind],
+                level="should" if kind in should and not strict else "must",
+            )
             for kind in cast(list[FindingKind], [kind for kind in kinds.split("+") if kind])
         )
         yield ScenarioResult(
@@ -130,7 +147,7 @@ def as_results(
             code=int(answer) if answer.isdecimal() else None,
             signal=int(answer[7:]) if answer.startswith("signal ") else None,
             verdict=None if answer.isdecimal() else answer,
-            result="deviates" if findings else "conforms",
+            result="deviates" if any(f.level == "must" for f in findings) else "conforms",
             findings=findings,
         )
 
@@ -138,22 +155,30 @@ def as_results(
 class Trials:
     """Combinations of one contract that have run, and what is named for them."""
 
-    def __init__(self, known: KnownVices, ran: Dictionary, catalogue: Catalogue) -> None:
+    def __init__(
+        self, known: KnownVices, ran: Dictionary, catalogue: Catalogue, *, strict: bool = True
+    ) -> None:
         """Judge what *ran*, as far as its scenarios are in the dictionary, by the vices that are *known*."""
+        self._strict = strict
         self._known = known
         self._ran = ran
         self._catalogue = catalogue
         self._contract = known.contract
 
-    def verdict(self, name: str) -> Verdict:
-        """Return what became of the combination called *name*."""
+    def causes(self, name: str) -> list[Cause]:
+        """Return the causes of the deviations of the program called *name*."""
         known = {*self._known.dictionary.scenarios}
         answers = {place: text for text, at in self._ran.vices[name].items() for place in at}
-        every = as_results(answers, self._ran.scenarios, self._catalogue, self._contract)
+        every = as_results(
+            answers, self._ran.scenarios, self._catalogue, self._contract, strict=self._strict
+        )
         judged = [result for result in every if result.id in known]
         scenarios = self._catalogue.scenarios
-        causes = find_causes(judged, self._contract, scenarios, known=self._known)
-        vices = [cause for cause in causes if cause.kind == "vice"]
+        return find_causes(judged, self._contract, scenarios, known=self._known)
+
+    def verdict(self, name: str) -> Verdict:
+        """Return what became of the combination called *name*."""
+        vices = [cause for cause in self.causes(name) if cause.kind == "vice"]
         put_in = [f"{self._contract.name}/{vice}" for vice in name.split(AND)]
         named = {vice for cause in vices for vice in (cause.name, *cause.like)}
         missed = [vice for vice in put_in if vice not in named]

@@ -132,3 +132,63 @@ def test_vices_that_no_scenario_tells_apart_are_counted(known: KnownVices) -> No
     )
 
     assert alike(dictionary) == [["one", "other"]]
+
+
+# Probes of strangers, recorded once: whoever wrote them has to agree with what is named.
+
+
+@pytest.fixture(scope="module")
+def strangers(known: KnownVices) -> Trials:
+    ran = read_dictionary(RECORDED.with_name("strangers-slot.json"))
+    return Trials(known, ran, bundled_catalogue(), strict=False)
+
+
+def test_the_pinned_name_of_the_first_codex_shell_probe_comes_first_with_all_its_scenarios(
+    strangers: Trials,
+) -> None:
+    pinned, *others = strangers.causes("codex_shell_first")
+
+    assert (pinned.kind, pinned.name) == ("vice", "slot/legacy-name-only")
+    assert len(pinned.scenarios) >= 130
+    assert pinned.fit > 0.9
+    assert all(len(cause.scenarios) < 30 for cause in others)
+
+
+def test_defects_of_the_first_codex_shell_probe_are_named_each_for_itself(
+    strangers: Trials,
+) -> None:
+    """They are those that its file in tests/strangers lists; a run has no scenario about one of them, and none is made up."""
+    named = {cause.name for cause in strangers.causes("codex_shell_first") if cause.kind == "vice"}
+
+    assert named == {
+        "slot/agent-unset-crashes",  # agent-required
+        "slot/home-unset-crashes",  # home-required
+        "slot/legacy-name-only",  # pinned-name
+        "slot/cli-left-running",
+        "slot/cli-hangs-crashes",  # timeout-uncaught
+        "slot/cli-output-decoded",  # empty-output-crashes, output-decoded
+        "slot/cli-not-executable-crashes",  # exec-errors-uncaught
+        "slot/cli-not-loadable-crashes",
+        "slot/claude-closed-crashes",  # permission-uncaught
+        "slot/codex-unreadable-crashes",
+        "slot/codex-not-utf8-crashes",  # not-utf8-uncaught
+        "slot/codex-deep-crashes",  # recursion-uncaught
+        "slot/codex-fifo-waited-for",  # fifo-waited-for
+    }
+
+
+@pytest.mark.parametrize(
+    ("probe", "vice"),
+    [
+        ("shell-status-ignored", "slot/cli-only-found"),
+        ("shell-one-name", "slot/claude-one-name-only"),
+        ("shell-json-not-read", "slot/codex-readable-is-enough"),
+        ("c-links-followed", "slot/claude-links-followed"),
+        ("c-signals-passed-over", "slot/cli-killed-is-ready"),
+        ("c-empty-files-skipped", "slot/claude-empty-files-skipped"),
+    ],
+)
+def test_one_fault_in_a_probe_in_another_language_is_named_first(
+    strangers: Trials, probe: str, vice: str
+) -> None:
+    assert strangers.causes(probe)[0].name == vice
