@@ -72,7 +72,7 @@ def main() -> None:
         ("e", lockstep),
         ("f", bystanders),
         ("g", gates_in_python),
-        ("h", full_strength),
+        ("i", full_strength),
         ("h", causes),
         ("i", pages),
     ):
@@ -420,7 +420,7 @@ WRONG_PROBES = 12
 def full_strength(
     catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int
 ) -> None:
-    """(h) Executions a second of strength --full, against those of run, in the same scenarios."""
+    """(i) Executions a second of strength --full, against those of run, in the same scenarios."""
     ids = [scenario.id for scenario in ordinary]
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         head, *tables = (
@@ -434,7 +434,7 @@ def full_strength(
         }
         # Some of the wrong probes may show in none of these scenarios: that is no matter here.
         figures = measure(commands, rounds, accepted=(0, 1))
-    show("(h) the scenarios that do not wait, in each way", figures, "run")
+    show("(i) the scenarios that do not wait, in each way", figures, "run")
     run, full = (statistics.median(times) for times in figures.values())
     ratio = (len(ids) * (WRONG_PROBES + 1) / full) / (len(ids) / run)
     print(f"    strength --full makes {ratio:.2f} times as many executions a second as run")
