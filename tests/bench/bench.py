@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--executions", type=int, default=1000)
-    parser.add_argument("which", nargs="*", default=list("abcdefgh"))
+    parser.add_argument("which", nargs="*", default=list("abcdefghj"))
     options = parser.parse_args()
     catalogue = load_catalogue()
     ordinary = [s for s in local(catalogue) if not s.waits and s.id not in HEAVY]
