@@ -1,6 +1,6 @@
 """What the suite costs, side by side with the least anybody could pay for the same work.
 
-    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f g h i]
+    python tests/bench/bench.py [--rounds 3] [--executions 1000] [a b c d e f g h i j]
 
 Prints figures and ratios and asserts nothing: they depend on the machine. Compared commands take turns, so that a
 slow minute hits all of them; what counts is the ratio of their medians.
@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--executions", type=int, default=1000)
-    parser.add_argument("which", nargs="*", default=list("abcdefgh"))
+    parser.add_argument("which", nargs="*", default=list("abcdefghj"))
     options = parser.parse_args()
     catalogue = load_catalogue()
     ordinary = [s for s in local(catalogue) if not s.waits and s.id not in HEAVY]
@@ -72,9 +72,9 @@ def main() -> None:
         ("e", lockstep),
         ("f", bystanders),
         ("g", gates_in_python),
-        ("h", full_strength),
         ("h", causes),
         ("i", pages),
+        ("j", full_strength),
     ):
         if name in options.which:
             bench(catalogue, ordinary, options.rounds, options.executions)
@@ -420,7 +420,7 @@ WRONG_PROBES = 12
 def full_strength(
     catalogue: Catalogue, ordinary: list[Scenario], rounds: int, executions: int
 ) -> None:
-    """(h) Executions a second of strength --full, against those of run, in the same scenarios."""
+    """(j) Executions a second of strength --full, against those of run, in the same scenarios."""
     ids = [scenario.id for scenario in ordinary]
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         head, *tables = (
@@ -434,7 +434,7 @@ def full_strength(
         }
         # Some of the wrong probes may show in none of these scenarios: that is no matter here.
         figures = measure(commands, rounds, accepted=(0, 1))
-    show("(h) the scenarios that do not wait, in each way", figures, "run")
+    show("(j) the scenarios that do not wait, in each way", figures, "run")
     run, full = (statistics.median(times) for times in figures.values())
     ratio = (len(ids) * (WRONG_PROBES + 1) / full) / (len(ids) / run)
     print(f"    strength --full makes {ratio:.2f} times as many executions a second as run")
