@@ -105,7 +105,7 @@ class ViewMaker:
     ) -> View:
         files = [os.path.join(cwd, word) for word in argv]
         own_files = {step for path in files for step in _steps(path)}
-        needed = [*files, *_interpreter(files[0]), cwd, self._own, *paths, *_python()]
+        needed = [*files, *_interpreter(files[0]), cwd, *paths, *_python()]
         private = self._private(agents)
         steps = {step for path in needed for step in _steps(path)}
         links, mounts = [], dict(private)
