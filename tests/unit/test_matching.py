@@ -66,6 +66,20 @@ def test_scenarios_that_ran_and_conform_count_against_a_vice() -> None:
     assert named(match_vices(run(everywhere("ab")), patterns)) == ["narrow"]
 
 
+def test_of_two_vices_that_explain_the_same_the_one_that_does_nothing_else_here_is_named() -> None:
+    """Whatever they do in scenarios that did not run."""
+    patterns = vices(narrow=everywhere("abcdyz"), wide=everywhere("abcde"))
+
+    assert named(match_vices(run(everywhere("abcd")), patterns)) == ["narrow"]
+
+
+def test_what_a_vice_adds_has_to_outweigh_what_it_gets_wrong() -> None:
+    """The second explains one more, and one that conforms; most of what speaks for it is explained already."""
+    patterns = vices(first=everywhere("abcde"), second=everywhere("cdefg"))
+
+    assert named(match_vices(run(everywhere("abcdef")), patterns)) == ["first"]
+
+
 def test_scenarios_that_did_not_run_count_neither_way() -> None:
     patterns = vices(narrow=everywhere("ab", "66"), wide=everywhere("abcdefgh"))
 
