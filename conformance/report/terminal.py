@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TextIO
 
+from msgspec.structs import replace
+
 from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.cause import Cause
 from conformance.model.outcome import Result, ScenarioResult
@@ -98,7 +100,8 @@ class Terminal(View):
 
     def _causes(self, results: Mapping[str, ScenarioResult]) -> list[Cause]:
         """Return the causes; a deviation that has none is one."""
-        found = list(self._report.causes)
+        found = [_deviating(cause, results) for cause in self._report.causes]
+        found = [cause for cause in found if cause.scenarios]
         explained = set(chain.from_iterable(cause.scenarios for cause in found))
         for result in results.values():
             if result.result == "deviates" and result.id not in explained:
@@ -254,6 +257,12 @@ def _capped(parts: Sequence[_Part], room: int) -> Iterator[_Part]:
             yield [f"{some(len(parts) - number, 'more note')}: -v shows all"], ""
             return
         yield part
+
+
+def _deviating(cause: Cause, results: Mapping[str, ScenarioResult]) -> Cause:
+    """Return *cause* without known failures, which nobody has to look at now."""
+    ids = tuple(id_ for id_ in cause.scenarios if results[id_].result == "deviates")
+    return replace(cause, scenarios=ids)
 
 
 def _name(cause: Cause) -> str:

@@ -22,7 +22,7 @@ from conformance.errors import FileError, UsageError
 from conformance.judge.tally import RunReport
 from conformance.model.outcome import ScenarioResult
 from conformance.report.diagnosis import Asks, diagnose
-from conformance.report.evidence import Hint
+from conformance.report.evidence import FEWEST, Hint
 from conformance.report.repeating import Repeating
 from conformance.report.stream import Stream
 from conformance.report.terminal import Quiet, Terminal
@@ -171,11 +171,22 @@ class PytestRun:
             hints=[(hint.text, hint.explains) for hint in hints],
         )
         try:
-            known = known_vices(self.run.contract, self.run.catalogue.contracts)
+            known = None
+            if self._tells_vices_apart(results):
+                known = known_vices(self.run.contract, self.run.catalogue.contracts)
             self.report.causes = find(known=known)
         except FileError as e:  # our own files: what deviates is reported all the same
             self.report.trouble.append(str(e))
             self.report.causes = find()
+
+    def _tells_vices_apart(self, results: Sequence[ScenarioResult]) -> bool:
+        """Return whether so much was judged that a vice may be named.
+
+        In a few scenarios many a vice does the same, and its author could rightly dispute it.
+        """
+        judged = {r.id for r in results if r.result in ("conforms", "deviates", "known-failure")}
+        files = {scenario.file for scenario in self.report.selected if scenario.id in judged}
+        return len(files) >= FEWEST
 
 
 _ARGUMENTS = (

@@ -401,6 +401,8 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
     )["claude/nested-session"]
 
     assert row.pop("seconds") > 0
+    assert re.fullmatch("[0-9a-f]{16}", row.pop("digest"))
+    assert row.pop("repeat")[:3] == ["probe-conformance", "repro", "claude/nested-session"]
     assert row == {
         "id": "claude/nested-session",
         "agent": "claude",
@@ -428,6 +430,10 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "steps": [],
         "events": [],
         "kept": "",
+        "summary": "A login kept under .claude/.credentials/ counts: no file name is pinned",
+        "origin": "codex-shell#21: the first probe looked for credentials.json and failed healthy slots",
+        "since": "1",
+        "rule": "slot:claude-login",
     }
 
 
@@ -1421,6 +1427,7 @@ def test_a_row_of_the_list_says_what_conforms(tmp_path: Path) -> None:
             "origin": "codex-shell#21: the first probe looked for credentials.json and failed healthy slots",
             "control": "claude/baseline-only",
             "container": False,
+            "since": "1",
         }
     ]
 

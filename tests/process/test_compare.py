@@ -61,7 +61,7 @@ def test_a_reviewer_sees_that_two_probes_differ_in_one_case_and_in_what(tmp_path
     ]
     assert [answer["code"] for answer in report["scenarios"][0]["answers"]] == [0, 65]
     assert "claude/nested-session   ready (0)   creds-missing (65) !" in done.stdout
-    assert "    + .claude/.credentials/session.json: JSON " in done.stdout
+    assert "    + .claude/.credentials/session.json: as layer claude-login has " in done.stdout
     assert "claude/baseline-only " not in done.stdout
     assert "disagree in 1, agree in 2; ! is not what the side's contract calls for; " in done.stdout
 

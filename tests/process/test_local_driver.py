@@ -24,8 +24,8 @@ from conformance.catalogue.agents import cli_state, cli_states
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.contracts import bundled
 from conformance.drivers import conditions as scene
+from conformance.drivers.local import built_home, isolation, supervisor
 from conformance.drivers.local import driver as local
-from conformance.drivers.local import isolation, supervisor
 from conformance.drivers.local.command import SYSTEM_PATH, parse_command
 from conformance.drivers.local.driver import LocalDriver
 from conformance.drivers.local.standalone import standalone
@@ -734,7 +734,7 @@ def test_a_home_that_this_system_cannot_hold_is_unsupported(
         raise Unbuildable("no such names here")
 
     driver = make_driver("exit 0")
-    monkeypatch.setattr(local, "build", build)
+    monkeypatch.setattr(built_home, "build", build)
     assert run(driver, scenario()).outcome == unsupported("no such names here")
 
 
@@ -754,7 +754,7 @@ def test_a_home_that_does_not_come_out_as_described_is_unsupported(
     def build(nodes: list[Node], target: Path) -> None:
         real([replace(made, mode=0o644) if made.kind == "file" else made for made in nodes], target)
 
-    monkeypatch.setattr(local, "build", build)
+    monkeypatch.setattr(built_home, "build", build)
     outcome = run(driver, scenario(file("x"))).outcome
     assert (
         ending(outcome)
