@@ -25,8 +25,9 @@ Sign = tuple[str, str]
 _VICE = 5.0
 #: What a sign costs that no vice of the set explains.
 _UNEXPLAINED = 6.0
-#: What a predicted sign costs where the scenario conforms; and where it deviates in another way.
-_ABSENT, _HIDDEN = 4.0, 0.3
+#: What a predicted sign costs where the scenario conforms: as much, since it is as hard to explain.
+#: And where it deviates in another way.
+_ABSENT, _HIDDEN = 6.0, 0.3
 #: The least share of what a vice does that has to be seen before it is named: of what no other one
 #: hides, and of all that it does.
 _FIT, _SHOWN = 0.75, 0.5

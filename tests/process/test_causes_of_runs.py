@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from factories import bundled_catalogue
 from factories import result as made
 from support_cli import suite
 
+from conformance.catalogue.catalogue import select
 from conformance.judge import dictionary
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
@@ -30,6 +32,8 @@ verdicts.creds-missing = { code = 71 }
 verdicts.creds-invalid = { code = 72 }
 """
 
+#: So many files that vices are told apart.
+IDS = ("agent/*", "claude/baseline-only", "claude/nested-session")
 DEVIATING = ("agent/trailing-blank", "agent/trailing-newline")
 
 
@@ -49,7 +53,7 @@ def wrong_probe(directory: Path, name: str) -> str:
 
 
 def test_the_vice_of_a_wrong_probe_is_named(tmp_path: Path) -> None:
-    [cause] = causes_of(tmp_path, wrong_probe(tmp_path, "agent-trimmed"), "agent/*")
+    [cause] = causes_of(tmp_path, wrong_probe(tmp_path, "agent-trimmed"), *IDS)
 
     assert (cause["kind"], cause["name"], cause["fit"]) == ("vice", "slot/agent-trimmed", 1.0)
     assert cause["scenarios"] == ["agent/trailing-blank", "agent/trailing-newline"]
@@ -62,45 +66,54 @@ def test_a_contract_with_other_codes_knows_the_same_vices(tmp_path: Path) -> Non
     text = probe.read_text()
     probe.write_text(text.replace("0, 1, 64, 65, 66", "0, 1, 70, 71, 72"))
 
-    [cause] = causes_of(tmp_path, f"python3 -I {probe}", "agent/*", "--contract", "harbour.toml")
+    [cause] = causes_of(tmp_path, f"python3 -I {probe}", *IDS, "--contract", "harbour.toml")
 
     assert (cause["kind"], cause["name"]) == ("vice", "slot/agent-unmapped-is-creds-missing")
     assert cause["answers"] == ["expected cli-broken (70), got creds-missing (71)"]
 
 
-class Cut:
-    """A run with two deviations that was cut short: one of its scenarios was not judged."""
+def cut_short(ids: Sequence[str] = IDS) -> PytestRun:
+    """Return a run of slot that has ended with two deviations, and in which the first scenario was not judged."""
+    catalogue = bundled_catalogue()
+    slot = catalogue.contracts["slot"]
+    selected = select(catalogue, ids, slot)
+    run = PytestRun.__new__(PytestRun)  # what opens a run is not asked
+    run.report = RunReport(slot, selected, {}, 0, KnownFailures({}))
+    for scenario in selected[1:]:
+        run.report.add(made(scenario.id))
+    for id_ in DEVIATING:
+        run.report.add(made(id_, "deviates", "wrong-verdict", code=0))
+    run.run = cast(Any, SimpleNamespace(contract=slot, catalogue=catalogue))
+    return run
 
-    def __init__(self, contract: str) -> None:
-        catalogue = bundled_catalogue()
-        judging = catalogue.contracts[contract]
-        selected = [one for one in catalogue.in_contract(judging) if one.id.startswith("agent/")]
-        self.report = RunReport(judging, selected, {}, 0, KnownFailures({}))
-        for scenario in selected[1:]:
-            self.report.add(made(scenario.id))
-        for id_ in DEVIATING:
-            self.report.add(made(id_, "deviates", "wrong-verdict", code=0))
-        self.run = SimpleNamespace(contract=judging, catalogue=catalogue)
 
-    def causes(self) -> list[tuple[str, str]]:
-        PytestRun._find_causes(self, [])  # type: ignore[arg-type]
-        return [(cause.kind, cause.name) for cause in self.report.causes]
+def causes(run: PytestRun) -> list[tuple[str, str]]:
+    run._find_causes([])
+    return [(cause.kind, cause.name) for cause in run.report.causes]
 
 
 def test_a_run_that_was_interrupted_has_causes_of_what_it_has_judged() -> None:
-    cut = Cut("slot")
+    cut = cut_short()
     cut.report.interrupted = True
 
-    assert cut.causes() == [("vice", "slot/agent-trimmed")]
+    assert causes(cut) == [("vice", "slot/agent-trimmed")]
+
+
+def test_in_a_run_of_a_few_scenarios_no_vice_is_named() -> None:
+    """Many do the same there."""
+    cut = cut_short(("agent/*",))
+
+    assert causes(cut) == [("rule", "slot:agent-unmapped")]
+    assert cut.report.causes[0].compared is False
 
 
 def test_without_a_dictionary_there_are_rules(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dictionary, "dictionary_file", lambda name: tmp_path / f"{name}.json")
-    cut = Cut("slot")
+    cut = cut_short()
 
-    assert cut.causes() == [("rule", "slot:agent-unmapped")]
+    assert causes(cut) == [("rule", "slot:agent-unmapped")]
     assert (cut.report.causes[0].compared, cut.report.trouble) == (False, [])
 
 
@@ -109,17 +122,17 @@ def test_a_dictionary_that_is_broken_is_said_and_hides_no_deviation(
 ) -> None:
     monkeypatch.setattr(dictionary, "dictionary_file", lambda name: tmp_path / f"{name}.json")
     (tmp_path / "slot.json").write_text("{")
-    cut = Cut("slot")
+    cut = cut_short()
 
-    assert cut.causes() == [("rule", "slot:agent-unmapped")]
+    assert causes(cut) == [("rule", "slot:agent-unmapped")]
     [line] = cut.report.trouble
     assert line.startswith(f"{tmp_path}/slot.json: is no fault dictionary")
 
 
 def test_where_all_conforms_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dictionary, "read_dictionary", lambda _: pytest.fail("it was read"))
-    cut = Cut("slot")
+    cut = cut_short()
     for id_ in DEVIATING:
         cut.report.add(made(id_))
 
-    assert cut.causes() == []
+    assert causes(cut) == []
