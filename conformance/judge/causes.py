@@ -114,10 +114,24 @@ def _vices(
     if known is None or not any(found.deviations for found in seen.values()):
         return []
     here = {id_: scenarios[id_] for id_ in seen}
-    found = match_vices(seen, predicted(known, contract, here))
+    patterns = {
+        name: pattern
+        for name, pattern in predicted(known, contract, here).items()
+        if _mostly_ran(known, name, pattern)
+    }
+    found = match_vices(seen, patterns)
     found = [match for match in found if len(match.like) < _MOST_ALIKE]
     texts = vice_texts(known.dictionary.contract) if found else {}
     return [_vice_part(match, known, texts) for match in found]
+
+
+def _mostly_ran(known: KnownVices, name: str, pattern: Mapping[str, object]) -> bool:
+    """Return whether most of the scenarios ran in which the wrong probe called *name* deviates.
+
+    In a part of the catalogue, vices look alike that nobody would confuse in all of it.
+    """
+    everywhere = sum(map(len, known.dictionary.vices[name].values()))
+    return 2 * len(pattern) >= everywhere
 
 
 def _vice_part(match: Match, known: KnownVices, texts: Mapping[str, str]) -> _Part:

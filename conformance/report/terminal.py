@@ -155,10 +155,14 @@ class Terminal(View):
         self, causes: Sequence[Cause], results: Mapping[str, ScenarioResult]
     ) -> Iterator[_Part]:
         """Yield a block for each deviation, in the order of their causes."""
+        shown: set[str] = set()
         for cause in causes:
             if len(cause.scenarios) > 1:
                 yield heading_lines("cause", f"{_name(cause)}{cause.text}"), "bold"
             for id_ in cause.scenarios:
+                if id_ in shown:  # two causes may have nothing but one scenario
+                    continue
+                shown.add(id_)
                 yield self._blocks.result(results[id_], brief=False), _STYLES["deviates"]
 
     def _fitting(

@@ -234,7 +234,7 @@ def test_the_first_probe_of_codex_shell_is_caught_and_its_defect_can_be_seen_aga
     tmp_path: Path,
 ) -> None:
     """It looked for ``credentials.json``, and so failed healthy slots."""
-    done, report = run(tmp_path, "-n", "0", *LOGINS, "--probe", command("first_codex_shell"))
+    done, report = run(tmp_path, "-v", "-n", "0", *LOGINS, "--probe", command("first_codex_shell"))
 
     rows = {row["id"]: row for row in report["scenarios"]}
     deviating = {id_ for id_, row in rows.items() if row["result"] == "deviates"}
