@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from conformance.errors import UsageError
 from conformance.model.change import CHANGE_KINDS, AnsweredBy, Change, ChangeKind, Changes
-from conformance.model.wording import signal_name
-from conformance.report.saved import SavedFinding, SavedReport, SavedRow
-from conformance.text import join, one_line, shortened
+from conformance.report.answers import answer_words
+from conformance.report.saved import SavedFinding, SavedReport, SavedRow, probe_words
+from conformance.text import one_line, shortened
 
 __all__ = ["answer_of", "changes", "check_baseline", "is_judged", "probe_name"]
 
@@ -90,14 +90,9 @@ def probe_name(report: SavedReport) -> str:
     The digest of an image is no part of it, because each build has another.
     """
     probe = report.probe
-    if isinstance(probe.get("image"), str):
-        return one_line(f"image {probe['image'].partition('@')[0]}")
-    if isinstance(probe.get("callable"), str):
-        return one_line(f"python {probe['callable']}")
-    command = probe.get("command")
-    if isinstance(command, list) and command:
-        return one_line(join(map(str, command)))
-    return one_line(str(probe.get("kind", "probe")))
+    if isinstance(image := probe.get("image"), str):
+        probe = {**probe, "image": image.partition("@")[0]}
+    return one_line(probe_words(probe))
 
 
 def answer_of(row: SavedRow) -> str:
@@ -105,15 +100,9 @@ def answer_of(row: SavedRow) -> str:
     if not is_judged(row):
         return shortened(one_line(row.reason) or row.result, _LONGEST)
     kinds = [finding.kind for finding in _counted(row)]
-    if row.code is not None:
-        words = f"{row.verdict} ({row.code})" if row.verdict else f"exit code {row.code}"
-    elif row.signal is not None:
-        words = f"killed by {signal_name(row.signal)}"
-    elif "timed-out" in kinds:
-        words = "no answer in time"
-    else:
-        words = row.verdict or "no answer"
-    return ", ".join([words, *(kind for kind in dict.fromkeys(kinds) if kind not in _SAID)])
+    return ", ".join(
+        [answer_words(row), *(kind for kind in dict.fromkeys(kinds) if kind not in _SAID)]
+    )
 
 
 class _Pair:

@@ -60,8 +60,6 @@ class RunReport:
         """Scenarios that were selected but not judged."""
         self.hints: list[str] = []
         """What many deviations have in common, if that is known, a line or two each."""
-        self.explained: frozenset[str] = frozenset()
-        """The ids of the scenarios whose deviations the hints explain."""
         self.causes: list[Cause] = []
         """What is to be mended, first what explains most."""
         self.repeat: Callable[[str], Sequence[str]] = lambda _: ()

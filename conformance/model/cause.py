@@ -28,7 +28,7 @@ class Cause(Struct, frozen=True, kw_only=True):
     scenarios: tuple[str, ...]
     """The ids of the scenarios that it explains first, the most basic one at the front.
 
-    No other cause of the report lists them.
+    Another cause lists one of them only where it would have none otherwise.
     """
     shared: tuple[str, ...] = ()
     """The ids of scenarios that it would explain as well, which a cause before it lists."""

@@ -6,7 +6,7 @@ from conformance.model.contract import Contract
 from conformance.model.wording import expectation, signal_name
 from conformance.report.saved import SavedRow
 
-__all__ = ["expected_words", "got_words", "meaning"]
+__all__ = ["answer_words", "expected_words", "got_words", "meaning"]
 
 
 def expected_words(row: SavedRow, contract: Contract | None) -> str:
@@ -26,10 +26,11 @@ def got_words(row: SavedRow, contract: Contract | None) -> str:
         return "not judged"
     if wrong := next((step for step in row.steps if step.get("wrong")), None):
         return f"step {wrong.get('number', '?')}: {wrong.get('got') or 'no answer'}"
-    return _ended(row, contract)
+    return answer_words(row, contract)
 
 
-def _ended(row: SavedRow, contract: Contract | None) -> str:
+def answer_words(row: SavedRow, contract: Contract | None = None) -> str:
+    """Return how a probe that was judged has ended; without the *contract*, with its exit code."""
     if row.code is not None:
         coded = contract is None or (contract.exit_code_answers and contract.entrypoint is None)
         if row.verdict is None:

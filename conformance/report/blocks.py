@@ -53,8 +53,9 @@ class Blocks:
         result = results[first]
         lines = [f"DEVIATES {first}{f' and {len(others)} more' if others else ''}"]
         if cause.kind == "vice":
-            fit = f"; {cause.fit:.0%} of what that probe does is seen here" if others else ""
-            lines += heading_lines("cause", f"like {cause.name}: {cause.text}{fit}")
+            fit = f"; {cause.fit:.0%} of its deviations are seen here" if others else ""
+            said = f"like the wrong probe {cause.name}: {cause.text}{fit}"
+            lines += heading_lines("cause", said)
         elif cause.kind == "rule" and cause.name and cause.compared:
             lines += heading_lines("cause", "not like any known vice")
         if short:

@@ -9,6 +9,7 @@ from conformance.model.change import Change, ChangeKind, Changes
 from conformance.text import one_line, shortened
 
 __all__ = [
+    "KIND_WORDS",
     "Line",
     "baseline_part",
     "baseline_verdict",
@@ -29,18 +30,25 @@ _SHOWN_OTHERS = 2
 #: Lines that a run has for the scenarios that changed: it has much else to say.
 _IN_A_RUN = 18
 
-#: What each kind is called where it is counted, and its style.
-_WORDS: dict[ChangeKind, tuple[str, str]] = {
-    "regressed": ("regressed", "bold red"),
-    "no-longer-judged": ("no longer judged", "bold magenta"),
-    "changed-answer": ("answered otherwise", "yellow"),
-    "known-by-now": ("known failures by now", "cyan"),
-    "asked-otherwise": ("asked otherwise, so not compared", "yellow"),
-    "new": ("new", "yellow"),
-    "judged-again": ("judged again", "yellow"),
-    "mended": ("mended", "green"),
-    "gone": ("gone", "yellow"),
+#: What each kind is called where it is counted; what is worst comes first.
+KIND_WORDS: dict[ChangeKind, str] = {
+    "regressed": "regressed",
+    "no-longer-judged": "no longer judged",
+    "changed-answer": "answered otherwise",
+    "known-by-now": "known failures by now",
+    "asked-otherwise": "asked otherwise, so not compared",
+    "new": "new",
+    "judged-again": "judged again",
+    "mended": "mended",
+    "gone": "gone",
 }
+_STYLES: dict[ChangeKind, str] = {
+    "regressed": "bold red",
+    "no-longer-judged": "bold magenta",
+    "known-by-now": "cyan",
+    "mended": "green",
+}
+_USUAL_STYLE = "yellow"
 
 
 def outcome(changes: Changes) -> str:
@@ -70,8 +78,9 @@ def side_lines(changes: Changes) -> Iterator[str]:
 def summary_lines(changes: Changes) -> Iterator[Line]:
     """Yield how many scenarios there are of each kind; what is worst comes first."""
     counts = changes.counts()
-    for kind, (words, style) in _WORDS.items():
+    for kind, words in KIND_WORDS.items():
         if counts[kind]:
+            style = _STYLES.get(kind, _USUAL_STYLE)
             yield f"{counts[kind]:>5} {words}{_deviating(changes, kind)}", style
     deviating = f", {changes.same_deviating} of them deviating" if changes.same_deviating else ""
     yield f"{changes.same:>5} as before{deviating}", ""
@@ -82,7 +91,7 @@ def change_lines(changes: Changes, limit: int | None = None) -> list[Line]:
 
     Each kind has a heading and a line of ids. What room is left is for what is worst.
     """
-    groups = {kind: _in_order(changes.of_kind(kind)) for kind in _WORDS}
+    groups = {kind: _in_order(changes.of_kind(kind)) for kind in KIND_WORDS}
     groups = {kind: found for kind, found in groups.items() if found}
     if limit is None:
         return _grouped(groups, {kind: len(found) for kind, found in groups.items()})
@@ -106,8 +115,8 @@ def _grouped(
     """Return the lines of all kinds, with so many scenarios *shown* of each, the others named."""
     lines: list[Line] = []
     for kind, found in groups.items():
-        words, style = _WORDS[kind]
-        lines += [("", ""), (f"{words.upper()} ({len(found)})", style)]
+        heading = f"{KIND_WORDS[kind].upper()} ({len(found)})"
+        lines += [("", ""), (heading, _STYLES.get(kind, _USUAL_STYLE))]
         for change in found[: shown[kind]]:
             lines += [(f"  {change.id}", ""), *((f"    {line}", "") for line in _what(change))]
         if rest := [change.id for change in found[shown[kind] :]]:

@@ -13,6 +13,7 @@ from msgspec.json import Decoder
 
 from conformance.errors import UsageError
 from conformance.model.cause import Cause
+from conformance.text import join
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -20,6 +21,7 @@ __all__ = [
     "SavedReport",
     "SavedRow",
     "parse_report",
+    "probe_words",
     "read_report",
 ]
 
@@ -168,3 +170,14 @@ def read_report(file: str) -> SavedReport:
         return parse_report(Path(file).read_bytes(), file)
     except OSError as e:
         raise UsageError(f"{file} cannot be read: {e.strerror}", hint="name another file") from None
+
+
+def probe_words(probe: dict[str, Any]) -> str:
+    """Return what the *probe* of a report is, in a few words: its image, callable or command."""
+    if isinstance(probe.get("image"), str):
+        return f"image {probe['image']}"
+    if isinstance(probe.get("callable"), str):
+        return f"python {probe['callable']}"
+    if isinstance(command := probe.get("command"), list) and command:
+        return join(map(str, command))
+    return str(probe.get("kind", "probe"))

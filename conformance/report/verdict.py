@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from conformance.errors import CannotJudge
+from conformance.judge.tally import INTERRUPTED
 from conformance.report.saved import SavedReport
 
 __all__ = ["RESULTS", "Tone", "Verdict", "counts", "nothing_judged", "verdict"]
@@ -16,8 +18,6 @@ Tone = Literal["good", "fair", "bad", "open"]
 
 #: The results that are known, those first that somebody has to look at.
 RESULTS = ("deviates", "broke", "known-failure", "unsupported", "conforms")
-_INTERRUPTED = 130
-_NOT_JUDGED = 3
 
 
 class Verdict(Struct, frozen=True):
@@ -41,9 +41,9 @@ def nothing_judged(report: SavedReport) -> bool:
 
 def verdict(report: SavedReport) -> Verdict:
     """Return what *report* comes to, by its exit status."""
-    if report.interrupted or report.exit_status == _INTERRUPTED:
+    if report.interrupted or report.exit_status == INTERRUPTED:
         return Verdict("Interrupted", "open")
-    if report.exit_status == _NOT_JUDGED or nothing_judged(report):
+    if report.exit_status == CannotJudge.exit_status or nothing_judged(report):
         return Verdict("Not judged", "open")
     if report.exit_status:
         return Verdict("Not conformant", "bad")

@@ -316,7 +316,6 @@ class _RunPlugin:
             cut_short=bool(left_out),
         )
         self._report.hints = [hint.text for hint in hints]
-        self._report.explained = frozenset[str]().union(*(hint.explains for hint in hints))
         if left_out:
             were = "was" if left_out == 1 else "were"
             said = f"{some(left_out, 'scenario')} {were} left out"

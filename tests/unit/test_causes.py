@@ -290,3 +290,17 @@ def test_where_too_many_vices_do_the_same_none_is_named(monkeypatch: pytest.Monk
     del alike["vice-3"]
     [cause] = grouped(results, known=known(alike))
     assert (cause.name, cause.like) == ("slot/vice-0", ("slot/vice-1", "slot/vice-2"))
+
+
+def test_in_a_part_of_the_catalogue_no_vice_is_named_that_shows_mostly_elsewhere() -> None:
+    """There, vices look alike that nobody would confuse in all of it."""
+    ids = "abcdefgh"
+    results = [wrong(id_, 65) for id_ in ids[:3]]
+
+    def named(shows: int) -> list[str]:
+        names = {"legacy-name-only": {"wrong-verdict:65": range(shows)}}
+        here = {result.id: scenario(id_=result.id) for result in results}
+        found = find_causes(results, SLOT, here, known=known(names))
+        return [cause.name for cause in found if cause.kind == "vice"]
+
+    assert (named(6), named(7)) == (["slot/legacy-name-only"], [])

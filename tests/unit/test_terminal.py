@@ -166,7 +166,7 @@ def test_a_cause_is_shown_by_its_most_basic_scenario() -> None:
     assert other == "  also in          a/01, a/02, a/03, a/04, a/05, a/06, a/07, a/08"
     cause = lines[lines.index("DEVIATES a/00 and 8 more") + 1 :][:2]
     assert " ".join(" ".join(cause).split()) == (
-        "cause like slot/some: Some vice; 90% of what that probe does is seen here"
+        "cause like the wrong probe slot/some: Some vice; 90% of its deviations are seen here"
     )
     document = made.document()
     assert document["diagnosis"] == "in all of them"
@@ -185,6 +185,35 @@ def test_where_all_is_wanted_each_deviation_is_shown_in_the_order_of_the_causes(
         f"DEVIATES {id_}" for id_ in (*ids[::-1][:50], *ids[:10])
     ]
     assert lines[12] == "  cause            slot:x: Some"
+
+
+def test_a_scenario_that_two_causes_list_is_shown_once() -> None:
+    made = report(2)
+    deviating(made, 2)
+    ids = ("a/00", "a/01")
+    made.causes = [Cause(kind="rule", name="slot:x", text=text, scenarios=ids) for text in "ab"]
+
+    lines = said(made, all_of_it=True)
+
+    assert [line for line in lines if line.startswith("DEVIATES")] == [
+        "DEVIATES a/00",
+        "DEVIATES a/01",
+    ]
+
+
+def test_known_failures_are_no_part_of_what_there_is_to_mend() -> None:
+    made = report(3)
+    deviating(made, 3)
+    [first, *_] = made.results()
+    made.add(msgspec.structs.replace(first, result="known-failure"))
+    made.causes = [
+        Cause(kind="rule", name="slot:x", text="a", scenarios=("a/00",)),
+        Cause(kind="rule", name="slot:y", text="b", scenarios=("a/01", "a/00", "a/02")),
+    ]
+
+    assert [line for line in said(made) if line.startswith("DEVIATES")] == [
+        "DEVIATES a/01 and 1 more"
+    ]
 
 
 def test_of_many_causes_those_that_fit_a_screen_are_shown() -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 from conformance.model.wording import probe_lines
 from conformance.report.page.values import Count, Head
-from conformance.report.saved import SavedReport
+from conformance.report.saved import SavedReport, probe_words
 from conformance.report.verdict import counts, verdict
-from conformance.text import join
 
-__all__ = ["head_view", "probe_name", "started_words"]
+__all__ = ["head_view", "started_words"]
 
 
 def head_view(report: SavedReport, letter: str = "") -> Head:
@@ -20,7 +19,7 @@ def head_view(report: SavedReport, letter: str = "") -> Head:
     return Head(
         letter=letter,
         verdict=verdict(report),
-        probe=probe_name(report.probe),
+        probe=probe_words(report.probe),
         probe_lines=_probe_lines(report.probe),
         contract=f"{report.contract.name} {report.contract.version}",
         suite=f"{report.suite.name} {report.suite.version}",
@@ -42,24 +41,12 @@ def _counts(report: SavedReport) -> Iterator[Count]:
         start += width
 
 
-def probe_name(probe: dict[str, Any]) -> str:
-    """Return what a probe is, in a few words: its command, callable or image."""
-    if probe.get("image"):
-        return f"image {probe['image']}"
-    if probe.get("callable"):
-        return f"python {probe['callable']}"
-    command = probe.get("command")
-    if isinstance(command, list) and command:
-        return join(map(str, command))
-    return "the CLI itself"
-
-
 def _probe_lines(probe: dict[str, Any]) -> tuple[str, ...]:
     """Return what runs say of a probe; of one from another version, as far as it can be read."""
     try:
         return tuple(probe_lines(probe))
     except (KeyError, TypeError, ValueError, AttributeError):
-        return (f"probe: {probe_name(probe)}",)
+        return (f"probe: {probe_words(probe)}",)
 
 
 def started_words(started: str) -> str:

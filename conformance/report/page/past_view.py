@@ -6,25 +6,14 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from conformance.model.change import ChangeKind, Changes
+from conformance.model.change import Changes
+from conformance.report.changes import KIND_WORDS
 from conformance.report.page.head_view import started_words
 from conformance.report.saved import SavedReport
 from conformance.report.verdict import Verdict, counts, verdict
 
 __all__ = ["ChangeGroup", "ChangesView", "PastView", "RunBefore", "changes_view", "past_view"]
 
-#: What each kind of change is called, what is worst first.
-_WORDS: dict[ChangeKind, str] = {
-    "regressed": "regressed",
-    "no-longer-judged": "no longer judged",
-    "changed-answer": "answered otherwise",
-    "known-by-now": "known failures by now",
-    "asked-otherwise": "asked otherwise, so not compared",
-    "new": "new",
-    "judged-again": "judged again",
-    "mended": "mended",
-    "gone": "gone",
-}
 #: Runs in the picture, and in its table: the latest.
 _MOST = 100
 
@@ -79,7 +68,7 @@ class PastView(Struct, frozen=True):
 def changes_view(changes: Changes) -> ChangesView:
     """Return *changes*: kind by kind, what is worst first."""
     groups = []
-    for kind, words in _WORDS.items():
+    for kind, words in KIND_WORDS.items():
         found = changes.of_kind(kind)
         rows = tuple((one.id, one.answer_before, one.answer_now, one.note) for one in found)
         if rows:
