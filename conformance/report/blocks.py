@@ -16,7 +16,7 @@ from conformance.report.story import asked_in_steps, event_lines, step_lines
 from conformance.report.view import some
 from conformance.text import printable
 
-__all__ = ["Blocks"]
+__all__ = ["Blocks", "cause_name"]
 
 #: How many lines of a probe's output, and of a difference, are shown where room is scarce.
 _FEW = 5
@@ -145,3 +145,10 @@ def _chosen(lines: Sequence[str], *, brief: bool) -> set[int]:
     chosen = {*range(first), *range(len(lines) - last, len(lines))}
     named = (n for n, line in enumerate(lines) if _NAMES_AN_ERROR.match(line))
     return chosen | set([*named][-1:])
+
+
+def cause_name(cause: Cause) -> str:
+    """Return what a line about a *cause* begins with."""
+    if cause.kind == "vice":
+        return f"like {cause.name}: "
+    return f"{cause.name}: " if cause.name else ""

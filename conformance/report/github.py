@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from conformance.judge.tally import RunReport
 from conformance.model.cause import Cause
+from conformance.report.blocks import cause_name
 from conformance.report.cases import Case, broken_rule, cases, problems
 from conformance.report.places import Place, Places
 from conformance.report.view import some
@@ -88,8 +89,9 @@ def _case(report: RunReport, places: Places, case: Case) -> str:
 def _cause(report: RunReport, places: Places, cause: Cause, listed: Sequence[Case]) -> str:
     first = listed[0]
     ids = [case.id for case in listed]
+    about = cause_name(cause) if cause.kind == "vice" else ""  # else the title says it
     lines = [
-        f"{some(len(ids), 'scenario')}: {one_line(cause.text)}",
+        f"{some(len(ids), 'scenario')}: {one_line(f'{cause_name(cause)}{cause.text}')}",
         f"Such as {first.id}: {first.message}",
         f"All of them: {_list(ids)}" if len(ids) > 1 else "",
         _again(report, first.id),

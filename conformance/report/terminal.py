@@ -18,7 +18,7 @@ from conformance.model.cause import Cause
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import asked_note
-from conformance.report.blocks import Blocks
+from conformance.report.blocks import Blocks, cause_name
 from conformance.report.changes import baseline_part
 from conformance.report.lines import WIDTH, first_line, heading_lines, ids_line, wrapped
 from conformance.report.view import View, some
@@ -121,9 +121,9 @@ class Terminal(View):
         listed = causes if self._all or len(causes) <= _LISTED + 1 else causes[:_LISTED]
         for cause in listed:
             # What a rule says is half of it where nothing says what was answered instead.
-            text = one_line(f"{_name(cause)}{next(iter(cause.answers), '')}")
+            text = one_line(f"{cause_name(cause)}{next(iter(cause.answers), '')}")
             if cause.kind != "rule" or not cause.answers:
-                text = one_line(f"{_name(cause)}{cause.text}")
+                text = one_line(f"{cause_name(cause)}{cause.text}")
             lines.append(first_line(text, f"{len(cause.scenarios):>5}  "))
         if len(listed) < len(causes):
             left = causes[len(listed) :]
@@ -158,7 +158,7 @@ class Terminal(View):
         shown: set[str] = set()
         for cause in causes:
             if len(cause.scenarios) > 1:
-                yield heading_lines("cause", f"{_name(cause)}{cause.text}"), "bold"
+                yield heading_lines("cause", f"{cause_name(cause)}{cause.text}"), "bold"
             for id_ in cause.scenarios:
                 if id_ in shown:  # two causes may have nothing but one scenario
                     continue
@@ -267,10 +267,3 @@ def _deviating(cause: Cause, results: Mapping[str, ScenarioResult]) -> Cause:
     """Return *cause* without known failures, which nobody has to look at now."""
     ids = tuple(id_ for id_ in cause.scenarios if results[id_].result == "deviates")
     return replace(cause, scenarios=ids)
-
-
-def _name(cause: Cause) -> str:
-    """Return what a line about a *cause* begins with."""
-    if cause.kind == "vice":
-        return f"like {cause.name}: "
-    return f"{cause.name}: " if cause.name else ""

@@ -325,7 +325,7 @@ def test_a_cause_is_one_annotation(places: Places) -> None:
         "a/n4: slot:claude-login",
     ]
     assert shown[0][2].splitlines() == [
-        "2 scenarios: It pins a name",
+        "2 scenarios: like slot/pinned: It pins a name",
         f"Such as a/n3: wrong-verdict: {FINDING.message}",
         "All of them: a/n3, a/n1",
         "Repeat it with: probe-conformance repro a/n3 --probe 'a b'",
