@@ -91,7 +91,7 @@ def _cause(report: RunReport, places: Places, cause: Cause, listed: Sequence[Cas
     ids = [case.id for case in listed]
     about = cause_name(cause) if cause.kind == "vice" else ""  # else the title says it
     lines = [
-        f"{some(len(ids), 'scenario')}: {one_line(f'{cause_name(cause)}{cause.text}')}",
+        f"{some(len(ids), 'scenario')}: {about}{one_line(cause.text)}",
         f"Such as {first.id}: {first.message}",
         f"All of them: {_list(ids)}" if len(ids) > 1 else "",
         _again(report, first.id),
