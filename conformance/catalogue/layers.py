@@ -17,7 +17,7 @@ from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError
 from conformance.model.scenario import Entry
 
-__all__ = ["layer"]
+__all__ = ["bundled_layers", "layer"]
 
 
 def layer(
@@ -45,6 +45,11 @@ def layer(
         known.update(path.stem for path in own.glob("*.toml"))
     hint = f"known: {', '.join(sorted(known))}"
     raise FileError(name, f"no layer '{wanted}'", key=key, hint=hint)
+
+
+def bundled_layers() -> dict[str, tuple[Entry, ...]]:
+    """Return the entries of each bundled layer, by its name."""
+    return {name: _bundled(name) for name in sorted(_bundled_names())}
 
 
 @cache

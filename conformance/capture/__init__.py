@@ -1,0 +1,1 @@
+"""A real home as a scenario file, without its secrets."""

@@ -1,0 +1,194 @@
+"""Write a scenario as a file: what the catalogue reads, the other way round."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tomlkit
+from tomlkit.items import Item, Table
+
+from conformance.catalogue.layers import bundled_layers
+from conformance.errors import UsageError
+from conformance.model.agent import HEALTHY
+from conformance.model.scenario import Bytes, Entry, Json, Runs, Scenario, Text
+
+__all__ = ["scenario_table", "scenario_text"]
+
+#: Columns of a line; an entry that needs more becomes a table of its own, as far as it can.
+_COLUMNS = 120
+#: Bytes up to this many are written as hexadecimal digits, which people can read; more as base64.
+_HEXADECIMAL = 64
+#: Tables in this order, after the keys that are no tables.
+_TABLES = ("expect", "rules", "home", "earlier", "cli", "inputs", "env", "process", "container")
+
+
+def scenario_text(scenario: Scenario, *, comment: str = "") -> str:
+    """Return *scenario* as a TOML file, which reads as the same scenario.
+
+    *comment* stands at its top, a line for each of its lines.
+
+    :raises UsageError: it is about a gate, an entrypoint or a login: see :func:`scenario_table`.
+    """
+    document = tomlkit.document()
+    for line in comment.splitlines():
+        document.add(tomlkit.comment(line))
+    table = scenario_table(scenario)
+    for key, value in table.items():
+        if key not in _TABLES:
+            document.add(key, _inline(value))
+    for key in _TABLES:
+        if key in table:
+            document.add(key, _table(table[key]))
+    return tomlkit.dumps(document).rstrip("\n") + "\n"
+
+
+def scenario_table(scenario: Scenario) -> dict[str, Any]:
+    """Return what a file says that reads as *scenario*, in plain types.
+
+    Bundled layers of which all is there are included; other entries are written out.
+
+    :raises UsageError: it has steps, a start or a login, which no home alone can stand for.
+    """
+    if scenario.steps or scenario.start is not None or scenario.login is not None:
+        cause = f"'{scenario.id}' is about more than a home"
+        raise UsageError(cause, hint="give a scenario without steps, start and login")
+    control = scenario.control
+    table: dict[str, Any] = {
+        "summary": scenario.summary,
+        "origin": scenario.origin,
+        "agent": scenario.agent,
+        "control": control[""] if list(control) == [""] else dict(control),
+    }
+    if scenario.differs:
+        table["differs"] = scenario.differs
+    table["expect"] = {name: _listed(verdicts) for name, verdicts in scenario.expect.items()}
+    if scenario.rules:
+        table["rules"] = {name: _listed(rules) for name, rules in scenario.rules.items()}
+    home = _home(scenario.entries)
+    if scenario.home_name:
+        home = {"name": scenario.home_name, **home}
+    if home:
+        table["home"] = home
+    if scenario.earlier is not None:
+        table["earlier"] = _home(scenario.earlier)
+    if scenario.cli != HEALTHY:
+        table["cli"] = {"state": scenario.cli}
+    return table | _around(scenario)
+
+
+def _around(scenario: Scenario) -> dict[str, Any]:
+    """Return the tables about what is around the HOME, those that say something."""
+    inputs: dict[str, Any] = dict(scenario.inputs)
+    if scenario.inputs_unset:
+        inputs["unset"] = list(scenario.inputs_unset)
+    env: dict[str, Any] = {}
+    if scenario.env:
+        env["set"] = dict(scenario.env)
+    if scenario.unset:
+        env["unset"] = list(scenario.unset)
+    process: dict[str, Any] = {}
+    if scenario.process.umask is not None:
+        process["umask"] = f"{scenario.process.umask:04o}"
+    if scenario.process.cwd:
+        process["cwd"] = scenario.process.cwd
+    container: dict[str, Any] = {}
+    if (needs := scenario.container) is not None:
+        if needs.user:
+            container["user"] = needs.user
+        if needs.home_owner is not None:
+            container["home_owner"] = needs.home_owner
+        if needs.home_read_only:
+            container["home_read_only"] = True
+    found = {"inputs": inputs, "env": env, "process": process, "container": container}
+    return {name: table for name, table in found.items() if table}
+
+
+def _listed(values: tuple[str, ...]) -> str | list[str]:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _home(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Return the table of a HOME with these *entries*."""
+    left = {entry.path: entry for entry in entries}
+    include = []
+    for name, layer in _largest_first(bundled_layers()):
+        if layer and all(left.get(entry.path) == entry for entry in layer):
+            include.append(name)
+            for entry in layer:
+                del left[entry.path]
+    table: dict[str, Any] = {"include": include} if include else {}
+    if left:
+        table["files"] = {path: _entry(entry) for path, entry in left.items()}
+    return table
+
+
+def _largest_first(layers: Mapping[str, tuple[Entry, ...]]) -> list[tuple[str, tuple[Entry, ...]]]:
+    return sorted(layers.items(), key=lambda item: (-len(item[1]), item[0]))
+
+
+def _entry(entry: Entry) -> str | dict[str, Any]:
+    """Return what stands beside the path of *entry*."""
+    table: dict[str, Any] = {}
+    match entry.content:
+        case Text(text):
+            table["text"] = text
+        case Json(value):
+            table["json"] = value
+        case Bytes(data) if len(data) <= _HEXADECIMAL:
+            table["hex"] = data.hex()
+        case Bytes(data):
+            table["base64"] = base64.b64encode(data).decode()
+        case Runs(runs):
+            table["runs"] = [[text, times] for text, times in runs]
+        case None if entry.kind == "symlink":
+            table["symlink"] = entry.target
+        case None if entry.kind != "file":
+            table["type"] = entry.kind
+        case None if entry.size is None:
+            table["size"] = 0  # which holds as little as no size
+    if entry.size is not None:
+        table["size"] = entry.size
+    if entry.mode is not None:
+        table["mode"] = f"{entry.mode:04o}"
+    if entry.owner is not None:
+        table["owner"] = entry.owner
+    if entry.mtime:
+        table["mtime"] = entry.mtime
+    if entry.count != 1:
+        table["count"] = entry.count
+    if entry.depth:
+        table["depth"] = entry.depth
+    return table["text"] if list(table) == ["text"] else table
+
+
+def _table(values: Mapping[str, Any]) -> Table:
+    """Return *values* as a table with a header; what is too long for a line gets one of its own."""
+    table = tomlkit.table()
+    long: dict[str, Any] = {}
+    for key, value in values.items():
+        item = _inline(value)
+        fits = len(f"{tomlkit.key(key).as_string()} = {item.as_string()}") <= _COLUMNS
+        if fits or not isinstance(value, dict):
+            table.add(tomlkit.key(key), item)
+        else:
+            long[key] = value
+    for key, value in long.items():  # after the rest, which would else belong to them
+        table.add(tomlkit.key(key), _table(value))
+    return table
+
+
+def _inline(value: Any) -> Item:
+    """Return *value* as it is written on one line."""
+    if isinstance(value, dict):
+        table = tomlkit.inline_table()
+        for key, inner in value.items():
+            table.append(tomlkit.key(key), _inline(inner))
+        return table
+    if isinstance(value, list):
+        array = tomlkit.array()
+        for inner in value:
+            array.append(_inline(inner))
+        return array
+    return tomlkit.item(value)

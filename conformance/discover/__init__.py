@@ -1,0 +1,1 @@
+"""Homes nobody thought of, and what a probe gets wrong in them."""
