@@ -80,7 +80,7 @@ def scenario_table(scenario: Scenario) -> dict[str, Any]:
 
 def _around(scenario: Scenario) -> dict[str, Any]:
     """Return the tables about what is around the HOME, those that say something."""
-    inputs: dict[str, Any] = {**scenario.inputs}
+    inputs: dict[str, Any] = {str(role): text for role, text in scenario.inputs.items()}
     if scenario.inputs_unset:
         inputs["unset"] = list(scenario.inputs_unset)
     env: dict[str, Any] = {}
