@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -90,7 +91,7 @@ def _on_this_machine(home: str, at: str) -> HomeSource:
         if sys.stdin.isatty():
             hint = "pipe one in: tar -C HOME -c . | …"
             raise UsageError("standard input is a terminal, and no tar stream", hint=hint)
-        return StreamHome("standard input", sys.stdin.buffer, path=at)
+        return StreamHome("standard input", lambda: nullcontext(sys.stdin.buffer), path=at)
     try:
         mode = os.stat(home).st_mode
     except OSError as e:
@@ -98,7 +99,7 @@ def _on_this_machine(home: str, at: str) -> HomeSource:
     if stat.S_ISREG(mode):
         return ArchiveHome(home, functools.partial(_opened, home), path=at)
     if stat.S_ISFIFO(mode):  # a shell makes one of <(command)
-        return StreamHome(home, _opened(home), path=at)
+        return StreamHome(home, functools.partial(_opened, home), path=at)
     return DirectoryHome(Path(home), path=at)
 
 

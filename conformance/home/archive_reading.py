@@ -92,11 +92,17 @@ class ArchiveHome:
 class StreamHome:
     """A HOME in an archive that comes once, as from a pipe."""
 
-    def __init__(self, name: str, stream: BinaryIO, *, path: str = "") -> None:
-        """Take the HOME in the archive that *stream* brings; see :class:`ArchiveHome`."""
+    def __init__(
+        self,
+        name: str,
+        opened: Callable[[], AbstractContextManager[BinaryIO]],
+        *,
+        path: str = "",
+    ) -> None:
+        """Take the HOME in the archive called *name*, which *opened* opens; see ArchiveHome."""
         self.path = path
         self._name = name
-        self._stream = stream
+        self._opened = opened
         self._nodes: list[SeenNode] = []
         self._more = False
         self._members: _Members | None = None
@@ -105,8 +111,9 @@ class StreamHome:
         """See :class:`~conformance.home.reading.HomeSource`."""
         late = False
         if self._members is None:
-            self._members = _Members(self._name, self._stream, wanted, set(), spare=_SPARE)
-            home = _home(self._name, self._remembered(self._members), wanted)
+            with self._opened() as stream:
+                self._members = _Members(self._name, stream, wanted, set(), spare=_SPARE)
+                home = _home(self._name, self._remembered(self._members), wanted)
         else:
             home = _home(self._name, self._nodes, wanted)
             late = self._more or any(_is_missed(node, wanted) for node in home.nodes.values())
@@ -266,12 +273,17 @@ def _home(name: str, nodes: Iterable[SeenNode], wanted: Wanted) -> SeenHome:
 
 
 def _inner(home: SeenHome) -> str:
-    """Return the one directory at the top, if agents' things lie in it; else an empty string.
+    """Return the directory that all else lies in, if agents' things do; else an empty string.
 
-    ``tar -c NAME`` makes such an archive, and so does ``docker cp``.
+    ``tar -c /home/agent`` makes such an archive, and so does ``docker cp``.
     """
-    top = [path for path in home.nodes if path and b"/" not in path]
-    agents = (*AGENT_DIRECTORIES, b".claude.json")
-    if len(top) != 1 or top[0] in agents or home.passed_over.get(b""):
-        return ""
-    return os.fsdecode(top[0]) if any(top[0] + b"/" + name in home.nodes for name in agents) else ""
+    inside: dict[bytes, list[bytes]] = {}
+    for path in home.nodes:
+        if path:
+            inside.setdefault(path.rpartition(b"/")[0], []).append(path)
+    at, agents = b"", {*AGENT_DIRECTORIES, b".claude.json"}
+    while agents.isdisjoint(path.rpartition(b"/")[2] for path in inside.get(at, ())):
+        if len(inside.get(at, ())) != 1 or at in home.passed_over:
+            return ""
+        at = inside[at][0]
+    return os.fsdecode(at)

@@ -19,7 +19,7 @@ from conformance.drivers.container.client import connect, engine_errors
 from conformance.drivers.container.facts import identity
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.spec import ContainerSpec, Volume
-from conformance.errors import CannotJudge
+from conformance.errors import CannotJudge, UsageError
 from conformance.home import write_tar
 from conformance.home.archive_reading import ArchiveHome
 
@@ -142,7 +142,10 @@ def _archive(
                 cause = f"{whose} has no directory {shown}"
                 raise CannotJudge(cause, hint="name another one as NAME:PATH") from None
             raise
-        yield cast(BinaryIO, io.BufferedReader(_Incoming(chunks), _CHUNK))
+        try:
+            yield cast(BinaryIO, io.BufferedReader(_Incoming(chunks), _CHUNK))
+        except UsageError as e:  # the engine is at fault, and no archive of somebody's
+            raise CannotJudge(e.cause, hint="see that the engine runs, then try again") from None
 
 
 @contextmanager
