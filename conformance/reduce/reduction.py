@@ -80,6 +80,7 @@ def reduced(
     while before is not search.best:
         before = search.best
         _round(search)
+        search.by_halves = False
     _is_steady(search, search.best, steady, shows=True)
     if search.nearest is not None:
         _is_steady(search, search.nearest, steady - 1, shows=False)

@@ -40,6 +40,8 @@ class Search:
         """How often the fault was asked for."""
         self.stopped = False
         """Whether the limit has kept it from asking."""
+        self.by_halves = True
+        """Whether many things are tried at once; where little is left to go, that is in vain."""
         self._still_wrong = still_wrong
         self._same_case = same_case
         self._limit = limit
@@ -83,14 +85,14 @@ class Search:
         binary logarithm of their number for each of them. Once a first half has gone, the second
         is known to hold something that is needed, and is not asked about as a whole.
         """
+        if not items:
+            return []
         base = self.best
         gone: list[_Item] = []
         needed: list[_Item] = []
-        pending = [list(items)]
+        pending = [list(items)] if self.by_halves else [[item] for item in reversed(items)]
         while pending:
             chunk = pending.pop()
-            if not chunk:
-                continue
             if self.accepts(without(base, [*gone, *chunk])):
                 gone += chunk
             elif len(chunk) == 1:
