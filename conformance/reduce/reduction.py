@@ -123,7 +123,7 @@ def _is_steady(search: Search, scenario: Scenario, times: int, *, shows: bool) -
             raise CannotJudge(cause, hint="run it again, with nothing else going on")
         if answer is not shows:
             cause = "the probe does not answer the same when it is asked the same again"
-            hint = "find out what its answer depends on; run --repeat shows how often it changes"
+            hint = "find out what its answer depends on: run --repeat shows it"
             raise CannotJudge(cause, hint=hint)
 
 
