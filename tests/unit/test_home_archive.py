@@ -285,3 +285,19 @@ def test_many_entries_are_bounded_and_counted(
         b".claude/5/x",
     ]
     assert found.passed_over == {b".claude": 8}
+
+
+@both
+def test_what_lies_in_a_directory_that_was_passed_over_is_counted_once(
+    read: Callable[[bytes], SeenHome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the archive does not name that directory."""
+    monkeypatch.setattr(keeping, "MAX_ENTRIES", 1)
+    files: tuple[Member, ...] = (("a/x", FILE, b""), ("a/y", FILE, b""), ("b/x", FILE, b""))
+
+    with_directories = read(archive(HOME, ("a/", DIRECTORY, ""), ("b/", DIRECTORY, ""), *files))
+    without = read(archive(HOME, *files))
+
+    assert list(with_directories.nodes) == list(without.nodes) == [b"", b"a", b"a/x"]
+    assert with_directories.passed_over == {b"": 2, b"a": 1}
+    assert without.passed_over == {b"": 1, b"a": 1}
