@@ -15,7 +15,7 @@ from conformance.catalogue.entry_schema import MAX_LEVELS
 from conformance.model.entry import Bytes, Content, Json, Runs, Text
 from conformance.model.placeholders import Context, expand_bytes, expand_json
 
-__all__ = ["disguised"]
+__all__ = ["disguised", "encoding_of"]
 
 #: In order: the mark of UTF-32 begins as that of UTF-16 does.
 _MARKS = (
@@ -74,7 +74,7 @@ def disguised(data: bytes, disguise: Disguise, *, toml: bool = False) -> Content
     """
     if not data:
         return None
-    encoding = _encoding(data)
+    encoding = encoding_of(data)
     if not encoding:
         return _content(_written(data.decode("utf-8", "surrogateescape"), disguise, toml=toml))
     width = 4 if "32" in encoding else 2
@@ -85,7 +85,7 @@ def disguised(data: bytes, disguise: Disguise, *, toml: bool = False) -> Content
     return Bytes(made.encode(encoding, "surrogatepass") + b"x" * (len(data) - whole))
 
 
-def _encoding(data: bytes) -> str:
+def encoding_of(data: bytes) -> str:
     """Return the encoding of *data*, if its characters are longer than a byte each."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):

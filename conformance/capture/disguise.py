@@ -12,6 +12,7 @@ import binascii
 import json
 import re
 import string
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -102,6 +103,8 @@ class Disguise:
         self._labels: dict[str, str] = {}
         self._accounts = {ACCOUNT_ID: ACCOUNT_ID}
         self._members: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+        """What became of members and values, until somebody clears it."""
         if account and account != ACCOUNT_ID:
             self._accounts = {account: ACCOUNT_ID}
 
@@ -109,8 +112,10 @@ class Disguise:
         """Yield what stands in the place of the name of a member, quotes included."""
         text = token.text
         if text in self._known.members and token.closed:
+            self.counts["members kept"] += 1
             yield _lit(token.raw)
             return
+        self.counts["members renamed"] += 1
         if not text.strip():
             yield from _string(token)
             return
@@ -122,6 +127,7 @@ class Disguise:
         text, member = token.text, token.member
         quote, end = token.quote, token.quote if token.closed else ""
         if not text or (member, text) in self._known.values:
+            self.counts["texts kept that everybody knows"] += 1
             yield _lit(token.raw)
             return
         found: list[Piece] = []
@@ -129,6 +135,7 @@ class Disguise:
         if plain:
             found = self._recognised(text, member)
         if not found:
+            self.counts["other texts"] += 1
             yield from _string(token)
             return
         yield _lit(quote)
@@ -194,6 +201,7 @@ class Disguise:
         bare = text.strip()
         if not bare:
             return []
+        self.counts["accounts"] += 1
         if bare not in self._accounts:
             number = len(self._accounts)
             made = FILLER * max(0, len(bare) - len(str(number))) + str(number)
@@ -204,6 +212,7 @@ class Disguise:
 
     def _secret(self, text: str, prefix: str, member: str) -> list[Piece]:
         """Return a credential of the same length, which begins as everybody knows."""
+        self.counts["credentials"] += 1
         label = next((label for label, begins in KINDS.items() if begins == prefix and prefix), None)
         filler = FILLER * (len(text) - len(prefix))
         plain = prefix + filler
@@ -226,6 +235,7 @@ class Disguise:
 
     def _dotted(self, text: str) -> list[Piece]:
         """Return a token of several parts: those that hold JSON are JSON again."""
+        self.counts["credentials"] += 1
         parts = text.split(".")
         claims = _decoded(parts[1]) if len(parts) == 3 else None
         if claims is not None and "=" not in text and (whole := self._whole(claims)):
@@ -281,6 +291,7 @@ class Disguise:
         return name if known else self._members.setdefault(name, f"member-{len(self._members) + 1}")
 
     def _date(self, match: re.Match[str]) -> list[Piece]:
+        self.counts["times"] += 1
         date, between, _, fraction, zone = match.groups()
         try:
             at = datetime.fromisoformat(match[0].upper().replace("Z", "+00:00")).timestamp()
@@ -306,6 +317,7 @@ class Disguise:
                 shift = value / size - self._now
                 made = "{" + moment(shift) + form + "}"
                 past = value / size <= self._now
+                self.counts["times"] += 1
                 plain = str((_FIRST if past else _LAST - 1) * size)
                 rest = f".{DIGIT * len(fraction)}" if fraction else ""
                 return [Piece(text=made + rest, plain=plain + rest, bare=not rest)]

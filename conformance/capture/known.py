@@ -101,7 +101,7 @@ def known() -> Known:
     for entry in entries:
         for member, value in _in_content(entry):
             members.add(member)
-            if "{now" in value:
+            if "{now" in value and ":jwt}" not in value:
                 times.add(member)
             elif "{" not in value:
                 values.add((member, value))

@@ -16,7 +16,7 @@ _STRING = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'
 _COMMENT = r"/\*.*?(?:\*/|\Z)|//[^\n]*"
 _JSON = re.compile(
     rf"(?P<blank>[ \t\r\n\ufeff]+)|(?P<comment>{_COMMENT}|\#[^\n]*)|(?P<string>{_STRING}|'[^'\n]*'?)"
-    r"""|(?P<mark>[{}\[\]:,=])|(?P<bare>[^\s{}\[\]:,="'/#\ufeff]+|.)""",
+    r"""|(?P<mark>\[{64,}|\]{64,}|[{}\[\]:,=])|(?P<bare>[^\s{}\[\]:,="'/#\ufeff]+|.)""",
     re.DOTALL,
 )
 _TOML = re.compile(
@@ -89,10 +89,11 @@ class _Reader:
     def _mark(self, raw: str) -> None:
         if raw == "=":
             self._in_value = True
-        elif raw in "{[" and (self._in_value or not self._toml):
-            self._holders.append(self._member)
-        elif raw in "}]" and self._holders:
-            self._member = self._holders.pop()
+        elif raw[0] in "{[" and (self._in_value or not self._toml):
+            self._holders += [self._member] * len(raw)
+        elif raw[0] in "}]" and self._holders:
+            self._member = self._holders[-len(raw) :][0]
+            del self._holders[-len(raw) :]
 
     def _string(self, raw: str, follows: str) -> Token:
         quote = raw[:3] if self._toml and raw[:3] in ('"""', "'''") else raw[0]
