@@ -51,9 +51,9 @@ class Keeping:
         """Return whether rules look at *path*, by its name or on a walk."""
         return path in self._names or path.startswith(self._walked)
 
-    def is_kept(self, path: bytes) -> bool:
-        """Return whether something was kept at *path*."""
-        return path in self._kept
+    def get(self, path: bytes) -> SeenNode | None:
+        """Return what was kept at *path*, or None."""
+        return self._kept.get(path)
 
     def _has_room(self, path: bytes) -> bool:
         above = path.rpartition(b"/")[0]
