@@ -139,8 +139,10 @@ class _Capture:
         mode, owner = self._permissions(node)
         if node.kind == "directory":
             plain = mode is None and owner is None
-            return None if has_children and plain else Entry(
-                path=made, kind="directory", mode=mode, owner=owner
+            return (
+                None
+                if has_children and plain
+                else Entry(path=made, kind="directory", mode=mode, owner=owner)
             )
         if node.kind == "symlink":
             return Entry(path=made, kind="symlink", target=self._target(path, node), owner=owner)
@@ -238,7 +240,7 @@ class _Capture:
                 self._notes[f"{made} could not be searched: in the copy it is empty"] = None
         top = self._seen.nodes[b""]
         if top.uid != self._uid or top.mode & _READ_AND_SEARCH != _READ_AND_SEARCH:
-            self._notes[
-                "the HOME itself is not open to who runs the probe; in the copy it is"
-            ] = None
+            self._notes["the HOME itself is not open to who runs the probe; in the copy it is"] = (
+                None
+            )
         self._counts["names that were replaced"] += self._names.made

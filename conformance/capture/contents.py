@@ -44,12 +44,14 @@ class _Written(Struct, frozen=True, kw_only=True):
 
     def parts(self) -> list[str]:
         """Return it with placeholders, in parts where a brace of its own would begin one."""
-        found = [""]
+        found: list[list[str]] = [[]]
+        before = ""
         for piece in self.pieces:
-            if found[-1].endswith("{") and re.match("[a-z]", piece.text):
-                found.append("")
-            found[-1] += piece.text
-        return found
+            if before == "{" and re.match("[a-z]", piece.text):
+                found.append([])
+            found[-1].append(piece.text)
+            before = piece.text or before
+        return ["".join(part) for part in found]
 
     def plain(self) -> str:
         """Return it where no placeholder can stand."""

@@ -192,7 +192,9 @@ class Disguise:
         dots = text.count(".")
         if _DOTTED.fullmatch(text) and (dots == 2 or self._known.is_secret(member)):
             return self._dotted(text)
-        prefix = max((p for p in (*PREFIXES, *_MORE_PREFIXES) if text.startswith(p)), key=len, default="")
+        prefix = max(
+            (p for p in (*PREFIXES, *_MORE_PREFIXES) if text.startswith(p)), key=len, default=""
+        )
         if " " not in text and (prefix or self._known.is_secret(member)):
             return self._secret(text, prefix, member)
         return []
@@ -213,7 +215,9 @@ class Disguise:
     def _secret(self, text: str, prefix: str, member: str) -> list[Piece]:
         """Return a credential of the same length, which begins as everybody knows."""
         self.counts["credentials"] += 1
-        label = next((label for label, begins in KINDS.items() if begins == prefix and prefix), None)
+        label = next(
+            (label for label, begins in KINDS.items() if begins == prefix and prefix), None
+        )
         filler = FILLER * (len(text) - len(prefix))
         plain = prefix + filler
         rest = len(text) - len(prefix) - _SECRET
@@ -228,7 +232,9 @@ class Disguise:
             count = sum(f"{other}-".startswith(f"{label}-") for other in self._labels.values())
             first = label or "token"
             if not label:
-                count = sum(not other or other.startswith("token-") for other in self._labels.values())
+                count = sum(
+                    not other or other.startswith("token-") for other in self._labels.values()
+                )
             self._labels[text] = f"{first}-{count + 1}" if count else label
         name = self._labels[text]
         return f"{{secret:{name}}}" if name else "{secret}"

@@ -41,7 +41,9 @@ _PLACEHOLDER = re.compile(
 _ESCAPE = re.compile(
     r"\\(?:u00e9|u0078|ud800|udc00|u000[09ad]|U000000e9|U00000078|[bfnrtquU\"/\\])"
 )
-_PREFIX = "|".join(map(re.escape, (*PREFIXES, "sk-ant-", "sk-", "gho_", "ghs_", "github_pat_", "xoxb-")))
+_PREFIX = "|".join(
+    map(re.escape, (*PREFIXES, "sk-ant-", "sk-", "gho_", "ghs_", "github_pat_", "xoxb-"))
+)
 _MADE = re.compile(
     rf"(?:{_PREFIX})?[x\u00e9]*[0-9]{{0,3}}[x\u00e9]*"
     r"|[.-]?(?:entry|many|member)-[0-9]{1,6}[-\u00e9x\udce9$]*(?:\.[a-z0-9]{1,11})?~?"
@@ -51,7 +53,11 @@ _MADE = re.compile(
 )
 _TOKEN = re.compile(r"(?:[\w=-]*\.){1,}[\w=-]*")
 #: Words of the format itself.
-_FORMAT = {*EntryTable.__struct_fields__, *HomeTable.__struct_fields__, *ScenarioFile.__struct_fields__}
+_FORMAT = {
+    *EntryTable.__struct_fields__,
+    *HomeTable.__struct_fields__,
+    *ScenarioFile.__struct_fields__,
+}
 _FORMAT |= {"unset", "state", "directory", "fifo", "socket", *ROLES}
 #: Keys whose values are numbers that say how much, and no word of anybody.
 _AMOUNTS = ("size", "count", "owner", "mode", "mtime", "depth")

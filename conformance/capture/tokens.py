@@ -28,7 +28,9 @@ _TOML = re.compile(
     r"""|(?P<mark>[{}\[\]:,=.])|(?P<bare>[^\s{}\[\]:,=."'\#\ufeff]+|.)""",
     re.DOTALL,
 )
-_UNIT = re.compile(r"\\u[0-9a-fA-F]{4}|\\U00[0-9a-fA-F]{6}|\\u[0-9a-fA-F]{0,3}|\\.|\\|[^\\]", re.DOTALL)
+_UNIT = re.compile(
+    r"\\u[0-9a-fA-F]{4}|\\U00[0-9a-fA-F]{6}|\\u[0-9a-fA-F]{0,3}|\\.|\\|[^\\]", re.DOTALL
+)
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _PAIR = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 
@@ -138,4 +140,6 @@ def _said(body: str) -> str:
     if "\\" not in body:
         return body
     said = "".join(meant for _, meant in units(body))
-    return _PAIR.sub(lambda m: (m[1] + m[2]).encode("utf-16", "surrogatepass").decode("utf-16"), said)
+    return _PAIR.sub(
+        lambda m: (m[1] + m[2]).encode("utf-16", "surrogatepass").decode("utf-16"), said
+    )

@@ -43,9 +43,7 @@ class Variables:
         """Places below the HOME that variables name."""
         self.counts: Counter[str] = Counter()
 
-    def take(
-        self, env: Mapping[str, str], contract: Contract | None, withheld: Withheld
-    ) -> None:
+    def take(self, env: Mapping[str, str], contract: Contract | None, withheld: Withheld) -> None:
         """Take the variables in *env*; those that carry inputs of the *contract* become these."""
         roles = {} if contract is None else {contract.inputs.variable(role): role for role in ROLES}
         for name, value in env.items():
