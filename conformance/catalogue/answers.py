@@ -48,6 +48,7 @@ def answers_of(tables: Sequence[AnswerTable], *, name: str) -> Iterator[Answer]:
             child_seconds=None if table.child_seconds is UNSET else table.child_seconds,
             becomes=table.becomes or "",
             ignores=tuple(table.ignores),
+            terminal=table.terminal,
             asked=table.asked,
             writes=tuple(entries_of(table.writes, name=name, table=f"{key}.writes", stub=True)),
         )

@@ -54,6 +54,9 @@ class AnswerTable(Struct, forbid_unknown_fields=True, omit_defaults=True):
         Text | UnsetType, Meta(description="The command line of what takes its place by exec.")
     ] = UNSET
     ignores: Annotated[list[str], Meta(description="Signals that it ignores.")] = []
+    terminal: Annotated[
+        bool, Meta(description="Whether it does so for want of a terminal: on one, it succeeds.")
+    ] = False
     asked: Annotated[
         bool, Meta(description="Whether the question is kept, as the stub keeps it in {asked}.")
     ] = False

@@ -80,7 +80,7 @@ def scenario_table(scenario: Scenario) -> dict[str, Any]:
 
 def _around(scenario: Scenario) -> dict[str, Any]:
     """Return the tables about what is around the HOME, those that say something."""
-    inputs: dict[str, Any] = dict(scenario.inputs)
+    inputs: dict[str, Any] = {str(role): text for role, text in scenario.inputs.items()}
     if scenario.inputs_unset:
         inputs["unset"] = list(scenario.inputs_unset)
     env: dict[str, Any] = {}
@@ -130,24 +130,33 @@ def _largest_first(layers: Mapping[str, tuple[Entry, ...]]) -> list[tuple[str, t
 
 def _entry(entry: Entry) -> str | dict[str, Any]:
     """Return what stands beside the path of *entry*."""
-    table: dict[str, Any] = {}
+    table = _content(entry) | _attributes(entry)
+    return str(table["text"]) if list(table) == ["text"] else table
+
+
+def _content(entry: Entry) -> dict[str, Any]:
+    """Return the key that says what *entry* is."""
     match entry.content:
         case Text(text):
-            table["text"] = text
+            return {"text": text}
         case Json(value):
-            table["json"] = value
+            return {"json": value}
         case Bytes(data) if len(data) <= _HEXADECIMAL:
-            table["hex"] = data.hex()
+            return {"hex": data.hex()}
         case Bytes(data):
-            table["base64"] = base64.b64encode(data).decode()
+            return {"base64": base64.b64encode(data).decode()}
         case Runs(runs):
-            table["runs"] = [[text, times] for text, times in runs]
-        case None if entry.kind == "symlink":
-            table["symlink"] = entry.target
-        case None if entry.kind != "file":
-            table["type"] = entry.kind
-        case None if entry.size is None:
-            table["size"] = 0  # which holds as little as no size
+            return {"runs": [[text, times] for text, times in runs]}
+    if entry.kind == "symlink":
+        return {"symlink": entry.target}
+    if entry.kind != "file":
+        return {"type": entry.kind}
+    return {"size": entry.size or 0}  # an empty file: a size of 0 says as much as none
+
+
+def _attributes(entry: Entry) -> dict[str, Any]:
+    """Return what else is said of *entry*, where it is not the usual thing."""
+    table: dict[str, Any] = {}
     if entry.size is not None:
         table["size"] = entry.size
     if entry.mode is not None:
@@ -160,7 +169,7 @@ def _entry(entry: Entry) -> str | dict[str, Any]:
         table["count"] = entry.count
     if entry.depth:
         table["depth"] = entry.depth
-    return table["text"] if list(table) == ["text"] else table
+    return table
 
 
 def _table(values: Mapping[str, Any]) -> Table:
@@ -191,4 +200,5 @@ def _inline(value: Any) -> Item:
         for inner in value:
             array.append(_inline(inner))
         return array
-    return tomlkit.item(value)
+    item: Item = tomlkit.item(value)
+    return item

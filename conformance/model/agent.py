@@ -49,6 +49,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     """The command line of what takes its place; empty for itself."""
     ignores: tuple[str, ...] = ()
     """The names of the signals that it ignores."""
+    terminal: bool = False
+    """Whether it does so for want of a terminal: on one, it succeeds."""
     asked: bool = False
     """Whether the question is kept."""
     writes: tuple[Entry, ...] = ()

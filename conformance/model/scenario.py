@@ -26,6 +26,7 @@ __all__ = [
     "Runs",
     "Scenario",
     "Text",
+    "decided",
 ]
 
 #: In a PATH that a scenario sets: the PATH of every other one, with the stubs.
@@ -127,7 +128,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
         rules = self.rules.get(name, ())
         if contract.entrypoint is not None:  # beside these, rules with findings are cited
             rules = tuple(rule for rule in rules if contract.rules[rule].expect)
-        return _decided(rules, contract, name, self.expect[name])
+        return decided(rules, contract, name, self.expect[name])
 
     def _can_start(self, entrypoint: Entrypoint, name: str) -> bool:
         """Return whether an *entrypoint* has the mode, and the seed, that it is about."""
@@ -170,7 +171,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
             case _:
                 return ()
         verdict_rules = [cited for cited in step.rules if contract.rules[cited].expect]
-        return _decided(verdict_rules, contract, name, wanted)
+        return decided(verdict_rules, contract, name, wanted)
 
     def _named_by(self, contract: Contract) -> str:
         """Return the nearest of *contract* and its ancestors that the scenario names, if any."""
@@ -240,7 +241,7 @@ class Scenario(Struct, frozen=True, kw_only=True):
         return waits or any(entry.count >= MANY_ENTRIES for entry in self.entries)
 
 
-def _decided(
+def decided(
     cites: Sequence[str], contract: Contract, name: str, wanted: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return the verdicts that conform where *wanted* are those under the contract called *name*.

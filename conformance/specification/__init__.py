@@ -1,1 +1,9 @@
-"""What a contract calls for in one home: a set of verdicts and the rule that decides, worked out without a probe."""
+"""What a contract calls for in one home: verdicts and the rule that decides, without a probe."""
+
+from __future__ import annotations
+
+from conformance.specification.case import Case, case_of
+from conformance.specification.decide import decide, specified
+from conformance.specification.steps import Decision
+
+__all__ = ["Case", "Decision", "case_of", "decide", "specified"]

@@ -1,0 +1,104 @@
+"""How a decision is made: one step after the other, each with the rules that speak of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from conformance.model.contract import Contract
+from conformance.model.scenario import decided
+
+__all__ = ["READY", "Decision", "Step", "combined"]
+
+READY = "ready"
+#: What the home calls for where nobody has logged in.
+_NO_LOGIN = {"creds-missing"}
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What a contract calls for in one home."""
+
+    rule: str
+    """The rule that decides; empty where no rule speaks of the point, which is open then."""
+    verdicts: tuple[str, ...]
+    """In the order of the contract; more than one where the point is left open."""
+    why: str
+    """What was found, in one line without a value of any file."""
+    rules: tuple[str, ...] = ()
+    """All rules that had a part in it, the one that decides first."""
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One thing that a probe has to look at, and what may come of it.
+
+    A step that can come to ``ready`` lets the next one decide as well.
+    """
+
+    rules: tuple[str, ...]
+    """The rules that speak of it: the first that is not off decides. Empty where none does."""
+    verdicts: tuple[str, ...]
+    """What may come of it under the bundled contract."""
+    why: str
+    optional: bool = False
+    """Whether it is passed over where its rules are off: others speak of such a home, too."""
+    without_login: str = ""
+    """The rule that decides in place of these where it turns out that nobody has logged in."""
+
+
+def combined(steps: Iterable[Step], contract: Contract, base: str) -> Decision | None:
+    """Return what *steps*, which describe the contract called *base*, come to under *contract*.
+
+    None where a step is reached whose rules the contract has all turned off: then nothing is
+    written about such a home.
+    """
+    possible: set[str] = set()
+    taken: list[tuple[Step, frozenset[str]]] = []
+    for step in steps:
+        verdicts = _verdicts(step.rules, step.verdicts, contract, base)
+        if not verdicts:
+            if step.optional:
+                continue
+            return None
+        taken.append((step, frozenset(verdicts)))
+        possible |= {*verdicts} - {READY}
+        if READY not in verdicts:
+            break
+    else:
+        possible.add(READY)
+    step, verdicts = _decisive(taken)
+    rules = [rule for one, _ in ((step, verdicts), *taken) for rule in one.rules]
+    opened = [one for one, found in taken if one.without_login and READY in found]
+    if opened and taken[-1][1] == _NO_LOGIN:
+        rule = opened[0].without_login
+        possible = {*_verdicts((rule,), tuple(possible), contract, base)}
+        rules, step = [rule, *rules], opened[0]
+    in_order = tuple(verdict.name for verdict in contract.verdicts if verdict.name in possible)
+    in_force = [rule for rule in dict.fromkeys(rules) if not contract.rules[rule].off]
+    return Decision(
+        rule=in_force[0] if step.rules else "",
+        verdicts=in_order,
+        why=step.why,
+        rules=tuple(in_force),
+    )
+
+
+def _verdicts(
+    rules: tuple[str, ...], wanted: tuple[str, ...], contract: Contract, base: str
+) -> tuple[str, ...]:
+    """Return what may come of a step; none where the contract has none of its *rules*."""
+    known = tuple(rule for rule in rules if rule in contract.rules)
+    if rules and not known:
+        return ()
+    return decided(known, contract, base, wanted)
+
+
+def _decisive(taken: list[tuple[Step, frozenset[str]]]) -> tuple[Step, frozenset[str]]:
+    """Return the step that decides.
+
+    That is the one that does not let the slot be ready; where none is, the first that leaves it
+    open; where none does, the first that says anything.
+    """
+    if READY not in taken[-1][1]:
+        return taken[-1]
+    return next((pair for pair in taken if len(pair[1]) > 1), taken[0])
