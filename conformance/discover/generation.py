@@ -9,7 +9,7 @@ from conformance.discover.draws import Draw, examples
 from conformance.discover.homes import AGENTS, HOME_CHANGES, furnish
 from conformance.discover.sketch import Sketch
 from conformance.errors import UsageError
-from conformance.model.contract import Contract
+from conformance.model.contract import Contract, Role
 from conformance.model.scenario import Process, Scenario
 
 __all__ = ["BATCH", "agents_of", "batch", "seed_of"]
@@ -20,7 +20,7 @@ BATCH = 100
 _CHANGES = ((1, 0), (4, 1), (3, 2), (1, 3), (1, 4))
 #: A CLI that is waited for comes once in so many of the CLIs that are not healthy: the time of a
 #: hundred other homes.
-_WAITS_ONCE_IN = 25
+_WAITS_ONCE_IN = 40
 
 _Change = Callable[[Sketch, Draw], None]
 
@@ -109,10 +109,10 @@ def _input(sketch: Sketch, draw: Draw) -> None:
         skews = ("0", "90", "900", "10000", "100000", "-10000", "1e4", "10000.5", "", "soon", "nan")
         sketch.inputs["skew"] = draw.one_of(skews)
     elif what == "switch":
-        switches = ("false", "False", "FALSE", "true", "0", "no", "", "off", "1", " false", "falsey")
-        sketch.inputs["switch"] = draw.one_of(switches)
+        sketch.inputs["switch"] = draw.one_of(("on", "off"))
     else:
-        role = draw.one_of(("agent", "home"))
+        roles: tuple[Role, ...] = ("agent", "home")
+        role = draw.one_of(roles)
         sketch.inputs_unset = (role,)
         sketch.inputs.pop(role, None)
 

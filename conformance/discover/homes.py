@@ -12,7 +12,7 @@ from conformance.catalogue.layers import layer
 from conformance.discover.documents import change_member, odd_text
 from conformance.discover.draws import Draw
 from conformance.discover.sketch import Sketch
-from conformance.model.entry import Entry, Json
+from conformance.model.entry import Entry, EntryKind, Json
 
 __all__ = ["AGENTS", "HOME_CHANGES", "LOGINS", "furnish"]
 
@@ -212,10 +212,12 @@ def _add_something(sketch: Sketch, draw: Draw) -> None:
         sketch.add([Entry(path=path, kind="file", depth=depth)])
     elif kind == "many":
         name = draw.one_of((f"{top}/many/{{n}}", f"{top}/many/{{n}}/file", f"{top}/many-{{n}}"))
-        kinds = draw.one_of(("file", "directory"))
-        sketch.add([Entry(path=name, kind=kinds, count=draw.one_of((3, 40, 1200)))])
+        kinds: tuple[EntryKind, ...] = ("file", "directory")
+        count = draw.one_of((3, 40, 1200))
+        sketch.add([Entry(path=name, kind=draw.one_of(kinds), count=count)])
     else:
-        sketch.other(path, draw.one_of(("directory", "fifo", "socket")))
+        others: tuple[EntryKind, ...] = ("directory", "fifo", "socket")
+        sketch.other(path, draw.one_of(others))
 
 
 _ADDED = (
