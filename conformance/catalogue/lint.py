@@ -258,6 +258,7 @@ def _verdicts(contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:
         for verdict in contract.verdicts:
             count = found[agent, (verdict.name,)]
             if count < SCENARIOS_EACH:
-                few = f"{count} scenarios expect '{verdict.name}' of {agent}"
+                expecting = "scenario expects" if count == 1 else "scenarios expect"
+                few = f"{count} {expecting} '{verdict.name}' of {agent}"
                 message = f"{few}, fewer than {SCENARIOS_EACH}"
                 yield Complaint(f"contract {contract.name}", "verdicts", message)

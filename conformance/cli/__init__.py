@@ -24,6 +24,7 @@ COMMANDS = {
     "rule": ("rule", "rule_command"),
     "home": ("catalogue", "home_command"),
     "repro": ("repro", "repro_command"),
+    "reduce": ("reduce", "reduce_command"),
     "compare": ("compare", "compare_command"),
     "agree": ("agree", "agree_command"),
     "diff": ("diff", "diff_command"),

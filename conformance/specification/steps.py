@@ -9,11 +9,30 @@ from msgspec import Struct
 from conformance.model.contract import Contract
 from conformance.model.scenario import decided
 
-__all__ = ["READY", "Decision", "Step", "combined"]
+__all__ = [
+    "ANY",
+    "BROKEN",
+    "CREDENTIALS",
+    "INVALID",
+    "MISSING",
+    "NOT_READY",
+    "OPEN",
+    "READY",
+    "Decision",
+    "Step",
+    "combined",
+]
 
 READY = "ready"
-#: What the home calls for where nobody has logged in.
-_NO_LOGIN = {"creds-missing"}
+BROKEN: tuple[str, ...] = ("cli-broken",)
+MISSING: tuple[str, ...] = ("creds-missing",)
+INVALID: tuple[str, ...] = ("creds-invalid",)
+#: What may come of credentials that some right programs take, and others refuse.
+OPEN: tuple[str, ...] = (READY, *INVALID)
+#: What may come of credentials of which nothing is known.
+CREDENTIALS: tuple[str, ...] = (READY, *MISSING, *INVALID)
+NOT_READY: tuple[str, ...] = (*BROKEN, *MISSING, *INVALID)
+ANY: tuple[str, ...] = (READY, *NOT_READY)
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -66,10 +85,10 @@ def combined(steps: Iterable[Step], contract: Contract, base: str) -> Decision |
             break
     else:
         possible.add(READY)
-    step, verdicts = _decisive(taken)
-    rules = [rule for one, _ in ((step, verdicts), *taken) for rule in one.rules]
+    step = _decisive(taken)
+    rules = [rule for one in (step, *(one for one, _ in taken)) for rule in one.rules]
     opened = [one for one, found in taken if one.without_login and READY in found]
-    if opened and taken[-1][1] == _NO_LOGIN:
+    if opened and taken[-1][1] == {*MISSING}:
         rule = opened[0].without_login
         possible = {*_verdicts((rule,), tuple(possible), contract, base)}
         rules, step = [rule, *rules], opened[0]
@@ -93,12 +112,12 @@ def _verdicts(
     return decided(known, contract, base, wanted)
 
 
-def _decisive(taken: list[tuple[Step, frozenset[str]]]) -> tuple[Step, frozenset[str]]:
+def _decisive(taken: list[tuple[Step, frozenset[str]]]) -> Step:
     """Return the step that decides.
 
     That is the one that does not let the slot be ready; where none is, the first that leaves it
     open; where none does, the first that says anything.
     """
     if READY not in taken[-1][1]:
-        return taken[-1]
-    return next((pair for pair in taken if len(pair[1]) > 1), taken[0])
+        return taken[-1][0]
+    return next((step for step, verdicts in taken if len(verdicts) > 1), taken[0][0])
