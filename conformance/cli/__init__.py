@@ -25,6 +25,7 @@ COMMANDS = {
     "home": ("catalogue", "home_command"),
     "repro": ("repro", "repro_command"),
     "reduce": ("reduce", "reduce_command"),
+    "discover": ("discover", "discover_command"),
     "compare": ("compare", "compare_command"),
     "agree": ("agree", "agree_command"),
     "diff": ("diff", "diff_command"),

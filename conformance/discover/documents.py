@@ -255,5 +255,3 @@ _TEXT_CHANGES: tuple[tuple[int, Callable[[str, Draw], Content]], ...] = (
     (2, _runs),
     (1, _bytes),
 )
-
-

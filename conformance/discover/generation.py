@@ -43,7 +43,9 @@ def seed_of(seed: int, number: int) -> int:
     return seed * 2**32 + number
 
 
-def batch(contract: Contract, agents: tuple[str, ...], seed: int, number: int) -> Iterator[Scenario]:
+def batch(
+    contract: Contract, agents: tuple[str, ...], seed: int, number: int
+) -> Iterator[Scenario]:
     """Yield the scenarios of the batch called *number* in a search with *seed*.
 
     They call for nothing yet, and are called ``home-N``: the first of the first batch is 0.
@@ -73,7 +75,9 @@ def _home(sketch: Sketch, draw: Draw) -> None:
 
 def _cli(sketch: Sketch, draw: Draw) -> None:
     sketch.waits = draw.once_in(_WAITS_ONCE_IN)
-    sketch.cli = draw.one_of([name for name in cli_states() if cli_state(name).waits == sketch.waits])
+    sketch.cli = draw.one_of(
+        [name for name in cli_states() if cli_state(name).waits == sketch.waits]
+    )
 
 
 def _process(sketch: Sketch, draw: Draw) -> None:

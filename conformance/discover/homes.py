@@ -126,7 +126,7 @@ def _replace_login(sketch: Sketch, draw: Draw) -> None:
 
 
 def _replace_directory(sketch: Sketch, draw: Draw) -> None:
-    """The same with the directory of the login."""
+    """Put something else where the directory of the login lies."""
     _put_other(sketch, draw, posixpath.dirname(_login(sketch)))
 
 

@@ -1,4 +1,4 @@
-"""A scenario while it is being made: its HOME and what is around it, changed one thing at a time."""
+"""A scenario while it is being made: its HOME, and what is around it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Sketch(Struct, kw_only=True):
             if self._has_room(entry.path) and not made & seen:
                 entries[entry.path] = entry
                 seen |= made
-        roles = {role for role in (*self.inputs, *self.inputs_unset)}
+        roles = {*self.inputs, *self.inputs_unset}
         known = {role for role in roles if contract.inputs.variable(role)}
         return Scenario(
             id=id_,
@@ -111,10 +111,8 @@ class Sketch(Struct, kw_only=True):
     def _has_room(self, path: str) -> bool:
         """Return whether all that is named above *path* are directories."""
         parts = path.split("/")[:-1]
-        above = ("/".join(names) for names in itertools.accumulate(([part] for part in parts)))
-        return all(
-            self.entries[name].kind == "directory" for name in above if name in self.entries
-        )
+        above = ("/".join(names) for names in itertools.accumulate([part] for part in parts))
+        return all(self.entries[name].kind == "directory" for name in above if name in self.entries)
 
     def holds(self, path: str) -> object:
         """Return the JSON value in the file at *path*; None where there is none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from msgspec import Struct
@@ -75,16 +74,6 @@ class Trier:
             sign = sign_of(result, wanted.rule, _ending(execution))
         return Attempt(scenario=scenario, wanted=wanted, result=result, sign=sign)
 
-    def same_case(self, scenario: Scenario, wanted: Wanted) -> bool:
-        """Return whether *scenario* calls for the same as *wanted* by the same rule.
-
-        Nothing is run for that. True as well where only another probe knows.
-        """
-        found = self._specified(scenario, replace(self.run.context, now=time.time()))
-        if self._other is not None:
-            return found is None or found.rule == wanted.rule
-        return found == wanted
-
     def calling_for(self, scenario: Scenario, wanted: Wanted) -> Scenario:
         """Return *scenario* with what is *wanted* in it."""
         name = self.contract.name
@@ -98,7 +87,7 @@ class Trier:
 
     def _specified(self, scenario: Scenario, context: Context) -> Wanted | None:
         """Return what the contract calls for; None where nothing is written about that."""
-        case = case_of(scenario, self.contract, context, uid=os.geteuid())
+        case = case_of(scenario, self.contract, context)
         decision = decide(case, self.contract)
         if decision is None or not decision.verdicts:
             return None
