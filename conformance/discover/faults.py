@@ -20,7 +20,7 @@ from conformance.reduce.finished import finished
 from conformance.reduce.reduction import LIMIT, reduced
 from conformance.run.assembly import Run
 
-__all__ = ["MOST_ALIKE", "Fault", "Faults", "faults_of"]
+__all__ = ["MOST_ALIKE", "Fault", "Faults", "chosen", "faults_of"]
 
 #: So many faults with the same findings and the same answer are reduced: a probe that always
 #: answers the same breaks every rule, and that is one fault.
@@ -68,17 +68,17 @@ def faults_of(
     Scenarios get ids that count from *directory*, where they can be written. So many *workers*
     reduce at the same time; *on_run* is called after every run of the probe.
     """
-    chosen, alike = _chosen(tried.signs())
+    looked_into, alike = chosen(tried.signs())
 
     def examine(candidates: Sequence[Found]) -> _Examined | None:
         return _examined(candidates, run, other, on_run)
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        examined = list(pool.map(examine, chosen.values()))
+        examined = list(pool.map(examine, looked_into.values()))
     names = _Names(directory, run)
     found = Faults(faults=[], alike=alike, unsteady=[])
     small: set[bytes] = set()
-    for sign, candidates, result in zip(chosen, chosen.values(), examined, strict=True):
+    for sign, candidates, result in zip(looked_into, looked_into.values(), examined, strict=True):
         if result is None:
             found.unsteady.append(candidates[0])
             continue
@@ -90,11 +90,11 @@ def faults_of(
     return found
 
 
-def _chosen(
+def chosen(
     signs: dict[Sign, list[Found]],
 ) -> tuple[dict[Sign, list[Found]], list[Sign]]:
     """Return the signs to look into, and those of which there are enough."""
-    chosen: dict[Sign, list[Found]] = {}
+    looked_into: dict[Sign, list[Found]] = {}
     alike: list[Sign] = []
     counts: dict[tuple[tuple[str, ...], str], int] = {}
     for sign, candidates in signs.items():
@@ -103,8 +103,8 @@ def _chosen(
         if counts[group] > MOST_ALIKE:
             alike.append(sign)
         else:
-            chosen[sign] = candidates
-    return chosen, alike
+            looked_into[sign] = candidates
+    return looked_into, alike
 
 
 class _Examined(Struct, frozen=True, kw_only=True):

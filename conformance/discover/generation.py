@@ -12,7 +12,7 @@ from conformance.errors import UsageError
 from conformance.model.contract import Contract, Role
 from conformance.model.scenario import Process, Scenario
 
-__all__ = ["BATCH", "agents_of", "batch", "seed_of"]
+__all__ = ["BATCH", "agents_of", "batch"]
 
 #: How many homes are made at one go.
 BATCH = 100
@@ -38,11 +38,6 @@ def agents_of(contract: Contract, agent: str = "") -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def seed_of(seed: int, number: int) -> int:
-    """Return the seed of the batch called *number* in a search with *seed*."""
-    return seed * 2**32 + number
-
-
 def batch(
     contract: Contract, agents: tuple[str, ...], seed: int, number: int
 ) -> Iterator[Scenario]:
@@ -54,7 +49,7 @@ def batch(
     def make(draw: Draw) -> Sketch:
         return _sketch(contract, agents, draw)
 
-    sketches = examples(make, seed_of(seed, number), BATCH)
+    sketches = examples(make, seed * 2**32 + number, BATCH)
     for place, sketch in enumerate(sketches):
         yield sketch.finished(f"home-{number * BATCH + place}", contract)
 

@@ -42,7 +42,7 @@ class Sketch(Struct, kw_only=True):
     def file(self, path: str, content: Content | str = "", *, size: int | None = None) -> None:
         """Put a file at *path*, whatever lies there."""
         holds: Content | None = Text(content) if isinstance(content, str) else content
-        if holds == Text(""):
+        if holds == Text("") and size is not None:
             holds = None
         self.add([Entry(path=path, kind="file", content=holds, size=size)])
 

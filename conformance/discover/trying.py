@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from conformance.compare.rows import meanings
 from conformance.discover.findings import Sign, sign_of
+from conformance.model.contract import Contract
 from conformance.model.outcome import Execution, ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
@@ -17,7 +18,7 @@ from conformance.run.assembly import Run
 from conformance.run.scenario_runner import ScenarioRunner
 from conformance.specification import case_of, decide
 
-__all__ = ["Attempt", "Trier", "Wanted"]
+__all__ = ["Attempt", "Trier", "Wanted", "calling_for", "written_down"]
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -58,12 +59,12 @@ class Trier:
         """Return what comes of *scenario*, whatever it has called for so far."""
         # Its logins have as long to live as in any other home, however late in the search it comes.
         context = replace(self.run.context, now=time.time())
-        wanted = self._specified(scenario, context)
+        wanted = written_down(scenario, self.contract, context)
         if wanted is not None:
-            scenario = self.calling_for(scenario, wanted)
+            scenario = calling_for(scenario, wanted, self.contract)
         if self._other is not None:
             wanted = self._with_other(scenario, context, wanted)
-            scenario = self.calling_for(scenario, wanted)
+            scenario = calling_for(scenario, wanted, self.contract)
         if wanted is None or not wanted.verdicts:
             return Attempt(scenario=scenario, wanted=wanted)
         runner = _runner(self.run, context)
@@ -73,25 +74,6 @@ class Trier:
         if result.result == "deviates":
             sign = sign_of(result, wanted.rule, _ending(execution))
         return Attempt(scenario=scenario, wanted=wanted, result=result, sign=sign)
-
-    def calling_for(self, scenario: Scenario, wanted: Wanted) -> Scenario:
-        """Return *scenario* with what is *wanted* in it."""
-        name = self.contract.name
-        rule = self.contract.rules.get(wanted.rule)
-        cited = rule is not None and set(rule.expect) == set(wanted.verdicts)
-        return replace(
-            scenario,
-            expect={name: wanted.verdicts},
-            rules={name: (wanted.rule,)} if cited else {},
-        )
-
-    def _specified(self, scenario: Scenario, context: Context) -> Wanted | None:
-        """Return what the contract calls for; None where nothing is written about that."""
-        case = case_of(scenario, self.contract, context)
-        decision = decide(case, self.contract)
-        if decision is None or not decision.verdicts:
-            return None
-        return Wanted(rule=decision.rule, verdicts=decision.verdicts)
 
     def _with_other(self, scenario: Scenario, context: Context, written: Wanted | None) -> Wanted:
         """Return what the other probe says; where it may say another thing as well, all of these.
@@ -112,6 +94,25 @@ class Trier:
             return written
         in_order = (verdict.name for verdict in self.contract.verdicts if verdict.name in said)
         return Wanted(rule=rule, verdicts=tuple(in_order))
+
+
+def calling_for(scenario: Scenario, wanted: Wanted, contract: Contract) -> Scenario:
+    """Return *scenario* with what is *wanted* in it under *contract*."""
+    rule = contract.rules.get(wanted.rule)
+    cited = rule is not None and set(rule.expect) == set(wanted.verdicts)
+    return replace(
+        scenario,
+        expect={contract.name: wanted.verdicts},
+        rules={contract.name: (wanted.rule,)} if cited else {},
+    )
+
+
+def written_down(scenario: Scenario, contract: Contract, context: Context) -> Wanted | None:
+    """Return what *contract* calls for in *scenario*; None where nothing is written about that."""
+    decision = decide(case_of(scenario, contract, context), contract)
+    if decision is None or not decision.verdicts:
+        return None
+    return Wanted(rule=decision.rule, verdicts=decision.verdicts)
 
 
 def _runner(run: Run, context: Context) -> ScenarioRunner:
