@@ -235,3 +235,22 @@ def test_an_engine_that_does_not_tell_owners_is_not_asked(
         "podman's archives do not tell who owns a file; "
         f"pipe the HOME in: {command} | probe-conformance … -"
     )
+
+
+def test_what_the_engine_leaves_out_of_archives_is_no_empty_home(
+    engine: docker.DockerClient, image: str
+) -> None:
+    config = engine.api.create_host_config(tmpfs={"/home/agent": ""})
+    made = engine.api.create_container(
+        image, ["sh", "-c", "read x"], user="agent", host_config=config, stdin_open=True
+    )
+    try:
+        assert container_home(made["Id"]).path == "/home/agent"  # there is none before it starts
+        engine.api.start(made["Id"])
+        with pytest.raises(CannotJudge) as error:
+            container_home(made["Id"])
+    finally:
+        engine.api.remove_container(made["Id"], force=True)
+
+    assert "has /home/agent in memory, where the engine does not look; pipe" in str(error.value)
+    assert str(error.value).endswith("tar -C /home/agent -c . | probe-conformance … -")

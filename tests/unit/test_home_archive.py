@@ -324,3 +324,15 @@ def test_order_does_not_matter_to_what_rules_see(
     assert contents(found) == {b".claude.json": b"{}"}
     assert found.nodes[b".claude/4"].mode == 0o640
     assert b".claude/4/x" in found.nodes
+
+
+@both
+def test_what_is_too_long_is_not_asked_for_again(
+    read: Callable[[bytes], SeenHome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a link makes the archive be looked at again, it is no file that was missed."""
+    monkeypatch.setattr(visible, "READ_BYTES", 8)
+    long: Member = (".claude.json", FILE, b"123456789")
+    data = archive(HOME, long, ("x", FILE, b"{}"), (".codex/auth.json", LINK, "../x"))
+
+    assert contents(read(data)) == {b"x": b"{}"}

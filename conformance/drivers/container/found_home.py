@@ -6,8 +6,9 @@ The engine hands them out as archives. Nothing is started for that, and nothing 
 from __future__ import annotations
 
 import io
+import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -22,8 +23,10 @@ from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import write_tar
 from conformance.home.archive_reading import ArchiveHome
+from conformance.home.links import below
+from conformance.home.visible import Wanted
 
-__all__ = ["container_home", "volume_home"]
+__all__ = ["container_home", "in_memory", "volume_home"]
 
 #: Where the volume is in the container that is made to look into it.
 _PLACE = "/volume"
@@ -60,8 +63,7 @@ def container_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
 
     :raises CannotJudge: there is no engine, or podman, no such container, or its user has no HOME.
     """
-    place = path or "HOME"
-    instead = f"podman exec {name} tar -C {place} -c ."
+    instead = f"podman exec {name} tar -C {path or 'HOME'} -c ."
     with _client(instead) as client:
         container = _inspect(client, name)
         if not path:
@@ -70,6 +72,10 @@ def container_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
             with engine_errors(f"container '{name}' cannot be looked into"):
                 found = identity(client, container["Id"], config.get("User") or "", home or "")
             path = found[2]
+        if place := in_memory(container, path):
+            cause = f"container '{name}' has {place} in memory, where the engine does not look"
+            tar = f"docker exec {name} tar -C {path} -c ."
+            raise CannotJudge(cause, hint=f"pipe the HOME in: {tar} | probe-conformance … -")
 
     @contextmanager
     def opened() -> Iterator[BinaryIO]:
@@ -138,6 +144,25 @@ def _inspect(client: docker.DockerClient, name: str) -> dict[str, Any]:
             cause = f"no container '{name}' on this engine"
             raise CannotJudge(cause, hint="docker ps --all names them") from None
         raise
+
+
+def in_memory(container: Mapping[str, Any], path: str) -> str:
+    """Return what keeps the HOME at *path* out of archives: a tmpfs where rules look, or "".
+
+    Many engines leave a tmpfs out of the archive of a running *container*, which is described as
+    the engine does it.
+    """
+    mounts = container.get("Mounts") or []
+    places = {mount["Destination"] for mount in mounts if mount.get("Type") == "tmpfs"}
+    places |= set((container.get("HostConfig") or {}).get("Tmpfs") or {})
+    wanted = Wanted()
+    for place in sorted(places) if (container.get("State") or {}).get("Running") else ():
+        if below(os.fsencode(path), os.fsencode(place)) is not None:
+            return str(place)  # all of the HOME
+        inside = below(os.fsencode(place), os.fsencode(path))
+        if inside in wanted.names() or (inside or b"").startswith(wanted.walked()):
+            return str(place)
+    return ""
 
 
 def _archive(
