@@ -211,3 +211,27 @@ def test_the_engine_does_not_hand_out_half_a_home_as_a_whole_one(
             read_home(container_home(made, "/home"))
     finally:
         engine.api.remove_container(made, force=True)
+
+
+@pytest.mark.parametrize(
+    ("look", "command"),
+    [
+        (lambda: container_home("slot"), "podman exec slot tar -C HOME -c ."),
+        (lambda: container_home("slot", "/x"), "podman exec slot tar -C /x -c ."),
+        (lambda: volume_home("slot"), "podman volume export slot"),
+    ],
+)
+def test_an_engine_that_does_not_tell_owners_is_not_asked(
+    engine: docker.DockerClient, look: Any, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is closed to the container's user would look open."""
+    version = {"Version": "5.4.0", "Components": [{"Name": "Podman Engine"}]}
+    monkeypatch.setattr(docker.DockerClient, "version", lambda _: version)
+
+    with pytest.raises(CannotJudge) as error:
+        look()
+
+    assert str(error.value) == (
+        "podman's archives do not tell who owns a file; "
+        f"pipe the HOME in: {command} | probe-conformance … -"
+    )

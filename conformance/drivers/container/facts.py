@@ -25,7 +25,7 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node, read_tar, write_tar
 from conformance.model.agent import AGENT_CLIS
 
-__all__ = ["commit_stubbed", "exists", "identity", "look_up", "never_started"]
+__all__ = ["commit_stubbed", "engine_name", "exists", "identity", "look_up", "never_started"]
 
 #: Where agents' CLIs are installed, beside the image's PATH and some directories below the HOME.
 _PLACES = (
@@ -80,7 +80,7 @@ def look_up(
         facts = ImageFacts(
             id=image["Id"],
             digest=next(iter(image.get("RepoDigests") or []), ""),
-            engine=_engine(version),
+            engine=engine_name(version),
             architecture_warning=_architecture_warning(image, version),
             entrypoint=entrypoint,
             command=command,
@@ -150,7 +150,7 @@ def _inspect(client: docker.DockerClient, reference: str) -> dict[str, Any]:
         raise
 
 
-def _engine(version: dict[str, Any]) -> str:
+def engine_name(version: dict[str, Any]) -> str:
     """Return name and version of the engine; podman names itself among its components."""
     components = [part.get("Name", "").lower() for part in version.get("Components") or []]
     name = "podman" if any("podman" in component for component in components) else "docker"

@@ -16,7 +16,7 @@ import docker
 from docker.errors import APIError, NotFound
 
 from conformance.drivers.container.client import connect, engine_errors
-from conformance.drivers.container.facts import identity
+from conformance.drivers.container.facts import engine_name, identity
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.spec import ContainerSpec, Volume
 from conformance.errors import CannotJudge, UsageError
@@ -58,9 +58,11 @@ def container_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
 
     It need not run. Programs know the HOME as *at*, by default as *path*.
 
-    :raises CannotJudge: there is no engine, no such container, or its user has no HOME.
+    :raises CannotJudge: there is no engine, or podman, no such container, or its user has no HOME.
     """
-    with _client() as client:
+    place = path or "HOME"
+    instead = f"podman exec {name} tar -C {place} -c ."
+    with _client(instead) as client:
         container = _inspect(client, name)
         if not path:
             config = container.get("Config") or {}
@@ -71,7 +73,7 @@ def container_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
 
     @contextmanager
     def opened() -> Iterator[BinaryIO]:
-        with _client() as client:
+        with _client(instead) as client:
             yield from _archive(client, container["Id"], path, f"container '{name}'")
 
     return ArchiveHome(f"container '{name}'", opened, path=at or path)
@@ -83,9 +85,10 @@ def volume_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
     Programs know the HOME as *at*. A container is made over the volume, and removed; it is never
     started, so it needs no image but an empty one.
 
-    :raises CannotJudge: there is no engine, or no such volume.
+    :raises CannotJudge: there is no engine, or podman, or no such volume.
     """
-    with _client() as client:
+    instead = f"podman volume export {name}"
+    with _client(instead) as client:
         try:
             with engine_errors(f"volume '{name}' cannot be looked at"):
                 client.api.inspect_volume(name)  # to mount one that is not there would make it
@@ -98,16 +101,28 @@ def volume_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
 
     @contextmanager
     def opened() -> Iterator[BinaryIO]:
-        with _client() as client, _over(client, name) as container:
+        with _client(instead) as client, _over(client, name) as container:
             yield from _archive(client, container, inside, f"volume '{name}'")
 
     return ArchiveHome(f"volume '{name}'", opened, path=at)
 
 
 @contextmanager
-def _client() -> Iterator[docker.DockerClient]:
+def _client(instead: str) -> Iterator[docker.DockerClient]:
+    """Connect to an engine whose archives say who owns what.
+
+    Those of podman give all files to the container's user, so that what is closed to it would look
+    open. *instead* is the command whose output tells the owners there.
+
+    :raises CannotJudge: there is no engine, or it is podman.
+    """
     client = connect()
     try:
+        with engine_errors("the engine does not say what it is"):
+            name = engine_name(client.version())
+        if name.startswith("podman"):
+            cause = "podman's archives do not tell who owns a file"
+            raise CannotJudge(cause, hint=f"pipe the HOME in: {instead} | probe-conformance … -")
         yield client
     finally:
         client.close()
