@@ -36,8 +36,12 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the catalogue once for all of these tests."""
-    monkeypatch.setattr(command, "load_catalogue", lambda *_, **__: bundled_catalogue())
+    """Have a part of the catalogue, and read it once for all of these tests."""
+    whole = bundled_catalogue()
+    some = {
+        id_: one for id_, one in whole.scenarios.items() if id_.startswith(("claude/", "codex/j"))
+    }
+    monkeypatch.setattr(command, "load_catalogue", lambda *_, **__: whole.with_scenarios(some))
 
 
 def judge(*arguments: str) -> Result:
@@ -108,10 +112,10 @@ def test_a_probe_is_asked_in_a_copy_that_holds_no_secret(home: Path, tmp_path: P
     probe = tmp_path / "probe.py"
     probe.write_text(
         "import os, sys\n"
-        "text = ''\n"
+        "texts = []\n"
         "for top, _, names in os.walk(os.environ['HOME']):\n"
-        "    text += top + ''.join(open(os.path.join(top, name)).read() for name in names)\n"
-        f"sys.exit(66 if {SECRET[12:20]!r} in text else 65 if 'accessToken' in text else 64)\n"
+        "    texts += [top, *(open(os.path.join(top, name)).read() for name in names)]\n"
+        f"sys.exit(66 if {SECRET[12:20]!r} in ''.join(texts) else 65 if len(texts) > 5 else 64)\n"
     )
     before = sorted((path, path.lstat().st_mtime_ns) for path in home.rglob("*"))
 
