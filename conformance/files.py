@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conformance.errors import CannotJudge
 
-__all__ = ["replace_text", "repository"]
+__all__ = ["create_text", "replace_text", "repository"]
 
 #: What lies at the root of a repository.
 _ROOT_HAS = (".git", ".hg", ".jj")
@@ -21,6 +21,18 @@ def repository(directory: Path) -> Path | None:
         if any((place / name).exists() for name in _ROOT_HAS):
             return place
     return None
+
+
+def create_text(file: Path, text: str) -> None:
+    """Write *text* to *file*, which is made; whatever is there already stays as it is.
+
+    :raises CannotJudge: it cannot be written.
+    """
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as e:
+        raise CannotJudge(f"{file} cannot be written: {e.strerror}") from None
 
 
 def replace_text(file: Path, text: str) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "MOST_IN_HOME",
     "SCENARIOS_EACH",
     "Complaint",
+    "fingerprint",
     "lint",
 ]
 
@@ -180,7 +181,7 @@ def _twins(scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
     homes: dict[bytes, str] = {}
     summaries: dict[str, list[str]] = {}
     for scenario in scenarios:
-        first = homes.setdefault(_fingerprint(scenario), scenario.id)
+        first = homes.setdefault(fingerprint(scenario), scenario.id)
         if first != scenario.id:
             message = f"builds the same home with the same environment as '{first}'"
             yield Complaint(scenario.id, "twin", message)
@@ -210,7 +211,7 @@ def _states(catalogue: Catalogue) -> Iterator[Complaint]:
         yield from _summary(where, state.summary)
 
 
-def _fingerprint(scenario: Scenario) -> bytes:
+def fingerprint(scenario: Scenario) -> bytes:
     """Return bytes that are equal for scenarios that look the same to a probe."""
     return msgspec.msgpack.encode(
         (
@@ -258,6 +259,7 @@ def _verdicts(contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:
         for verdict in contract.verdicts:
             count = found[agent, (verdict.name,)]
             if count < SCENARIOS_EACH:
-                few = f"{count} scenarios expect '{verdict.name}' of {agent}"
+                expecting = "scenario expects" if count == 1 else "scenarios expect"
+                few = f"{count} {expecting} '{verdict.name}' of {agent}"
                 message = f"{few}, fewer than {SCENARIOS_EACH}"
                 yield Complaint(f"contract {contract.name}", "verdicts", message)

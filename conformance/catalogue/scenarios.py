@@ -43,7 +43,7 @@ from conformance.model.scenario import PATH_PLACEHOLDER, ContainerNeeds, Entry, 
 from conformance.model.story import ChangeCli, Check, Claim, Step
 from conformance.text import one_line
 
-__all__ = ["read_scenarios"]
+__all__ = ["parsed_scenario", "read_scenarios"]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9.-]*)*")
 #: The highest number of a user or group that container engines accept.
@@ -66,6 +66,15 @@ def read_scenarios(path: Path, root: Path, contracts: Mapping[str, Contract]) ->
     if "variants" in raw:
         return _family(raw, id_, name, root, contracts)
     return [_scenario(convert(raw, ScenarioFile, name=name), id_, name, root, contracts)]
+
+
+def parsed_scenario(table: dict[str, Any], id_: str, contracts: Mapping[str, Contract]) -> Scenario:
+    """Return the scenario that *table* describes, with the bundled layers and states.
+
+    :raises FileError: names the key that is wrong.
+    """
+    name = f"{id_}.toml"
+    return _scenario(convert(table, ScenarioFile, name=name), id_, name, scenarios_dir(), contracts)
 
 
 def _family(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from conformance.catalogue.catalogue import Catalogue
@@ -13,12 +14,15 @@ from conformance.report.view import some
 from conformance.strength.bank import Bank
 from conformance.strength.dictionary import differences, kept, made, made_from, text
 from conformance.strength.full import FullRun, Pair, all_pairs
+from conformance.strength.worker import Answer
 from conformance.text import one_line
 
 __all__ = ["FaultDictionary"]
 
 #: How many scenarios that were not judged are named.
 _NAMED = 5
+#: After how many executions what is known is written.
+_PART = 10_000
 
 
 class FaultDictionary:
@@ -45,7 +49,9 @@ class FaultDictionary:
     def write(self, *, anew: bool) -> int:
         """Write what is new, and keep what still holds unless all is *anew*; return the status.
 
-        :raises CannotJudge: something broke, or a right probe fails; then nothing is written.
+        It is written part by part, so that whoever interrupts it can go on later.
+
+        :raises CannotJudge: something broke, or a right probe fails; that part is not written.
         :raises FileError: what is there is no dictionary.
         """
         known: dict[Pair, str] = {}
@@ -57,11 +63,21 @@ class FaultDictionary:
                 old = read_dictionary(file)
                 known |= kept(old, self._now[name], name)
                 unsteady |= {f"{name}/{vice}" for vice in old.unsteady}
-        for bank, found in self._made(known, unsteady):
-            file = self._file(bank)
-            replace_text(file, text(found))
+        needed = self._needed(known)
+        self._say(f"{some(len(needed), 'execution')}, {some(len(known), 'answer')} kept")
+        answers: dict[Pair, Answer] = {}
+        for part in _parts(needed):
+            self._ask(part, answers, unsteady)
+            for bank in self._banks:
+                found = self._dictionary(bank, known, answers, unsteady)
+                if found.scenarios:
+                    replace_text(self._file(bank), text(found))
+        for bank in self._banks:
+            found = self._dictionary(bank, known, answers, unsteady)
+            self._say_not_judged(bank.contract.name, found, answers)
+            replace_text(self._file(bank), text(found))
             scenarios = some(len(found.scenarios), "scenario")
-            self._say(f"{file}: {some(len(found.vices), 'vice')} in {scenarios}")
+            self._say(f"{self._file(bank)}: {some(len(found.vices), 'vice')} in {scenarios}")
         return 0
 
     def check(self) -> int:
@@ -72,8 +88,15 @@ class FaultDictionary:
         """
         there = {bank.contract.name: read_dictionary(self._file(bank)) for bank in self._banks}
         status = 0
-        for bank, found in self._made({}, set()):
+        needed = self._needed({})
+        self._say(some(len(needed), "execution"))
+        answers: dict[Pair, Answer] = {}
+        unsteady: set[str] = set()
+        self._ask(needed, answers, unsteady)
+        for bank in self._banks:
             name = bank.contract.name
+            found = self._dictionary(bank, {}, answers, unsteady)
+            self._say_not_judged(name, found, answers)
             not_judged = self._now[name]["scenarios"].keys() - found.scenarios
             lines = list(differences(there[name], found, not_judged))
             for line in lines:
@@ -85,15 +108,17 @@ class FaultDictionary:
     def _file(self, bank: Bank) -> Path:
         return self._directory / f"{bank.contract.name}.json"
 
-    def _made(
-        self, known: dict[Pair, str], unsteady: set[str]
-    ) -> Iterator[tuple[Bank, Dictionary]]:
-        """Run what is not *known*, and yield each bank with its dictionary."""
-        # The right probe of a scenario comes along wherever one of the wrong ones has to run.
+    def _needed(self, known: Collection[Pair]) -> list[Pair]:
+        """Return what has to run for all that is not *known*.
+
+        The right probe of a scenario comes along wherever one of the wrong ones has to run.
+        """
         needed = [pair for pair in all_pairs(self._banks, self._catalogue) if pair not in known]
         wrong = {pair[1] for pair in needed if not _is_right(pair)}
-        needed = [pair for pair in needed if pair[1] in wrong]
-        self._say(f"{some(len(needed), 'execution')}, {some(len(known), 'answer')} kept")
+        return [pair for pair in needed if pair[1] in wrong]
+
+    def _ask(self, needed: list[Pair], answers: dict[Pair, Answer], unsteady: set[str]) -> None:
+        """Run what is *needed*; add to *answers*, and to *unsteady* who answered in two ways."""
         first = FullRun(self._catalogue, needed)
         self._run(first)
         self._refuse(first)
@@ -101,29 +126,30 @@ class FaultDictionary:
         deviating = [pair for pair, answer in first.answers.items() if answer.signature]
         again = FullRun(self._catalogue, deviating)
         self._run(again)
-        differ = {
-            pair
-            for pair, answer in again.answers.items()
-            if answer.signature != first.answers[pair].signature
-        }
-        for name, id_ in sorted(differ):
-            said = (first.answers[name, id_].signature, again.answers[name, id_].signature)
-            self._say(
-                f"unsteady: {name} in {id_}: {' and '.join(one or 'conforms' for one in said)}"
-            )
-        unsteady |= {name for name, _ in differ}
-        for bank in self._banks:
-            contract = bank.contract.name
-            names = {one.partition("/")[2] for one in unsteady if one.startswith(f"{contract}/")}
-            found = made(bank, self._now[contract], known, first.answers, names)
-            self._say_not_judged(contract, found, first)
-            yield bank, found
+        for (name, id_), answer in sorted(again.answers.items()):
+            said = (first.answers[name, id_].signature, answer.signature)
+            if said[0] != said[1]:
+                words = " and ".join(one or "conforms" for one in said)
+                self._say(f"unsteady: {name} in {id_}: {words}")
+                unsteady.add(name)
+        answers |= first.answers
 
-    def _say_not_judged(self, contract: str, found: Dictionary, first: FullRun) -> None:
+    def _dictionary(
+        self,
+        bank: Bank,
+        known: Mapping[Pair, str],
+        answers: Mapping[Pair, Answer],
+        unsteady: Collection[str],
+    ) -> Dictionary:
+        contract = bank.contract.name
+        names = {one.partition("/")[2] for one in unsteady if one.startswith(f"{contract}/")}
+        return made(bank, self._now[contract], known, answers, names)
+
+    def _say_not_judged(
+        self, contract: str, found: Dictionary, answers: Mapping[Pair, Answer]
+    ) -> None:
         missing = sorted(self._now[contract]["scenarios"].keys() - found.scenarios)
-        reasons = {
-            pair[1]: answer.reason for pair, answer in first.answers.items() if answer.reason
-        }
+        reasons = {pair[1]: answer.reason for pair, answer in answers.items() if answer.reason}
         for id_ in missing[:_NAMED]:
             self._say(f"{contract}: {id_} is not judged here: {one_line(reasons.get(id_, ''))}")
         if len(missing) > _NAMED:
@@ -138,6 +164,23 @@ class FaultDictionary:
             if _is_right(pair) and answer.signature:
                 cause = f"the right probe fails: {where}: {answer.signature}"
                 raise CannotJudge(cause, hint="mend it first")
+
+
+def _parts(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+    """Yield *pairs* in parts of at least so many, without parting those of one scenario."""
+    part: list[Pair] = []
+    by_scenario = groupby(sorted(pairs, key=_scenario), key=_scenario)
+    for _, group in by_scenario:
+        part += group
+        if len(part) >= _PART:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _scenario(pair: Pair) -> str:
+    return pair[1]
 
 
 def _is_right(pair: Pair) -> bool:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.cli.options import scenarios_option
+from conformance.cli.settings import WithSettings
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.wording import expectation
@@ -22,7 +24,7 @@ from conformance.text import one_line
 __all__ = ["rule_command"]
 
 
-@click.command("rule")
+@click.command("rule", cls=WithSettings)
 @click.option(
     "--contract",
     metavar="NAME|FILE",
@@ -32,7 +34,10 @@ __all__ = ["rule_command"]
 @scenarios_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.argument("name", metavar="[NAME]", default="")
-def rule_command(contract: str, directories: tuple[Path, ...], as_json: bool, name: str) -> None:
+@click.pass_context
+def rule_command(
+    ctx: click.Context, /, contract: str, directories: tuple[Path, ...], as_json: bool, name: str
+) -> None:
     """Explain a rule, such as slot:claude-login: what it calls for, and who cites it.
 
     Reports name the rules that are broken. They also name the wrong probe of the bank that a probe
@@ -40,14 +45,17 @@ def rule_command(contract: str, directories: tuple[Path, ...], as_json: bool, na
     the contract is listed.
     """
     catalogue = load_catalogue([directory.absolute() for directory in directories])
-    if "/" in name and ":" not in name and not contract:
+    typed = ctx.get_parameter_source("contract") is ParameterSource.COMMANDLINE
+    if "/" in name and ":" not in name and not typed:
         found = _vice(name, catalogue)
     else:
         before, _, rule = name.rpartition(":")
         chosen = contracts.load(contract or before or "slot")
-        if before and before != chosen.name and contract:
-            cause = f"{name} is no rule of the contract {chosen.name}"
-            raise UsageError(cause, hint="name it without a contract, or leave --contract out")
+        if before and before != chosen.name:
+            if typed:
+                cause = f"{name} is no rule of the contract {chosen.name}"
+                raise UsageError(cause, hint="name it without a contract, or leave --contract out")
+            chosen = contracts.load(before)  # a settings file names another one than is asked for
         if not name:
             _list(chosen, catalogue, as_json=as_json)
             return

@@ -31,7 +31,7 @@ class SeenNode(Struct, frozen=True, kw_only=True):
     size: int = 0
     """Of a file, in bytes."""
     content: bytes | None = None
-    """What a file holds; None if that was not read: no rule looks at it, or it is too long."""
+    """What a file holds; None if it was not read: no rule looks at it, it is long, or closed."""
 
 
 class SeenHome(Struct, frozen=True, kw_only=True):
@@ -40,9 +40,12 @@ class SeenHome(Struct, frozen=True, kw_only=True):
     nodes: Mapping[bytes, SeenNode]
     """By their paths; parents come before children."""
     passed_over: Mapping[bytes, int] = field(default_factory=dict)
-    """Directory to the number of entries below it that were counted, and not kept."""
+    """Directory to the number of entries below it that were counted, and not kept.
+
+    What lies below those is counted only where rules walk. No rule's answer depends on any of it.
+    """
     closed: frozenset[bytes] = frozenset()
-    """Directories whose entries could not be read by whoever looked."""
+    """Directories whose entries whoever looked could not read, and files that rules read."""
     read_at: float = 0.0
     """When it was looked at, in epoch seconds: what times are relative to."""
 

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Visit", "remove", "walk"]
+__all__ = ["Entries", "Visit", "remove", "walk"]
 
 #: Paths longer than this are counted from a new descriptor: they stay far below PATH_MAX.
 _REACH = 2_000
 #: From this many directories on, removing them in parallel pays for the threads.
 _MANY = 200
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+#: Entries of a directory: names, each with its status, or None if that cannot be read.
+Entries = list[tuple[bytes, os.stat_result | None]]
 
 
 class Visit(NamedTuple):
@@ -31,15 +35,23 @@ class Visit(NamedTuple):
     """The same as a path and the descriptor that it counts from, for calls with ``dir_fd``."""
     fd: int
     """Its descriptor, open during the visit; -1 if it cannot be opened."""
-    entries: list[tuple[bytes, os.stat_result | None]] | None
+    entries: Entries | None
     """Its names, each with its status, or None if that cannot be read; None if no name can."""
 
 
-def walk(top: Path | str, anchors: ExitStack, *, unlock: bool = False) -> Iterator[Visit]:
+def walk(
+    top: Path | str,
+    anchors: ExitStack,
+    *,
+    unlock: bool = False,
+    look: Callable[[bytes, int], Entries] | None = None,
+) -> Iterator[Visit]:
     """Yield a visit for every directory from *top* down, parents first.
 
     *anchors* keeps the descriptors that the places of the visits count from. With *unlock*,
-    directories are first made readable to their owner, which removal needs.
+    directories are first made readable to their owner, which removal needs. *look* takes the path
+    and the descriptor of a directory, and returns those of its entries that matter. Directories
+    among them are visited, beginning with the last.
     """
     pending: list[tuple[int | None, bytes, bytes]] = [(None, os.fsencode(top), b"")]
     while pending:
@@ -52,7 +64,7 @@ def walk(top: Path | str, anchors: ExitStack, *, unlock: bool = False) -> Iterat
             closing.callback(os.close, fd)
             if unlock:
                 os.fchmod(fd, 0o700)
-            entries = _entries(fd)
+            entries = _entries(fd) if look is None else look(path, fd)
             yield Visit(path, (relative, anchor), fd, entries)
             below = [name for name, status in entries if _is_directory(status)]
             if below and len(relative) > _REACH:
@@ -77,7 +89,7 @@ def _open(relative: bytes, anchor: int | None, *, unlock: bool) -> int | None:
         return None
 
 
-def _entries(fd: int) -> list[tuple[bytes, os.stat_result | None]]:
+def _entries(fd: int) -> Entries:
     names = map(os.fsencode, os.listdir(fd))
     return [(name, _status(name, fd)) for name in names]
 

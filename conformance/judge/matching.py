@@ -199,14 +199,30 @@ class _Search:
                 if price < least - 1e-9:
                     better, least = found, price
             if better is chosen:
+                better, least = self._with_several_for_one(chosen, cost)
+            if better is chosen:
                 break
             chosen, cost = better, least
         return chosen
 
-    def _with_more(self, chosen: list[_Vice]) -> tuple[list[_Vice], float]:
+    def _with_several_for_one(self, chosen: list[_Vice], cost: float) -> tuple[list[_Vice], float]:
+        """Return a cheaper set in which several vices stand in place of one, and what it costs.
+
+        Two that are right about different scenarios can do together nearly what a third one does.
+        """
+        for gone in chosen:
+            rest = [vice for vice in chosen if vice is not gone]
+            found, price = self._with_more(rest, without=gone)
+            if price < cost - 1e-9:
+                return found, price
+        return chosen, cost
+
+    def _with_more(
+        self, chosen: list[_Vice], without: _Vice | None = None
+    ) -> tuple[list[_Vice], float]:
         """Return *chosen* with each vice more that makes it cheaper, and what that costs."""
         while True:
-            more, cost = self._with_one_more(chosen)
+            more, cost = self._with_one_more(chosen, without)
             if more is chosen:
                 return chosen, cost
             chosen = more
@@ -218,12 +234,14 @@ class _Search:
         for gone in chosen:
             yield [vice for vice in chosen if vice is not gone]
 
-    def _with_one_more(self, rest: list[_Vice]) -> tuple[list[_Vice], float]:
+    def _with_one_more(
+        self, rest: list[_Vice], without: _Vice | None = None
+    ) -> tuple[list[_Vice], float]:
         """Return the cheapest set of *rest* and at most one more vice, and what it costs."""
         union = _Union(rest)
         found, least = rest, self._bits.cost(union, len(rest))
         for vice in self._known:
-            if vice.name in self._hopeless or not vice.hit & ~union.hit:
+            if vice is without or vice.name in self._hopeless or not vice.hit & ~union.hit:
                 continue
             both = _Union((vice,))
             both.hit |= union.hit

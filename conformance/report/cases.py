@@ -26,6 +26,14 @@ _KINDS: dict[str, Kind] = {
     "broke": "error",
     "known-failure": "todo",
 }
+#: Why a deviation does not fail a run with a baseline, by what became of the scenario.
+_EXCUSES = {
+    "": "as in the baseline",
+    "changed-answer": "deviates in the baseline, too",
+    "new": "not in the baseline",
+    "judged-again": "not judged in the baseline",
+    "asked-otherwise": "asked otherwise than in the baseline",
+}
 #: So many lines of an output are shown among the details: the last ones, which name the error.
 _OUTPUT_LINES = 20
 
@@ -49,7 +57,7 @@ class Case(Struct, frozen=True):
 
 def cases(report: RunReport) -> Iterator[Case]:
     """Yield the scenarios of *report*, in order."""
-    stale = {*report.stale()}
+    stale, excused = {*report.stale()}, _excused(report)
     for scenario, result in zip(report.selected, report.results(), strict=True):
         kind, type_ = _KINDS[result.result], str(result.result)
         message = one_line(result.reason)
@@ -63,7 +71,23 @@ def cases(report: RunReport) -> Iterator[Case]:
             counted = counted or list(result.findings)
             type_ = counted[0].kind if counted else type_
             message = one_line("; ".join(f"{each.kind}: {each.message}" for each in counted))
+            if why := excused.get(result.id):
+                kind, message = "todo", f"{why}: {message}"
         yield Case(scenario, result, kind, type_, message)
+
+
+def _excused(report: RunReport) -> dict[str, str]:
+    """Return what deviates and is not worse than in the baseline, each with the reason for that."""
+    if report.changes is None:
+        return {}
+    changes = {change.id: change for change in report.changes.changes}
+    found = {}
+    for result in report.results():
+        change = changes.get(result.id)
+        if result.result == "deviates" and not (change is not None and change.worse):
+            kind = change.kind if change is not None else ""
+            found[result.id] = _EXCUSES.get(kind, "no worse than in the baseline")
+    return found
 
 
 def broken_rule(report: RunReport, case: Case, finding: Finding | None = None) -> tuple[str, str]:

@@ -70,9 +70,10 @@ def github(report: RunReport, places: Places) -> Iterator[str]:
 def _causes(
     report: RunReport, places: Places, found: Mapping[str, Case]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield an annotation for each cause, with the scenarios that it explains."""
+    """Yield an annotation for each cause, with the scenarios that it explains and that count."""
+    failing = {id_: case for id_, case in found.items() if case.kind == "fail"}
     for cause in report.causes:
-        if listed := [found[id_] for id_ in cause.scenarios if id_ in found]:
+        if listed := [failing[id_] for id_ in cause.scenarios if id_ in failing]:
             yield tuple(case.id for case in listed), _cause(report, places, cause, listed)
 
 

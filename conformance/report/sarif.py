@@ -80,6 +80,7 @@ def _results(report: RunReport, places: Places, case: Case) -> Iterator[dict[str
     if case.kind == "fail" and not findings:  # a known failure that conforms, or unsupported
         findings = [None]
     times: Counter[tuple[str, str]] = Counter()
+    states = _states(report)
     for finding in findings:
         advice = finding is not None and finding.level == "should"
         name, text = broken_rule(report, case, finding)
@@ -102,10 +103,25 @@ def _results(report: RunReport, places: Places, case: Case) -> Iterator[dict[str
                 "details": list(details(report, case)),
             },
         }
-        if case.kind == "todo":
+        if states is not None:
+            result["baselineState"] = states.get(case.id, "unchanged")
+        if case.result.result == "known-failure":
             reason = one_line(case.result.reason)
             result["suppressions"] = [{"kind": "external", "justification": reason}]
         yield result
+
+
+def _states(report: RunReport) -> dict[str, str] | None:
+    """Return what became of scenarios since the baseline, as SARIF calls it; None without one.
+
+    What is not among them is unchanged.
+    """
+    if report.changes is None:
+        return None
+    new = {"regressed", "new", "judged-again", "known-by-now"}
+    return {
+        change.id: "new" if change.kind in new else "updated" for change in report.changes.changes
+    }
 
 
 def _message(text: str) -> dict[str, str]:

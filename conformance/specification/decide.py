@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterator
 
 from conformance.model.contract import Contract
 from conformance.specification.case import Case
+from conformance.specification.preflight import preflight_steps
 from conformance.specification.slot import slot_steps
+from conformance.specification.slot_strict import slot_strict_steps
 from conformance.specification.steps import Decision, Step, combined
 
 __all__ = ["decide", "specified"]
 
 #: Contracts that are written down as steps.
 _STEPS: dict[str, Callable[[Case, Contract], Iterator[Step]]] = {
+    "preflight": preflight_steps,
     "slot": slot_steps,
+    "slot-strict": slot_strict_steps,
 }
 
 

@@ -28,7 +28,7 @@ Doubt = Literal[
 #: So many levels of nesting every parser was seen to read, or the CLIs do.
 LEVELS = 256
 
-_STRING = r'"(?:[^"\\]|\\.)*"'
+_STRING = r'"(?:[^"\\]++|\\.)*+"'
 _TOKEN = re.compile(rf"{_STRING}|[\[\]{{}}]", re.DOTALL)
 #: What stands outside of strings like a number, or a word for one, that RFC 8259 does not have.
 _NUMBER = re.compile(

@@ -1,4 +1,4 @@
-"""What a user can reach in a home that was seen: paths, links and permissions, as the kernel has them.
+"""What a user can reach in a home that was seen: paths, links, permissions, as the kernel has them.
 
 No disk is touched. What lies outside of the home was not seen, so nothing is known of it.
 """
@@ -31,6 +31,10 @@ class Found(Struct, frozen=True, kw_only=True):
     """
     node: SeenNode | None = None
     """What is there; a link only where the last one was not to be followed."""
+
+
+#: Something lies on the way that no path leads on from.
+_NOT_ON = Found(end="not-directory")
 
 
 class Opened(Struct, frozen=True, kw_only=True):
@@ -98,24 +102,22 @@ class Reach(Struct, frozen=True, kw_only=True):
             if name == b"..":
                 at = at[:-1]
                 continue
-            if at[: len(base)] != base:  # above the home, or beside it
+            if at[: len(base)] != base:  # on the way to the home, or beside it
                 at = [*at, name]
                 if base[: len(at)] != at:
                     return Found(end="unknown")
                 continue
             found = self._child(b"/".join(at[len(base) :]), name)
-            if found.node is None:
-                return found
-            if found.node.kind == "symlink":
-                links += 1
-                if links > _MOST_LINKS:
-                    return Found(end="loop")
-                at = [] if found.node.target.startswith(b"/") else at
-                todo = [*found.node.target.split(b"/"), *todo]
-            elif found.node.kind == "directory":
+            if found.node is None or found.node.kind not in ("symlink", "directory"):
+                return _NOT_ON if found.node is not None and todo else found
+            if found.node.kind == "directory":
                 at = [*at, name]
-            else:
-                return Found(end="not-directory") if todo else found
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                return Found(end="loop")
+            at = [] if found.node.target.startswith(b"/") else at
+            todo = [*found.node.target.split(b"/"), *todo]
         if at[: len(base)] != base:
             return Found(end="unknown")
         return Found(end="there", node=self.home.nodes[b"/".join(at[len(base) :])])

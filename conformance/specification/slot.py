@@ -10,7 +10,7 @@ from conformance.specification.case import Case
 from conformance.specification.cli import RUNS, UNKNOWN
 from conformance.specification.document import Doubt, read_document
 from conformance.specification.reach import Opened, Reach
-from conformance.specification.steps import READY, Step
+from conformance.specification.steps import BROKEN, CREDENTIALS, INVALID, MISSING, OPEN, READY, Step
 from conformance.specification.tokens import elsewhere_rules, has_no_account
 
 __all__ = [
@@ -35,9 +35,6 @@ ENDS = {
     "not-a-file": "it is no regular file",
     "unreadable": "the user of the probe may not read it",
 }
-_CREDENTIALS = ("ready", "creds-missing", "creds-invalid")
-_MISSING, _INVALID, _BROKEN = ("creds-missing",), ("creds-invalid",), ("cli-broken",)
-_OPEN = ("ready", "creds-invalid")
 #: How a CLI ends with which the next step decides as well.
 _GOOD = ("link", "several-passed-over", "several-first-runs")
 _EITHER = ("shell-runs", "wants-terminal", "several-not-loadable")
@@ -56,7 +53,7 @@ def slot_steps(case: Case, contract: Contract) -> Iterator[Step]:
     yield from runs_step(case)
 
 
-def unknown(why: str, verdicts: tuple[str, ...] = _CREDENTIALS) -> Step:
+def unknown(why: str, verdicts: tuple[str, ...] = CREDENTIALS) -> Step:
     """Return the step for a point of which no rule speaks, or of which too little is known."""
     return Step(rules=(), verdicts=verdicts, why=why)
 
@@ -64,26 +61,29 @@ def unknown(why: str, verdicts: tuple[str, ...] = _CREDENTIALS) -> Step:
 def agent_step(case: Case, contract: Contract) -> Step | None:
     """Return why the named agent is none that *contract* maps; None if it is one."""
     if not case.agent.strip():
-        return Step(rules=("agent-unset",), verdicts=_BROKEN, why="no agent is named")
+        return Step(rules=("agent-unset",), verdicts=BROKEN, why="no agent is named")
     if case.agent not in contract.agents:
         why = "the agent is none of " + ", ".join(contract.agents)
-        return Step(rules=("agent-unmapped",), verdicts=_BROKEN, why=why)
+        return Step(rules=("agent-unmapped",), verdicts=BROKEN, why=why)
     return None
 
 
 def cli_step(case: Case) -> Iterator[Step]:
     """Yield what comes of asking the CLI for its version; nothing if it just runs."""
-    why = f"the CLI: {case.cli}"
-    rules = (f"cli-{case.cli}",)
     if case.cli == RUNS:
         return
     if case.cli == UNKNOWN:
-        yield unknown("nothing says how the CLI ends", ("ready", "cli-broken"))
-    elif case.cli in _EITHER:
-        no_login = f"cli-{case.cli}-no-login"
-        yield Step(rules=rules, verdicts=("ready", *_BROKEN), why=why, without_login=no_login)
-    else:
-        yield Step(rules=rules, verdicts=(READY,) if case.cli in _GOOD else _BROKEN, why=why)
+        yield unknown("nothing says how the CLI ends", (READY, *BROKEN))
+        return
+    either = case.cli in _EITHER
+    good = (READY,) if either or case.cli in _GOOD else ()
+    yield Step(
+        rules=(f"cli-{case.cli}",),
+        verdicts=(*good, *(() if case.cli in _GOOD else BROKEN)),
+        why=f"the CLI: {case.cli}",
+        optional=True,
+        without_login=f"cli-{case.cli}-no-login" if either else "",
+    )
 
 
 def runs_step(case: Case) -> Iterator[Step]:
@@ -96,11 +96,10 @@ def runs_step(case: Case) -> Iterator[Step]:
 def home_step(case: Case) -> Step | None:
     """Return what comes of a HOME that is not set, or names another place; None if it is usual."""
     if case.directory is None:
-        verdicts = ("cli-broken", "creds-missing")
-        return Step(rules=("home-unset",), verdicts=verdicts, why="HOME is not set")
+        refusals = (*BROKEN, *MISSING)
+        return Step(rules=("home-unset",), verdicts=refusals, why="HOME is not set")
     if case.directory.rstrip("/") != case.home_path.rstrip("/"):
-        verdicts = ("ready", "cli-broken", "creds-missing", "creds-invalid")
-        return unknown("HOME names another directory than this one", verdicts)
+        return unknown("HOME names another directory than this one", (*BROKEN, *CREDENTIALS))
     return None
 
 
@@ -111,10 +110,10 @@ def _claude(case: Case) -> Iterator[Step]:
         case "unknown":
             yield unknown("~/.claude leads out of the HOME, to where nobody looked")
         case "closed":
-            yield Step(rules=("claude-closed",), verdicts=_INVALID, why="the HOME is closed")
+            yield Step(rules=("claude-closed",), verdicts=INVALID, why="the HOME is closed")
         case "loop":
             rules = ("claude-directory-loop", "claude-no-directory")
-            verdicts = (*_MISSING, *_INVALID)
+            verdicts = (*MISSING, *INVALID)
             yield Step(rules=rules, verdicts=verdicts, why="~/.claude is a link into a loop")
         case _ if found.node is None or found.node.kind != "directory":
             why = "there is no directory ~/.claude"
@@ -127,7 +126,7 @@ def _claude_directory(case: Case, reach: Reach, top: SeenNode) -> Iterator[Step]
     """Yield what comes of what lies in ~/.claude, which is *top*."""
     if not reach.may_list(top):
         why = "~/.claude may not be read or searched by the user of the probe"
-        yield Step(rules=("claude-closed",), verdicts=_INVALID, why=why)
+        yield Step(rules=("claude-closed",), verdicts=INVALID, why=why)
         return
     below = list(reach.below(top))
     files = [node for node in below if node.kind == "file"]
@@ -137,20 +136,20 @@ def _claude_directory(case: Case, reach: Reach, top: SeenNode) -> Iterator[Step]
     closed = [node for node in below if node.kind == "directory" and not reach.may_list(node)]
     unseen = reach.home.closed & {top.path, *(n.path for n in below)} - {n.path for n in closed}
     if unseen:
-        verdicts = _OPEN if login else _CREDENTIALS
+        verdicts = OPEN if login else CREDENTIALS
         yield unknown("nobody looked into a part of ~/.claude: it was closed", verdicts)
     elif closed and (login or named):
         rules = ("claude-closed-beside-login",)
         why = "a file like a login lies in ~/.claude, beside a directory that is closed"
-        yield Step(rules=rules, verdicts=_OPEN, why=why)
+        yield Step(rules=rules, verdicts=OPEN, why=why)
     elif closed:
         why = "no login lies in ~/.claude, and a directory in it is closed"
-        yield Step(rules=("claude-closed",), verdicts=_INVALID, why=why)
+        yield Step(rules=("claude-closed",), verdicts=INVALID, why=why)
     elif login:
         yield Step(rules=_login_rules(case), verdicts=(READY,), why=_login_words(login))
     elif named:
         why = "a file with a baseline name lies deeper in ~/.claude"
-        yield Step(rules=("claude-baseline-deeper",), verdicts=(READY, *_MISSING), why=why)
+        yield Step(rules=("claude-baseline-deeper",), verdicts=(READY, *MISSING), why=why)
     else:
         yield _no_login(case, *_nothing(files, below))
 
@@ -175,7 +174,8 @@ def _nothing(files: list[SeenNode], below: list[SeenNode]) -> tuple[tuple[str, .
     others = [node for node in below if node.kind != "file"]
     if any(node.kind != "directory" for node in others):
         return ("claude-no-file",), "no regular file in ~/.claude is more than a baseline file"
-    rules = ("claude-baseline-only", "claude-no-file") if files else ("claude-no-file",)
+    baseline = ("claude-baseline-only",) if files else ()
+    rules = (*baseline, "claude-no-file") if others or not files else baseline
     return rules, "nothing lies in ~/.claude but baseline files and directories"
 
 
@@ -184,7 +184,7 @@ def _no_login(case: Case, rules: tuple[str, ...], why: str) -> Step:
     elsewhere = elsewhere_rules(case, f"{case.home_path}/.{case.agent}")
     if elsewhere:
         why = f"{why}; a token or a key that lies elsewhere is no login"
-    return Step(rules=(*elsewhere, *rules), verdicts=_MISSING, why=why)
+    return Step(rules=(*elsewhere, *rules), verdicts=MISSING, why=why)
 
 
 def _codex(case: Case) -> Iterator[Step]:
@@ -192,14 +192,17 @@ def _codex(case: Case) -> Iterator[Step]:
     match opened.end:
         case "unknown":
             yield unknown("~/.codex/auth.json was not read, or lies out of the HOME")
-        case "missing" | "not-directory":
+        case "missing":
             yield _no_login(case, ("codex-no-file",), f"~/.codex/auth.json: {ENDS[opened.end]}")
+        case "not-directory":  # to some languages no error of a missing file
+            why = f"~/.codex/auth.json: {ENDS[opened.end]}"
+            yield unknown(why, (*MISSING, *INVALID))
         case "there":
             yield _codex_file(opened)
         case end:
             rules = ("codex-not-a-file",) if end == "not-a-file" else ("codex-unreadable",)
             why = f"~/.codex/auth.json: {ENDS[end]}"
-            yield Step(rules=rules, verdicts=_INVALID, why=why)
+            yield Step(rules=rules, verdicts=INVALID, why=why)
 
 
 #: What is wrong with a text for every parser that keeps to Unicode.
@@ -212,10 +215,11 @@ def _codex_file(opened: Opened) -> Step:
     document = read_document(opened.content)
     if document.kind == "not-text" or document.doubts & _NO_TEXT:
         why = f"{what} is no text in any Unicode encoding"
-        return Step(rules=("codex-not-text", "codex-not-json"), verdicts=_INVALID, why=why)
+        rules = ("codex-not-text", *(("codex-not-json",) if len(opened.content) % 2 == 0 else ()))
+        return Step(rules=rules, verdicts=INVALID, why=why)
     if document.kind == "not-json":
-        return Step(rules=("codex-not-json",), verdicts=_INVALID, why=f"{what} is not JSON")
+        return Step(rules=("codex-not-json",), verdicts=INVALID, why=f"{what} is not JSON")
     if document.doubts:
         why = f"JSON parsers differ about {what}: {', '.join(sorted(document.doubts))}"
-        return Step(rules=("codex-parsers-differ",), verdicts=_OPEN, why=why)
+        return Step(rules=("codex-parsers-differ",), verdicts=OPEN, why=why)
     return Step(rules=("codex-login",), verdicts=(READY,), why=f"{what} is JSON")

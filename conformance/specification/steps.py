@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from conformance.model.contract import Contract
 from conformance.model.scenario import decided
 
-__all__ = ["READY", "Decision", "Step", "combined"]
+__all__ = [
+    "ANY",
+    "BROKEN",
+    "CREDENTIALS",
+    "INVALID",
+    "MISSING",
+    "NOT_READY",
+    "OPEN",
+    "READY",
+    "Decision",
+    "Step",
+    "combined",
+]
 
 READY = "ready"
-#: What the home calls for where nobody has logged in.
-_NO_LOGIN = {"creds-missing"}
+BROKEN: tuple[str, ...] = ("cli-broken",)
+MISSING: tuple[str, ...] = ("creds-missing",)
+INVALID: tuple[str, ...] = ("creds-invalid",)
+#: What may come of credentials that some right programs take, and others refuse.
+OPEN: tuple[str, ...] = (READY, *INVALID)
+#: What may come of credentials of which nothing is known.
+CREDENTIALS: tuple[str, ...] = (READY, *MISSING, *INVALID)
+NOT_READY: tuple[str, ...] = (*BROKEN, *MISSING, *INVALID)
+ANY: tuple[str, ...] = (READY, *NOT_READY)
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -54,33 +74,71 @@ def combined(steps: Iterable[Step], contract: Contract, base: str) -> Decision |
     """
     possible: set[str] = set()
     taken: list[tuple[Step, frozenset[str]]] = []
+    steps = iter(steps)
     for step in steps:
         verdicts = _verdicts(step.rules, step.verdicts, contract, base)
-        if not verdicts:
-            if step.optional:
-                continue
+        if step.without_login:
+            rest = combined(steps, contract, base)
+            return _after(step, verdicts, rest, contract, base)
+        if not verdicts and not step.optional:
             return None
+        if not verdicts:
+            continue
         taken.append((step, frozenset(verdicts)))
         possible |= {*verdicts} - {READY}
         if READY not in verdicts:
             break
     else:
         possible.add(READY)
-    step, verdicts = _decisive(taken)
-    rules = [rule for one, _ in ((step, verdicts), *taken) for rule in one.rules]
-    opened = [one for one, found in taken if one.without_login and READY in found]
-    if opened and taken[-1][1] == _NO_LOGIN:
-        rule = opened[0].without_login
-        possible = {*_verdicts((rule,), tuple(possible), contract, base)}
-        rules, step = [rule, *rules], opened[0]
-    in_order = tuple(verdict.name for verdict in contract.verdicts if verdict.name in possible)
-    in_force = [rule for rule in dict.fromkeys(rules) if not contract.rules[rule].off]
+    if not taken:
+        return None
+    decisive = _decisive(taken)
+    return _decision(decisive, [step for step, _ in taken], possible, contract)
+
+
+def _after(
+    step: Step,
+    verdicts: tuple[str, ...],
+    rest: Decision | None,
+    contract: Contract,
+    base: str,
+) -> Decision | None:
+    """Return what comes of a *step* that launchers differ in, and of the *rest*."""
+    if rest is None:
+        return None
+    if rest.verdicts == MISSING and step.without_login in contract.rules:
+        found = _verdicts((step.without_login,), (*MISSING, *BROKEN), contract, base)
+        if not found:
+            return rest
+        step = replace(step, rules=(step.without_login, *rest.rules))
+        return _decision(step, [], {*found}, contract)
+    if not verdicts:  # the rule is off
+        return rest
+    if READY not in verdicts:
+        return _decision(step, [], {*verdicts}, contract)
+    possible = ({*verdicts} - {READY}) | {*rest.verdicts}
+    if len(verdicts) > 1 and READY in rest.verdicts:
+        return _decision(replace(step, rules=(*step.rules, *rest.rules)), [], possible, contract)
+    rules = tuple(rule for rule in step.rules if not contract.rules[rule].off)
+    return replace(rest, verdicts=_in_order(possible, contract), rules=(*rest.rules, *rules))
+
+
+def _decision(
+    decisive: Step, taken: Iterable[Step], possible: Collection[str], contract: Contract
+) -> Decision:
+    """Return the decision that the *decisive* one of the steps makes."""
+    rules = dict.fromkeys(rule for step in (decisive, *taken) for rule in step.rules)
+    in_force = [rule for rule in rules if rule in contract.rules and not contract.rules[rule].off]
     return Decision(
-        rule=in_force[0] if step.rules else "",
-        verdicts=in_order,
-        why=step.why,
+        rule=in_force[0] if decisive.rules else "",
+        verdicts=_in_order(possible, contract),
+        why=decisive.why,
         rules=tuple(in_force),
     )
+
+
+def _in_order(verdicts: Collection[str], contract: Contract) -> tuple[str, ...]:
+    return tuple(verdict.name for verdict in contract.verdicts if verdict.name in verdicts)
 
 
 def _verdicts(
@@ -93,12 +151,12 @@ def _verdicts(
     return decided(known, contract, base, wanted)
 
 
-def _decisive(taken: list[tuple[Step, frozenset[str]]]) -> tuple[Step, frozenset[str]]:
+def _decisive(taken: list[tuple[Step, frozenset[str]]]) -> Step:
     """Return the step that decides.
 
     That is the one that does not let the slot be ready; where none is, the first that leaves it
     open; where none does, the first that says anything.
     """
     if READY not in taken[-1][1]:
-        return taken[-1]
-    return next((pair for pair in taken if len(pair[1]) > 1), taken[0])
+        return taken[-1][0]
+    return next((step for step, verdicts in taken if len(verdicts) > 1), taken[0][0])

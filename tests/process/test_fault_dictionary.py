@@ -134,6 +134,31 @@ def test_nothing_is_written_where_the_right_probe_is_wrong(project: Project) -> 
     assert not project.file.exists()
 
 
+def test_what_is_complete_is_kept_when_it_is_interrupted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conformance.cli.fault_dictionary._PART", 4)  # a scenario has three probes
+    dictionary = project.dictionary()
+    run, runs = dictionary._run, []
+
+    def interrupted(full: FullRun) -> None:
+        runs.append(full)
+        if len(runs) == 3:  # in the second part; the first has asked what deviates again
+            raise KeyboardInterrupt
+        run(full)
+
+    dictionary._run = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        dictionary.write(anew=False)
+    found = read_dictionary(project.file)
+    assert (found.scenarios, found.made_from["not_judged"]) == (SCENARIOS[:2], list(SCENARIOS[2:]))
+
+    project.dictionary().write(anew=False)
+    assert project.said[0] == "3 executions, 4 answers kept"
+    found = read_dictionary(project.file)
+    assert (found.scenarios, found.vices) == (SCENARIOS, ANSWERS)
+
+
 # The bundled one
 
 #: In place of what the files say: contract to vices.

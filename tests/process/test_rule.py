@@ -35,6 +35,23 @@ def test_a_vice_that_a_report_names_is_explained(tmp_path: Path) -> None:
     assert "claude/nested-session" in found["scenarios"]
 
 
+def test_a_rule_of_the_projects_contract_is_found_by_the_name_that_reports_have(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "ours.toml").write_text(
+        'name = "ours"\nversion = "1"\nextends = "slot"\nsummary = "Ours"\n'
+        '[rules]\nclaude-closed = "off"\n'
+    )
+    (tmp_path / "probe-conformance.toml").write_text('contract = "ours.toml"\n')
+    ours = json.loads(suite(tmp_path, "rule", "ours:claude-closed", "--json").stdout)
+    another = json.loads(suite(tmp_path, "rule", "slot:claude-closed", "--json").stdout)
+    vice = suite(tmp_path, "rule", "slot/legacy-name-only")
+
+    assert ours["calls for"] == "nothing: it is off"
+    assert another["calls for"] == "creds-invalid (66)"
+    assert vice.stdout.startswith("slot/legacy-name-only: ")
+
+
 def test_without_a_name_every_rule_of_the_contract_is_listed(tmp_path: Path) -> None:
     rules = json.loads(suite(tmp_path, "rule", "--contract", "preflight", "--json").stdout)
     lines = suite(tmp_path, "rule", "--contract", "preflight").stdout

@@ -7,6 +7,7 @@ that it still holds, tests/process/test_combinations_again.py sees.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ from conformance.strength.bank import bundled_bank, read_banks
 RECORDED = Path(__file__).parents[1] / "data" / "combinations-slot.json"
 
 
+#: Contracts whose combinations were recorded, and the share of vices that may be hidden by others. More are hidden
+#: where all that is wrong comes to the same exit code.
+HIDDEN = {"slot": 0.1, "preflight": 0.12}
+
+
 @pytest.fixture(scope="module")
 def combinations() -> Combinations:
     banks = read_banks(bundled_bank(), bundled_catalogue())
@@ -33,24 +39,36 @@ def combinations() -> Combinations:
     return Combinations(bank)
 
 
-@pytest.fixture(scope="module")
-def ran() -> Dictionary:
-    return read_dictionary(RECORDED)
+def combinations_of(contract: str) -> Dictionary:
+    """Return what combinations of wrong probes of *contract* have answered."""
+    return read_dictionary(RECORDED.with_name(f"combinations-{contract}.json"))
 
 
-@pytest.fixture(scope="module")
-def known() -> KnownVices:
+def known_of(contract: str) -> KnownVices:
     catalogue = bundled_catalogue()
-    found = known_vices(catalogue.contracts["slot"], catalogue.contracts)
-    assert found is not None, "slot has a fault dictionary"
+    found = known_vices(catalogue.contracts[contract], catalogue.contracts)
+    assert found is not None
+    assert found.contract.name == contract, "it has a fault dictionary of its own"
     return found
 
 
 @pytest.fixture(scope="module")
-def verdicts(ran: Dictionary, known: KnownVices) -> Iterator[list[Verdict]]:
-    texts = vice_texts("slot")
+def ran() -> Dictionary:
+    return combinations_of("slot")
+
+
+@pytest.fixture(scope="module")
+def known() -> KnownVices:
+    return known_of("slot")
+
+
+@pytest.fixture(scope="module", params=HIDDEN)
+def verdicts(request: pytest.FixtureRequest) -> Iterator[list[Verdict]]:
+    ran, known = combinations_of(request.param), known_of(request.param)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(causes, "vice_texts", lambda _: texts)  # read once, and not for each of them
+        patch.setattr(
+            causes, "vice_texts", cache(vice_texts)
+        )  # read once, and not for each of them
         trials = Trials(known, ran, bundled_catalogue())
         yield [trials.verdict(name) for name in ran.vices]
 
@@ -82,13 +100,14 @@ def test_of_the_vices_put_in_nearly_all_are_named_and_few_others(
 
 
 def test_few_vices_are_hidden_by_others_or_known_by_what_they_are_like(
-    verdicts: list[Verdict],
+    verdicts: list[Verdict], request: pytest.FixtureRequest
 ) -> None:
     """Else the figures above would say little."""
+    contract = request.node.callspec.params["verdicts"]
     put_in = [vice for verdict in verdicts for vice in verdict.name.split(AND)]
     by_name = {(v.name, cause.name) for v in verdicts for cause in v.right}
 
-    assert sum(len(v.hidden) for v in verdicts) <= 0.1 * len(put_in)
+    assert sum(len(v.hidden) for v in verdicts) <= HIDDEN[contract] * len(put_in)
     assert len(by_name) >= 0.8 * len(put_in)
 
 

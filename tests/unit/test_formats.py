@@ -22,6 +22,7 @@ from conformance.catalogue import contracts
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.cause import Cause
+from conformance.model.change import AnsweredBy, Change, Changes
 from conformance.model.outcome import Finding, ScenarioResult
 from conformance.report.formats import Format, rendered
 from conformance.report.github import annotation, escaped
@@ -366,6 +367,59 @@ def test_concise_has_a_line_for_each_deviation(places: Places) -> None:
     )
     assert shown[2].startswith("alone: broke: ")
     assert shown[3].startswith("codex/old: slot:claude-login: stale-known-failure: it conforms: ")
+
+
+# With a baseline
+
+
+def against_baseline() -> RunReport:
+    """Return a report in which one of the scenarios that deviate is worse than in its baseline."""
+    side = AnsweredBy(
+        name="old.json", probe="p", started="", suite="1", contract="slot", version="1"
+    )
+    found = (
+        Change(kind="regressed", id="claude/worse", worse=True, before="conforms", now="deviates"),
+        Change(kind="new", id="claude/unasked", now="deviates"),
+        Change(kind="changed-answer", id="claude/other", before="deviates", now="deviates"),
+    )
+    made = report(
+        *(deviation(f"claude/{name}") for name in ("worse", "unasked", "other", "same")),
+        causes=[
+            Cause(kind="vice", name="slot/x", text="X", scenarios=("claude/same", "claude/worse"))
+        ],
+    )
+    made.changes = Changes(old=side, new=side, changes=found)
+    return made
+
+
+def test_what_a_baseline_excuses_is_no_failure_anywhere(places: Places) -> None:
+    made = against_baseline()
+    suite = valid(made)
+    assert attributes(suite, ".//testcase[failure]", "name") == ["worse"]
+    assert [text.partition(": ")[0] for text in attributes(suite, ".//skipped", "message")] == [
+        "not in the baseline",
+        "deviates in the baseline, too",
+        "as in the baseline",
+    ]
+    [only] = lines("concise", made, places)
+    assert only.startswith("claude/worse: ")
+    tests = [each for each in points(made, places) if each.category == "test"]
+    assert [bool(each.todo) for each in tests] == [False, True, True, True]
+    annotations = [unescaped(line) for line in lines("github", made, places)]
+    assert len(annotations) == 1
+    assert "claude/worse" in annotations[0][2]
+    assert "claude/same" not in annotations[0][2]
+
+
+def test_sarif_says_what_became_of_each_finding(places: Places) -> None:
+    results = log(against_baseline(), places)["results"]
+    assert {each["properties"]["scenario"]: each["baselineState"] for each in results} == {
+        "claude/worse": "new",
+        "claude/unasked": "new",
+        "claude/other": "updated",
+        "claude/same": "unchanged",
+    }
+    assert not any("suppressions" in each for each in results)
 
 
 # SARIF

@@ -60,6 +60,15 @@ def test_one_vice_is_preferred_to_two_that_explain_the_same_together() -> None:
     assert named(match_vices(run(everywhere("abcdef")), patterns)) == ["whole"]
 
 
+def test_two_vices_are_preferred_to_one_that_would_do_more_than_was_seen() -> None:
+    """Though alone that one is nearer to it than either of the two."""
+    patterns = vices(
+        half=everywhere("abcdef"), other=everywhere("ghi"), whole=everywhere("abcdefghijk")
+    )
+
+    assert named(match_vices(run(everywhere("abcdefghi")), patterns)) == ["half", "other"]
+
+
 def test_scenarios_that_ran_and_conform_count_against_a_vice() -> None:
     patterns = vices(narrow=everywhere("ab"), wide=everywhere("abcdefgh"))
 

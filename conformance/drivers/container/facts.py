@@ -25,7 +25,7 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node, read_tar, write_tar
 from conformance.model.agent import AGENT_CLIS
 
-__all__ = ["commit_stubbed", "exists", "look_up", "never_started"]
+__all__ = ["commit_stubbed", "exists", "identity", "look_up", "never_started"]
 
 #: Where agents' CLIs are installed, beside the image's PATH and some directories below the HOME.
 _PLACES = (
@@ -76,7 +76,7 @@ def look_up(
         engine_errors(f"image '{request.reference}' cannot be looked into"),
         never_started(client, image["Id"], labels, user) as container,
     ):
-        uid, gid, home = _identity(client, container, user, environment.get("HOME", ""))
+        uid, gid, home = identity(client, container, user, environment.get("HOME", ""))
         facts = ImageFacts(
             id=image["Id"],
             digest=next(iter(image.get("RepoDigests") or []), ""),
@@ -157,7 +157,7 @@ def _engine(version: dict[str, Any]) -> str:
     return f"{name} {version.get('Version', '')}".strip()
 
 
-def _identity(
+def identity(
     client: docker.DockerClient, container: str, user: str, home: str
 ) -> tuple[int, int, str]:
     """Return uid, gid and HOME of the user that the image runs as, as the engine finds them.

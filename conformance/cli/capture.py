@@ -1,0 +1,184 @@
+"""The command capture: a real home as a scenario file, without its secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from conformance.capture.captured import Captured, captured
+from conformance.capture.proposed import DIFFERS, ORIGIN, SUMMARY, in_contracts, proposed
+from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.scenarios import parsed_scenario
+from conformance.catalogue.toml import toml
+from conformance.catalogue.writing import scenario_text
+from conformance.cli.home_source import source_options
+from conformance.cli.options import contract_option, variable_options
+from conformance.cli.settings import WithSettings
+from conformance.errors import CannotJudge, UsageError
+from conformance.files import create_text
+from conformance.home.reading import FoundHome, HomeSource, read_home
+from conformance.model.contract import ROLES, Contract, Role
+from conformance.model.scenario import Scenario
+from conformance.model.wording import expectation
+from conformance.run.request import variables
+from conformance.specification import Case, Decision, decide
+from conformance.text import printable
+
+__all__ = ["capture_command"]
+
+_WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_COMMENT = (
+    "A real home, captured without its secrets.",
+    "Names and texts that are not known to be harmless are replaced by made-up ones of their shape.",
+)
+
+
+@click.command("capture", cls=WithSettings)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.toml",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The scenario file to write; it must not be there yet.",
+)
+@click.option("--agent", metavar="NAME", required=True, help="The agent whose slot it is.")
+@contract_option
+@variable_options("the probe in that home")
+@click.option(
+    "--user",
+    metavar="UID",
+    type=click.IntRange(0),
+    help="Who runs the probe; by default the owner of the HOME.",
+)
+@source_options
+def capture_command(
+    source: HomeSource,
+    output: Path,
+    agent: str,
+    contract: str,
+    env: tuple[str, ...],
+    pass_env: tuple[str, ...],
+    user: int | None,
+) -> None:
+    """Write a real HOME as a scenario file that holds none of its secrets.
+
+    Types, permissions, links, times relative to now and faults of JSON are kept. Names and texts
+    are kept only if everybody knows them. The HOME is only read, and nothing in it is started. What
+    was kept is printed; where anything of the HOME's own values would get out, nothing is written.
+
+    Exit status: 0 the file is written, 2 the request is wrong, 3 the HOME could not be read, or a
+    value of it would have got out.
+    """
+    _check(output)
+    chosen = contracts.load(contract)
+    agents = ", ".join(chosen.agents)
+    if agent not in chosen.agents:
+        cause = f"'{chosen.name}' knows no agent '{agent}'"
+        raise UsageError(cause, hint=f"known: {agents}")
+    catalogue = load_catalogue(contract=chosen)
+    own = variables(env, pass_env)
+    found = read_home(source, own.values())
+    uid = found.seen.nodes[b""].uid if user is None else user
+    made = captured(found.seen, home_path=found.path, contract=chosen, env=own, uid=uid)
+    decisions = {
+        each.name: _decision(each, found, own, agent, uid)
+        for each in in_contracts(chosen, catalogue.contracts, agent, made)
+    }
+    id_ = f"captured/{output.stem}"
+    scenario = proposed(made, decisions, catalogue, id_=id_, agent=agent)
+    text = scenario_text(scenario, comment="\n".join(_COMMENT))
+    _check_text(text, scenario, made, catalogue)
+    create_text(output, text)
+    for line in _report(output, scenario, made, catalogue, decisions):
+        click.echo(printable(line))
+
+
+def _check(output: Path) -> None:
+    """Make sure that a scenario may be written to *output*.
+
+    :raises UsageError: it has not the name of one, or is there already.
+    """
+    if output.suffix != ".toml" or not _WORDS.fullmatch(output.stem):
+        hint = "call it by what is wrong in it, such as drained-slot.toml"
+        raise UsageError(f"{output} is not the name of a scenario file", hint=hint)
+    if output.exists() or output.is_symlink():
+        raise UsageError(f"{output} is there already", hint="name a file that is not")
+    if not output.absolute().parent.is_dir():
+        raise UsageError(f"{output.parent} is not a directory", hint="make it first")
+
+
+def _decision(
+    contract: Contract, found: FoundHome, env: Mapping[str, str], agent: str, uid: int
+) -> Decision:
+    """Return what *contract* calls for in the home that was *found*.
+
+    :raises UsageError: it is not written down what it calls for.
+    """
+    seen = found.seen
+    roles: dict[str, Role] = {contract.inputs.variable(role): role for role in ROLES}
+    roles.pop("", None)
+    case = Case(
+        agent=agent,
+        home=seen,
+        inputs={roles[name]: env[name] for name in env if name in roles},
+        env={name: value for name, value in env.items() if name not in roles},
+        now=seen.read_at,
+        uid=uid,
+        gids=(seen.nodes[b""].gid,),
+        home_path=found.path,
+        cwd=None,
+    )
+    decision = decide(case, contract)
+    if decision is None:
+        cause = f"nobody has written down what '{contract.name}' calls for in a home"
+        raise UsageError(cause, hint="name one of slot, slot-strict, preflight, or one like them")
+    return decision
+
+
+def _check_text(text: str, scenario: Scenario, made: Captured, catalogue: Catalogue) -> None:
+    """Make sure that *text* reads as the *scenario*, and that nothing gets out with it.
+
+    :raises CannotJudge: it does not, or something would.
+    """
+    table = toml(scenario.file, text)
+    constants = {SUMMARY, ORIGIN, DIFFERS, scenario.agent, *scenario.control, *scenario.expect}
+    constants |= {*scenario.control.values()}
+    for names in (*scenario.expect.values(), *scenario.rules.values()):
+        constants |= {*names}
+    if place := made.withheld.found_in(table, constants):
+        cause = f"eight characters in a row of {printable(place)} would stand in the file"
+        raise CannotJudge(cause, hint="nothing was written; this is a defect, please report it")
+    read = parsed_scenario(table, scenario.id, catalogue.contracts)
+    if {*map(repr, read.entries)} != {*map(repr, scenario.entries)} or read.env != scenario.env:
+        hint = "nothing was written; this is a defect, please report it"
+        raise CannotJudge("the file would not read as what was captured", hint=hint)
+
+
+def _report(
+    output: Path,
+    scenario: Scenario,
+    made: Captured,
+    catalogue: Catalogue,
+    decisions: Mapping[str, Decision],
+) -> Iterator[str]:
+    """Yield what was kept, and why; no name or value of the home that is not in the file."""
+    count = len(scenario.entries)
+    yield f"{output}: {count} {'entry' if count == 1 else 'entries'}"
+    for name, decision in decisions.items():
+        known = catalogue.contracts[name]
+        by = f", by the rule {decision.rule}" if decision.rule else ""
+        yield f"  {name} calls for {expectation(known, decision.verdicts)}{by}"
+    for path, what in made.files.items():
+        words = ", ".join(f"{number} {word}" for word, number in sorted(what.items()))
+        yield f"  {path}: {words or 'no member and no text in it'}"
+    for word, number in made.counts.items():
+        if number:
+            yield f"  {number} {word}"
+    for note in made.notes:
+        yield f"  note: {note}"
+    yield "to be written: summary and origin; to be made smaller: probe-conformance reduce"

@@ -1,0 +1,176 @@
+"""Real homes that only a container engine can reach: in a container, or in a volume.
+
+The engine hands them out as archives. Nothing is started for that, and nothing stays.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import docker
+from docker.errors import APIError, NotFound
+
+from conformance.drivers.container.client import connect, engine_errors
+from conformance.drivers.container.facts import identity
+from conformance.drivers.container.labels import Labels
+from conformance.drivers.container.spec import ContainerSpec, Volume
+from conformance.errors import CannotJudge, UsageError
+from conformance.home import write_tar
+from conformance.home.archive_reading import ArchiveHome
+
+__all__ = ["container_home", "volume_home"]
+
+#: Where the volume is in the container that is made to look into it.
+_PLACE = "/volume"
+#: Bytes that are asked of the connection to the engine at a time.
+_CHUNK = 256 * 1024
+
+
+class _Incoming(io.RawIOBase):
+    """A file that is made of the *chunks* of an answer."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = memoryview(chunk)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+def container_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
+    """Return the HOME at *path* in the container called *name*: by default, that of its user.
+
+    It need not run. Programs know the HOME as *at*, by default as *path*.
+
+    :raises CannotJudge: there is no engine, no such container, or its user has no HOME.
+    """
+    with _client() as client:
+        container = _inspect(client, name)
+        if not path:
+            config = container.get("Config") or {}
+            home = dict(pair.partition("=")[::2] for pair in config.get("Env") or []).get("HOME")
+            with engine_errors(f"container '{name}' cannot be looked into"):
+                found = identity(client, container["Id"], config.get("User") or "", home or "")
+            path = found[2]
+
+    @contextmanager
+    def opened() -> Iterator[BinaryIO]:
+        with _client() as client:
+            yield from _archive(client, container["Id"], path, f"container '{name}'")
+
+    return ArchiveHome(f"container '{name}'", opened, path=at or path)
+
+
+def volume_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
+    """Return the HOME at *path* in the volume called *name*: by default, all of the volume.
+
+    Programs know the HOME as *at*. A container is made over the volume, and removed; it is never
+    started, so it needs no image but an empty one.
+
+    :raises CannotJudge: there is no engine, or no such volume.
+    """
+    with _client() as client:
+        try:
+            with engine_errors(f"volume '{name}' cannot be looked at"):
+                client.api.inspect_volume(name)  # to mount one that is not there would make it
+        except CannotJudge as e:
+            if isinstance(e.__context__, NotFound):
+                cause = f"no volume '{name}' on this engine"
+                raise CannotJudge(cause, hint="docker volume ls names them") from None
+            raise
+    inside = f"{_PLACE}/{path.strip('/')}".rstrip("/")
+
+    @contextmanager
+    def opened() -> Iterator[BinaryIO]:
+        with _client() as client, _over(client, name) as container:
+            yield from _archive(client, container, inside, f"volume '{name}'")
+
+    return ArchiveHome(f"volume '{name}'", opened, path=at)
+
+
+@contextmanager
+def _client() -> Iterator[docker.DockerClient]:
+    client = connect()
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _inspect(client: docker.DockerClient, name: str) -> dict[str, Any]:
+    try:
+        with engine_errors(f"container '{name}' cannot be looked at"):
+            found: dict[str, Any] = client.api.inspect_container(name)
+            return found
+    except CannotJudge as e:
+        if isinstance(e.__context__, NotFound):
+            cause = f"no container '{name}' on this engine"
+            raise CannotJudge(cause, hint="docker ps --all names them") from None
+        raise
+
+
+def _archive(
+    client: docker.DockerClient, container: str, path: str, whose: str
+) -> Iterator[BinaryIO]:
+    """Yield once what the engine sends as the archive of the directory *path* in *container*.
+
+    :raises CannotJudge: *whose* path that is has no such directory, or the engine refuses.
+    """
+    with engine_errors(f"{whose} cannot be read"):
+        try:
+            # The dot follows a link, and leaves the directory's own name out of the archive.
+            chunks, _ = client.api.get_archive(container, f"{path}/.", chunk_size=_CHUNK)
+        except APIError as e:
+            if e.status_code == 404 or "not a directory" in str(e):
+                shown = path.removeprefix(_PLACE) or "/"
+                cause = f"{whose} has no directory {shown}"
+                raise CannotJudge(cause, hint="name another one as NAME:PATH") from None
+            raise
+        try:
+            yield cast(BinaryIO, io.BufferedReader(_Incoming(chunks), _CHUNK))
+        except UsageError as e:  # the engine is at fault, and no archive of somebody's
+            raise CannotJudge(e.cause, hint="see that the engine runs, then try again") from None
+
+
+@contextmanager
+def _over(client: docker.DockerClient, volume: str) -> Iterator[str]:
+    """Make a container over *volume*; yield its id, and remove it afterwards, with its image."""
+    name = f"probe-conformance-look-{secrets.token_hex(6)}"
+    # No run has this lock, so what a killed process leaves is removed a day later.
+    labels = Labels(name, Path("/nowhere", name), "look")
+    empty = io.BytesIO()
+    write_tar([], empty)
+    with engine_errors(f"the engine makes nothing to look into volume '{volume}' with"):
+        client.api.import_image_from_data(
+            empty.getvalue(), repository=name, changes=[_label(labels.of_image())]
+        )
+        try:
+            mount = Volume(name=volume, target=_PLACE, read_only=True)
+            spec = ContainerSpec(image=name, argv=("/",), volumes=(mount,))
+            container = spec.create(client, labels.for_scenario())
+            try:
+                yield container
+            finally:
+                client.api.remove_container(container, force=True)
+        finally:
+            client.api.remove_image(name, force=True)
+
+
+def _label(labels: dict[str, str]) -> str:
+    return "LABEL " + " ".join(f'"{key}"="{value}"' for key, value in labels.items())
