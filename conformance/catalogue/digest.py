@@ -14,7 +14,7 @@ from conformance.model.agent import CliState
 from conformance.model.entry import Json
 from conformance.model.scenario import Scenario
 
-__all__ = ["digest", "state_digest"]
+__all__ = ["digest", "given", "state_digest"]
 
 #: What a scenario says beside what it asks: its name, its words, what answers conform and why.
 #: What its CLI state adds is in the digest of that state; the layers are among the entries.
@@ -42,12 +42,12 @@ def digest(scenario: Scenario) -> str:
 
     A field of the model that is new, and that a scenario does not use, does not change it.
     """
-    return _hashed(_given(scenario, _BESIDE))
+    return _hashed(given(scenario, _BESIDE))
 
 
 def state_digest(state: CliState) -> str:
     """Return the digest of a *state* of the CLI, without what it is called and described as."""
-    return _hashed(_given(state, frozenset({"name", "summary"})))
+    return _hashed(given(state, frozenset({"name", "summary"})))
 
 
 def _hashed(value: Any) -> str:
@@ -55,21 +55,24 @@ def _hashed(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
-def _given(value: Any, beside: frozenset[str] = frozenset()) -> Any:
-    """Return *value* as built-in types, without the fields that have their defaults."""
+def given(value: Any, beside: frozenset[str] = frozenset()) -> Any:
+    """Return *value* as built-in types, without the fields that have their defaults.
+
+    Those of *beside* are left out at its top. A field of the model that is new changes nothing.
+    """
     if isinstance(value, Json):  # the order of its keys is part of a file
         return ["Json", value.value]
     if isinstance(value, Struct):
-        given = [type(value).__name__]
+        members: list[Any] = [type(value).__name__]
         for name, default in _defaults(type(value)):
             found = getattr(value, name)
             if name not in beside and found != default:
-                given.append([name, _given(found)])  # type: ignore[arg-type]
-        return given
+                members.append([name, given(found)])
+        return members
     if isinstance(value, dict):
-        return [[key, _given(value[key])] for key in sorted(value)]
+        return [[key, given(value[key])] for key in sorted(value)]
     if isinstance(value, tuple | list):
-        return [_given(each) for each in value]
+        return [given(each) for each in value]
     if isinstance(value, bytes):
         return value.hex()
     return value

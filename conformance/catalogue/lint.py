@@ -28,6 +28,7 @@ __all__ = [
     "MOST_IN_HOME",
     "SCENARIOS_EACH",
     "Complaint",
+    "fingerprint",
     "lint",
 ]
 
@@ -180,7 +181,7 @@ def _twins(scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
     homes: dict[bytes, str] = {}
     summaries: dict[str, list[str]] = {}
     for scenario in scenarios:
-        first = homes.setdefault(_fingerprint(scenario), scenario.id)
+        first = homes.setdefault(fingerprint(scenario), scenario.id)
         if first != scenario.id:
             message = f"builds the same home with the same environment as '{first}'"
             yield Complaint(scenario.id, "twin", message)
@@ -210,7 +211,7 @@ def _states(catalogue: Catalogue) -> Iterator[Complaint]:
         yield from _summary(where, state.summary)
 
 
-def _fingerprint(scenario: Scenario) -> bytes:
+def fingerprint(scenario: Scenario) -> bytes:
     """Return bytes that are equal for scenarios that look the same to a probe."""
     return msgspec.msgpack.encode(
         (

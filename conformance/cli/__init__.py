@@ -26,6 +26,7 @@ COMMANDS = {
     "capture": ("capture", "capture_command"),
     "repro": ("repro", "repro_command"),
     "reduce": ("reduce", "reduce_command"),
+    "discover": ("discover", "discover_command"),
     "compare": ("compare", "compare_command"),
     "agree": ("agree", "agree_command"),
     "diff": ("diff", "diff_command"),

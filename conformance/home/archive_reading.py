@@ -202,8 +202,9 @@ class _Members:
         if info.islnk():
             return self._another_name(node, info)
         if node.kind == "file":
-            if self._is_read(node) and (file := tar.extractfile(info)) is not None:
-                node = replace(node, content=file.read())
+            if self._is_read(node):
+                file = tar.extractfile(info) if info.size else None
+                node = replace(node, content=file.read() if file is not None else b"")
             if node.content is not None or len(self._files) < _REMEMBERED:
                 self._files[path] = node
         return node

@@ -56,6 +56,8 @@ class Keeping:
         return self._kept.get(path)
 
     def _has_room(self, path: bytes) -> bool:
+        if not path:
+            return True
         above = path.rpartition(b"/")[0]
         full = self._entries[above] >= MAX_ENTRIES or len(self._kept) >= MAX_NODES
         return not full and above in self._kept
@@ -67,7 +69,10 @@ class Keeping:
         known. Something at the same path is replaced.
         """
         above = node.path.rpartition(b"/")[0]
-        if node.path and above not in self._kept and above not in self._aside:
+        if node.path and not self._is_known(above):
+            if not (self.is_visible(node.path) or self._has_room(self._first_unknown(above))):
+                self.count(node.path)
+                return False
             self.add(_unknown_directory(above, node))
             self._chain_of[above] = self._chains.setdefault((above,), len(self._chains) + 1)
         signature = self._signature(node) if node.path.startswith(self._walked) else None
@@ -81,6 +86,15 @@ class Keeping:
         if node.kind == "directory" and signature is not None:
             self._aside[node.path] = node
         return False
+
+    def _is_known(self, directory: bytes) -> bool:
+        return directory in self._kept or directory in self._aside
+
+    def _first_unknown(self, directory: bytes) -> bytes:
+        """Return the uppermost directory on the way to *directory* that is not known."""
+        while (above := directory.rpartition(b"/")[0]) != directory and not self._is_known(above):
+            directory = above
+        return directory
 
     def count(self, path: bytes, number: int = 1) -> None:
         """Count *number* things that are not kept, of which one is at *path*."""

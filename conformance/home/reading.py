@@ -91,19 +91,16 @@ def _inside(path: bytes, top: bytes) -> bytes | None:
 
 
 def _through_links(seen: SeenHome, wanted: Wanted, top: bytes) -> Wanted:
-    """Return *wanted* with the places that links in the HOME lead to."""
-    directories, files, way = set(wanted.directories), set(wanted.files), set(wanted.on_the_way)
+    """Return *wanted* with the places that links in the HOME lead to, as far as they were kept."""
+    directories, files = set(wanted.directories), set(wanted.files)
     read = wanted.read_by_rules()
     for path in wanted.directories | read:
-        places = list(steps(seen.nodes, path, top))
-        if places[-1:] in ([], [path]):
-            continue
-        way |= {place for place in places if not place.startswith(wanted.walked())}
+        end = [*steps(seen.nodes, path, top)][-1:]
         if path in wanted.directories:
-            directories.add(places[-1])
-        if path in read:
-            files.add(places[-1])
-    return Wanted(frozenset(directories), frozenset(files), frozenset(way))
+            directories.update(end)
+        if path in read and end != [path]:
+            files.update(end)
+    return Wanted(frozenset(directories), frozenset(files))
 
 
 class DirectoryHome:

@@ -40,14 +40,15 @@ READ_BYTES, _TAKEN_BYTES = 32 * 1024 * 1024, 1024 * 1024
 
 
 class Wanted(Struct, frozen=True):
-    """Places in a HOME that rules look at, by their paths below it, without links on the way."""
+    """Places in a HOME that rules look at, by their paths below it.
+
+    A link that leads there is a place, too: so all of the way is kept.
+    """
 
     directories: frozenset[bytes] = frozenset(AGENT_DIRECTORIES)
     """Directories of agents: rules look for the files there, and walk through all below them."""
     files: frozenset[bytes] = frozenset({b".claude.json"})
     """Further files that are read."""
-    on_the_way: frozenset[bytes] = frozenset()
-    """Further paths that links to them lead over."""
 
     def is_read_by_rules(self, path: bytes) -> bool:
         """Return whether a rule of any contract can depend on what the file at *path* holds."""
@@ -70,7 +71,7 @@ class Wanted(Struct, frozen=True):
 
     def names(self) -> frozenset[bytes]:
         """Return all paths that rules look at by name, and the directories above them."""
-        named = {*self.read_by_rules(), *self.directories, *self.on_the_way}
+        named = {*self.read_by_rules(), *self.directories}
         return frozenset(above for path in named for above in _with_parents(path))
 
     def read_by_rules(self) -> frozenset[bytes]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from conformance.home.plan import DIRECTORY_MODE
 from conformance.model.scenario import Entry, Scenario
+from conformance.reduce.known import known_paths
 from conformance.reduce.search import Search
 
 __all__ = ["Place", "reduce_entries", "without_plain_directories"]
@@ -23,7 +24,10 @@ Place = tuple[
 
 
 def reduce_entries(search: Search, place: Place) -> None:
-    """Take away as many entries at *place* as possible, level by level."""
+    """Take away as many entries at *place* as possible, level by level.
+
+    What is unknown to the catalogue is tried first, all at once.
+    """
     get, put = place
 
     def without(base: Scenario, paths: Sequence[str]) -> Scenario:
@@ -33,6 +37,8 @@ def reduce_entries(search: Search, place: Place) -> None:
     def emptied(base: Scenario, paths: Sequence[str]) -> Scenario:
         return put(base, _emptied(get(base), set(paths)))
 
+    there = [entry.path for entry in get(search.best)]
+    search.accepts(without(search.best, [path for path in there if path not in known_paths()]))
     needed: list[str] = [""]
     while needed:
         needed = search.drop(_children(get(search.best), needed), without)

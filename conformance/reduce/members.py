@@ -12,6 +12,7 @@ from conformance.catalogue.entry_schema import MAX_LEVELS
 from conformance.model.placeholders import check
 from conformance.model.scenario import Entry, Json, Scenario, Text
 from conformance.reduce.entries import Place
+from conformance.reduce.known import known_members
 from conformance.reduce.search import Search
 
 __all__ = ["reduce_members"]
@@ -21,7 +22,10 @@ _Member = tuple[str, tuple[str | int, ...]]
 
 
 def reduce_members(search: Search, place: Place) -> None:
-    """Take away as many members of the JSON documents at *place* as possible."""
+    """Take away as many members of the JSON documents at *place* as possible.
+
+    Those that no known login has are tried first, all at once.
+    """
     get, put = place
     texts = [entry.path for entry in get(search.best) if _document(entry) is not None]
     if texts:
@@ -30,6 +34,12 @@ def reduce_members(search: Search, place: Place) -> None:
     def without(base: Scenario, gone: Sequence[_Member]) -> Scenario:
         return put(base, _without(get(base), set(gone)))
 
+    unknown = [
+        (path, where)
+        for path, where in _all_members(get(search.best))
+        if isinstance(where[-1], str) and where[-1] not in known_members()
+    ]
+    search.accepts(without(search.best, unknown))
     level = 1
     while members := list(_members(get(search.best), level)):
         search.drop(members, without)
@@ -80,6 +90,13 @@ def _members(entries: Sequence[Entry], level: int) -> Iterator[_Member]:
         if isinstance(entry.content, Json):
             for where in _places(entry.content.value, level):
                 yield entry.path, where
+
+
+def _all_members(entries: Sequence[Entry]) -> Iterator[_Member]:
+    level = 1
+    while members := list(_members(entries, level)):
+        yield from members
+        level += 1
 
 
 def _places(value: Any, level: int) -> Iterator[tuple[str | int, ...]]:

@@ -30,8 +30,10 @@ __all__ = ["LIMIT", "STEADY", "Reduction", "reduced"]
 
 #: So many runs a reduction may take.
 LIMIT = 200
-#: So often the first and the last scenario are asked about, and have to give the same answer.
+#: So often the smallest scenario has to show the fault in the end.
 STEADY = 4
+#: So often the first one has to: it may be large, so that each run is slow.
+_AT_FIRST = 2
 
 
 class Reduction(Struct, frozen=True, kw_only=True):
@@ -60,9 +62,9 @@ def reduced(
 
     *still_wrong* says whether a scenario does; None if that cannot be said. It is called at most
     *limit* times, and not where *same_case*, which runs nothing, says that a scenario is another
-    case. The first and the last scenario have to show the fault *steady* times in a row, and the
-    nearest one that does not has to go on not showing it. After each call, *on_run* gets the number
-    of calls so far and the smallest scenario so far.
+    case. In the end the smallest has to show the fault *steady* times in a row, and the nearest one
+    that does not, almost as often, not to. After each call, *on_run* gets the number of calls so
+    far and the smallest scenario so far.
 
     Expectations and controls stay as they are.
 
@@ -75,7 +77,7 @@ def reduced(
     search = Search(
         scenario, still_wrong, same_case=same_case, limit=limit - reserved, on_run=on_run
     )
-    _is_steady(search, scenario, steady, shows=True)
+    _is_steady(search, scenario, _AT_FIRST, shows=True)
     before = None
     while before is not search.best:
         before = search.best

@@ -113,8 +113,14 @@ class Search:
             pass
 
     def shorten(self, length: int, with_length: Callable[[Scenario, int], Scenario]) -> int:
-        """Return the least *length* that still shows the fault, found by bisection."""
+        """Return the least *length* that still shows the fault, found by bisection.
+
+        Where one less is too short, nothing else is tried.
+        """
         base = self.best
+        if not length or not self.accepts(with_length(base, length - 1)):
+            return length
+        length -= 1
         too_short = -1
         while length - too_short > 1:
             middle = (length + too_short) // 2

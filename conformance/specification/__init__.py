@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conformance.specification.case import Case, case_of
+from conformance.specification.case import Case, case_in, case_of
 from conformance.specification.decide import decide, specified
 from conformance.specification.steps import Decision
 
-__all__ = ["Case", "Decision", "case_of", "decide", "specified"]
+__all__ = ["Case", "Decision", "case_in", "case_of", "decide", "specified"]

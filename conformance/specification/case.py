@@ -18,7 +18,7 @@ from conformance.model.scenario import Scenario
 from conformance.specification.cli import RUNS, cli_end
 from conformance.specification.reach import Reach
 
-__all__ = ["HOME_PATH", "LATER", "Case", "case_of"]
+__all__ = ["HOME_PATH", "LATER", "Case", "case_in", "case_of"]
 
 #: Where a HOME lies that is only thought of.
 HOME_PATH = "/home/agent"
@@ -103,6 +103,45 @@ def case_of(
         gids=(gid,),
         home_path=home_path,
         cwd=expand(scenario.process.cwd, context),
+    )
+
+
+def case_in(
+    home: SeenHome,
+    contract: Contract,
+    *,
+    agent: str,
+    home_path: str = "",
+    env: Mapping[str, str] | None = None,
+    uid: int | None = None,
+    gids: tuple[int, ...] | None = None,
+) -> Case:
+    """Return the case that a *home* makes which was found, under *contract*.
+
+    *agent* is named; *env* are variables of the probe, and those that carry inputs of the contract
+    become these. The home lies at *home_path* for the probe. *uid* and *gids* run it: by default
+    the owner and the group of the home. Root may read everything. The CLI is taken to run.
+    """
+    top = home.nodes[b""]
+    values = dict(env or {})
+    home_path = home_path or HOME_PATH
+    inputs: dict[Role, str | None] = {"home": home_path, "agent": agent}
+    for role in ROLES:
+        variable = contract.inputs.variable(role)
+        if variable and variable in values:
+            inputs[role] = values.pop(variable)
+    uid = top.uid if uid is None else uid
+    return Case(
+        agent=inputs["agent"] or "",
+        home=home,
+        inputs=inputs,
+        env=values,
+        now=home.read_at,
+        uid=uid,
+        gids=(top.gid,) if gids is None else gids,
+        reads_all=uid == 0,
+        home_path=home_path,
+        cwd=None,
     )
 
 

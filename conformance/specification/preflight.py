@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from conformance.model.contract import Contract
 from conformance.specification.case import Case
 from conformance.specification.document import Document, Members, read_document
@@ -24,18 +26,13 @@ _OWN_SKEW = 1799.0
 def preflight_steps(case: Case, contract: Contract) -> Iterator[Step]:
     """Yield the steps of a right gate of *contract* in this *case*."""
     for step in cli_step(case):
-        if not step.rules:
-            yield step
-        elif step.without_login:
-            yield Step(
-                rules=("cli-open",),
-                verdicts=step.verdicts,
-                why=step.why,
-                without_login="cli-open-no-login",
-            )
-        else:
-            rule = "cli-runs" if READY in step.verdicts else "cli-broken"
-            yield Step(rules=(rule,), verdicts=step.verdicts, why=step.why)
+        rule, without_login = "cli-broken", ""
+        if step.without_login:
+            rule, without_login = "cli-open", "cli-open-no-login"
+        elif READY in step.verdicts:
+            rule = "cli-runs"
+        rules = (rule,) if step.rules else ()
+        yield replace(step, rules=rules, without_login=without_login)
     yield from _credentials(case, contract)
     yield from runs_step(case)
 

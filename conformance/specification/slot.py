@@ -70,17 +70,20 @@ def agent_step(case: Case, contract: Contract) -> Step | None:
 
 def cli_step(case: Case) -> Iterator[Step]:
     """Yield what comes of asking the CLI for its version; nothing if it just runs."""
-    why = f"the CLI: {case.cli}"
-    rules = (f"cli-{case.cli}",)
     if case.cli == RUNS:
         return
     if case.cli == UNKNOWN:
-        yield unknown("nothing says how the CLI ends", ("ready", "cli-broken"))
-    elif case.cli in _EITHER:
-        no_login = f"cli-{case.cli}-no-login"
-        yield Step(rules=rules, verdicts=("ready", *BROKEN), why=why, without_login=no_login)
-    else:
-        yield Step(rules=rules, verdicts=(READY,) if case.cli in _GOOD else BROKEN, why=why)
+        yield unknown("nothing says how the CLI ends", (READY, *BROKEN))
+        return
+    either = case.cli in _EITHER
+    good = (READY,) if either or case.cli in _GOOD else ()
+    yield Step(
+        rules=(f"cli-{case.cli}",),
+        verdicts=(*good, *(() if case.cli in _GOOD else BROKEN)),
+        why=f"the CLI: {case.cli}",
+        optional=True,
+        without_login=f"cli-{case.cli}-no-login" if either else "",
+    )
 
 
 def runs_step(case: Case) -> Iterator[Step]:
@@ -171,7 +174,8 @@ def _nothing(files: list[SeenNode], below: list[SeenNode]) -> tuple[tuple[str, .
     others = [node for node in below if node.kind != "file"]
     if any(node.kind != "directory" for node in others):
         return ("claude-no-file",), "no regular file in ~/.claude is more than a baseline file"
-    rules = ("claude-baseline-only", "claude-no-file") if files else ("claude-no-file",)
+    baseline = ("claude-baseline-only",) if files else ()
+    rules = (*baseline, "claude-no-file") if others or not files else baseline
     return rules, "nothing lies in ~/.claude but baseline files and directories"
 
 
@@ -211,7 +215,8 @@ def _codex_file(opened: Opened) -> Step:
     document = read_document(opened.content)
     if document.kind == "not-text" or document.doubts & _NO_TEXT:
         why = f"{what} is no text in any Unicode encoding"
-        return Step(rules=("codex-not-text", "codex-not-json"), verdicts=INVALID, why=why)
+        rules = ("codex-not-text", *(("codex-not-json",) if len(opened.content) % 2 == 0 else ()))
+        return Step(rules=rules, verdicts=INVALID, why=why)
     if document.kind == "not-json":
         return Step(rules=("codex-not-json",), verdicts=INVALID, why=f"{what} is not JSON")
     if document.doubts:

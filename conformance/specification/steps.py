@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from conformance.model.contract import Contract
 from conformance.model.scenario import decided
@@ -73,33 +74,71 @@ def combined(steps: Iterable[Step], contract: Contract, base: str) -> Decision |
     """
     possible: set[str] = set()
     taken: list[tuple[Step, frozenset[str]]] = []
+    steps = iter(steps)
     for step in steps:
         verdicts = _verdicts(step.rules, step.verdicts, contract, base)
-        if not verdicts:
-            if step.optional:
-                continue
+        if step.without_login:
+            rest = combined(steps, contract, base)
+            return _after(step, verdicts, rest, contract, base)
+        if not verdicts and not step.optional:
             return None
+        if not verdicts:
+            continue
         taken.append((step, frozenset(verdicts)))
         possible |= {*verdicts} - {READY}
         if READY not in verdicts:
             break
     else:
         possible.add(READY)
-    step = _decisive(taken)
-    rules = [rule for one in (step, *(one for one, _ in taken)) for rule in one.rules]
-    opened = [one for one, found in taken if one.without_login and READY in found]
-    if opened and taken[-1][1] == {*MISSING}:
-        rule = opened[0].without_login
-        possible = {*_verdicts((rule,), tuple(possible), contract, base)}
-        rules, step = [rule, *rules], opened[0]
-    in_order = tuple(verdict.name for verdict in contract.verdicts if verdict.name in possible)
-    in_force = [rule for rule in dict.fromkeys(rules) if not contract.rules[rule].off]
+    if not taken:
+        return None
+    decisive = _decisive(taken)
+    return _decision(decisive, [step for step, _ in taken], possible, contract)
+
+
+def _after(
+    step: Step,
+    verdicts: tuple[str, ...],
+    rest: Decision | None,
+    contract: Contract,
+    base: str,
+) -> Decision | None:
+    """Return what comes of a *step* that launchers differ in, and of the *rest*."""
+    if rest is None:
+        return None
+    if rest.verdicts == MISSING and step.without_login in contract.rules:
+        found = _verdicts((step.without_login,), (*MISSING, *BROKEN), contract, base)
+        if not found:
+            return rest
+        step = replace(step, rules=(step.without_login, *rest.rules))
+        return _decision(step, [], {*found}, contract)
+    if not verdicts:  # the rule is off
+        return rest
+    if READY not in verdicts:
+        return _decision(step, [], {*verdicts}, contract)
+    possible = ({*verdicts} - {READY}) | {*rest.verdicts}
+    if len(verdicts) > 1 and READY in rest.verdicts:
+        return _decision(replace(step, rules=(*step.rules, *rest.rules)), [], possible, contract)
+    rules = tuple(rule for rule in step.rules if not contract.rules[rule].off)
+    return replace(rest, verdicts=_in_order(possible, contract), rules=(*rest.rules, *rules))
+
+
+def _decision(
+    decisive: Step, taken: Iterable[Step], possible: Collection[str], contract: Contract
+) -> Decision:
+    """Return the decision that the *decisive* one of the steps makes."""
+    rules = dict.fromkeys(rule for step in (decisive, *taken) for rule in step.rules)
+    in_force = [rule for rule in rules if rule in contract.rules and not contract.rules[rule].off]
     return Decision(
-        rule=in_force[0] if step.rules else "",
-        verdicts=in_order,
-        why=step.why,
+        rule=in_force[0] if decisive.rules else "",
+        verdicts=_in_order(possible, contract),
+        why=decisive.why,
         rules=tuple(in_force),
     )
+
+
+def _in_order(verdicts: Collection[str], contract: Contract) -> tuple[str, ...]:
+    return tuple(verdict.name for verdict in contract.verdicts if verdict.name in verdicts)
 
 
 def _verdicts(

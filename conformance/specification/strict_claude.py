@@ -61,7 +61,7 @@ def _told_not_to(case: Case, place: str, tokens: tuple[str, ...]) -> Iterator[St
     block = object_in(case, f"{place}/settings.json").get("env")
     if said in _YES and not tokens:
         why = "CLAUDE_CODE_SIMPLE tells the CLI not to use its login"
-        yield Step(rules=("claude-told-not-to",), verdicts=NOT_READY, why=why)
+        yield Step(rules=("claude-told-not-to",), verdicts=NOT_READY, why=why, optional=True)
     elif said is not None or (isinstance(block, dict) and "CLAUDE_CODE_SIMPLE" in block):
         why = "whether this CLAUDE_CODE_SIMPLE tells the CLI anything is its own affair"
         yield unknown(why, ANY)

@@ -17,7 +17,7 @@ from conformance.specification.slot import ENDS, unknown
 from conformance.specification.steps import ANY, INVALID, MISSING, NOT_READY, OPEN, READY, Step
 from conformance.specification.tokens import elsewhere_rules
 
-__all__ = ["codex_steps"]
+__all__ = ["MODES", "codex_steps", "id_token_words"]
 
 #: Keys that the CLI knows; it refuses a file in which one of them stands twice.
 _ROOT = frozenset(
@@ -33,7 +33,7 @@ _ROOT = frozenset(
 _TOKENS = frozenset({"id_token", "access_token", "refresh_token", "account_id"})
 #: Modes that are known, and of which nothing is laid down.
 _OTHER_MODES = ("chatgptAuthTokens", "agentIdentity", "personalAccessToken", "bedrockApiKey")
-_MODES = ("apikey", "chatgpt", *_OTHER_MODES)
+MODES = ("apikey", "chatgpt", *_OTHER_MODES)
 #: What a text has that is not strict JSON to everybody.
 _NOT_STRICT: frozenset[Doubt] = frozenset(
     {"byte-order-mark", "utf-16", "not-utf-8", "constant", "number", "control-character"}
@@ -132,7 +132,7 @@ def _login(auth: Members) -> Iterator[Step]:
         why = "a known key stands twice in auth.json"
         yield Step(rules=("codex-not-strict",), verdicts=INVALID, why=why)
     mode, key = _mode(auth), auth.get("OPENAI_API_KEY")
-    if mode not in _MODES:
+    if mode not in MODES:
         why = "auth_mode is none that is known"
         yield Step(rules=("codex-mode",), verdicts=INVALID, why=why)
     elif mode in _OTHER_MODES:
@@ -215,6 +215,12 @@ def _claims(token: object) -> tuple[_Judgement, Members]:
     plain = isinstance(claims.get("email"), str | None)
     plain = plain and isinstance(claims.get(_CLAIMS), Members | None)
     return "good" if plain else "open", claims
+
+
+def id_token_words(token: object) -> str:
+    """Return what an id_token is like."""
+    found, _ = _claims(token)
+    return {"good": "one that can be read", "bad": "none that can be read"}.get(found, "doubtful")
 
 
 def _time(text: object) -> _Judgement:

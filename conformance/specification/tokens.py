@@ -8,10 +8,10 @@ from typing import Any
 from conformance.specification.case import Case
 from conformance.specification.document import read_document
 
-__all__ = ["elsewhere_rules", "has_no_account", "is_set", "object_in"]
+__all__ = ["VARIABLES", "elsewhere_rules", "has_no_account", "is_set", "object_in"]
 
 #: Variables with a token, which the CLI of an agent takes in place of a login.
-_VARIABLES = {
+VARIABLES = {
     "claude": ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
     "codex": ("CODEX_API_KEY", "OPENAI_API_KEY", "CODEX_ACCESS_TOKEN"),
 }
@@ -25,14 +25,14 @@ def elsewhere_rules(case: Case, place: str) -> tuple[str, ...]:
     *place* is the directory of the agent's settings.
     """
     rules: list[str] = []
-    values = [case.env.get(name, "") for name in _VARIABLES[case.agent]]
+    values = [case.env.get(name, "") for name in VARIABLES[case.agent]]
     if values := [value for value in values if value]:
         junk = not any(_TOKEN.fullmatch(value) for value in values)
         rules += ["environment-junk", "environment-only"] if junk else ["environment-only"]
     if case.agent == "claude":
         settings = object_in(case, f"{place}/settings.json")
         block = settings.get("env")
-        if isinstance(block, dict) and any(is_set(block, name) for name in _VARIABLES["claude"]):
+        if isinstance(block, dict) and any(is_set(block, name) for name in VARIABLES["claude"]):
             rules.append("environment-in-settings")
         account = object_in(case, f"{case.home_path}/.claude.json")
         if is_set(settings, "apiKeyHelper") or is_set(account, "primaryApiKey"):

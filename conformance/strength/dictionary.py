@@ -10,11 +10,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from conformance.catalogue.agents import state_of
 from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.digest import given
 from conformance.drivers.layout import opposite_home
 from conformance.judge.dictionary import Dictionary
 from conformance.model.contract import Contract
@@ -41,7 +41,7 @@ def made_from(bank: Bank, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def _digest(thing: Any) -> str:
-    encoded = msgspec.json.encode(thing, order="sorted")
+    encoded = json.dumps(given(thing), separators=(",", ":")).encode()
     return hashlib.blake2b(encoded, digest_size=6).hexdigest()
 
 

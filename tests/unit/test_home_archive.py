@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -26,14 +26,17 @@ FILE, DIRECTORY, LINK, HARD = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE,
 HOME: Member = ("./", DIRECTORY, "")
 
 
-def archive(*members: Member, format_: int = tarfile.GNU_FORMAT) -> bytes:
+def archive(
+    *members: Member, format_: int = tarfile.GNU_FORMAT, modes: Mapping[str, int] | None = None
+) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(
         fileobj=stream, mode="w", format=format_, encoding="utf-8", errors="surrogateescape"
     ) as tar:
         for name, type_, what in members:
             info = tarfile.TarInfo(name)
-            info.type, info.mode, info.uid, info.gid, info.mtime = type_, 0o640, 7, 8, 9
+            info.type, info.uid, info.gid, info.mtime = type_, 7, 8, 9
+            info.mode = (modes or {}).get(name, 0o640)
             info.linkname = what if isinstance(what, str) else ""
             content = what if isinstance(what, bytes) else b""
             info.size = len(content)
@@ -285,3 +288,39 @@ def test_many_entries_are_bounded_and_counted(
         b".claude/5/x",
     ]
     assert found.passed_over == {b".claude": 8}
+
+
+@both
+def test_what_lies_in_a_directory_that_was_passed_over_is_counted_once(
+    read: Callable[[bytes], SeenHome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the archive does not name that directory."""
+    monkeypatch.setattr(keeping, "MAX_ENTRIES", 1)
+    files: tuple[Member, ...] = (("a/x", FILE, b""), ("a/y", FILE, b""), ("b/x", FILE, b""))
+
+    with_directories = read(archive(HOME, ("a/", DIRECTORY, ""), ("b/", DIRECTORY, ""), *files))
+    without = read(archive(HOME, *files))
+
+    assert list(with_directories.nodes) == list(without.nodes) == [b"", b"a", b"a/x"]
+    assert with_directories.passed_over == {b"": 2, b"a": 1}
+    assert without.passed_over == {b"": 1, b"a": 1}
+
+
+@both
+def test_order_does_not_matter_to_what_rules_see(
+    read: Callable[[bytes], SeenHome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login may come last, and directories after what they hold."""
+    monkeypatch.setattr(keeping, "MAX_ENTRIES", 2)
+    files: list[Member] = [(f".claude/{n}/x", FILE, b"") for n in range(5)]
+    directories: list[Member] = [(f".claude/{n}/", DIRECTORY, "") for n in range(5)]
+    many: list[Member] = [(f"{n}", FILE, b"") for n in range(5)]
+    shut = {f".claude/{n}/": 0 for n in range(4)}
+
+    found = read(
+        archive(HOME, *files, *many, *directories, (".claude.json", FILE, b"{}"), modes=shut)
+    )
+
+    assert contents(found) == {b".claude.json": b"{}"}
+    assert found.nodes[b".claude/4"].mode == 0o640
+    assert b".claude/4/x" in found.nodes

@@ -15,7 +15,7 @@ from conformance.catalogue.layers import bundled_layers
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import keeping, visible
 from conformance.home.reading import DirectoryHome, read_home
-from conformance.home.seen import SeenHome
+from conformance.home.seen import SeenHome, SeenNode
 from conformance.home.visible import Wanted
 
 LOGIN = b'{"claudeAiOauth": {}}'
@@ -123,6 +123,35 @@ def test_no_link_is_followed_out_of_the_home(home: Path, tmp_path: Path) -> None
     (home / ".claude/settings.json").symlink_to("settings.json")
 
     assert contents(seen(home)) == {b".claude/.credentials.json": LOGIN}
+
+
+def test_a_link_out_of_the_home_is_not_taken_for_a_path_in_it(home: Path) -> None:
+    """Not even if it has as many names before the same ending."""
+    (home / "x").write_text("inside")
+    elsewhere = "/".join("o" for _ in home.parts[1:])
+    (home / ".claude.json").symlink_to(f"/{elsewhere}/x")
+    (home / ".claude/settings.json").symlink_to("../../other/x")
+
+    assert contents(seen(home)) == {b".claude/.credentials.json": LOGIN}
+
+
+def test_a_file_that_becomes_a_link_meanwhile_is_not_followed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = home / ".claude/.credentials.json"
+    (tmp_path / "outside").write_text("outside")
+    opened = os.open
+
+    def open_late(path: bytes, flags: int, *, dir_fd: int | None = None) -> int:
+        if path == b".credentials.json" and not login.is_symlink():
+            login.unlink()
+            login.symlink_to(tmp_path / "outside")
+        return opened(path, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", open_late)
+
+    with pytest.raises(CannotJudge, match="changes while it is read"):
+        seen(home)
 
 
 def test_a_home_may_be_a_link_and_be_known_by_another_path(home: Path, tmp_path: Path) -> None:
@@ -287,6 +316,65 @@ def test_what_a_link_leads_to_is_kept(home: Path) -> None:
     (home / ".claude").symlink_to("store/9/login")
 
     assert contents(seen(home)) == {b"store/9/login/.credentials.json": LOGIN}
+
+
+@pytest.mark.usefixtures("few")
+def test_links_lead_over_links_in_full_directories(home: Path) -> None:
+    """What is there beside them is walked as it would be in ``.claude`` itself."""
+    for n in range(10):
+        (home / f"{n}").touch()
+        (home / f"x/{n}").mkdir(parents=True)
+    (home / ".claude").rename(home / "x/login")
+    (home / ".claude").symlink_to("y-1")
+    (home / "y-1").symlink_to("y-2")
+    (home / "y-2").symlink_to("x/login")
+    (home / ".codex").symlink_to("z-1")
+    (home / "z-1").symlink_to("z-2")
+    (home / "z-2").mkdir()
+    for n in range(10):
+        (home / f"x/login/{n}").mkdir()
+    (home / "x/login/last").touch(mode=0o600)
+
+    found = seen(home)
+
+    assert contents(found) == {b"x/login/.credentials.json": LOGIN}
+    assert found.nodes.keys() >= {b"y-1", b"y-2", b"z-1", b"z-2", b"x/login/last"}
+    assert b"9" not in found.nodes
+
+
+@pytest.mark.usefixtures("few")
+def test_alike_is_what_no_rule_can_tell_apart(home: Path) -> None:
+    """A name of the baseline is not like another, and a file behind other modes is not, either."""
+    (home / ".claude/inner").mkdir()
+    for name in ("CLAUDE.md", "config.toml", "settings.json", "x", "y"):
+        (home / ".claude/inner" / name).touch()
+    for n in range(10):
+        (home / f".claude/sub/{n}/deep").mkdir(parents=True)
+    (home / ".claude/sub/0/deep").chmod(0o500)
+    (home / ".claude/sub/0/deep/file").touch()
+    (home / ".claude/sub/8/deep/file").touch()
+    (home / ".claude/sub/9/deep/file").touch()
+
+    found = seen(home)
+
+    assert b".claude/inner/x" in found.nodes
+    assert b".claude/inner/y" not in found.nodes
+    assert b".claude/sub/8/deep/file" in found.nodes
+    assert b".claude/sub/9/deep/file" not in found.nodes
+
+
+@pytest.mark.usefixtures("few")
+def test_what_is_closed_is_kept_whatever_it_is_like() -> None:
+    """Modes do not tell all: some file systems refuse for reasons of their own."""
+    found = keeping.Keeping(Wanted())
+    for path in (b"", b".claude", *(b".claude/%d" % n for n in range(9))):
+        found.add(SeenNode(path=path, kind="directory", mode=0o700, uid=1, gid=1))
+    found.close(b".claude/8")
+    home = found.home(0.0)
+
+    assert home.closed == {b".claude/8"}
+    assert home.nodes.keys() - {b""} == {b".claude"} | {b".claude/%d" % n for n in (0, 1, 2, 8)}
+    assert home.passed_over == {b".claude": 5}
 
 
 def test_a_whole_home_is_bounded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from factories import directory, file, refusal, scenario, written
 
 from conformance.catalogue import contracts
-from conformance.catalogue.lint import _fingerprint
+from conformance.catalogue.lint import fingerprint
 from conformance.catalogue.scenarios import read_scenarios
 from conformance.drivers.environment import environment
 from conformance.drivers.local.command import from_anywhere
@@ -133,7 +133,7 @@ def test_scenarios_that_differ_in_it_alone_are_no_twins() -> None:
         scenario(earlier=(directory("x"),)),
     ]
 
-    assert len({_fingerprint(case) for case in different}) == len(different)
+    assert len({fingerprint(case) for case in different}) == len(different)
 
 
 @pytest.mark.parametrize(

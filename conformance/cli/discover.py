@@ -1,0 +1,286 @@
+"""The command discover: homes nobody thought of, and what a probe gets wrong in them."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+from rich.console import Console
+
+from conformance.catalogue.writing import scenario_text
+from conformance.cli.options import agent_option, probe_options, strict_option
+from conformance.cli.request import run_request
+from conformance.cli.run import repro_argv, workers_option
+from conformance.cli.settings import WithSettings, taken
+from conformance.discover.faults import Fault, Faults, faults_of
+from conformance.discover.findings import Tried
+from conformance.discover.generation import agents_of
+from conformance.discover.search import Limits, search
+from conformance.errors import UsageError
+from conformance.files import replace_text
+from conformance.report.bar import Bar
+from conformance.report.stream import Stream
+from conformance.run.assembly import Run, open_run
+from conformance.run.pytest_run import sigterm_interrupts, worker_count
+from conformance.run.request import Command, RunRequest
+from conformance.run.subject import Subject, check
+from conformance.specification import specified
+from conformance.text import join, printable
+
+__all__ = ["discover_command"]
+
+#: Enough scenarios for every processor to get a worker.
+_MANY = 1_000_000
+#: So many reasons are shown why homes could not be tried.
+_REASONS = 3
+
+
+@click.command("discover", cls=WithSettings)
+@click.option(
+    "--seconds",
+    metavar="S",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60,
+    show_default=True,
+    help="How long to look; then what was found is reduced.",
+)
+@click.option(
+    "--homes",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Stop after the first N homes: the same ones, whatever the machine.",
+)
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(0),
+    help="Which homes are made; by default others each time.",
+)
+@click.option(
+    "--against",
+    metavar="CMD",
+    help="Another local command, whose answer is right where the contract leaves none open.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=Path("discovered"),
+    show_default=True,
+    help="Where scenarios are written: a directory, made if needed. No file is replaced.",
+)
+@workers_option
+@probe_options
+@strict_option
+@agent_option
+@click.pass_context
+def discover_command(
+    ctx: click.Context,
+    /,
+    seconds: float,
+    homes: int | None,
+    seed: int | None,
+    against: str | None,
+    output: Path,
+    workers: str,
+    **options: Any,
+) -> None:
+    """Make homes nobody thought of, and find those in which a probe is wrong.
+
+    Each home is a login, or none, with up to four things changed: members of JSON documents, broken
+    text, modes, links, other files, variables, inputs, the CLI. What the contract calls for there
+    is known by its rules; where it leaves a point open, each of these answers is right. What is
+    found is seen again, reduced to the smallest home that shows it, and written as a scenario.
+
+    Exit status: 0 nothing was found, 1 something was, 2 the request is wrong, 3 something could not
+    be judged, 130 interrupted.
+    """
+    settings = taken(ctx)
+    request = run_request(patterns=(), probe_in=settings.directory, **options)
+    asked = _Asked(
+        limits=Limits(seconds=seconds, homes=homes or 0),
+        seed=secrets.randbelow(2**32) if seed is None else seed,
+        output=output,
+        workers=worker_count(workers, _MANY) if workers != "auto" or not homes else _few(homes),
+        argv=repro_argv(options, settings),
+    )
+    ctx.exit(_discover(request, against, asked))
+
+
+def _few(homes: int) -> int:
+    """Return how many workers are worth their start for so many *homes*."""
+    return worker_count("auto", homes)
+
+
+class _Asked(Struct, frozen=True, kw_only=True):
+    """What the command was asked, beside the probe."""
+
+    limits: Limits
+    seed: int
+    output: Path
+    workers: int
+    argv: list[str]
+    """The command that repeats a scenario, without its file, which comes third."""
+
+
+def _discover(request: RunRequest, against: str | None, asked: _Asked) -> int:
+    if request.image is not None or request.in_process:
+        raise UsageError("discover needs a probe that runs on this machine", hint="name --probe")
+    if asked.output.exists() and not asked.output.is_dir():
+        raise UsageError(f"-o '{asked.output}' is not a directory", hint="name another one")
+    subject = check(request)
+    other = check(replace(request, probe=Command(against))) if against is not None else None
+    if other is None and not specified(subject.contract):
+        cause = f"nothing is written down about what '{subject.contract.name}' calls for in a home"
+        raise UsageError(cause, hint="name a probe that knows, with --against")
+    agents = agents_of(subject.contract, request.agent)
+    stream = cast(TextIO, Stream(sys.stdout))
+    console = Console(file=stream, highlight=False, soft_wrap=True)
+    contract = subject.contract
+    click.echo(
+        f"discover, contract {contract.name} {contract.version}: "
+        f"seed {asked.seed}, {', '.join(agents)}"
+    )
+    tried, interrupted, seconds = Tried(), False, time.monotonic()
+    try:
+        with sigterm_interrupts():
+            _search(subject, other, agents, asked, tried, console)
+    except KeyboardInterrupt:
+        interrupted = True
+    for line in _tried_lines(tried, time.monotonic() - seconds, asked):
+        click.echo(line)
+    found = Faults(faults=[], alike=[], unsteady=[])
+    if tried.found:
+        found = _faults(subject, other, asked, tried)
+    for line in _found_lines(found, asked):
+        click.echo(line)
+    return 130 if interrupted else _status(tried, found)
+
+
+def _search(
+    subject: Subject,
+    other: Subject | None,
+    agents: tuple[str, ...],
+    asked: _Asked,
+    tried: Tried,
+    console: Console,
+) -> None:
+    limit = asked.limits
+    total = limit.homes or max(1, round(limit.seconds))
+    started = time.monotonic()
+    with ExitStack() as stack:
+        run, beside = _opened(stack, replace(subject, selected=()), other)
+        bar = stack.enter_context(Bar(console, total, lines=not limit.homes and total >= 30))
+
+        def watch(tried: Tried) -> bool:
+            signs = len(tried.signs())
+            done = tried.homes if limit.homes else int(time.monotonic() - started)
+            bar.step(min(done, total), f"{signs} found" if signs else "")
+            return True
+
+        search(
+            run,
+            beside,
+            agents,
+            seed=asked.seed,
+            limits=limit,
+            workers=asked.workers,
+            tried=tried,
+            watch=watch,
+        )
+
+
+def _opened(stack: ExitStack, subject: Subject, other: Subject | None) -> tuple[Run, Run | None]:
+    run = stack.enter_context(open_run(subject))
+    if other is None:
+        return run, None
+    return run, stack.enter_context(open_run(replace(other, selected=())))
+
+
+def _faults(subject: Subject, other: Subject | None, asked: _Asked, tried: Tried) -> Faults:
+    """Return what was found, reduced and written."""
+    with ExitStack() as stack:
+        stack.enter_context(sigterm_interrupts())
+        # Opened anew: a search may have been long, and times count from when a run was opened.
+        run, beside = _opened(stack, subject, other)
+        found = faults_of(
+            tried,
+            run,
+            beside,
+            directory=asked.output.absolute(),
+            seed=asked.seed,
+            workers=asked.workers,
+        )
+    for fault in found.faults:
+        if not fault.twin:
+            file = Path(fault.scenario.file)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_text(file, scenario_text(fault.scenario, comment=_comment(fault, asked)))
+    return found
+
+
+def _comment(fault: Fault, asked: _Asked) -> str:
+    state = "nothing more can be taken away" if fault.complete else "more may be taken away"
+    return (
+        f"Found by discover in home {fault.found.number} of seed {asked.seed}, "
+        f"reduced in {fault.runs} runs: {state}.\n"
+        "The summary and the origin are still to be written."
+    )
+
+
+def _tried_lines(tried: Tried, seconds: float, asked: _Asked) -> Iterator[str]:
+    """Yield how many homes were tried, and by which rules they were decided."""
+    yield f"{tried.homes} homes in {seconds:.0f} s, {tried.open} of them left open"
+    rules = sorted(tried.rules.items(), key=lambda item: (-item[1], item[0]))
+    if rules:
+        yield "by rule: " + ", ".join(f"{name or '(several)'} {count}" for name, count in rules)
+    if tried.undecided:
+        yield f"{tried.undecided} about which nothing is written down"
+    for what, reasons in (("not tried here", tried.unsupported), ("broke", tried.broke)):
+        several = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        for reason, count in several[:_REASONS]:
+            yield f"{count} {what}: {printable(reason)}"
+        if len(several) > _REASONS:
+            yield f"… and {len(several) - _REASONS} more reasons"
+
+
+def _found_lines(found: Faults, asked: _Asked) -> Iterator[str]:
+    for fault in found.faults:
+        yield ""
+        yield f"FOUND {fault.scenario.id}"
+        yield f"  {printable(fault.words)}"
+        if fault.twin:
+            yield f"  the catalogue has that home: {fault.twin}"
+            yield f"  {_repro(asked, fault.twin)}"
+        else:
+            yield f"  home {fault.found.number}, reduced in {fault.runs} runs"
+            yield f"  {_repro(asked, fault.scenario.file)}"
+    if found.alike:
+        yield ""
+        names = ", ".join(dict.fromkeys(sign.rule or "(several)" for sign in found.alike))
+        yield f"the same answer is wrong by other rules as well: {names}"
+    for one in found.unsteady:
+        yield ""
+        yield f"home {one.number} did not show it again: {printable(one.message)}"
+    yield ""
+    count = len(found.faults)
+    yield f"{count or 'nothing'} found" if count != 1 else "1 fault found"
+
+
+def _repro(asked: _Asked, name: str) -> str:
+    return join([*asked.argv[:2], name, *asked.argv[2:]])
+
+
+def _status(tried: Tried, found: Faults) -> int:
+    if tried.broke or found.unsteady:
+        return 3
+    return 1 if found.faults else 0

@@ -1,0 +1,155 @@
+"""Homes nobody thought of: which ones are made, and what is kept of those in which a probe is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from factories import scenario as scenario_
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from conformance.catalogue import contracts
+from conformance.catalogue.scenarios import read_scenarios
+from conformance.catalogue.writing import scenario_text
+from conformance.discover.draws import examples, made_by
+from conformance.discover.faults import MOST_ALIKE, chosen
+from conformance.discover.findings import CANDIDATES, Found, Sign, Tried
+from conformance.discover.generation import BATCH, agents_of, batch
+from conformance.errors import UsageError
+from conformance.model.contract import Contract
+from conformance.model.placeholders import Context
+from conformance.model.scenario import Scenario
+from conformance.specification import case_of, decide
+
+CONTRACTS = contracts.bundled()
+SLOT = CONTRACTS["slot"]
+
+
+def told(scenario: Scenario) -> Scenario:
+    """Return all that *scenario* says, without the names of files, of layers and of itself."""
+    entries = tuple(sorted(scenario.entries, key=lambda entry: entry.path))
+    return replace(scenario, id="", file="", layers={}, cli_file="", entries=entries)
+
+
+def homes(seed: int, number: int, contract: Contract = SLOT) -> list[Scenario]:
+    return list(batch(contract, agents_of(contract), seed, number))
+
+
+def test_the_same_seed_makes_the_same_homes_whatever_was_made_before() -> None:
+    first = homes(3, 5)
+    homes(3, 4)
+
+    assert homes(3, 5) == first
+    assert homes(4, 5) != first
+    assert homes(3, 6) != first
+    assert [scenario.id for scenario in first] == [f"home-{5 * BATCH + n}" for n in range(BATCH)]
+
+
+def test_most_homes_are_others() -> None:
+    made = [
+        replace(scenario, id="", file="") for number in range(5) for scenario in homes(1, number)
+    ]
+
+    assert len({msgspec.msgpack.encode(scenario) for scenario in made}) > 0.7 * len(made)
+
+
+@pytest.mark.parametrize(("name", "least"), [("slot", 30), ("slot-strict", 40), ("preflight", 13)])
+def test_homes_come_to_most_rules(name: str, least: int) -> None:
+    contract = CONTRACTS[name]
+    context = Context(now=1_700_000_000, seed="")
+    decisions = [
+        decide(case_of(scenario, contract, context), contract)
+        for number in range(12)
+        for scenario in homes(2, number, contract)
+    ]
+    found = {decision.rule for decision in decisions if decision is not None}
+
+    assert None not in decisions
+    assert len(found) >= least
+
+
+@pytest.mark.parametrize("name", ["slot", "preflight"])
+def test_a_home_can_be_written_as_a_scenario_file(tmp_path: Path, name: str) -> None:
+    contract = CONTRACTS[name]
+    for made in homes(8, 0, contract):
+        scenario = replace(
+            made,
+            summary="One",
+            origin="here: that",
+            expect={name: ("ready",)},
+            control={"": "claude/baseline-only"},
+        )
+
+        file = tmp_path / "again.toml"
+        file.write_text(scenario_text(scenario), encoding="utf-8")
+        [again] = read_scenarios(file, tmp_path, CONTRACTS)
+
+        assert told(again) == told(scenario)
+
+
+def test_no_login_is_near_a_line_that_time_draws() -> None:
+    """A probe that looks a minute later finds the same as one that looks at once."""
+    for name in ("slot-strict", "preflight"):
+        contract = CONTRACTS[name]
+        for scenario in homes(6, 0, contract):
+            then = case_of(scenario, contract, Context(now=1_700_000_000, seed=""))
+            later = replace(then, now=then.now + 60)
+
+            assert decide(later, contract) == decide(then, contract), scenario
+
+
+def test_homes_are_made_for_known_agents_only() -> None:
+    assert agents_of(SLOT) == ("claude", "codex")
+    assert agents_of(SLOT, "codex") == ("codex",)
+    with pytest.raises(UsageError, match="no homes can be made for gemini"):
+        agents_of(SLOT, "gemini")
+
+
+def test_the_number_of_examples_is_the_one_that_is_asked_for() -> None:
+    assert len(examples(lambda draw: draw.below(10**6), 1, 30)) == 30
+
+
+@given(made_by(lambda draw: [draw.weighted(((1, "a"), (3, "b"))) for _ in range(400)]))
+@settings(max_examples=5, database=None)
+def test_weights_say_how_often(options: list[str]) -> None:
+    assert 60 < options.count("a") < 140
+
+
+def found(
+    number: int, rule: str = "r", kinds: tuple[str, ...] = ("wrong-verdict",), size: int = 0
+) -> Found:
+    scenario = scenario_(id_=f"home-{number}", summary="x" * size)
+    return Found(
+        number=number, scenario=scenario, sign=Sign(kinds, "exit code 0", rule), message=""
+    )
+
+
+@given(st.permutations([(n, n % 4) for n in range(12)]), st.integers(0, 12))
+@settings(max_examples=30, database=None)
+def test_what_is_kept_does_not_depend_on_who_reports_first(
+    order: list[tuple[int, int]], middle: int
+) -> None:
+    parts = [Tried(), Tried()]
+    for place, (number, size) in enumerate(order):
+        parts[place >= middle].add_found(found(number, size=10 * size))
+    whole = Tried()
+    for part in parts:
+        whole.add(part)
+
+    [(_, kept)] = whole.signs().items()
+    assert [one.number for one in kept] == [0, 4, 8][:CANDIDATES]
+
+
+def test_an_answer_that_breaks_many_rules_is_reduced_a_few_times() -> None:
+    tried = Tried()
+    for number in range(10):
+        tried.add_found(found(number, rule=f"r{number}"))
+    tried.add_found(found(20, rule="r0", kinds=("leaked-secret",)))
+
+    looked_into, alike = chosen(tried.signs())
+
+    assert [sign.rule for sign in looked_into] == ["r0", "r1", "r2", "r0"]
+    assert len(alike) == 10 - MOST_ALIKE
