@@ -169,13 +169,12 @@ class Canaries:
 
 def shown(canaries: list[str], output: str) -> Iterator[str]:
     """Yield the canaries of which *output* holds eight characters in a row, in any encoding."""
-    readings = _readings(output.encode("utf-8", "surrogateescape"))
+    joined = b"\1".join(_readings(output.encode("utf-8", "surrogateescape")))
+    windows = {joined[at : at + LEAST] for at in range(len(joined))}
     for canary in canaries:
-        for at in range(len(canary) - LEAST + 1):
-            part = canary[at : at + LEAST]
-            if any(form in reading for reading in readings for form in _written(part)):
-                yield canary
-                break
+        forms = (form for at in range(len(canary) - LEAST + 1) for form in _written(canary[at : at + LEAST]))
+        if any(form[:LEAST] in windows and form in joined for form in forms):
+            yield canary
 
 
 def _readings(output: bytes) -> list[bytes]:
