@@ -172,7 +172,11 @@ def shown(canaries: list[str], output: str) -> Iterator[str]:
     joined = b"\1".join(_readings(output.encode("utf-8", "surrogateescape")))
     windows = {joined[at : at + LEAST] for at in range(len(joined))}
     for canary in canaries:
-        forms = (form for at in range(len(canary) - LEAST + 1) for form in _written(canary[at : at + LEAST]))
+        forms = (
+            form
+            for at in range(len(canary) - LEAST + 1)
+            for form in _written(canary[at : at + LEAST])
+        )
         if any(form[:LEAST] in windows and form in joined for form in forms):
             yield canary
 
@@ -181,14 +185,12 @@ def _readings(output: bytes) -> list[bytes]:
     """Return *output*, and what stands in it as hexadecimal digits or base64, without line breaks."""
     found = [output, re.sub(rb"\s+|\\n|\\\n", b"", output)]
     for reading in list(found):
-        for digits in re.findall(rb"[0-9a-fA-F]{16,}", reading):
-            found.append(bytes.fromhex(digits[: len(digits) // 2 * 2].decode()))
+        digits = re.findall(rb"(?:[0-9a-fA-F]{2}){8,}", reading)
+        found += [bytes.fromhex(each.decode()) for each in digits]
         for coded in re.findall(rb"[\w+/-]{11,}", reading):
-            coded = coded.replace(b"-", b"+").replace(b"_", b"/")
-            for offset in range(4):
-                whole = coded[offset:][: (len(coded) - offset) // 4 * 4]
-                if whole:
-                    found.append(base64.b64decode(whole))
+            plain = coded.replace(b"-", b"+").replace(b"_", b"/")
+            rest = [plain[offset:] for offset in range(4)]
+            found += [base64.b64decode(each[: len(each) // 4 * 4]) for each in rest]
     # What came from UTF-16 and UTF-32 has NULs between its characters.
     return [form for reading in found for form in (reading, reading.replace(b"\0", b""))]
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from conformance.capture.captured import captured
 from conformance.capture.proposed import ORIGIN, SUMMARY
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.scenarios import parsed_scenario
 from conformance.catalogue.toml import toml
 from conformance.catalogue.writing import scenario_text
@@ -37,7 +37,11 @@ def probes(catalogue: Catalogue, *, seed: int = 17) -> list[WrongProbe]:
 def scenarios(catalogue: Catalogue) -> list[Scenario]:
     """Return the scenarios of these contracts that any driver can show, and that are quick."""
     named = [s for s in catalogue.scenarios.values() if not {*CONTRACTS}.isdisjoint(s.expect)]
-    return [s for s in named if s.container is None and s.earlier is None and not s.steps and not s.waits]
+    return [
+        s
+        for s in named
+        if s.container is None and s.earlier is None and not s.steps and not s.waits
+    ]
 
 
 def copy(scenario: Scenario, catalogue: Catalogue, directory: Path) -> Scenario:
@@ -97,7 +101,3 @@ def part(all_: Sequence[Scenario], number: int, of: int) -> list[Scenario]:
     mixed = sorted(all_, key=lambda scenario: scenario.id)
     random.Random(17).shuffle(mixed)
     return mixed[number::of]
-
-
-def catalogue() -> Catalogue:
-    return load_catalogue()

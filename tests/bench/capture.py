@@ -14,13 +14,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from support_capture_answers import catalogue, copy, differing, part, probes, scenarios
+from support_capture_answers import copy, differing, part, probes, scenarios
+
+from conformance.catalogue.catalogue import load_catalogue
 
 
 def main(argument: str = "0/1") -> int:
     """Return the exit status."""
     number, _, of = argument.partition("/")
-    started, whole = time.monotonic(), catalogue()
+    started, whole = time.monotonic(), load_catalogue()
     tried = probes(whole)
     chosen = part(scenarios(whole), int(number), int(of))
     found = []

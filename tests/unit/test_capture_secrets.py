@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
@@ -68,8 +69,6 @@ def test_nothing_of_a_canary_is_captured(seed: int) -> None:
 def test_what_shows_a_canary_is_seen(form: str) -> None:
     """The tests themselves can see one, in each of the forms."""
     canary = "k7Qm2Zx9Lp4w"
-    import base64  # noqa: PLC0415 - only here
-
     forms = {
         "{:backwards}": canary[::-1],
         "{:hex}": canary.encode().hex(),
@@ -77,7 +76,7 @@ def test_what_shows_a_canary_is_seen(form: str) -> None:
         "{:split}": f"{canary[:5]}\n{canary[5:]}",
     }
 
-    assert list(shown([canary], forms.get(form, form.format(canary)))) == [canary]
+    assert list(shown([canary], forms.get(form) or form.format(canary))) == [canary]
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, leak: object) -> None:
@@ -95,9 +94,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, leak: object) -> None:
         pytest.param(lambda text: text[5:13], id="eight-characters"),
         pytest.param(lambda text: text[::-1], id="backwards"),
         pytest.param(lambda text: text.encode().hex(), id="hexadecimal"),
-        pytest.param(
-            lambda text: __import__("base64").b64encode(text.encode()).decode(), id="base64"
-        ),
+        pytest.param(lambda text: base64.b64encode(text.encode()).decode(), id="base64"),
         pytest.param(lambda text: f"xxxx {text} xxxx", id="among-fillers"),
     ],
 )
@@ -118,7 +115,6 @@ def test_a_planted_leak_is_not_written(
     assert not output.exists()
     assert "eight characters in a row of .claude/.credentials.json" in str(done.exception)
     assert list(shown(["k7Qm2Zx9Lp4wBv6RtY3s"], f"{done.output}{done.exception}")) == []
-    monkeypatch.undo()
 
 
 def test_without_it_the_same_home_is_written(tmp_path: Path) -> None:
@@ -134,7 +130,7 @@ def test_without_it_the_same_home_is_written(tmp_path: Path) -> None:
     )
 
     assert done.exit_code == 0, done.exception
-    assert '"accessToken"' in output.read_text() or "accessToken" in output.read_text()
+    assert "accessToken" in output.read_text()
     assert list(shown(["k7Qm2Zx9Lp4wBv6RtY3s"], output.read_text() + done.output)) == []
 
 
