@@ -202,5 +202,13 @@ def _inline(value: Any) -> Item:
         for inner in value:
             array.append(_inline(inner))
         return array
+    if isinstance(value, str) and _is_literal(value):
+        return tomlkit.string(value, literal=True, multiline="\n" in value)
     item: Item = tomlkit.item(value)
     return item
+
+
+def _is_literal(text: str) -> bool:
+    """Return whether *text*, such as JSON, is easier to read without escapes, and can be."""
+    printable = text.replace("\n", "").isprintable() and not text.startswith("\n")
+    return ('"' in text or "\\" in text) and "'" not in text and printable
