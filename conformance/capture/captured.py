@@ -7,7 +7,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from conformance.capture.contents import disguised
 from conformance.capture.disguise import Disguise, account_in, moment
@@ -175,9 +175,9 @@ class _Capture:
         toml = path.endswith(b".toml")
         content = disguised(kept if padded else data, self._disguise, toml=toml)
         self._files[made] = dict(self._disguise.counts)
-        size = len(data) if padded or content is None else None
+        whole = len(data) if padded or content is None else None
         return Entry(
-            path=made, kind="file", content=content, size=size, mode=mode, owner=owner, mtime=mtime
+            path=made, kind="file", content=content, size=whole, mode=mode, owner=owner, mtime=mtime
         )
 
     def _many(self, group: Group, number: int) -> Entry:
@@ -213,14 +213,15 @@ class _Capture:
 
     def _permissions(self, node: SeenNode) -> tuple[int | None, int | None]:
         """Return the mode and the owner of an entry; None for what entries have anyway."""
-        mode, owner = node.mode, None
+        mode = node.mode
+        owner: int | None = None
         if node.uid != self._uid:
             owner = self._others.setdefault(node.uid, _SOMEBODY + len(self._others))
             if node.gid != self._seen.nodes[b""].gid:
                 # In a copy the group is that of who runs the probe, who is not in this one.
                 mode = mode & ~_GROUP_BITS | (mode & _OTHER_BITS) << 3
         usual = DIRECTORY_MODE if node.kind == "directory" else FILE_MODE
-        return None if mode == usual else mode, owner
+        return (None if mode == usual else mode), owner
 
     def _age(self, node: SeenNode) -> str:
         if node.mtime is None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from conformance.capture.disguise import Disguise, Piece
+from conformance.capture.disguise import Disguise
+from conformance.capture.shapes import Piece
 from conformance.capture.tokens import tokens
 from conformance.catalogue.entry_schema import MAX_LEVELS
 from conformance.model.entry import Bytes, Content, Json, Runs, Text
@@ -25,7 +26,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 #: Where the NULs are in the first four bytes of a text that has no mark (RFC 4627).
-_NULS = {
+_NULS: dict[tuple[bool, ...], str] = {
     (False, True, True, True): "utf-32-le",
     (True, True, True, False): "utf-32-be",
     (False, True, False, True): "utf-16-le",
@@ -92,8 +93,7 @@ def encoding_of(data: bytes) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return encoding
-    first = data[:4]
-    return _NULS.get(tuple(byte == 0 for byte in first), "") if len(first) == 4 else ""  # type: ignore[call-overload]
+    return _NULS.get(tuple(byte == 0 for byte in data[:4]), "")
 
 
 def _written(text: str, disguise: Disguise, *, toml: bool) -> _Written:

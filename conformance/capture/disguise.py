@@ -11,26 +11,26 @@ import base64
 import binascii
 import json
 import re
-import string
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-
 from conformance.capture.known import Known
-from conformance.capture.tokens import Token, units
+from conformance.capture.shapes import (
+    DIGIT,
+    FILLER,
+    Piece,
+    filled,
+    like_number,
+    literal,
+    string_like,
+)
+from conformance.capture.tokens import Token
 from conformance.model.placeholders import ACCOUNT_ID, KINDS, PREFIXES, Context
 
-__all__ = ["FILLER", "Disguise", "Piece", "account_in", "moment"]
+__all__ = ["Disguise", "account_in", "moment"]
 
-#: What each letter and each digit of a text becomes.
-FILLER, DIGIT = "x", "1"
-#: A letter that is not ASCII, and a byte that is no UTF-8.
-_LETTER, _BYTE = "\u00e9", "{byte:e9}"
-#: Control characters that a parser or a header treats in a way of their own.
-_CONTROLS = "\0\t\n\r"
 #: More beginnings of tokens that everybody knows.
 _MORE_PREFIXES = ("sk-ant-", "sk-", "gho_", "ghs_", "github_pat_", "xoxb-")
 #: How many characters follow the beginning of a placeholder for a secret.
@@ -50,21 +50,6 @@ _ACCOUNTS = {"account_id", _ACCOUNT, "forced_chatgpt_workspace_id"}
 #: A time is one that could be meant: from 2001 to 2100, in seconds.
 _FIRST, _LAST = 1_000_000_000, 4_102_444_800
 _DAY = 86_400
-
-
-class Piece(Struct, frozen=True, kw_only=True):
-    """A part of what is written in the place of a value."""
-
-    text: str
-    """With placeholders."""
-    plain: str | None = None
-    """The same without placeholders, if they differ: where none can stand."""
-    bare: bool = False
-    """Whether it is a placeholder that stands for a value that is no string."""
-
-
-def _lit(text: str) -> Piece:
-    return Piece(text=text)
 
 
 def moment(seconds: float) -> str:
@@ -113,14 +98,14 @@ class Disguise:
         text = token.text
         if text in self._known.members and token.closed:
             self.counts["members kept"] += 1
-            yield _lit(token.raw)
+            yield literal(token.raw)
             return
         self.counts["members renamed"] += 1
         if not text.strip():
-            yield from _string(token)
+            yield from string_like(token)
             return
         name = self._members.setdefault(text, f"member-{len(self._members) + 1}")
-        yield _lit(f"{token.quote}{name}{token.quote if token.closed else ''}")
+        yield literal(f"{token.quote}{name}{token.quote if token.closed else ''}")
 
     def value(self, token: Token) -> Iterator[Piece]:
         """Yield what stands in the place of a string, quotes included."""
@@ -128,7 +113,7 @@ class Disguise:
         quote, end = token.quote, token.quote if token.closed else ""
         if not text or (member, text) in self._known.values:
             self.counts["texts kept that everybody knows"] += 1
-            yield _lit(token.raw)
+            yield literal(token.raw)
             return
         found: list[Piece] = []
         plain = text.isascii() and text.isprintable() and "\\" not in token.raw
@@ -136,11 +121,11 @@ class Disguise:
             found = self._recognised(text, member)
         if not found:
             self.counts["other texts"] += 1
-            yield from _string(token)
+            yield from string_like(token)
             return
-        yield _lit(quote)
+        yield literal(quote)
         yield from found
-        yield _lit(end)
+        yield literal(end)
 
     def text(self, text: str, member: str) -> str:
         """Return what stands in the place of a *text* of its own, such as a variable's value."""
@@ -149,7 +134,7 @@ class Disguise:
         if text.isascii() and text.isprintable() and (found := self._recognised(text, member)):
             return "".join(piece.text for piece in found)
         numeric = _NUMERIC.fullmatch(text.strip()) is not None
-        return "".join(piece.text for piece in _filled(text, numeric=numeric))
+        return "".join(piece.text for piece in filled(text, numeric=numeric))
 
     def number(self, token: Token) -> Iterator[Piece]:
         """Yield what stands in the place of a number, a literal, or what is neither."""
@@ -161,21 +146,21 @@ class Disguise:
             if token.member in self._known.times and (time := self._time(raw)):
                 yield from time
                 return
-            yield _lit(self._digits(raw))
+            yield literal(self._digits(raw))
             return
         if _NUMERIC.fullmatch(raw):
-            yield _lit(_like_number(raw))
+            yield literal(like_number(raw))
             return
-        yield from _filled(raw)
+        yield from filled(raw)
 
     def comment(self, token: Token) -> Iterator[Piece]:
         """Yield what stands in the place of a comment."""
         raw = token.raw
         start = next(mark for mark in ("/*", "//", "#") if raw.startswith(mark))
         end = "*/" if start == "/*" and raw.endswith("*/") and len(raw) >= 4 else ""
-        yield _lit(start)
-        yield from _filled(raw[len(start) : len(raw) - len(end)])
-        yield _lit(end)
+        yield literal(start)
+        yield from filled(raw[len(start) : len(raw) - len(end)])
+        yield literal(end)
 
     def _recognised(self, text: str, member: str) -> list[Piece]:
         """Return what stands for a *text* whose kind is known; nothing for any other."""
@@ -188,7 +173,7 @@ class Disguise:
             return self._account(text)
         words = text.split(" ")
         if len(words) > 1 and all((member, word) in self._known.values for word in words):
-            return [_lit(text)]
+            return [literal(text)]
         dots = text.count(".")
         if _DOTTED.fullmatch(text) and (dots == 2 or self._known.is_secret(member)):
             return self._dotted(text)
@@ -196,7 +181,7 @@ class Disguise:
             (p for p in (*PREFIXES, *_MORE_PREFIXES) if text.startswith(p)), key=len, default=""
         )
         if " " not in text and (prefix or self._known.is_secret(member)):
-            return self._secret(text, prefix, member)
+            return self._secret(text, prefix)
         return []
 
     def _account(self, text: str) -> list[Piece]:
@@ -210,31 +195,27 @@ class Disguise:
             uuid = re.fullmatch(r"[0-9a-fA-F-]{36}", bare)
             self._accounts[bare] = f"00000000-0000-4000-8000-{number:012d}" if uuid else made
         before = len(text) - len(text.lstrip())
-        return [_lit(" " * before + self._accounts[bare] + " " * (len(text) - before - len(bare)))]
+        return [
+            literal(" " * before + self._accounts[bare] + " " * (len(text) - before - len(bare)))
+        ]
 
-    def _secret(self, text: str, prefix: str, member: str) -> list[Piece]:
+    def _secret(self, text: str, prefix: str) -> list[Piece]:
         """Return a credential of the same length, which begins as everybody knows."""
         self.counts["credentials"] += 1
-        label = next(
-            (label for label, begins in KINDS.items() if begins == prefix and prefix), None
-        )
-        filler = FILLER * (len(text) - len(prefix))
-        plain = prefix + filler
+        plain = prefix + FILLER * (len(text) - len(prefix))
         rest = len(text) - len(prefix) - _SECRET
-        if label is None or rest < 0:
-            return [_lit(plain)]
-        placeholder = self._placeholder(text, label)
+        labels = [label for label, begins in KINDS.items() if begins == prefix]
+        if not prefix or not labels or rest < 0:
+            return [literal(plain)]
+        placeholder = self._placeholder(text, labels[0])
         return [Piece(text=placeholder + FILLER * rest, plain=plain)]
 
     def _placeholder(self, text: str, label: str) -> str:
         """Return the placeholder of a credential, the same wherever the same one stands."""
         if text not in self._labels:
-            count = sum(f"{other}-".startswith(f"{label}-") for other in self._labels.values())
             first = label or "token"
-            if not label:
-                count = sum(
-                    not other or other.startswith("token-") for other in self._labels.values()
-                )
+            names = (f"{other or 'token'}-" for other in self._labels.values())
+            count = sum(name.startswith(f"{first}-") for name in names)
             self._labels[text] = f"{first}-{count + 1}" if count else label
         name = self._labels[text]
         return f"{{secret:{name}}}" if name else "{secret}"
@@ -250,7 +231,7 @@ class Disguise:
             head = self._parts(parts[:2])
             rest = FILLER * (len(parts[2]) - _SECRET)
             return [Piece(text=f"{head}.{{secret:jwt}}{rest}", plain=self._parts(parts))]
-        return [_lit(self._parts(parts))]
+        return [literal(self._parts(parts))]
 
     def _whole(self, claims: Any) -> str:
         """Return the time of a token that has the claims of the placeholder, or nothing."""
@@ -298,24 +279,25 @@ class Disguise:
 
     def _date(self, match: re.Match[str]) -> list[Piece]:
         self.counts["times"] += 1
-        date, between, _, fraction, zone = match.groups()
+        _, between, _, fraction, zone = match.groups()
         try:
-            at = datetime.fromisoformat(match[0].upper().replace("Z", "+00:00")).timestamp()
+            at = datetime.fromisoformat(match[0].upper()).timestamp()
         except (ValueError, OverflowError):
-            return [_lit(f"2001-02-30{between}00:00:00Z")]  # no date, either
+            return [literal(f"2001-02-30{between}00:00:00Z")]  # no date, either
         plain = "2001-01-01" if at <= self._now else "2999-01-01"
-        if (between, fraction, zone) == ("T", None, "Z") and _FIRST <= at < _LAST:
-            made = "{" + moment(at - self._now) + ":rfc3339}"
-            return [Piece(text=made, plain=f"{plain}T00:00:00Z")]
-        # The placeholder has one form. Another one is kept, and of the time that it is over.
-        digits = "." + DIGIT * (len(fraction) - 1) if fraction else ""
+        digits = "." + "0" * (len(fraction) - 1) if fraction else ""
+        if (between, zone) == ("T", "Z") and len(digits) <= 10 and _FIRST <= at < _LAST:
+            form = f"rfc3339.{len(digits) - 1}" if digits else "rfc3339"
+            made = "{" + f"{moment(at - self._now)}:{form}" + "}"
+            return [Piece(text=made, plain=f"{plain}T00:00:00{digits}Z")]
+        # The placeholder has no other form. It is kept, and of the time whether it is over.
         offset = zone if zone in "Zz" else f"{zone[0]}01:00"
-        return [_lit(f"{plain}{between}00:00:00{digits}{offset}")]
+        return [literal(f"{plain}{between}00:00:00{digits}{offset}")]
 
     def _time(self, raw: str) -> list[Piece]:
         """Return a number that is a time, in seconds or milliseconds; nothing for any other."""
         value = float(raw)
-        whole, _, fraction = raw.partition(".")
+        _, _, fraction = raw.partition(".")
         if "e" in raw.lower() or value < 0:
             return []
         for form, size in (("", 1000), (":s", 1)):
@@ -333,23 +315,14 @@ class Disguise:
         """Return a number of the same form, on the same side of now in milliseconds."""
         now = self._now * 1000
         mantissa, mark, exponent = raw.replace("E", "e").partition("e")
-        made = _like_number(mantissa) + mark
-        made += exponent if len(exponent) < 5 else _like_number(exponent)
+        made = like_number(mantissa) + mark
+        made += exponent if len(exponent) < 5 else like_number(exponent)
         wanted = (float(raw) > now, float(raw) > now / 1000, float(raw) == 0)
         for digit in "1938":
             other = re.sub("1", digit, made, count=1)
             if (float(other) > now, float(other) > now / 1000, float(other) == 0) == wanted:
                 return other
         return made
-
-
-def _string(token: Token) -> Iterator[Piece]:
-    """Yield a string of the same length, quotes included."""
-    size = len(token.quote)
-    body = token.raw[size : -size if token.closed else None]
-    yield _lit(token.quote)
-    yield from _filled(body, escapes=token.quote[0] == '"')
-    yield _lit(token.quote if token.closed else "")
 
 
 def _decoded(part: str) -> Any:
@@ -360,71 +333,3 @@ def _decoded(part: str) -> Any:
     except (ValueError, binascii.Error, RecursionError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _like_number(raw: str) -> str:
-    """Return *raw* with each digit replaced, but for a zero that counts, and each letter kept."""
-    made = []
-    started = False
-    for place, character in enumerate(raw):
-        if character in "123456789":
-            made.append(DIGIT)
-            started = True
-        elif character == "0":
-            # The zeros before the first other digit say how the number is written.
-            made.append(DIGIT if started else "0")
-        elif raw[:2] in ("0x",) and place > 1 and character != "_":
-            made.append(DIGIT)
-        else:
-            made.append(character)
-    return "".join(made)
-
-
-def _filled(body: str, *, escapes: bool = False, numeric: bool = False) -> Iterator[Piece]:
-    """Yield what stands in the place of *body*, character for character.
-
-    With *escapes*, those of JSON are one character each; with *numeric*, digits stay digits.
-    """
-    first = len(body) - len(body.lstrip(" "))
-    last = len(body.rstrip(" "))
-    place = 0
-    for raw, meant in units(body) if escapes else zip(body, body, strict=True):
-        if place < first or place >= last:
-            yield _lit(" ")
-        elif raw == meant:
-            yield _lit(DIGIT) if numeric and raw in string.digits else _character(raw)
-        elif meant in _CONTROLS or "\ud800" <= meant <= "\udfff":
-            yield _lit(raw if len(raw) == 2 else _surrogate(meant))
-        else:
-            yield _lit(_escape(raw, meant))
-        place += len(raw)
-
-
-def _escape(raw: str, meant: str) -> str:
-    """Return an escape of the same kind: one that there is not is a fault, and stays one."""
-    if len(raw) in (6, 10):
-        made = FILLER if meant.isascii() and meant.isprintable() else _LETTER
-        return f"{raw[:2]}{ord(made):0{len(raw) - 2}x}"
-    if raw in ('\\"', "\\\\", "\\/", "\\b", "\\f"):
-        return raw
-    if raw.startswith(("\\u", "\\U")):
-        return raw[:2]
-    return "\\q"
-
-
-def _surrogate(meant: str) -> str:
-    if meant in _CONTROLS:
-        return f"\\u{ord(meant):04x}"
-    return "\\ud800" if meant < "\udc00" else "\\udc00"
-
-
-def _character(character: str) -> Piece:
-    if "\udc80" <= character <= "\udcff":  # a byte that is no UTF-8
-        return Piece(text=_BYTE, plain="\udce9")
-    if character in _CONTROLS or character == "\ufeff":
-        return _lit(character)
-    if not character.isascii():
-        return _lit(_LETTER)
-    if not character.isprintable():
-        return _lit("\1")
-    return _lit(FILLER)

@@ -87,8 +87,8 @@ def _signatures(
     """Return for each path what it has in common with those that are alike."""
     found: dict[bytes, _Signature] = {}
     numbers: dict[_Signature, int] = {}
-    for path, node in reversed(nodes.items()):  # children come before their parents
-        name = path.rpartition(b"/")[2]
+    for path in reversed([*nodes]):  # children come before their parents
+        node, name = nodes[path], path.rpartition(b"/")[2]
         special = path if _is_special(node, is_known) else b""
         special = special.rpartition(b"/")[2] if node.kind != "directory" else b""
         inside: frozenset[int] = frozenset()

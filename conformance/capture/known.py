@@ -23,28 +23,27 @@ __all__ = ["Known", "known"]
 #: Members and variables that the documentation of the CLIs names, and the catalogue does not.
 _MEMBERS = """
 accessToken refreshToken expiresAt refreshTokenExpiresAt scopes subscriptionType rateLimitTier
-clientId claudeAiOauth mcpOAuth enterpriseGateway organizationUuid
-auth_mode OPENAI_API_KEY tokens id_token access_token refresh_token account_id last_refresh
-agent_identity personal_access_token
-env permissions allow deny ask hooks model apiKeyHelper forceLoginMethod forceLoginOrgUUID
-primaryApiKey oauthAccount projects mcpServers customApiKeyResponses hasCompletedOnboarding
-forced_login_method forced_chatgpt_workspace_id cli_auth_credentials_store chatgpt_base_url
-model_provider model_providers model_reasoning_effort mcp_servers profile profiles
-preferred_auth_method approval_policy sandbox_mode
-exp iat nbf iss aud sub alg kid typ email email_verified
-""".split()
+clientId claudeAiOauth mcpOAuth enterpriseGateway organizationUuid auth_mode OPENAI_API_KEY
+tokens id_token access_token refresh_token account_id last_refresh agent_identity
+personal_access_token env permissions allow deny ask hooks model apiKeyHelper forceLoginMethod
+forceLoginOrgUUID primaryApiKey oauthAccount projects mcpServers customApiKeyResponses
+hasCompletedOnboarding forced_login_method forced_chatgpt_workspace_id
+cli_auth_credentials_store chatgpt_base_url model_provider model_providers
+model_reasoning_effort mcp_servers profile profiles preferred_auth_method approval_policy
+sandbox_mode exp iat nbf iss aud sub alg kid typ email email_verified
+""".split()  # noqa: SIM905 - a list would be one word a line
 _VARIABLES = """
 ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL CLAUDE_CODE_OAUTH_TOKEN
 CLAUDE_CODE_SIMPLE CLAUDE_CODE_USE_BEDROCK CLAUDE_CODE_USE_VERTEX CLAUDE_CONFIG_DIR
 CLAUDE_SECURESTORAGE_CONFIG_DIR CODEX_ACCESS_TOKEN CODEX_API_KEY CODEX_HOME OPENAI_API_KEY
-""".split()
+""".split()  # noqa: SIM905 - a list would be one word a line
 #: Names of files and directories that the CLIs make, and the catalogue has not.
 _NAMES = """
 .claude .codex .claude.json .credentials.json auth.json config.toml settings.json
 settings.local.json CLAUDE.md AGENTS.md projects todos statsig shell-snapshots plugins ide local
-session-env history.jsonl log sessions archived_sessions tmp backups cache debug file-history plans
-stats-cache.json agents commands skills hooks managed-settings.json
-""".split()
+session-env history.jsonl log sessions archived_sessions tmp backups cache debug file-history
+plans stats-cache.json agents commands skills hooks managed-settings.json
+""".split()  # noqa: SIM905 - a list would be one word a line
 #: Members that hold a time, besides those that do in the catalogue.
 _TIMES = {"exp", "iat", "nbf", "expires", "expires_at", "expiresIn"}
 #: Members that hold a credential, whatever it looks like.

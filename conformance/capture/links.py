@@ -13,7 +13,9 @@ OUTSIDE = "outside-of-the-home"
 
 
 def target(path: bytes, leads_to: bytes, home: bytes, names: Names) -> tuple[str, bool]:
-    """Return where the link at *path*, which *leads_to* something, leads; and whether that is inside.
+    """Return where the link at *path* leads, and whether that is inside of the HOME.
+
+    *leads_to* is its target as it was found.
 
     *home* is the path of the HOME that absolute links name, or empty.
     """

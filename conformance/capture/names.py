@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-from conformance.capture.disguise import FILLER
 from conformance.capture.known import Known
+from conformance.capture.shapes import FILLER
 
 __all__ = ["Names"]
 
 #: Endings of names that say what kind of file it is, and nothing else.
 _ENDINGS = """
-.bak .backup .cfg .conf .credentials .css .csv .db .example .gz .html .ini .js .json .json5 .jsonc
-.jsonl .key .link .lock .log .md .mjs .new .old .orig .pem .pid .py .save .sh .sock .sqlite .swp
-.tar .template .tmp .toml .ts .txt .yaml .yml ~
-""".split()
+.bak .backup .cfg .conf .credentials .css .csv .db .example .gz .html .ini .js .json .json5
+.jsonc .jsonl .key .link .lock .log .md .mjs .new .old .orig .pem .pid .py .save .sh .sock
+.sqlite .swp .tar .template .tmp .toml .ts .txt .yaml .yml ~
+""".split()  # noqa: SIM905 - a list would be one word a line
 #: Names longer than this keep their length: file systems and programs have limits.
 _LONG = 64
 _LONGEST = 255

@@ -32,13 +32,10 @@ def in_contracts(
     They are *contract*, and those in *contracts* that extend it: else they would inherit from it
     what they may not call for. They have to know the *agent*, and the inputs that are set.
     """
-    found = [contract]
-    for other in contracts.values():
-        if contract.name in other.lineage[1:]:
-            found.append(other)
+    near = [other for other in contracts.values() if contract.name in other.lineage[1:]]
     return [
         each
-        for each in found
+        for each in (contract, *near)
         if agent in each.agents and all(each.inputs.variable(role) for role in captured.inputs)
     ]
 

@@ -35,7 +35,7 @@ _PART = 32 * 1024
 _MOST = 4 * 1024 * 1024
 _WORD = re.compile(r"[\w.$~@%+-]+")
 _PLACEHOLDER = re.compile(
-    r"\{(?:secret(?::[a-z-]+(?:-[0-9]{1,4})?)?|now(?:[-+][0-9]{1,9}[smhd])?(?::(?:s|rfc3339|jwt))?"
+    r"\{(?:secret(?::[a-z-]+(?:-[0-9]{1,4})?)?|now(?:[-+][0-9]{1,9}[smhd])?(?::(?:s|rfc3339(?:\.[1-9])?|jwt))?"
     r"|home|byte:e9|n|null)\}"
 )
 _ESCAPE = re.compile(

@@ -49,6 +49,7 @@ def in_scope(
 
 def _with_parents(paths: Iterable[bytes], nodes: Mapping[bytes, object]) -> Iterable[bytes]:
     for path in paths:
-        while path and path in nodes:
-            yield path
-            path = path.rpartition(b"/")[0]
+        above = path
+        while above and above in nodes:
+            yield above
+            above = above.rpartition(b"/")[0]

@@ -15,7 +15,8 @@ Kind = Literal["blank", "mark", "key", "string", "bare", "comment"]
 _STRING = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'
 _COMMENT = r"/\*.*?(?:\*/|\Z)|//[^\n]*"
 _JSON = re.compile(
-    rf"(?P<blank>[ \t\r\n\ufeff]+)|(?P<comment>{_COMMENT}|\#[^\n]*)|(?P<string>{_STRING}|'[^'\n]*'?)"
+    rf"(?P<blank>[ \t\r\n\ufeff]+)|(?P<comment>{_COMMENT}|\#[^\n]*)"
+    rf"|(?P<string>{_STRING}|'[^'\n]*'?)"
     r"""|(?P<mark>\[{64,}|\]{64,}|[{}\[\]:,=])|(?P<bare>[^\s{}\[\]:,="'/#\ufeff]+|.)""",
     re.DOTALL,
 )
@@ -128,7 +129,7 @@ def units(body: str) -> Iterator[tuple[str, str]]:
     for match in _UNIT.finditer(body):
         raw = match[0]
         if len(raw) in (6, 10):
-            code = int(raw[2:], 16)
+            code = int(raw[2:], 16)  # noqa: FURB166 - what it begins with is no prefix of int
             yield raw, chr(code if code < 0x110000 else 0xFFFD)
         elif len(raw) == 2 and raw[0] == "\\":
             yield raw, _ESCAPES.get(raw[1], raw[1])

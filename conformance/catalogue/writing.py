@@ -20,6 +20,8 @@ __all__ = ["scenario_table", "scenario_text"]
 _COLUMNS = 120
 #: Bytes up to this many are written as hexadecimal digits, which people can read; more as base64.
 _HEXADECIMAL = 64
+#: Tables that have a header also where a line would do, as in files that people write.
+_HEADED = ("files", "set")
 #: Tables in this order, after the keys that are no tables.
 _TABLES = ("expect", "rules", "home", "earlier", "cli", "inputs", "env", "process", "container")
 
@@ -179,7 +181,7 @@ def _table(values: Mapping[str, Any]) -> Table:
     for key, value in values.items():
         item = _inline(value)
         fits = len(f"{tomlkit.key(key).as_string()} = {item.as_string()}") <= _COLUMNS
-        if fits or not isinstance(value, dict):
+        if not isinstance(value, dict) or (fits and key not in _HEADED):
             table.add(tomlkit.key(key), item)
         else:
             long[key] = value
@@ -200,5 +202,13 @@ def _inline(value: Any) -> Item:
         for inner in value:
             array.append(_inline(inner))
         return array
+    if isinstance(value, str) and _is_literal(value):
+        return tomlkit.string(value, literal=True, multiline="\n" in value)
     item: Item = tomlkit.item(value)
     return item
+
+
+def _is_literal(text: str) -> bool:
+    """Return whether *text*, such as JSON, is easier to read without escapes, and can be."""
+    printable = text.replace("\n", "").isprintable() and not text.startswith("\n")
+    return ('"' in text or "\\" in text) and "'" not in text and printable

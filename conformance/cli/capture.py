@@ -33,7 +33,7 @@ __all__ = ["capture_command"]
 _WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _COMMENT = (
     "A real home, captured without its secrets.",
-    "Names and texts that are not known to be harmless are replaced by made-up ones of their shape.",
+    "Names and texts that are not known to be harmless are made-up ones of the same shape.",
 )
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
 
+from conformance.catalogue import contracts
 from conformance.catalogue.writing import scenario_text
 from conformance.cli.options import agent_option, probe_options, strict_option
 from conformance.cli.request import run_request
@@ -26,6 +27,7 @@ from conformance.discover.generation import agents_of
 from conformance.discover.search import Limits, search
 from conformance.errors import UsageError
 from conformance.files import replace_text
+from conformance.model.contract import Contract
 from conformance.report.bar import Bar
 from conformance.report.stream import Stream
 from conformance.run.assembly import Run, open_run
@@ -104,6 +106,9 @@ def discover_command(
     Exit status: 0 nothing was found, 1 something was, 2 the request is wrong, 3 something could not
     be judged, 130 interrupted.
     """
+    if options["image"] is not None or options["in_process"]:
+        cause = "discover needs a probe that is started on this machine"
+        raise UsageError(cause, hint="name it with --probe, or with --python")
     settings = taken(ctx)
     request = run_request(patterns=(), probe_in=settings.directory, **options)
     asked = _Asked(
@@ -133,10 +138,9 @@ class _Asked(Struct, frozen=True, kw_only=True):
 
 
 def _discover(request: RunRequest, against: str | None, asked: _Asked) -> int:
-    if request.image is not None or request.in_process:
-        raise UsageError("discover needs a probe that runs on this machine", hint="name --probe")
     if asked.output.exists() and not asked.output.is_dir():
         raise UsageError(f"-o '{asked.output}' is not a directory", hint="name another one")
+    _check_contract(contracts.load(request.contract, base=Path(request.cwd)))
     subject = check(request)
     other = check(replace(request, probe=Command(against))) if against is not None else None
     if other is None and not specified(subject.contract):
@@ -164,6 +168,19 @@ def _discover(request: RunRequest, against: str | None, asked: _Asked) -> int:
     for line in _found_lines(found, asked):
         click.echo(line)
     return 130 if interrupted else _status(tried, found)
+
+
+def _check_contract(contract: Contract) -> None:
+    """Make sure that a probe under *contract* is asked once, in a home.
+
+    :raises UsageError: it is not.
+    """
+    more = contract.in_steps or contract.entrypoint is not None or contract.requests is not None
+    if more or contract.commands:
+        cause = (
+            f"contract '{contract.name}' is about more than a probe that is asked once in a home"
+        )
+        raise UsageError(cause, hint="name another one with --contract, such as slot")
 
 
 def _search(

@@ -229,6 +229,11 @@ def _inside(text: str, draw: Draw) -> Content:
     return Text(text[:at] + draw.one_of(members) + text[at:])
 
 
+def _on_lines(text: str, _: Draw) -> Content:
+    """Return *text* as it is written for people: with a line for each member."""
+    return Text(re.sub(r'(?<=[\[{,]) ?(?=[\["{])', "\n  ", text) + "\n")
+
+
 def _bytes(_: str, draw: Draw) -> Content:
     return Bytes(draw.one_of(_BYTES))
 
@@ -248,6 +253,7 @@ def _runs(text: str, draw: Draw) -> Content:
 
 _TEXT_CHANGES: tuple[tuple[int, Callable[[str, Draw], Content]], ...] = (
     (6, _whole),
+    (2, _on_lines),
     (4, _cut),
     (4, _inside),
     (3, _behind),

@@ -30,7 +30,7 @@ def describe_entry(entry: Entry) -> str:
 
 
 def _special(entry: Entry) -> Iterator[str]:
-    if entry.size is not None:
+    if entry.size is not None and entry.content is not None:
         yield f"padded to {entry.size} bytes"
     if entry.mode is not None:
         yield f"mode {entry.mode:04o}"
@@ -49,6 +49,8 @@ def _content(entry: Entry) -> str:
         return f"symlink to {entry.target}"
     if entry.kind != "file":
         return entry.kind
+    if entry.content is None:
+        return f"file of {entry.size} blanks" if entry.size else "empty file"
     return _contents(entry.content)
 
 

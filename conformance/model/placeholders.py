@@ -4,7 +4,8 @@
 ``{now+8h}``         a time relative to the fixed start of the run: epoch milliseconds;
                      units ``ms``, ``s``, ``m``, ``h``, ``d``
 ``{now-1h:s}``       the same as epoch seconds; ``:rfc3339`` as text; ``:jwt`` as a JSON Web Token
-                     with that ``exp`` and the claims of a ChatGPT account
+                     with that ``exp`` and the claims of a ChatGPT account; ``:rfc3339.9`` as
+                     text with a fraction of nine digits
 ``{secret}``         a credential value, unique to the run and the scenario, which looks like an
                      access token of claude
 ``{secret:NAME}``    another one; how it begins depends on how NAME begins, see :data:`KINDS`
@@ -65,7 +66,7 @@ PREFIXES = tuple(prefix for prefix in KINDS.values() if prefix)
 ACCOUNT_ID = "8f2b6c1e-4d3a-4b7f-9a51-6e0c2d7f1b94"
 
 _WORD = re.compile(r"\{([a-z]+)((?:[-+:][^{}\s\"]*)?)\}")
-_NOW = re.compile(r"(?:([+-])([0-9]{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339|jwt))?")
+_NOW = re.compile(r"(?:([+-])([0-9]{1,9})(ms|s|m|h|d))?(?::(ms|s|rfc3339(?:\.[1-9])?|jwt))?")
 #: Placeholders in the text of a stub.
 _STUB_ONLY = re.compile(r"asked|limit:[0-9]{1,2}(\.[0-9]{1,3})?")
 #: The farthest a time may be from now, in seconds: a thousand years, which RFC 3339 can write.
@@ -191,8 +192,10 @@ def _now(argument: str, context: Context) -> Any:
     at = context.now + (-shift if sign == "-" else shift)
     if form == "s":
         return int(at)
-    if form == "rfc3339":
-        return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if form and form.startswith("rfc3339"):
+        _, point, digits = form.partition(".")
+        text = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        return text.replace("+00:00", point + "0" * int(digits or 0) + "Z")
     if form == "jwt":
         return _jwt(int(at), int(min(at, context.now)) - 3600, context.secret("jwt"))
     return int(at * 1000)

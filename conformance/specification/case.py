@@ -92,7 +92,7 @@ def case_of(
     nodes = plan([*scenario.entries, *named(state.home, scenario.agent)], context)
     inputs = _inputs(scenario, contract, context)
     return Case(
-        agent=inputs.get("agent") or "",
+        agent=inputs.get("agent", scenario.agent) or "",
         home=seen_in_plan(nodes, now=context.now, uid=owner, gid=gid),
         inputs=inputs,
         env=_variables(scenario, context),

@@ -21,6 +21,7 @@ from conformance.specification.codex_config import config_in
 from conformance.specification.document import Members, read_document
 from conformance.specification.expiry import expiry_of
 from conformance.specification.slot import BASELINE, ENDS
+from conformance.specification.steps import Decision
 from conformance.specification.strict_codex import MODES, id_token_words
 from conformance.specification.tokens import VARIABLES
 
@@ -50,12 +51,12 @@ class Likeness(Struct, frozen=True, kw_only=True):
 
 
 def nearest(
-    case: Case, contract: Contract, scenarios: Iterable[Scenario], number: int
+    case: Case, contract: Contract, decision: Decision, scenarios: Iterable[Scenario], number: int
 ) -> list[Likeness]:
-    """Return the *number* of *scenarios* whose homes are most like that of *case*.
+    """Return the *scenarios* whose homes are most like that of *case*, the nearest first.
 
-    The nearest comes first. One that calls for something else follows where none of them does: it
-    says what would change the answer.
+    These are *number* that call for the same as *decision*, and after them as many that call for
+    something else: they say what would change the answer.
     """
     ours = features(case)
     context = Context(now=case.now, seed="")
@@ -65,14 +66,16 @@ def nearest(
             continue
         theirs = features(case_of(scenario, contract, context))
         found.append(Likeness(scenario=scenario, differences=tuple(_told(ours, theirs))))
-    found.sort(key=lambda one: (len(one.differences), one.scenario.id))
-    first = found[:number]
-    if first:
-        wanted = first[0].scenario.expected(contract)
-        others = (one for one in found if one.scenario.expected(contract) != wanted)
-        if all(one.scenario.expected(contract) == wanted for one in first):
-            first += [one for one, _ in zip(others, range(1), strict=False)]
-    return first
+
+    def distance(one: Likeness) -> tuple[int, bool, str]:
+        elsewise = decision.rule not in one.scenario.cites(contract)
+        return len(one.differences), elsewise, one.scenario.id
+
+    found.sort(key=distance)
+    wanted = {*decision.verdicts}
+    same = [one for one in found if {*one.scenario.expected(contract)} == wanted]
+    others = [one for one in found if {*one.scenario.expected(contract)} != wanted]
+    return same[:number] + others[:number]
 
 
 def _is_about_a_home(scenario: Scenario, agent: str) -> bool:
@@ -151,8 +154,9 @@ def _tree(case: Case) -> Iterator[tuple[str, str]]:
             elif node.kind != "directory":
                 yield f"{node.kind}s in ~/.claude", "some"
         elif base not in BASELINE:
-            where = "files" if base != _CLAUDE_FILE.encode() else "a credentials file"
-            yield f"{where} in ~/.claude that the image did not put there", "some"
+            if name != _CLAUDE_FILE.encode():
+                where = "deeper" if b"/" in name else "at the top"
+                yield f"other files {where} in ~/.claude", "some"
         else:
             where = "deeper" if b"/" in name else "at the top"
             yield f"baseline files {where} in ~/.claude", "some"

@@ -52,7 +52,7 @@ PAGES = {
         ),
         *("orchestrator", "real-clis", "over-time"),
     ],
-    "Change": ["your-contract", "scenarios", "strength", "design"],
+    "Change": ["your-contract", "scenarios", "discover", "strength", "design"],
     "Look up": ["cli", "contracts", "field"],
 }
 

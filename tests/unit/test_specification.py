@@ -114,8 +114,11 @@ def test_what_no_rule_speaks_of_is_open_and_no_rule_is_named(found: Case) -> Non
     assert called_for(found, STRICT) == ("", OPEN)
 
 
-def test_a_name_that_stands_twice_is_open_to_preflight_whichever_one_counts() -> None:
-    text = '{"claudeAiOauth": null, "claudeAiOauth": {"accessToken": "{secret}"}}'
+@pytest.mark.parametrize("values", [("null", "{}"), ("{}", "null")], ids=["last", "first"])
+def test_a_name_that_stands_twice_is_open_to_preflight_whichever_counts(
+    values: tuple[str, str],
+) -> None:
+    text = f'{{"claudeAiOauth": {values[0]}, "claudeAiOauth": {values[1]}}}'
     assert called_for(case(file(LOGIN, text)), PREFLIGHT) == ("", OPEN)
 
 

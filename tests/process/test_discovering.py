@@ -1,0 +1,115 @@
+"""The command discover: what it finds is wrong, small, and ready to be kept; a right probe is left in peace."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from support_cli import suite
+
+from conformance.bundled import fixtures_dir
+
+#: Takes whatever is called auth.json for a login of codex: it never opens the file.
+EXISTS_IS_ENOUGH = """\
+import os, runpy, sys
+from pathlib import Path
+if os.environ.get("WOVED_TASK_AGENT") == "codex":
+    auth = Path(os.environ.get("HOME", "/"), ".codex", "auth.json")
+    if os.path.lexists(auth):
+        sys.exit(0)
+sys.argv = ["slot.py"]
+runpy.run_path({reference!r}, run_name="__main__")
+"""
+REFERENCE = f"{sys.executable} -I {fixtures_dir() / 'probes' / 'slot.py'}"
+
+
+def wrong_probe(directory: Path) -> str:
+    reference = str(fixtures_dir() / "probes" / "slot.py")
+    (directory / "probe.py").write_text(EXISTS_IS_ENOUGH.replace("{reference!r}", repr(reference)))
+    return f"{sys.executable} -I probe.py"
+
+
+@pytest.mark.slow
+def test_what_is_found_is_a_scenario_that_repro_shows_and_lint_takes(tmp_path: Path) -> None:
+    probe = wrong_probe(tmp_path)
+    words = ["discover", "--probe", probe, "--agent", "codex", "--seed", "1", "--seconds", "500"]
+
+    found = suite(tmp_path, *words, "--homes", "60", "-n", "2", "-o", "new/ones")
+
+    assert found.returncode == 1, found.stdout + found.stderr
+    files = sorted((tmp_path / "new" / "ones").rglob("*.toml"))
+    assert files
+    for file in files:
+        assert (
+            f"FOUND {file.relative_to(tmp_path / 'new' / 'ones').with_suffix('')}" in found.stdout
+        )
+        assert file.read_text().count("auth.json") <= 2, "other files can be left out"
+    shown = suite(tmp_path, "repro", str(files[0]), "--probe", probe)
+    assert shown.returncode == 1, shown.stdout + shown.stderr
+    assert "wrong-verdict" in shown.stdout
+    lint = suite(tmp_path, "lint", "--scenarios", "new/ones")
+    complaints = [line for line in lint.stdout.splitlines() if line.startswith("codex/")]
+    assert {line.split(": ")[1] for line in complaints} <= {"summary", "origin"}, lint.stdout
+    # Nothing that is there is lost, and nothing is found twice in the same place.
+    before = {file: file.read_text() for file in files}
+    again = suite(tmp_path, *words, "--homes", "60", "-n", "0", "-o", "new/ones")
+    assert again.returncode == 1
+    assert {file: file.read_text() for file in files} == before
+
+
+@pytest.mark.slow
+def test_other_workers_find_the_same(tmp_path: Path) -> None:
+    probe = wrong_probe(tmp_path)
+    words = ["discover", "--probe", probe, "--seed", "3", "--seconds", "500", "--homes", "120"]
+
+    outputs, written = [], []
+    for workers in ("0", "3"):
+        out = suite(tmp_path, *words, "-n", workers, "-o", f"found-{workers}").stdout
+        outputs.append(re.sub(r"in \d+ s,|found-\d", "", out))
+        place = tmp_path / f"found-{workers}"
+        written.append(
+            {str(file.relative_to(place)): file.read_text() for file in place.rglob("*.toml")}
+        )
+
+    assert "FOUND" in outputs[0]
+    assert outputs[0] == outputs[1]
+    assert written[0] == written[1]
+
+
+@pytest.mark.slow
+def test_two_probes_are_held_against_each_other(tmp_path: Path) -> None:
+    words = ["discover", "--agent", "codex", "--seed", "1", "--seconds", "500", "--homes", "60"]
+
+    same = suite(tmp_path, *words, "--probe", REFERENCE, "--against", REFERENCE, "-n", "0")
+    other = suite(
+        tmp_path, *words, "--probe", REFERENCE, "--against", wrong_probe(tmp_path), "-n", "0"
+    )
+
+    assert same.returncode == 0, same.stdout + same.stderr
+    assert "nothing found" in same.stdout
+    assert not (tmp_path / "discovered").exists() or other.returncode == 1
+    assert other.returncode == 1, other.stdout + other.stderr
+    assert "where the other probe says ready (0)" in other.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--contract", "run-result"], "nothing is written down about what 'run-result' calls for"),
+        (["--contract", "cli-status"], "'cli-status' is about more than a probe that is asked"),
+        (["--image", "x"], "discover needs a probe that is started on this machine"),
+        (["-o", "file"], "-o 'file' is not a directory"),
+        (["--agent", "gemini"], "contract 'slot' has no agent 'gemini'"),
+        (["--seconds", "0"], "--seconds"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(tmp_path: Path, words: list[str], said: str) -> None:
+    (tmp_path / "file").touch()
+
+    refused = suite(tmp_path, "discover", "--seconds", "1", *words)
+
+    assert refused.returncode == 2, refused.stdout
+    assert re.search(said, refused.stderr)
+    assert len(refused.stderr.splitlines()) == 1

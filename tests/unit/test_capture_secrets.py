@@ -1,0 +1,144 @@
+"""No secret gets out: nothing of what a home holds is in what is captured of it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+import support_capture
+from click.testing import CliRunner
+from support_capture import Canaries, shown
+
+from conformance.capture.captured import Captured, captured
+from conformance.capture.disguise import Disguise
+from conformance.capture.proposed import ORIGIN, SUMMARY
+from conformance.capture.shapes import literal
+from conformance.catalogue import contracts
+from conformance.catalogue.toml import toml
+from conformance.catalogue.writing import scenario_text
+from conformance.cli.capture import capture_command
+from conformance.model.scenario import Scenario
+
+#: How many homes are made; the environment ``capture`` of tox makes the rest of 2,000.
+HOMES = int(os.environ.get("CONFORMANCE_CAPTURE_HOMES", "40"))
+WHOLE = contracts.load("preflight")
+
+
+def as_scenario(made: Captured) -> Scenario:
+    return Scenario(
+        id="captured/home",
+        file="",
+        summary=SUMMARY,
+        origin=ORIGIN,
+        agent="claude",
+        control={"": "claude/baseline-only"},
+        expect={"slot": ("ready",)},
+        entries=made.entries,
+        env=dict(made.env),
+        inputs=dict(made.inputs),
+    )
+
+
+@pytest.mark.parametrize("seed", range(HOMES))
+def test_nothing_of_a_canary_is_captured(seed: int) -> None:
+    canaries = Canaries(seed)
+    made = captured(canaries.home(), home_path="/home/me", contract=WHOLE, env=canaries.env())
+    text = scenario_text(as_scenario(made))
+    said = "\n".join([*made.notes, *made.files, *made.counts])
+
+    assert list(shown(canaries.made, text + said)) == []
+    # The scan that stands before the file knows of nothing either, and has nothing to wonder about.
+    table = toml("home.toml", text)
+    assert (
+        made.withheld.unexplained(table, [SUMMARY, ORIGIN, "slot", "ready", "claude/baseline-only"])
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}",
+        "secret: {} (keep it)",
+        *("{:backwards}", "{:hex}", "{:base64}"),
+        "{:split}",
+    ],
+)
+def test_what_shows_a_canary_is_seen(form: str) -> None:
+    """The tests themselves can see one, in each of the forms."""
+    canary = "k7Qm2Zx9Lp4w"
+    forms = {
+        "{:backwards}": canary[::-1],
+        "{:hex}": canary.encode().hex(),
+        "{:base64}": base64.b64encode(b"ab" + canary.encode()).decode(),
+        "{:split}": f"{canary[:5]}\n{canary[5:]}",
+    }
+
+    assert list(shown([canary], forms.get(form) or form.format(canary))) == [canary]
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, leak: object) -> None:
+    """Let the disguise of every unknown text be what *leak* makes of it."""
+    assert callable(leak)
+    monkeypatch.setattr(
+        Disguise, "value", lambda _, token: [literal(token.quote + leak(token.text) + token.quote)]
+    )
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        pytest.param(lambda text: text, id="plain"),
+        pytest.param(lambda text: text[5:13], id="eight-characters"),
+        pytest.param(lambda text: text[::-1], id="backwards"),
+        pytest.param(lambda text: text.encode().hex(), id="hexadecimal"),
+        pytest.param(lambda text: base64.b64encode(text.encode()).decode(), id="base64"),
+        pytest.param(lambda text: f"xxxx {text} xxxx", id="among-fillers"),
+    ],
+)
+def test_a_planted_leak_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leak: object
+) -> None:
+    home = tmp_path / "home"
+    (home / ".claude").mkdir(parents=True)
+    login = home / ".claude" / ".credentials.json"
+    login.write_text('{"claudeAiOauth": {"accessToken": "k7Qm2Zx9Lp4wBv6RtY3s"}}')
+    output = tmp_path / "slot.toml"
+    words = [os.fspath(home), "-o", os.fspath(output), "--agent", "claude"]
+    monkeypatch.chdir(tmp_path)
+    plant(monkeypatch, leak)
+
+    done = CliRunner().invoke(capture_command, words)
+
+    assert not output.exists()
+    assert "eight characters in a row of .claude/.credentials.json" in str(done.exception)
+    assert list(shown(["k7Qm2Zx9Lp4wBv6RtY3s"], f"{done.output}{done.exception}")) == []
+
+
+def test_without_it_the_same_home_is_written(tmp_path: Path) -> None:
+    """The positive control of the planted leaks."""
+    home = tmp_path / "home"
+    (home / ".claude").mkdir(parents=True)
+    login = home / ".claude" / ".credentials.json"
+    login.write_text('{"claudeAiOauth": {"accessToken": "k7Qm2Zx9Lp4wBv6RtY3s"}}')
+    output = tmp_path / "slot.toml"
+
+    done = CliRunner().invoke(
+        capture_command, [os.fspath(home), "-o", os.fspath(output), "--agent", "claude"]
+    )
+
+    assert done.exit_code == 0, done.exception
+    assert "accessToken" in output.read_text()
+    assert list(shown(["k7Qm2Zx9Lp4wBv6RtY3s"], output.read_text() + done.output)) == []
+
+
+def test_homes_have_canaries_in_every_place() -> None:
+    """Of the homes that are made, some have one in each place that is named."""
+    homes = [Canaries(seed).home() for seed in range(30)]
+    nodes = [node for home in homes for node in home.nodes.values()]
+
+    assert {node.kind for node in nodes} >= {"file", "directory", "symlink", "fifo", "device"}
+    assert any(node.target.startswith(b"/home/me/") for node in nodes)
+    assert {*support_capture.FILES} <= {node.path for node in nodes if node.content}
