@@ -50,7 +50,8 @@ def copy(scenario: Scenario, catalogue: Catalogue, directory: Path) -> Scenario:
     context = Context(now=time.time(), seed="captured", scenario=scenario.id, home=str(home))
     build(plan(scenario.entries, context), home)
     try:
-        env = {name: expand(value, context) for name, value in scenario.env.items()}
+        said = {name: value for name, value in scenario.env.items() if name != "PATH"}
+        env = {name: expand(value, context) for name, value in said.items()}
         found = read_home(DirectoryHome(home), env.values())
         made = captured(found.seen, home_path=found.path, env=env)
     finally:
