@@ -44,7 +44,7 @@ def reduce_entries(search: Search, place: Place) -> None:
         needed = search.drop(_children(get(search.best), needed), without)
         above = _parents(get(search.best))
         # A directory may matter, and nothing of what is in it.
-        pass
+        needed = search.drop([path for path in needed if path in above], emptied)
 
 
 def without_plain_directories(entries: Iterable[Entry]) -> list[Entry]:
