@@ -144,6 +144,7 @@ def row(probe: WrongProbe, scenario: Scenario, directory: Path, seed: int) -> Ro
         cwd=os.getcwd(),
         contract=probe.contract,
         patterns=(scenario.id,),
+        strict=True,  # what a probe should do counts as well
     )
     try:
         with open_run(replace(check(request), selected=(scenario,))) as run:

@@ -140,7 +140,9 @@ def test_a_text_that_is_json_is_reduced_as_such() -> None:
 )
 def test_a_text_that_no_scenario_can_hold_as_json_stays_text(text: str) -> None:
     def wrong(found: Scenario) -> bool:
-        return any(one.content == Text(text) for one in found.entries)
+        return any(
+            one.content == Text(text) or isinstance(one.content, Json) for one in found.entries
+        )
 
     # An unknown placeholder is refused as text too, and is here only to be seen.
     found = reduced(scenario(file("login", text)), wrong)
@@ -247,6 +249,16 @@ def test_nothing_that_is_left_can_go() -> None:
     for gone in found.scenario.entries:
         left = [one for one in found.scenario.entries if one != gone]
         assert not wrong(replace(found.scenario, entries=tuple(left)))
+
+
+def test_what_can_go_once_something_else_has_gone_goes_too() -> None:
+    def wrong(found: Scenario) -> bool:
+        there = {one.path: one for one in found.entries}
+        return "a" in there and ("b" in there or there["a"].mode is None)
+
+    found = reduced(scenario(file("a", mode=0o644), file("b")), wrong)
+
+    assert paths(found.scenario) == ["a"]
 
 
 def test_the_nearest_that_does_not_show_it_is_told() -> None:
