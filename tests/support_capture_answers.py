@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -80,12 +81,13 @@ def differing(
     )
     worker = Worker(context)
     found = []
-    for original, made in pairs:
-        here = [p for p in tried if original.expected(catalogue.contracts[p.contract])]
-        answers = [_answers(worker, scenario, here) for scenario in (original, made)]
-        for one, other in zip(*answers, strict=True):
-            if _said(one) != _said(other):
-                found.append((one.probe, original.id, _said(one), _said(other)))
+    with closing(worker.driver):
+        for original, made in pairs:
+            here = [p for p in tried if original.expected(catalogue.contracts[p.contract])]
+            answers = [_answers(worker, scenario, here) for scenario in (original, made)]
+            for one, other in zip(*answers, strict=True):
+                if _said(one) != _said(other):
+                    found.append((one.probe, original.id, _said(one), _said(other)))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tomlkit
+from msgspec.structs import replace
 from tomlkit.items import Item, Table
 
 from conformance.catalogue.layers import bundled_layers
@@ -14,7 +15,7 @@ from conformance.errors import UsageError
 from conformance.model.agent import HEALTHY
 from conformance.model.scenario import Bytes, Entry, Json, Runs, Scenario, Text
 
-__all__ = ["scenario_table", "scenario_text"]
+__all__ = ["as_read", "scenario_table", "scenario_text"]
 
 #: Columns of a line; an entry that needs more becomes a table of its own, as far as it can.
 _COLUMNS = 120
@@ -44,6 +45,12 @@ def scenario_text(scenario: Scenario, *, comment: str = "") -> str:
         if key in table:
             document.add(key, _table(table[key]))
     return tomlkit.dumps(document).rstrip("\n") + "\n"
+
+
+def as_read(entry: Entry) -> Entry:
+    """Return *entry* as it reads when it is written: a file has a content or a size, if only 0."""
+    is_empty = entry.kind == "file" and entry.content is None and entry.size is None
+    return replace(entry, size=0) if is_empty else entry
 
 
 def scenario_table(scenario: Scenario) -> dict[str, Any]:

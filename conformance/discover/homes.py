@@ -208,8 +208,8 @@ def _add_something(sketch: Sketch, draw: Draw) -> None:
         sketch.other(path, "directory")
         sketch.set_mode(path, draw.one_of(_MODES))
     elif kind == "deep":
-        depth = draw.one_of((2, 4, 30, 120, 1200))
-        sketch.add([Entry(path=path, kind="file", depth=depth)])
+        depth = draw.one_of((2, 4, 30, 120, 900))
+        sketch.add([Entry(path=path, kind="file", size=0, depth=depth)])
     elif kind == "many":
         name = draw.one_of((f"{top}/many/{{n}}", f"{top}/many/{{n}}/file", f"{top}/many-{{n}}"))
         kinds: tuple[EntryKind, ...] = ("file", "directory")

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from conformance.bundled import scenarios_dir
 from conformance.catalogue.differences import nearest
 from conformance.catalogue.lint import LONGEST_SUMMARY, MOST_IN_HOME
-from conformance.model.scenario import Entry, Scenario
+from conformance.catalogue.writing import as_read
+from conformance.model.scenario import Scenario
 from conformance.reduce.control import nearest_control
 from conformance.reduce.fault import Fault
 from conformance.run.assembly import Run
@@ -32,7 +33,7 @@ class Finished(Struct, frozen=True, kw_only=True):
 
 def finished(small: Scenario, fault: Fault, run: Run, *, id_: str, file: Path) -> Finished:
     """Return *small*, which shows *fault*, as the scenario called *id_* in *file*."""
-    expecting = fault.expecting(replace(small, entries=tuple(map(_as_read, small.entries))))
+    expecting = fault.expecting(replace(small, entries=tuple(map(as_read, small.entries))))
     control, right = nearest_control(expecting, _controls(run), run.contract, fault.is_right)
     scenario = replace(
         expecting,
@@ -47,12 +48,6 @@ def finished(small: Scenario, fault: Fault, run: Run, *, id_: str, file: Path) -
         differs = "nothing that is left in it can be left out without losing the fault"
         scenario = replace(scenario, differs=differs)
     return Finished(scenario=scenario, control=control, right=right)
-
-
-def _as_read(entry: Entry) -> Entry:
-    """Return *entry* as it will be read: a file has a content or a size, and be it none."""
-    is_empty = entry.kind == "file" and entry.content is None and entry.size is None
-    return replace(entry, size=0) if is_empty else entry
 
 
 def _controls(run: Run) -> Iterable[Scenario]:

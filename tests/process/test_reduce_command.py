@@ -95,7 +95,7 @@ def test_two_probes_are_compared_where_that_is_asked_for(tmp_path: Path) -> None
 
     assert done.returncode == 0, done.stderr
     assert "ready (0), where the other probe says creds-missing (65)" in done.stdout
-    assert ".claude/.credentials/session.json: file" in done.stdout
+    assert ".claude/.credentials/session.json: empty file" in done.stdout
     # Both have to go on answering the same, and nothing else: the account is no part of it.
     assert "1 entry left" in done.stdout
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.catalogue.scenarios import read_scenarios
-from conformance.catalogue.writing import scenario_text
+from conformance.catalogue.writing import as_read, scenario_text
 from conformance.discover.draws import examples, made_by
 from conformance.discover.faults import MOST_ALIKE, chosen
 from conformance.discover.findings import CANDIDATES, Found, Sign, Tried
@@ -32,7 +32,7 @@ TIME = re.compile(r"\{now([-+])([0-9]+)([smhd])[:}]")
 
 def told(scenario: Scenario) -> Scenario:
     """Return all that *scenario* says, without the names of files, of layers and of itself."""
-    entries = tuple(sorted(scenario.entries, key=lambda entry: entry.path))
+    entries = tuple(sorted(map(as_read, scenario.entries), key=lambda entry: entry.path))
     return replace(scenario, id="", file="", layers={}, cli_file="", entries=entries)
 
 

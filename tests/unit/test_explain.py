@@ -47,7 +47,7 @@ def test_an_expectation_names_every_answer_that_conforms() -> None:
         ({"kind": "file", "json": None}, "JSON null"),
         ({"kind": "file", "data": b"\xff\x00"}, "bytes ff00"),
         ({"kind": "file", "runs": (("[", 100_000), ("]", 100_000))}, 'text "["×100000 "]"×100000'),
-        ({"kind": "file", "size": 20}, "file, padded to 20 bytes"),
+        ({"kind": "file", "size": 20}, "file of 20 blanks"),
         ({"kind": "file", "text": "x", "size": 0}, 'text "x", padded to 0 bytes'),
         ({"kind": "symlink", "target": "..data/auth.json"}, "symlink to ..data/auth.json"),
         ({"kind": "directory", "mode": 0o300}, "directory, mode 0300"),

