@@ -20,14 +20,15 @@ function cliRuns(agent) {
 }
 
 function claude(home) {
-  const top = path.join(home, '.claude');
+  const top = Buffer.from(path.join(home, '.claude'));
   let closed = false;
   const directories = [top];
   while (directories.length) {
     const directory = directories.pop();
     let entries;
     try {
-      entries = fs.readdirSync(directory, { withFileTypes: true });
+      // Names are bytes: what is no UTF-8 would come back as another name.
+      entries = fs.readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
       fs.accessSync(directory, fs.constants.X_OK);
     } catch (error) {
       if (directory === top && [...ABSENT, 'ELOOP'].includes(error.code)) return CREDS_MISSING;
@@ -35,8 +36,8 @@ function claude(home) {
       continue;
     }
     for (const entry of entries) {
-      if (entry.isDirectory()) directories.push(path.join(directory, entry.name));
-      if (entry.isFile() && !(directory === top && BASELINE.includes(entry.name))) return READY;
+      if (entry.isDirectory()) directories.push(Buffer.concat([directory, Buffer.from('/'), entry.name]));
+      if (entry.isFile() && !(directory === top && BASELINE.includes(entry.name.toString()))) return READY;
     }
   }
   return closed ? CREDS_INVALID : CREDS_MISSING;
