@@ -96,7 +96,7 @@ class Sketch(Struct, kw_only=True):
             expect={contract.name: ()},
             entries=tuple(entries.values()),
             cli=self.cli,
-            waits=self.waits or any(e.kind == "fifo" for e in self.entries.values()),
+            waits=self.waits or any(e.kind == "fifo" for e in entries.values()),
             inputs={role: text for role, text in self.inputs.items() if role in known},
             inputs_unset=tuple(role for role in self.inputs_unset if role in known),
             env={
