@@ -225,11 +225,18 @@ def _cause(
     contract: Contract,
     scenarios: Mapping[str, Scenario],
 ) -> Cause:
-    def how_basic(id_: str) -> tuple[int, int, str]:
-        # One without a control differs from it in nothing that could be named.
-        return len(judged[id_].difference) or 10_000, len(scenarios[id_].entries), id_
+    words = {
+        id_: [_words(_finding(sign, judged[id_])) for sign in sorted(part.explains[id_])]
+        for id_ in part.explains
+    }
+    answers = tuple(_most_frequent(each for id_ in own for each in words[id_]))
 
-    found = [_finding(sign, judged[id_]) for id_ in own for sign in sorted(part.explains[id_])]
+    def how_basic(id_: str) -> tuple[bool, int, int, str]:
+        # What most of them show comes first, and stands for the cause.
+        unusual = bool(answers) and answers[0] not in words[id_]
+        # One without a control differs from it in nothing that could be named.
+        return unusual, len(judged[id_].difference) or 10_000, len(scenarios[id_].entries), id_
+
     rules = [
         contract.rule_name(_broken(sign, judged[id_], scenarios[id_], contract))
         for id_ in own
@@ -239,7 +246,7 @@ def _cause(
         kind=part.kind,
         name=part.name,
         text=part.text,
-        answers=tuple(_most_frequent(map(_words, found))),
+        answers=answers,
         rules=tuple(_most_frequent(rules)),
         scenarios=tuple(sorted(own, key=how_basic)),
         shared=tuple(sorted({*part.explains} - own, key=how_basic)),

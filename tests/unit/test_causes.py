@@ -176,6 +176,15 @@ def test_the_most_basic_scenario_comes_first() -> None:
     assert cause.scenarios == ("c", "d", "b", "a", "e")
 
 
+def test_a_scenario_that_shows_what_most_of_them_show_comes_before_any_other() -> None:
+    vice = {"legacy-name-only": {"wrong-verdict:65": [1, 2, 3], "wrong-verdict:66": [0]}}
+    results = [wrong(id_, 65, difference=("+ x", "+ y")) for id_ in "bcd"]
+
+    [cause] = grouped([wrong("a", 66, difference=("+ x",)), *results], known=known(vice))
+
+    assert cause.scenarios == ("b", "c", "d", "a")
+
+
 def test_a_scenario_that_two_causes_explain_is_listed_by_the_first_and_shared_by_the_other() -> (
     None
 ):
