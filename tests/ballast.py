@@ -98,7 +98,7 @@ def _entry(rng: random.Random, path: str, kind: EntryKind) -> Entry:
         return Entry(
             path=path,
             kind=kind,
-            target=rng.choice(("../current", "{home}/work/nowhere", "latest.json")),
+            target=rng.choice(("../current", "{home}/gone/nowhere", "latest.json")),
         )
     mode = rng.choice((None, None, 0o644, 0o640) if kind == "file" else (None, 0o755, 0o750))
     mtime = rng.choice(("", "{now-3d}", "{now-90m}"))
