@@ -115,15 +115,10 @@ def discover_command(
         limits=Limits(seconds=seconds, homes=homes or 0),
         seed=secrets.randbelow(2**32) if seed is None else seed,
         output=output,
-        workers=worker_count(workers, _MANY) if workers != "auto" or not homes else _few(homes),
+        workers=worker_count(workers, homes or _MANY),
         argv=repro_argv(options, settings),
     )
     ctx.exit(_discover(request, against, asked))
-
-
-def _few(homes: int) -> int:
-    """Return how many workers are worth their start for so many *homes*."""
-    return worker_count("auto", homes)
 
 
 class _Asked(Struct, frozen=True, kw_only=True):
@@ -259,7 +254,7 @@ def _tried_lines(tried: Tried, seconds: float, asked: _Asked) -> Iterator[str]:
     yield f"{tried.homes} homes in {seconds:.0f} s, {tried.open} of them left open"
     rules = sorted(tried.rules.items(), key=lambda item: (-item[1], item[0]))
     if rules:
-        yield "by rule: " + ", ".join(f"{name or '(several)'} {count}" for name, count in rules)
+        yield "by rule: " + ", ".join(f"{name or '(no rule)'} {count}" for name, count in rules)
     if tried.undecided:
         yield f"{tried.undecided} about which nothing is written down"
     for what, reasons in (("not tried here", tried.unsupported), ("broke", tried.broke)):
@@ -283,7 +278,7 @@ def _found_lines(found: Faults, asked: _Asked) -> Iterator[str]:
             yield f"  {_repro(asked, fault.scenario.file)}"
     if found.alike:
         yield ""
-        names = ", ".join(dict.fromkeys(sign.rule or "(several)" for sign in found.alike))
+        names = ", ".join(dict.fromkeys(sign.rule or "(no rule)" for sign in found.alike))
         yield f"the same answer is wrong by other rules as well: {names}"
     for one in found.unsteady:
         yield ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from conformance.home.seen import SeenNode
 from conformance.model.contract import Contract
@@ -21,6 +21,7 @@ __all__ = [
     "home_step",
     "runs_step",
     "slot_steps",
+    "steps_with",
     "unknown",
 ]
 
@@ -42,6 +43,13 @@ _EITHER = ("shell-runs", "wants-terminal", "several-not-loadable")
 
 def slot_steps(case: Case, contract: Contract) -> Iterator[Step]:
     """Yield the steps of a right probe of *contract* in this *case*."""
+    return steps_with(case, contract, {"claude": _claude, "codex": _codex})
+
+
+def steps_with(
+    case: Case, contract: Contract, credentials: Mapping[str, Callable[[Case], Iterator[Step]]]
+) -> Iterator[Step]:
+    """Yield agent, CLI and HOME, and then the *credentials* of the agent."""
     if (step := agent_step(case, contract)) is not None:
         yield step
         return
@@ -49,7 +57,7 @@ def slot_steps(case: Case, contract: Contract) -> Iterator[Step]:
     if (step := home_step(case)) is not None:
         yield step
         return
-    yield from {"claude": _claude, "codex": _codex}[case.agent](case)
+    yield from credentials[case.agent](case)
     yield from runs_step(case)
 
 
