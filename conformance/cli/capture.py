@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from conformance.capture.captured import Captured, captured
 from conformance.capture.proposed import DIFFERS, ORIGIN, SUMMARY, in_contracts, proposed
@@ -21,11 +22,11 @@ from conformance.cli.settings import WithSettings
 from conformance.errors import CannotJudge, UsageError
 from conformance.files import create_text
 from conformance.home.reading import FoundHome, HomeSource, read_home
-from conformance.model.contract import ROLES, Contract, Role
+from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.model.wording import expectation
 from conformance.run.request import variables
-from conformance.specification import Case, Decision, decide
+from conformance.specification import Decision, case_in, decide
 from conformance.text import printable
 
 __all__ = ["capture_command"]
@@ -119,21 +120,9 @@ def _decision(
 
     :raises UsageError: it is not written down what it calls for.
     """
-    seen = found.seen
-    roles: dict[str, Role] = {contract.inputs.variable(role): role for role in ROLES}
-    roles.pop("", None)
-    case = Case(
-        agent=agent,
-        home=seen,
-        inputs={roles[name]: env[name] for name in env if name in roles},
-        env={name: value for name, value in env.items() if name not in roles},
-        now=seen.read_at,
-        uid=uid,
-        gids=(seen.nodes[b""].gid,),
-        home_path=found.path,
-        cwd=None,
-    )
-    decision = decide(case, contract)
+    case = case_in(found.seen, contract, agent=agent, home_path=found.path, env=env, uid=uid)
+    # The file is for runs, in which modes keep root out as well.
+    decision = decide(replace(case, reads_all=False), contract)
     if decision is None:
         cause = f"nobody has written down what '{contract.name}' calls for in a home"
         raise UsageError(cause, hint="name one of slot, slot-strict, preflight, or one like them")
