@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from conformance.catalogue.toml import toml
 from conformance.catalogue.writing import scenario_text
 from conformance.cli.home_source import source_options
 from conformance.cli.options import contract_option, variable_options
+from conformance.cli.outputs import check_new_scenario
 from conformance.cli.settings import WithSettings
 from conformance.errors import CannotJudge, UsageError
 from conformance.files import create_text
@@ -31,7 +31,6 @@ from conformance.text import printable
 
 __all__ = ["capture_command"]
 
-_WORDS = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _COMMENT = (
     "A real home, captured without its secrets.",
     "Names and texts that are not known to be harmless are made-up ones of the same shape.",
@@ -75,7 +74,7 @@ def capture_command(
     Exit status: 0 the file is written, 2 the request is wrong, 3 the HOME could not be read, or a
     value of it would have got out.
     """
-    _check(output)
+    check_new_scenario(output)
     chosen = contracts.load(contract)
     agents = ", ".join(chosen.agents)
     if agent not in chosen.agents:
@@ -97,20 +96,6 @@ def capture_command(
     create_text(output, text)
     for line in _report(output, scenario, made, catalogue, decisions):
         click.echo(printable(line))
-
-
-def _check(output: Path) -> None:
-    """Make sure that a scenario may be written to *output*.
-
-    :raises UsageError: it has not the name of one, or is there already.
-    """
-    if output.suffix != ".toml" or not _WORDS.fullmatch(output.stem):
-        hint = "call it by what is wrong in it, such as drained-slot.toml"
-        raise UsageError(f"{output} is not the name of a scenario file", hint=hint)
-    if output.exists() or output.is_symlink():
-        raise UsageError(f"{output} is there already", hint="name a file that is not")
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"{output.parent} is not a directory", hint="make it first")
 
 
 def _decision(

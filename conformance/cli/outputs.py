@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from conformance.errors import UsageError
 
-__all__ = ["check_outputs", "reports"]
+__all__ = ["check_new_scenario", "check_outputs", "reports"]
+
+#: The name of a scenario file: the end of an id.
+_SCENARIO = re.compile(r"[a-z0-9][a-z0-9.-]*\.toml")
 
 
 def reports(options: Mapping[str, Any]) -> dict[str, str]:
@@ -45,6 +49,21 @@ def check_outputs(options: Mapping[str, Any]) -> None:
     if new and Path(new).exists() and not _same_file(options.get("known_failures"), new):
         hint = f"give --known-failures {new} as well to update it and keep its reasons"
         raise UsageError(f"{new} is there already", hint=hint)
+
+
+def check_new_scenario(output: Path) -> None:
+    """Refuse a file that cannot hold a scenario, or that would be lost.
+
+    :raises UsageError: it is one.
+    """
+    if not _SCENARIO.fullmatch(output.name):
+        hint = "use lower-case letters, digits, '-' and '.', and the ending .toml"
+        raise UsageError(f"-o '{output}' is no name of a scenario file", hint=hint)
+    if not output.absolute().parent.is_dir():
+        cause = f"no directory {output.absolute().parent} for {output}"
+        raise UsageError(cause, hint="make it first")
+    if output.exists() or output.is_symlink():
+        raise UsageError(f"{output} is there already", hint="name another file, or remove it")
 
 
 def _check_writable(file: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from conformance.catalogue.catalogue import root_of
 from conformance.catalogue.writing import scenario_table, scenario_text
 from conformance.cli.completion import complete_ids
 from conformance.cli.options import image_options, probe_options, strict_option
+from conformance.cli.outputs import check_new_scenario
 from conformance.cli.request import run_request
 from conformance.cli.run import repro_argv
 from conformance.cli.settings import WithSettings, taken
@@ -37,8 +37,6 @@ from conformance.text import join, printable
 
 __all__ = ["reduce_command"]
 
-#: The name of a scenario file: the end of an id.
-_FILE_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*\.toml")
 #: So many entries are shown.
 _SHOWN = 20
 
@@ -92,7 +90,7 @@ def reduce_command(
     Exit status: 0 the reduced scenario was written, 2 the request is wrong, or nothing is, 3
     something could not be judged, or the answer is not steady, 130 interrupted.
     """
-    _check_output(output)
+    check_new_scenario(output)
     settings = taken(ctx)
     request = run_request(patterns=[id_], files=files, probe_in=settings.directory, **options)
     subject = check(request)
@@ -120,21 +118,6 @@ def reduce_command(
     argv = repro_argv(options, settings)
     argv.insert(2, str(output))
     click.echo(f"written to {output}; see it with\n  {join(argv)}")
-
-
-def _check_output(output: Path) -> None:
-    """Refuse a file that cannot hold a scenario, or that would be lost.
-
-    :raises UsageError: it is one.
-    """
-    if not _FILE_NAME.fullmatch(output.name):
-        hint = "use lower-case letters, digits, '-' and '.', and the ending .toml"
-        raise UsageError(f"-o '{output}' is no name of a scenario file", hint=hint)
-    if not output.absolute().parent.is_dir():
-        cause = f"no directory {output.absolute().parent} for {output}"
-        raise UsageError(cause, hint="make it first")
-    if output.exists() or output.is_symlink():
-        raise UsageError(f"{output} is there already", hint="name another file, or remove it")
 
 
 def _only(subject: Subject, name: str) -> Scenario:
