@@ -18,7 +18,7 @@ from conformance.capture.shapes import literal
 from conformance.catalogue import contracts
 from conformance.catalogue.toml import toml
 from conformance.catalogue.writing import scenario_text
-from conformance.cli.capture import capture_command
+from conformance.cli import cli
 from conformance.model.scenario import Scenario
 
 #: How many homes are made; the environment ``capture`` of tox makes the rest of 2,000.
@@ -110,7 +110,7 @@ def test_a_planted_leak_is_not_written(
     monkeypatch.chdir(tmp_path)
     plant(monkeypatch, leak)
 
-    done = CliRunner().invoke(capture_command, words)
+    done = CliRunner().invoke(cli, ["capture", *words])
 
     assert not output.exists()
     assert "eight characters in a row of .claude/.credentials.json" in str(done.exception)
@@ -126,7 +126,7 @@ def test_without_it_the_same_home_is_written(tmp_path: Path) -> None:
     output = tmp_path / "slot.toml"
 
     done = CliRunner().invoke(
-        capture_command, [os.fspath(home), "-o", os.fspath(output), "--agent", "claude"]
+        cli, ["capture", os.fspath(home), "-o", os.fspath(output), "--agent", "claude"]
     )
 
     assert done.exit_code == 0, done.exception
