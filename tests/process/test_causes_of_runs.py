@@ -18,6 +18,7 @@ from conformance.catalogue.catalogue import select
 from conformance.judge import dictionary
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
+from conformance.run.conclusion import find_causes
 from conformance.run.pytest_run import PytestRun
 from conformance.strength.bank import bundled_bank, read_banks
 
@@ -88,7 +89,7 @@ def cut_short(ids: Sequence[str] = IDS) -> PytestRun:
 
 
 def causes(run: PytestRun) -> list[tuple[str, str]]:
-    run._find_causes([])
+    find_causes(run.run, run.report)
     return [(cause.kind, cause.name) for cause in run.report.causes]
 
 

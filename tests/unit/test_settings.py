@@ -13,7 +13,8 @@ import click
 import pytest
 
 from conformance.cli.options import agent_option, image_options, probe_options, strict_option
-from conformance.cli.run import repro_argv, run_command
+from conformance.cli.request import repro_argv
+from conformance.cli.run import run_command
 from conformance.cli.settings import Taken, WithSettings, taken
 from conformance.cli.settings_file import NAME, SettingsFile, find, read
 from conformance.errors import ConformanceError, FileError, UsageError
