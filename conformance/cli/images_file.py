@@ -11,28 +11,47 @@ import msgspec
 from msgspec import Meta, Struct
 
 from conformance.catalogue.toml import convert, read_toml
-from conformance.cli.settings_file import OfOneImage, Word, check_variables, with_paths
+from conformance.cli.settings_file import SettingsFile, Word, check_variables, with_paths
 from conformance.errors import FileError, UsageError
 
 __all__ = ["ImagesFile", "image_name", "read_images"]
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z"
+_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 #: What the page of all images is called, where each has one of its own.
 INDEX = "index"
 
 
-class OneImage(OfOneImage, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    """One image. What is not said here is as the command line or the settings have it."""
-
-    image: Annotated[Word, Meta(description="The image whose entrypoint is the probe.")]
+#: What may be said of one image; the command line, or the settings, say what is not said.
+_KEYS = (
+    *("contract", "as_of", "agent", "strict", "env", "pass_env", "allow_write", "known_failures"),
+    *("isolation", "entrypoint", "command", "user", "network", "cap_add", "memory", "read_only"),
+)
+_SETTINGS = {field.name: field for field in msgspec.structs.fields(SettingsFile)}
+_OneImage = msgspec.defstruct(
+    "OneImage",
+    [
+        ("image", Annotated[Word, Meta(description="The image whose entrypoint is the probe.")]),
+        *((key, _SETTINGS[key].type, _SETTINGS[key].default) for key in _KEYS),
+    ],
+    forbid_unknown_fields=True,
+    kw_only=True,
+    rename="kebab",
+)
+_OneImage.__doc__ = (
+    "One image. What is not said of it is as the command line or the settings have it."
+)
 
 
 class ImagesFile(Struct, forbid_unknown_fields=True):
     """Images that are judged in one run, each by itself."""
 
     images: Annotated[
-        dict[Annotated[str, Meta(pattern=_NAME)], OneImage],
-        Meta(description="A name to an image: reports are called by it.", min_length=1),
+        dict[str, _OneImage],  # type: ignore[valid-type]  # it was made above
+        Meta(
+            description="A name to an image: reports are called by it.",
+            min_length=1,
+            extra_json_schema={"propertyNames": {"pattern": _NAME}},
+        ),
     ]
 
 
@@ -48,6 +67,9 @@ def read_images(file: str) -> dict[str, dict[str, Any]]:
     found = {}
     folded: dict[str, str] = {}
     for name, image in shape.images.items():
+        if not re.fullmatch(_NAME.strip("^$"), name):
+            hint = "take letters, digits, '.', '_' and '-'"
+            raise FileError(file, f"'{name}' is no name of a report", key="images", hint=hint)
         other = folded.setdefault(name.casefold(), name)
         if other != name or name.casefold() == INDEX:
             taken = f"'{other}'" if other != name else "the page of all of them"

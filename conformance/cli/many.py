@@ -22,6 +22,7 @@ from conformance.compare.several import ManyScreen, Several
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.tally import RunReport
 from conformance.model.contract import Contract
+from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.document import write_all, write_json, write_text
 from conformance.report.known import Known
@@ -31,7 +32,9 @@ from conformance.run.assembly import Run
 from conformance.run.conclusion import new_report
 from conformance.run.many import Job, ManyRuns, Part
 from conformance.run.pytest_run import Summary, sigterm_interrupts, worker_count
+from conformance.run.request import RunRequest
 from conformance.run.subject import Subject, check
+from conformance.run.worker_process import Unjudged
 
 __all__ = ["Asked", "one_image", "run_many", "several_images", "several_options"]
 
@@ -136,7 +139,8 @@ def run_many(images: Mapping[str, dict[str, Any]], options: Mapping[str, Any], a
     :raises ConformanceError: something in the request is wrong, for whichever image.
     """
     _check(options, asked)
-    wanted = [_One(name, image, options, asked) for name, image in images.items()]
+    checked = _Checked()
+    wanted = [_One(name, image, options, asked, checked) for name, image in images.items()]
     _make_directories(options)
     many = _Many(wanted, options, asked)
     with sigterm_interrupts():
@@ -184,11 +188,37 @@ def _make_directories(options: Mapping[str, Any]) -> None:
                 raise UsageError(cause, hint="name another directory") from None
 
 
+class _Checked:
+    """Checks requests; the catalogue is read once for all that differ in their image alone."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[RunRequest, Subject]] = []
+
+    def subject(self, request: RunRequest) -> Subject:
+        """Return what *request*, which names an image, is about.
+
+        :raises ConformanceError: something in it is wrong.
+        """
+        assert request.image is not None
+        alike = replace(request, probe=replace(request.image, reference=""), keep="")
+        for known, subject in self._known:
+            if known == alike:
+                return replace(subject, request=request)
+        subject = check(request)
+        self._known.append((alike, subject))
+        return subject
+
+
 class _One:
     """One of the images: its options, as if it were the only one, and what they come to."""
 
     def __init__(
-        self, name: str, image: Mapping[str, Any], options: Mapping[str, Any], asked: Asked
+        self,
+        name: str,
+        image: Mapping[str, Any],
+        options: Mapping[str, Any],
+        asked: Asked,
+        checked: _Checked,
     ) -> None:
         """*image* is what is said of it alone; it wins over *options*, which are about all.
 
@@ -204,7 +234,7 @@ class _One:
             request = run_request(
                 patterns=asked.patterns, probe_in=asked.settings.directory, **self.options
             )
-            self.subject: Subject = check(request)
+            self.subject = checked.subject(request)
             self._against = baseline(self.options["baseline"], self.subject)
         except UsageError as e:
             raise UsageError(f"{name}: {e.cause}", hint=e.hint) from None
@@ -278,8 +308,8 @@ class _Many:
         self._screen.start(workers, asked.settings.words)
         self._failures: list[str] = []
 
-    def _step(self, part: Part) -> None:
-        self._screen.step()
+    def _step(self, got: ScenarioResult | Unjudged) -> None:
+        self._screen.step(deviates=isinstance(got, ScenarioResult) and got.result == "deviates")
 
     def _ended(self, part: Part) -> None:
         """Show what came of one, and write its files: what is written then, no interrupt loses."""

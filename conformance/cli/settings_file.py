@@ -17,7 +17,6 @@ from conformance.files import repository
 
 __all__ = [
     "NAME",
-    "OfOneImage",
     "Settings",
     "SettingsFile",
     "Word",
@@ -42,19 +41,45 @@ Word = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 Variable = Annotated[str, Meta(pattern=r"^[^=\x00]+\Z")]
 
 
-class OfOneImage(Struct, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    """What may be said of each image, where a run is about several."""
+class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """What holds for every run in this project. Each key is an option of `run`; that one wins."""
 
+    probe: Annotated[
+        Word | UnsetType,
+        Meta(description="A local command, which starts in the directory of this file."),
+    ] = UNSET
+    image: Annotated[
+        Word | UnsetType, Meta(description="A container image whose entrypoint is the probe.")
+    ] = UNSET
+    images: Annotated[
+        Word | UnsetType, Meta(description="A file of several images, each judged by itself.")
+    ] = UNSET
+    python: Annotated[
+        Word | UnsetType,
+        Meta(description="A Python callable, MODULE:NAME, found from this file's directory on."),
+    ] = UNSET
+    in_process: Annotated[
+        bool | UnsetType, Meta(description="Call it in a fake file system, with a clock set.")
+    ] = UNSET
+    truth: Annotated[
+        Word | UnsetType, Meta(description="The exit codes of its truth values, such as '0,1'.")
+    ] = UNSET
     contract: Annotated[
         Word | UnsetType, Meta(description="A bundled contract, or the path of a contract file.")
     ] = UNSET
     as_of: Annotated[
         Word | UnsetType, Meta(description="What this version of the contract demanded, such as 1.")
     ] = UNSET
+    baseline: Annotated[
+        Word | UnsetType, Meta(description="A JSON report: only what got worse fails the run.")
+    ] = UNSET
     agent: Annotated[
         Word | UnsetType, Meta(description="Only the scenarios of this agent are run.")
     ] = UNSET
     strict: Annotated[bool | UnsetType, Meta(description="Whether advice counts.")] = UNSET
+    scenarios: Annotated[
+        list[Word] | UnsetType, Meta(description="Directories with scenarios of your own.")
+    ] = UNSET
     env: Annotated[
         dict[Variable, str] | UnsetType,
         Meta(description="Variables for every probe. A secret does not belong here: pass-env."),
@@ -66,6 +91,10 @@ class OfOneImage(Struct, forbid_unknown_fields=True, kw_only=True, rename="kebab
     allow_write: Annotated[
         list[Word] | UnsetType,
         Meta(description="Further paths in the HOME that may be written, such as '.cache/**'."),
+    ] = UNSET
+    repeat: Annotated[
+        Annotated[int, Meta(ge=1)] | UnsetType,
+        Meta(description="How often each scenario is run; unequal answers are a finding."),
     ] = UNSET
     isolation: Annotated[
         Literal["fresh", "shared", "both"] | UnsetType,
@@ -92,47 +121,12 @@ class OfOneImage(Struct, forbid_unknown_fields=True, kw_only=True, rename="kebab
     read_only: Annotated[
         bool | UnsetType, Meta(description="Whether the image's root file system is read-only.")
     ] = UNSET
-    known_failures: Annotated[
-        Word | UnsetType, Meta(description="The file of failures that are expected.")
-    ] = UNSET
-
-
-class SettingsFile(OfOneImage, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    """What holds for every run in this project. Each key is an option of `run`; that one wins."""
-
-    probe: Annotated[
-        Word | UnsetType,
-        Meta(description="A local command, which starts in the directory of this file."),
-    ] = UNSET
-    image: Annotated[
-        Word | UnsetType, Meta(description="A container image whose entrypoint is the probe.")
-    ] = UNSET
-    images: Annotated[
-        Word | UnsetType, Meta(description="A file of several images, each judged by itself.")
-    ] = UNSET
-    python: Annotated[
-        Word | UnsetType,
-        Meta(description="A Python callable, MODULE:NAME, found from this file's directory on."),
-    ] = UNSET
-    in_process: Annotated[
-        bool | UnsetType, Meta(description="Call it in a fake file system, with a clock set.")
-    ] = UNSET
-    truth: Annotated[
-        Word | UnsetType, Meta(description="The exit codes of its truth values, such as '0,1'.")
-    ] = UNSET
-    baseline: Annotated[
-        Word | UnsetType, Meta(description="A JSON report: only what got worse fails the run.")
-    ] = UNSET
-    scenarios: Annotated[
-        list[Word] | UnsetType, Meta(description="Directories with scenarios of your own.")
-    ] = UNSET
-    repeat: Annotated[
-        Annotated[int, Meta(ge=1)] | UnsetType,
-        Meta(description="How often each scenario is run; unequal answers are a finding."),
-    ] = UNSET
     workers: Annotated[
         Annotated[int, Meta(ge=0, le=256)] | Literal["auto"] | UnsetType,
         Meta(description="Parallel workers; 0 runs all in one process."),
+    ] = UNSET
+    known_failures: Annotated[
+        Word | UnsetType, Meta(description="The file of failures that are expected.")
     ] = UNSET
     fail_on_unsupported: Annotated[
         bool | UnsetType, Meta(description="Whether what cannot be had here fails the run.")

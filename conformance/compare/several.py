@@ -65,7 +65,7 @@ class Several:
         }
 
     def _run(self, part: Part, files: Mapping[str, str]) -> dict[str, Any]:
-        request, report = part.job.subject.request, part.report if part.begun else None
+        request, report = part.job.subject.request, part.report
         image, contract = request.image, part.job.subject.contract
         return {
             "name": part.job.name,
@@ -98,7 +98,7 @@ class Several:
     @cached_property
     def judged(self) -> list[Part]:
         """Those that have a report."""
-        return [part for part in self.parts if part.begun and part.run and part.report]
+        return [part for part in self.parts if part.run and part.report]
 
     @cached_property
     def sides(self) -> list[Side]:
@@ -117,7 +117,7 @@ class ManyScreen:
         self._letters = dict(zip(self._parts, letters(len(self._parts)), strict=True))
         self._summary = summary
         self._total = sum(len(part.job.subject.selected) for part in parts)
-        self._done = 0
+        self._done = self._bad = 0
         self._bar = Bar(self._console, self._total, lines=summary != "quiet")
 
     def start(self, workers: int, settings: str) -> None:
@@ -133,12 +133,11 @@ class ManyScreen:
             self._line()
         self._bar.start()
 
-    def step(self) -> None:
+    def step(self, *, deviates: bool) -> None:
         """Show that one more result has come in."""
         self._done += 1
-        begun = [part.report for part in self._parts if part.begun and part.report]
-        bad = sum(report.counts().get("deviates", 0) for report in begun)
-        self._bar.step(self._done, f"{bad} deviate" if bad else "")
+        self._bad += deviates
+        self._bar.step(self._done, f"{self._bad} deviate" if self._bad else "")
 
     def ended(self, part: Part) -> None:
         """Say what *part* came to; of one that is not conformant, all that a run alone says."""
@@ -198,7 +197,7 @@ class ManyScreen:
     def _outcome(self, part: Part) -> None:
         status = part.status()
         style = _STYLES.get(INTERRUPTED if status is None else status, "bold magenta")
-        if part.report is not None and part.begun:
+        if part.report is not None:
             words = verdict(part.report)
         else:
             words = f"NOT JUDGED: {'; '.join(part.trouble())}"

@@ -51,10 +51,9 @@ class Part:
         self.job = job
         self.run: Run | None = None
         self.report: RunReport | None = None
-        """None where it could not be opened, or did not get its turn."""
+        """None until it gets its turn."""
         self.error: ConformanceError | None = None
         """Why it could not be opened."""
-        self.begun = False
         self.ended = False
         """Whether all there is to say of it is in its report, or it has an error."""
         self.told = False
@@ -69,13 +68,13 @@ class Part:
         """Return the exit status that a run of its own has; None where it did not get its turn."""
         if self.error is not None:
             return self.error.exit_status
-        return self.report.exit_status() if self.report is not None and self.begun else None
+        return self.report.exit_status() if self.report is not None else None
 
     def trouble(self) -> list[str]:
         """Return what went wrong with it as a whole, a line each."""
         if self.error is not None:
             return self.error.lines()
-        if self.report is None or not self.begun:
+        if self.report is None:
             return ["it did not get its turn"]
         return list(self.report.trouble)
 
@@ -84,7 +83,6 @@ class Part:
         try:
             self.run = self._open.enter_context(open_run(self.job.subject))
             self.run.publish_catalogue()
-            self.report = self.job.report(self.run)
         except ConformanceError as e:
             self.error = e
             self._open.close()
@@ -92,8 +90,9 @@ class Part:
     def begin(self) -> Iterator[ScenarioResult]:
         """Start what takes long, and return an iterator that waits for it."""
         assert self.run is not None
-        run, self._started, self.begun = self.run, time.monotonic(), True
+        run, self._started = self.run, time.monotonic()
         run.begin()
+        self.report = self.job.report(run)
         long = [scenario for scenario in run.selected if scenario.takes_long]
         self._todo = [scenario for scenario in reversed(run.selected) if not scenario.takes_long]
         head_start = self._head_start = HeadStart(run.runner.execute, run.concurrent)
@@ -153,7 +152,7 @@ class ManyRuns:
         jobs: Iterable[Job],
         workers: int,
         *,
-        on_result: Callable[[Part], None],
+        on_result: Callable[[ScenarioResult | Unjudged], None],
         on_end: Callable[[Part], None],
         exitfirst: bool = False,
     ) -> None:
@@ -277,16 +276,16 @@ class ManyRuns:
     def _record(self, part: Part, got: ScenarioResult | Unjudged | None) -> None:
         if part.error is not None:
             part.ended = True
-        if part.ended or part.report is None:
+        report = part.report
+        if part.ended or report is None:
             self._tell(part)
             return
-        report = part.report
         if isinstance(got, ScenarioResult):
             report.add(got)
         elif got is not None:
             report.broke(got.id, got.reason)
         if got is not None:
-            self._on_result(part)
+            self._on_result(got)
             bad = isinstance(got, Unjudged) or got.result in _BAD
             self.stopped = self._exitfirst and bad
         if report.done() == len(report.selected):
@@ -312,7 +311,10 @@ class ManyRuns:
         if self.interrupted:
             self._stop()
         for part in self.parts:
-            if part.told or not (part.begun or part.error) or part.report is None:
+            if part.told or part.report is None:
+                continue
+            if self.stopped and not part.report.done():
+                part.report = None  # another was wrong before it was asked anything
                 continue
             if not part.ended:
                 part.report.interrupted = self.interrupted
@@ -327,5 +329,5 @@ class ManyRuns:
         for process in tuple(self._processes):
             process.kill()
         for part in self.parts:
-            if part.begun and not part.closed:
+            if not part.closed:
                 part.end()
