@@ -233,6 +233,7 @@ class ManyRuns:
                     self._events.put((part, Unjudged(scenario.id, str(e))))
                     process.close()
                     process = None
+                    number += self._workers  # what the one that was lost has left is not in its way
         finally:
             if process is not None:
                 process.close()
