@@ -7,6 +7,7 @@ and makes what it stands for.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ __all__ = [
     "ProbeSpec",
     "PythonCallable",
     "RunRequest",
+    "check_now",
     "only_one",
     "python_callable",
     "scenario_files",
@@ -81,6 +83,10 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     """Variables of the environment for every probe."""
     repeat: int = 1
     """How often each scenario is run."""
+    now: float | None = None
+    """The fixed now of the run, in epoch seconds; None for the time at which it starts."""
+    seed: str = ""
+    """What makes its secrets differ from those of other runs; empty for one of its own."""
     keep: str = ""
     """The directory for homes of scenarios that deviate; empty where none is kept."""
     known_failures: str = ""
@@ -97,6 +103,25 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     def in_process(self) -> bool:
         """Whether the probe is called in a fake file system."""
         return isinstance(self.probe, PythonCallable) and self.probe.in_process
+
+
+#: So many seconds may lie between a fixed now and the clock: no scenario has a time that is nearer
+#: to now, and left open where it is.
+_NEAR = 600
+
+
+def check_now(now: float | None) -> None:
+    """Refuse a fixed *now* that a probe which reads the clock would take for another time.
+
+    :raises UsageError: it is too far from the clock.
+    """
+    if now is None or abs(now - time.time()) <= _NEAR:
+        return
+    when = "before" if now < time.time() else "after"
+    minutes = abs(now - time.time()) / 60
+    cause = f"--now is {minutes:.0f} minutes {when} the clock here, which the probe reads"
+    hint = f"give one that is at most {_NEAR // 60} minutes away, or leave it out"
+    raise UsageError(cause, hint=hint)
 
 
 def only_one(named: dict[str, object]) -> None:
