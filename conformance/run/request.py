@@ -105,23 +105,21 @@ class RunRequest(Struct, frozen=True, kw_only=True):
         return isinstance(self.probe, PythonCallable) and self.probe.in_process
 
 
-#: So many seconds may lie between a fixed now and the clock: no scenario has a time that is nearer
-#: to now, and left open where it is.
+#: So many seconds may lie between a fixed now and the clock. Where the answer hangs on a time, that
+#: is at least half an hour from now, and a run takes a while, too.
 _NEAR = 600
 
 
 def check_now(now: float | None) -> None:
-    """Refuse a fixed *now* that a probe which reads the clock would take for another time.
+    """Refuse a fixed *now* that is another time to a probe which reads the clock.
 
     :raises UsageError: it is too far from the clock.
     """
     if now is None or abs(now - time.time()) <= _NEAR:
         return
     when = "before" if now < time.time() else "after"
-    minutes = abs(now - time.time()) / 60
-    cause = f"--now is {minutes:.0f} minutes {when} the clock here, which the probe reads"
-    hint = f"give one that is at most {_NEAR // 60} minutes away, or leave it out"
-    raise UsageError(cause, hint=hint)
+    far = f"more than {_NEAR // 60} minutes {when} the clock here, which the probe reads"
+    raise UsageError(f"--now lies {far}", hint="give a time that is nearer, or leave it out")
 
 
 def only_one(named: dict[str, object]) -> None:

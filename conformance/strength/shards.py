@@ -43,7 +43,7 @@ def only_shard(
 ) -> tuple[list[Bank], Shard]:
     """Return *banks* with the wrong probes of the *wanted* shard, and what it was cut from.
 
-    *patterns* name the scenarios that they are tried in; *now* and *seed* are those that were given.
+    *patterns* name the scenarios they are tried in; *now* and *seed* are those that were given.
 
     :raises UsageError: there are fewer wrong probes than shards, or *wanted* names no report.
     """
