@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
+from msgspec import to_builtins
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +41,7 @@ class CompareReport:
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
             "sides": [{"name": side.name, **side.document()} for side in self._sides],
+            "shard": to_builtins(tally.shard),
             "interrupted": tally.interrupted,
             "seconds": round(tally.seconds, 3),
             "disagree": len(tally.apart()),
@@ -90,7 +92,8 @@ class CompareReport:
     def _heading(self) -> Iterator[str]:
         """Yield what is compared, and which letter stands for which probe."""
         scenarios = some(self._tally.total, "scenario")
-        yield f"probe-conformance {__version__}, compare: {scenarios}"
+        part = f", {self._tally.shard.words}" if self._tally.shard else ""
+        yield f"probe-conformance {__version__}, compare: {scenarios}{part}"
         for side in self._sides:
             yield f"  {side.name}  {side.run.contract.name:<12} {printable(side.words)}"
         yield ""
