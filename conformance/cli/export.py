@@ -60,7 +60,7 @@ def export_command(
     each is used.
     """
     if at and not at.startswith("/"):
-        raise UsageError(f"--at '{at}' is not absolute", hint="write it like /home/slot")
+        raise UsageError(f"--at '{at}' is not absolute", hint="write it like /srv/homes")
     files = scenario_files(patterns, Path.cwd())
     one = contracts.load(contract) if contract is not None else None
     if one is not None and (why := exportable(one)):

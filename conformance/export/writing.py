@@ -23,7 +23,7 @@ from conformance.export.index import (
 )
 from conformance.export.scenarios import Plan, planned
 from conformance.files import create_text
-from conformance.home import Node, write_tar
+from conformance.home import Node, check_target, write_tar
 from conformance.home.plan import DIRECTORY_MODE
 from conformance.model.contract import ROLES, Contract
 from conformance.model.placeholders import Context
@@ -84,13 +84,16 @@ def write_export(
 
 
 def _make(directory: Path) -> None:
-    hint = "name a directory that does not exist yet"
+    """Make *directory*.
+
+    :raises UsageError: it is not empty, or cannot be made.
+    """
+    check_target(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise UsageError(f"{directory} is not empty", hint=hint)
     except OSError as e:
-        raise UsageError(f"{directory} cannot be used: {e.strerror}", hint=hint) from None
+        cause = f"{directory} cannot be made: {e.strerror}"
+        raise UsageError(cause, hint="name another") from None
 
 
 def _write_archives(directory: Path, plan: Plan, now: float, done: set[str]) -> None:
