@@ -23,6 +23,7 @@ COMMANDS = {
     "show": ("catalogue", "show_command"),
     "rule": ("rule", "rule_command"),
     "home": ("catalogue", "home_command"),
+    "export": ("export", "export_command"),
     "judge": ("judge", "judge_command"),
     "capture": ("capture", "capture_command"),
     "repro": ("repro", "repro_command"),
