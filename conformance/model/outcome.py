@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Killed",
+    "Moved",
     "Outcome",
     "Result",
     "ScenarioResult",
@@ -140,6 +141,15 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return not isinstance(self.ending, Broke | Unsupported)
 
 
+class Moved(Struct, frozen=True, kw_only=True):
+    """An execution that ran again elsewhere, because its engine was lost."""
+
+    engine: str
+    """The engine that was lost, as the user calls it."""
+    reason: str
+    """Why, in one line."""
+
+
 class Execution(Struct, frozen=True, kw_only=True):
     """An outcome with what happened to the HOME: what the judge needs.
 
@@ -171,6 +181,10 @@ class Execution(Struct, frozen=True, kw_only=True):
     """What was seen of each start of an entrypoint."""
     login: LoginSeen | None = None
     """What was seen of a login; None where nobody was to log in."""
+    engine: str = ""
+    """The engine that it ran on, if the user has named engines."""
+    moved: Moved | None = None
+    """From which engine it came; None if it was begun on this one."""
 
 
 def not_run(ending: Broke | Unsupported) -> Execution:
@@ -220,6 +234,10 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     """The story of a gate that lives on, step by step; or the starts of an entrypoint."""
     events: tuple[str, ...] = ()
     """What happened in a login: requests to the Manager, and what the CLI read; one line each."""
+    engine: str = ""
+    """The engine that it ran on, if engines were named; several if it was repeated elsewhere."""
+    moved: Moved | None = None
+    """From which engine it came, because that one was lost."""
 
     def kinds(self) -> Iterator[FindingKind]:
         """Yield the kinds of its findings that are no advice."""

@@ -25,7 +25,7 @@ from docker.errors import APIError
 from support import as_plain_user
 
 from conformance.drivers import Unavailable
-from conformance.drivers.container import client, facts
+from conformance.drivers.container import client, endpoint, facts
 from conformance.drivers.container.client import EngineLost, connect, engine_errors
 from conformance.drivers.container.request import ImageFacts, ImageRequest
 from conformance.errors import CannotJudge
@@ -147,7 +147,7 @@ def refusal() -> str:
 def only(monkeypatch: pytest.MonkeyPatch, *sockets: Path | str) -> None:
     """Let none of the usual sockets be there but *sockets*."""
     there = {os.fspath(path) for path in sockets}
-    monkeypatch.setattr(client, "Path", lambda path: SimpleNamespace(exists=lambda: path in there))
+    monkeypatch.setattr(endpoint, "Path", lambda path: SimpleNamespace(exists=lambda: path in there))
 
 
 def context(config: Path, name: str, meta: str) -> None:
@@ -485,7 +485,7 @@ def test_a_worker_that_finds_no_engine_any_more_says_so_for_every_scenario(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone")
     image = ImageRequest(reference="image")
     request = RunRequest(probe=image, cwd=str(tmp_path), patterns=("claude/nested-session",))
-    shared = Shared(request=request, argv=(), now=0, seed="", directory=str(tmp_path), facts=FACTS)
+    shared = Shared(request=request, argv=(), now=0, seed="", directory=str(tmp_path), facts=(FACTS,))
     opened = Run(check(request), shared, Unavailable("this process does not run it"))
     opened.publish_catalogue()
 
