@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from conformance.cli.completion import complete_ids
+from conformance.cli.engine_options import engine_option, platform_option
 from conformance.cli.options import (
     agent_option,
     allow_write_option,
@@ -87,6 +88,8 @@ _PER_PROCESSOR = 4
 @scenarios_option
 @variable_options("every probe")
 @allow_write_option
+@engine_option
+@platform_option
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
 @workers_option
 @json_option
@@ -121,11 +124,16 @@ class _Options(Struct, frozen=True):
     complete: bool
     workers: str
     json_file: str | None
+    engine: tuple[str, ...]
+    platform: str | None
     patterns: tuple[str, ...]
 
 
 def _compare(options: _Options) -> int:
     check_outputs({"json_file": options.json_file})
+    if not options.images and (options.engine or options.platform):
+        name = "--engine" if options.engine else "--platform"
+        raise UsageError(f"{name} is about an image", hint="name one with --image")
     requests = _requests(options)
     if len(requests) < 2:
         hint = "name two probes or more, with --probe, --image, --python, --reference"
@@ -183,9 +191,14 @@ def _requests(options: _Options) -> list[RunRequest]:
         patterns=options.patterns,
         variables=variables(options.env, options.pass_env),
     )
+
+    def image(reference: str) -> ImageRequest:
+        engines, platform = options.engine, options.platform or ""
+        return ImageRequest(reference=reference, engines=engines, platform=platform)
+
     makers: tuple[tuple[tuple[str, ...], Callable[[str], ProbeSpec]], ...] = (
         (options.probes, Command),
-        (options.images, lambda reference: ImageRequest(reference=reference)),
+        (options.images, image),
         (options.pythons, PythonCallable),
     )
     requests = []

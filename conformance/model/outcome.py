@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from msgspec import Struct
@@ -19,12 +19,14 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Killed",
+    "LostEngine",
     "Moved",
     "Outcome",
     "Result",
     "ScenarioResult",
     "TimedOut",
     "Unsupported",
+    "lost_engines",
     "not_run",
 ]
 
@@ -185,6 +187,33 @@ class Execution(Struct, frozen=True, kw_only=True):
     """The engine that it ran on, if the user has named engines."""
     moved: Moved | None = None
     """From which engine it came; None if it was begun on this one."""
+
+
+class LostEngine(Struct, frozen=True, kw_only=True):
+    """An engine that answered at first, and then no more."""
+
+    engine: str
+    """As the user calls it."""
+    reason: str
+    """Why, in one line."""
+    scenarios: tuple[str, ...]
+    """What was at work there, and ran again on another engine."""
+
+
+def lost_engines(results: Iterable[ScenarioResult]) -> list[LostEngine]:
+    """Return the engines that were lost, as far as scenarios with *results* came from there."""
+    found: dict[str, list[ScenarioResult]] = {}
+    for result in results:
+        if result.moved is not None:
+            found.setdefault(result.moved.engine, []).append(result)
+    return [
+        LostEngine(
+            engine=engine,
+            reason=next(one.moved.reason for one in moved if one.moved is not None),
+            scenarios=tuple(one.id for one in moved),
+        )
+        for engine, moved in found.items()
+    ]
 
 
 def not_run(ending: Broke | Unsupported) -> Execution:

@@ -78,8 +78,8 @@ class ContainerDriver:
         self._always_compare = always_compare
         self._compared = False
         self._pool = ContainerPool(self._volumes)
-        self.lost = ""
-        """Why its engine answers no more; empty as long as it does."""
+        self.lost: CannotJudge | None = None
+        """Why its engine answers no more; None as long as it does."""
         self._silences = 0
         self._around = surroundings(facts, self._extra)
 
@@ -111,8 +111,8 @@ class ContainerDriver:
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except EngineLost as e:
-            self._give_up(str(e))
-            execution = not_run(Broke(self.lost))
+            self._give_up(e)
+            execution = not_run(Broke(str(e)))
         except (ConformanceError, *ENGINE_ERRORS) as e:
             why = str(e) if isinstance(e, ConformanceError) else message(e)
             execution = not_run(Broke(why))
@@ -125,22 +125,22 @@ class ContainerDriver:
 
     def _why_lost(self) -> str:
         """Return why the engine answers no more, after asking it; empty as long as it does."""
-        if not self.lost:
+        if self.lost is None:
             try:
                 with engine_errors("the engine does not answer"):
                     self._client.ping()
             except CannotJudge as e:
-                self._give_up(str(e))
-        return self.lost
+                self._give_up(e)
+        return str(self.lost or "")
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: CannotJudge) -> None:
         self.lost = why
         self._client.api.timeout = 1  # cleaning up is not worth waiting for
 
     def _given_up(self) -> str:
         """Return why no scenario runs any more; empty if they do."""
-        if self.lost:
-            return self.lost
+        if self.lost is not None:
+            return str(self.lost)
         if self._pool.closed:
             return "the run was ended"
         return SILENT if self._silences >= _SILENCES else ""

@@ -32,7 +32,7 @@ class Engine:
         self._connect = connect
         self._driver: ContainerDriver | None = None
         self._lock = threading.Lock()
-        self._unreachable = ""
+        self._unreachable: ConformanceError | None = None
 
     @property
     def name(self) -> str:
@@ -40,8 +40,8 @@ class Engine:
         return self.facts.name
 
     @property
-    def lost(self) -> str:
-        """Why it answers no more; empty as long as it does."""
+    def lost(self) -> ConformanceError | None:
+        """Why it answers no more; None as long as it does."""
         return self._driver.lost if self._driver is not None else self._unreachable
 
     def driver(self) -> ContainerDriver:
@@ -61,7 +61,7 @@ class Engine:
         try:
             driver = self.driver()
         except ConformanceError as e:  # it was there when the run began
-            self._unreachable = str(e)
+            self._unreachable = e
             return not_run(Broke(str(e)))
         return replace(driver.execute(scenario, contract, context, number), engine=self.name)
 
@@ -96,7 +96,7 @@ class EnginePool:
             if engine is None:
                 return not_run(Broke(self._all_lost()))
             execution = engine.execute(scenario, contract, context, number)
-        if not engine.lost or execution.outcome.says_something:
+        if engine.lost is None or execution.outcome.says_something:
             return execution
         with self._taken(scenario) as other:
             if other is None:
@@ -105,8 +105,8 @@ class EnginePool:
         if other.lost and not again.outcome.says_something:
             # It may be what ends them: one more try could take the next engine.
             names = f"{engine.name} and {other.name}"
-            return not_run(Broke(f"two engines were lost in it, {names}: {other.lost}"))
-        return replace(again, moved=Moved(engine=engine.name, reason=engine.lost))
+            return not_run(Broke(f"two engines were lost in it, {names}: {other.lost.cause}"))
+        return replace(again, moved=Moved(engine=engine.name, reason=engine.lost.cause))
 
     @contextmanager
     def _taken(self, scenario: Scenario) -> Iterator[Engine | None]:
@@ -117,7 +117,7 @@ class EnginePool:
         """
         with self._lock:
             engine = self._chosen.get(scenario.id)
-            if engine is None or engine.lost:
+            if engine is None or engine.lost is not None:
                 engine = self._next()
             if engine is not None:
                 self._chosen[scenario.id] = engine
@@ -130,24 +130,18 @@ class EnginePool:
                     engine.running -= 1
 
     def _next(self) -> Engine | None:
-        left = [engine for engine in self._engines if not engine.lost]
+        left = [engine for engine in self._engines if engine.lost is None]
         if not left:
             return None
         seconds = [engine.facts.took for engine in left]
         before = loads(seconds, self._worker)
-        return left[
-            next_engine(
-                seconds,
-                [load + engine.running for load, engine in zip(before, left, strict=True)],
-            )
-        ]
+        load = [already + one.running for already, one in zip(before, left, strict=True)]
+        return left[next_engine(seconds, load)]
 
     def _all_lost(self) -> str:
         """Return why nothing can run any more."""
-        if len(self._engines) == 1:
-            return self._engines[0].lost
-        whys = [f"{engine.name}: {engine.lost}" for engine in self._engines]
-        return f"no engine is left: {'; '.join(whys)}"
+        causes = [f"{one.name}: {one.lost.cause}" for one in self._engines if one.lost is not None]
+        return f"no engine is left: {', '.join(causes)}"
 
     def describe(self) -> dict[str, Any]:
         """Return the image, the engines, and what isolates its containers."""
