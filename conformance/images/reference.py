@@ -175,7 +175,8 @@ def copy(client: docker.DockerClient, other: docker.DockerClient, tag: str) -> N
         for chunk in client.api.get_image(tag):
             archive.write(chunk)
         archive.seek(0)
-        for said in other.api.load_image(archive):
+        load: Callable[[Any], Iterable[dict[str, Any]]] = other.api.load_image
+        for said in load(archive):
             if "error" in said:
                 raise CannotJudge(f"the image {tag} cannot be copied: {one_line(said['error'])}")
 
