@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import click
 
-from conformance.drivers.container.engine_name import check_engines, check_platform
-
 __all__ = ["engine_option", "platform_option"]
 
 
 def _engines(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
-    check_engines(names)
+    if names:
+        # Commands that run nothing know these options too, and have to be there at once.
+        from conformance.drivers.container.engine_name import check_engines  # noqa: PLC0415
+
+        check_engines(names)
     return names
 
 
 def _platform(_: click.Context, __: click.Parameter, platform: str | None) -> str | None:
     if platform is not None:
+        from conformance.drivers.container.engine_name import check_platform  # noqa: PLC0415
+
         check_platform(platform)
     return platform
 

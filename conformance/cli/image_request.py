@@ -50,8 +50,8 @@ def image_request(image: str | None, options: Mapping[str, Any]) -> ImageRequest
         command=_argv("command", options),
         user=user or "",
         confinement=confinement,
-        engines=tuple(options.get("engine") or ()),
-        platform=options.get("platform") or "",
+        engines=tuple(options["engine"]),
+        platform=options["platform"] or "",
     )
 
 

@@ -18,7 +18,7 @@ from conformance.drivers.container.request import Confinement, ImageRequest, che
 from conformance.errors import UsageError
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
-NOTHING: dict[str, Any] = {**dict.fromkeys(IMAGE_OPTIONS), "cap_add": ()}
+NOTHING: dict[str, Any] = {**dict.fromkeys(IMAGE_OPTIONS), "cap_add": (), "engine": ()}
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,8 @@ def message(error: BaseException) -> str:
     number = _number(error)
     if number is not None:
         return os.strerror(number)
+    while wrapped := [part for part in error.args if isinstance(part, BaseException)]:
+        error = wrapped[0]  # the libraries put it between their own words, as Python writes it
     return one_line(str(error) or type(error).__name__)
 
 

@@ -68,7 +68,8 @@ def _at(url: str) -> Endpoint:
         return Endpoint(url, kwargs_from_env(around).get("tls") or None)
     except TLSParameterError:
         where = os.environ.get("DOCKER_CERT_PATH") or "~/.docker"
-        cause = f"no certificates for the engine at {url}: {where} lacks cert.pem, key.pem, ca.pem"
+        missing = f"{where} lacks cert.pem, key.pem or ca.pem"
+        cause = f"no certificates for the engine at {url}: {missing}"
         raise CannotJudge(cause, hint="look at DOCKER_CERT_PATH and DOCKER_TLS_VERIFY") from None
 
 

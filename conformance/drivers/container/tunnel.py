@@ -26,7 +26,6 @@ __all__ = ["Tunnel", "short_name"]
 SECONDS = 30
 #: What the other machine says once it has, since ssh itself says nothing.
 _READY = b"probe-conformance"
-_HINT = "make 'ssh HOST true' work without a question"
 _OPTIONS = (
     *("-T", "-x", "-a"),  # no terminal, no windows, no keys of the user's
     # An agent or a key without a passphrase: a question that nobody sees would wait for ever.
@@ -53,6 +52,7 @@ class Tunnel:
             cause = f"the engine at {url} is reached with ssh, which is not installed here"
             raise CannotJudge(cause, hint="install OpenSSH's client")
         self._url = url
+        self._who = f"{place.user}@{place.host}" if place.user else place.host
         self.socket = directory / f"engine-{os.urandom(4).hex()}"
         """The path of the socket; it may be too long for an address."""
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed with the tunnel
@@ -65,7 +65,8 @@ class Tunnel:
                 program,
                 *_OPTIONS,
                 *("-o", f"ConnectTimeout={SECONDS}"),
-                *("-L", f"{self.socket.name}:{place.socket}"),
+                # Not by its path, which may be too long for an address.
+                *("-L", f"/proc/self/cwd/{self.socket.name}:{place.socket}"),
                 *where,
                 "--",
                 place.host,
@@ -91,7 +92,8 @@ class Tunnel:
             with suppress(BlockingIOError):
                 data += os.read(self._process.stdout.fileno(), 1024)
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise CannotJudge(f"no connection to {self._url}: {self._why()}", hint=_HINT)
+                hint = f"make 'ssh {self._who} true' work without a question"
+                raise CannotJudge(f"no connection to {self._url}: {self._why()}", hint=hint)
             time.sleep(0.01)
 
     def _why(self) -> str:
