@@ -94,7 +94,7 @@ class World:
             now=1.0,
             seed="s",
             directory=str(place),
-            facts=None,
+            facts=(),
         )
         yield Run(subject, shared, cast(Any, Answers(self, image.reference)))
         self.open.remove(image.reference)

@@ -25,6 +25,7 @@ INDEX = "index"
 _KEYS = (
     *("contract", "as_of", "agent", "strict", "env", "pass_env", "allow_write", "known_failures"),
     *("isolation", "entrypoint", "command", "user", "network", "cap_add", "memory", "read_only"),
+    *("engine", "platform"),
 )
 _SETTINGS = {field.name: field for field in msgspec.structs.fields(SettingsFile)}
 _OneImage = msgspec.defstruct(

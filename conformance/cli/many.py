@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from conformance.cli.baseline import baseline
 from conformance.cli.images_file import INDEX, image_name, read_images
 from conformance.cli.outputs import check_outputs
-from conformance.cli.report_files import writes
 from conformance.cli.request import repro_argv, run_request
+from conformance.cli.results import writes
 from conformance.cli.settings import Taken, parameters
-from conformance.compare.several import ManyScreen, Several
+from conformance.compare.several_report import ManyScreen, Several
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.tally import RunReport
 from conformance.model.contract import Contract
@@ -28,11 +28,13 @@ from conformance.report.document import write_all, write_json, write_text
 from conformance.report.known import Known
 from conformance.report.saved import parse_report
 from conformance.report.stream import Stream
+from conformance.report.terminal import Summary
 from conformance.run.assembly import Run
 from conformance.run.conclusion import new_report
 from conformance.run.many import Job, ManyRuns, Part
-from conformance.run.pytest_run import Summary, sigterm_interrupts, worker_count
+from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.run.request import RunRequest
+from conformance.run.shards import ShardRequest, only_shard
 from conformance.run.subject import Subject, check
 from conformance.run.worker_process import Unjudged
 
@@ -81,6 +83,7 @@ class Asked(Struct, frozen=True):
     pytest_args: list[str]
     summary: Summary
     settings: Taken
+    shard: ShardRequest | None = None
 
 
 def several_images(options: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
@@ -235,7 +238,10 @@ class _One:
                 patterns=asked.patterns, probe_in=asked.settings.directory, **self.options
             )
             self.subject = checked.subject(request)
-            self._against = baseline(self.options["baseline"], self.subject)
+            self._against = baseline(
+                self.options["baseline"], self.subject.contract.name, self.subject.selected
+            )
+            self.subject = only_shard(self.subject, asked.shard)
         except UsageError as e:
             raise UsageError(f"{name}: {e.cause}", hint=e.hint) from None
 
@@ -243,6 +249,7 @@ class _One:
         """Return the report of *run*, which has no results yet."""
         report = new_report(run, repro=self._repro, files=self._asked.files)
         report.against = self._against
+        report.shard = self.subject.shard
         report.settings = self._asked.settings.words
         report.fail_on_unsupported = self.options["fail_on_unsupported"]
         return report
@@ -291,7 +298,8 @@ class _Many:
         jobs = {Job(one.name, one.subject, one.report): one for one in wanted}
         self._wanted = jobs
         total = sum(len(one.subject.selected) for one in wanted)
-        workers = worker_count(options["workers"], total)
+        engines = max(len(one.options["engine"] or ("the usual one",)) for one in wanted)
+        workers = worker_count(options["workers"], total, engines)
         self.runs = ManyRuns(
             jobs,
             workers,

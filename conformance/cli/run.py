@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,16 @@ from conformance.cli.options import (
     strict_option,
 )
 from conformance.cli.outputs import check_outputs, reports
-from conformance.cli.report_files import writes
 from conformance.cli.request import repro_argv, run_request
+from conformance.cli.results import amount_options, report_options, summary, writes
 from conformance.cli.settings import WithSettings, taken
-from conformance.errors import UsageError
+from conformance.cli.shard import shard_options, shard_request
 from conformance.report.document import write_all
-from conformance.report.formats import FORMATS
 from conformance.report.known import Known
 from conformance.run.assembly import open_run
 from conformance.run.last_failed import failed_before
-from conformance.run.pytest_run import PytestRun, Summary, sigterm_interrupts, worker_count
+from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
+from conformance.run.shards import only_shard
 from conformance.run.subject import check
 
 __all__ = ["run_command", "workers_option"]
@@ -53,21 +52,10 @@ workers_option = click.option(
 @as_of_option
 @strict_option
 @image_options
+@shard_options
 @workers_option
 @json_option
-@click.option(
-    "--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output."
-)
-@click.option(
-    "--html", "html_file", metavar="FILE", help="Write a page to look at; '-' is standard output."
-)
-@click.option(
-    "--output-format",
-    type=click.Choice(FORMATS),
-    default="full",
-    show_default=True,
-    help="What standard output holds: text for people, or a form for other programs.",
-)
+@report_options
 @click.option(
     "--known-failures", metavar="FILE", help="Failures that are expected, each with its reason."
 )
@@ -87,10 +75,7 @@ workers_option = click.option(
     type=click.Path(path_type=Path),
     help="Keep the homes of scenarios that deviate in DIR.",
 )
-@click.option(
-    "-v", "--verbose", is_flag=True, help="Show every deviation in full, grouped by its cause."
-)
-@click.option("-q", "--quiet", is_flag=True, help="Show what the run came to, and nothing else.")
+@amount_options
 @click.option(
     "-x",
     "--exitfirst",
@@ -121,30 +106,35 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     goes to pytest.
     """
     patterns, pytest_args = _split(ctx, arguments)
-    summary = _summary(options)
+    shown = summary(options)
+    wanted = shard_request(options)
     settings, form = taken(ctx), options["output_format"]
     if (images := several_images(options)) is not None:
-        asked = Asked(patterns, _outside(patterns), pytest_args, summary, settings)
+        asked = Asked(patterns, _outside(patterns), pytest_args, shown, settings, wanted)
         ctx.exit(run_many(images, options, asked))
     options, settings = one_image(options, settings)
     check_outputs(options)
     request = run_request(patterns=patterns, probe_in=settings.directory, **options)
     subject = check(request)
-    against = baseline(options["baseline"], subject)
+    against = baseline(options["baseline"], subject.contract.name, subject.selected)
     if options["last_failed"]:
         subject, said = failed_before(subject, options["last_failed"])
         click.echo(said, err=True)
-    workers = worker_count(options["workers"], len(subject.selected))
+    subject = only_shard(subject, wanted)
+    workers = worker_count(
+        options["workers"], len(subject.selected), max(1, len(options["engine"]))
+    )
     with sigterm_interrupts(), open_run(subject) as run:
         pytest_run = PytestRun(
             run,
             repro=repro_argv(options, settings),
             files=_outside(patterns),
             to_stderr="-" in reports(options).values(),
-            summary="quiet" if form == "concise" else summary,
+            summary="quiet" if form == "concise" else shown,
         )
         report = pytest_run.report
         report.against = against
+        report.shard = subject.shard
         report.settings = settings.words
         report.fail_on_unsupported = options["fail_on_unsupported"]
         status = pytest_run.execute(
@@ -153,14 +143,6 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     known = Known(run.catalogue.scenarios, run.catalogue.contracts)
     write_all(writes(report, subject.known_failures, known, options))
     ctx.exit(status)
-
-
-def _summary(options: Mapping[str, Any]) -> Summary:
-    if options["verbose"] and options["quiet"]:
-        raise UsageError("--verbose and --quiet are opposites", hint="give one of them")
-    if options["quiet"]:
-        return "quiet"
-    return "all" if options["verbose"] else "first screen"
 
 
 def _outside(patterns: list[str]) -> dict[str, str]:

@@ -31,9 +31,9 @@ _ONLY_RUN = ("json", "junit", "html", "output_format", "baseline", "images", "su
 _PROBES = ("probe", "image", "images_file", "python")
 #: Options that mean nothing without one of the probes.
 _NEED = {
-    **dict.fromkeys(IMAGE_OPTIONS, ("image", "images_file")),
-    **dict.fromkeys(("in_process", "truth"), ("python",)),
-    "summary_file": ("image", "images_file"),
+    **dict.fromkeys((*IMAGE_OPTIONS, "summary_file"), "image"),
+    "in_process": "python",
+    "truth": "python",
 }
 #: What an option is that was not given.
 _NOTHING = (None, ())
@@ -164,9 +164,10 @@ def _settle(ctx: click.Context, settings: Settings | None) -> Taken:
     typed = {name: value for name, value in ctx.params.items() if name not in from_file}
     if any(typed.get(name) not in _NOTHING for name in _PROBES):
         _take_back(ctx, from_file, _PROBES)
-    for name, probes in _NEED.items():
-        if all(ctx.params.get(probe) in _NOTHING for probe in probes):
-            _take_back(ctx, from_file, [name])
+    named = {name for name in _PROBES if ctx.params.get(name) not in _NOTHING}
+    named |= {name for name in _PROBES if ctx.params.get(f"{name}s")}  # of several probes
+    named |= {"image"} & {name.removesuffix("s_file") for name in named}
+    _take_back(ctx, from_file, [name for name, probe in _NEED.items() if probe not in named])
     _merge_variables(ctx, from_file, settings)
     names = {value: key for key, value in _PARAMETERS.items()}
     return Taken(

@@ -21,7 +21,8 @@ from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.evidence import Hint
 from conformance.run.assembly import Run, open_run
-from conformance.run.conclusion import find_causes, find_hints
+from conformance.run.causes_in import add_causes
+from conformance.run.conclusion import find_hints
 from conformance.run.head_start import HeadStart
 from conformance.run.subject import Subject
 from conformance.run.worker_process import Unjudged, WorkerLost, WorkerProcess
@@ -114,7 +115,7 @@ class Part:
             hints = find_hints(run, report)
         if short:
             report.stop_short()
-        find_causes(run, report, hints)
+        add_causes(report, run.catalogue.contracts, hints)
         report.conclude()
         self.ended = True
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, Literal, TextIO, cast
+from typing import Any, TextIO, cast
 
 import msgspec
 import pytest
@@ -19,18 +19,16 @@ from conformance.errors import UsageError
 from conformance.model.outcome import ScenarioResult
 from conformance.report.evidence import Hint
 from conformance.report.stream import Stream
-from conformance.report.terminal import Quiet, Terminal
+from conformance.report.terminal import Quiet, Summary, Terminal
 from conformance.report.view import View
 from conformance.run import RUN_PLUGIN
 from conformance.run.assembly import Run
-from conformance.run.conclusion import find_causes, find_hints, new_report
+from conformance.run.causes_in import add_causes
+from conformance.run.conclusion import find_hints, new_report
 from conformance.run.items import item_name
 from conformance.run.request import scenario_files
 
-__all__ = ["PytestRun", "Summary", "sigterm_interrupts", "worker_count"]
-
-#: What is said of a run: nothing in the end, its verdict alone, the first screen, or everything.
-Summary = Literal["none", "quiet", "first screen", "all"]
+__all__ = ["PytestRun", "sigterm_interrupts", "worker_count"]
 
 #: A worker with fewer scenarios than this costs more to start than it saves.
 _WORTH_A_WORKER = 8
@@ -38,13 +36,15 @@ _WORTH_A_WORKER = 8
 _FEW = 20
 
 
-def worker_count(wanted: str, scenarios: int) -> int:
+def worker_count(wanted: str, scenarios: int, engines: int = 1) -> int:
     """Return how many workers to start; 0 runs everything in this process.
+
+    Each of several container *engines* gets as many as there are processors here.
 
     :raises UsageError: *wanted* is neither a number nor ``auto``.
     """
     if wanted == "auto":
-        workers = min(len(os.sched_getaffinity(0)), scenarios // _WORTH_A_WORKER)
+        workers = min(len(os.sched_getaffinity(0)) * engines, scenarios // _WORTH_A_WORKER)
         return workers if workers > 1 else 0
     if not wanted.isdecimal() or int(wanted) > 256:
         cause = f"--workers '{wanted}' is not a number of workers"
@@ -92,6 +92,8 @@ class PytestRun:
         plugin = _RunPlugin(self, brief=not pytest_args, partial=bool(pytest_args))
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
+        if workers and self.run.engines > 1:
+            arguments += ["--dist", "worksteal"]  # a slow engine is not waited for in the end
         arguments += ["--exitfirst"] if exitfirst else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
             # pytest's output would mix with ours, so only those who give it arguments see it.
@@ -107,7 +109,7 @@ class PytestRun:
                 self.report.interrupted = True
         self.report.seconds = time.monotonic() - started
         self._conclude(plugin, int(code))
-        find_causes(self.run, self.report, plugin.hints)
+        add_causes(self.report, self.run.catalogue.contracts, plugin.hints)
         self.report.conclude()
         self.terminal.finish()
         return self.report.exit_status()

@@ -13,7 +13,7 @@ from factories import wait_for
 from msgspec.structs import replace
 from support_many import PATTERNS, World, subject
 
-from conformance.compare.several import Several
+from conformance.compare.several_report import Several
 from conformance.errors import CannotJudge, UsageError
 from conformance.model.scenario import Scenario
 from conformance.run import many

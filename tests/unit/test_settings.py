@@ -148,7 +148,7 @@ def test_the_checkout_has_none_that_would_change_what_the_tests_do() -> None:
     [
         ('knwon-failures = "x"', "knwon-failures: unknown key; did you mean 'known-failures'?"),
         ('known_failures = "x"', "known_failures: unknown key; did you mean 'known-failures'?"),
-        ("zzz = 1", "zzz: unknown key; allowed here: probe, image, python, "),
+        ("zzz = 1", "zzz: unknown key; allowed here: probe, image, images, python, "),
         ('isolation = "none"', "isolation: unknown value 'none'; allowed: fresh, shared, both"),
         ("probe = 1", "probe: expected string, got int"),
         ('scenarios = "checks"', "scenarios: expected a list, got string"),

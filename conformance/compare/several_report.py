@@ -20,10 +20,9 @@ from conformance.judge.tally import INTERRUPTED
 from conformance.model.wording import probe_lines
 from conformance.report.bar import Bar
 from conformance.report.page.side_view import letters
-from conformance.report.terminal import Terminal
+from conformance.report.terminal import Summary, Terminal
 from conformance.report.view import some, verdict
 from conformance.run.many import Part
-from conformance.run.pytest_run import Summary
 from conformance.text import printable
 
 __all__ = ["ManyScreen", "Several"]
