@@ -18,8 +18,8 @@ from rich.console import Console
 from conformance.catalogue import contracts
 from conformance.catalogue.writing import scenario_text
 from conformance.cli.options import agent_option, probe_options, strict_option
-from conformance.cli.request import run_request
-from conformance.cli.run import repro_argv, workers_option
+from conformance.cli.request import repro_argv, run_request
+from conformance.cli.run import workers_option
 from conformance.cli.settings import WithSettings, taken
 from conformance.discover.faults import Fault, Faults, faults_of
 from conformance.discover.findings import Tried
