@@ -9,7 +9,15 @@ from msgspec import Struct
 
 from conformance.errors import UsageError
 
-__all__ = ["SCHEMES", "SshPlace", "check_engines", "check_platform", "fits", "normal_processor"]
+__all__ = [
+    "SCHEMES",
+    "SshPlace",
+    "check_engines",
+    "check_platform",
+    "docker_options",
+    "fits",
+    "normal_processor",
+]
 
 #: How the URL of an engine begins.
 SCHEMES = ("unix://", "ssh://", "tcp://")
@@ -71,6 +79,13 @@ def check_engines(names: Sequence[str]) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise UsageError(f"the engine {twice[0]} is named twice", hint="name it once")
+
+
+def docker_options(name: str) -> list[str]:
+    """Return the options with which docker's command line uses the engine called *name*."""
+    if not name:
+        return []
+    return ["--host" if name.startswith(SCHEMES) else "--context", name]
 
 
 def check_platform(platform: str) -> None:
