@@ -28,6 +28,7 @@ from conformance.cli.options import (
 from conformance.cli.outputs import check_outputs
 from conformance.cli.run import workers_option
 from conformance.cli.settings import WithSettings
+from conformance.cli.shard import shard_options, shard_request
 from conformance.compare.report import CompareReport
 from conformance.compare.sides import Side, common, run_all
 from conformance.compare.tally import CompareTally
@@ -40,6 +41,7 @@ from conformance.report.stream import Stream
 from conformance.run.assembly import open_run
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.run.request import Command, ProbeSpec, PythonCallable, RunRequest, variables
+from conformance.run.shards import shard_of
 from conformance.run.subject import Subject, check
 
 __all__ = ["collect", "compare_command", "described"]
@@ -88,6 +90,7 @@ _PER_PROCESSOR = 4
 @scenarios_option
 @variable_options("every probe")
 @allow_write_option
+@shard_options
 @engine_option
 @platform_option
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
@@ -118,6 +121,10 @@ class _Options(Struct, frozen=True):
     contract: str
     agent: str
     allow_writes: tuple[str, ...]
+    shard: str | None
+    durations: str | None
+    now: float | None
+    seed: str
     directories: tuple[Path, ...]
     env: tuple[str, ...]
     pass_env: tuple[str, ...]
@@ -131,6 +138,7 @@ class _Options(Struct, frozen=True):
 
 def _compare(options: _Options) -> int:
     check_outputs({"json_file": options.json_file})
+    wanted = shard_request({"shard": options.shard, "durations": options.durations})
     if not options.images and (options.engine or options.platform):
         name = "--engine" if options.engine else "--platform"
         raise UsageError(f"{name} is about an image", hint="name one with --image")
@@ -139,7 +147,9 @@ def _compare(options: _Options) -> int:
         hint = "name two probes or more, with --probe, --image, --python, --reference"
         raise UsageError("there is nothing to compare", hint=hint)
     subjects = [check(request) for request in requests]
-    chosen = _chosen(subjects)
+    chosen, shard = _chosen(subjects), None
+    if wanted is not None:
+        chosen, shard = shard_of(chosen, subjects, wanted)
     workers = _PER_PROCESSOR * len(os.sched_getaffinity(0))
     if options.workers != "auto":
         workers = worker_count(options.workers, 0)
@@ -150,6 +160,7 @@ def _compare(options: _Options) -> int:
             run = stack.enter_context(open_run(replace(subject, selected=tuple(chosen))))
             sides.append(Side(letter, described(subject), run))
         tally = CompareTally([side.run.contract for side in sides], len(chosen))
+        tally.shard = shard
         collect(tally, run_all(chosen, sides, workers), stream)
         report = CompareReport(tally, sides)
         report.show(stream, complete=options.complete)
@@ -190,6 +201,8 @@ def _requests(options: _Options) -> list[RunRequest]:
         directories=tuple(str(directory.absolute()) for directory in options.directories),
         patterns=options.patterns,
         variables=variables(options.env, options.pass_env),
+        now=options.now,
+        seed=options.seed,
     )
 
     def image(reference: str) -> ImageRequest:

@@ -41,6 +41,7 @@ class CompareReport:
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
             "sides": [{"name": side.name, **side.document()} for side in self._sides],
+            "shard": msgspec.to_builtins(tally.shard),
             "interrupted": tally.interrupted,
             "seconds": round(tally.seconds, 3),
             "disagree": len(tally.apart()),
@@ -94,7 +95,8 @@ class CompareReport:
     def _heading(self) -> Iterator[str]:
         """Yield what is compared, and which letter stands for which probe."""
         scenarios = some(self._tally.total, "scenario")
-        yield f"probe-conformance {__version__}, compare: {scenarios}"
+        part = f", {self._tally.shard.words}" if self._tally.shard else ""
+        yield f"probe-conformance {__version__}, compare: {scenarios}{part}"
         for side in self._sides:
             yield f"  {side.name}  {side.run.contract.name:<12} {printable(side.words)}"
         yield ""

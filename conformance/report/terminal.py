@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TextIO
+from typing import Literal, TextIO
 
 from msgspec.structs import replace
 
@@ -24,7 +24,10 @@ from conformance.report.lines import WIDTH, first_line, heading_lines, ids_line,
 from conformance.report.view import View, some
 from conformance.text import one_line, shortened
 
-__all__ = ["Quiet", "Terminal"]
+__all__ = ["Quiet", "Summary", "Terminal"]
+
+#: What is said of a run: nothing in the end, its verdict alone, the first screen, or everything.
+Summary = Literal["none", "quiet", "first screen", "all"]
 
 _STYLES: dict[Result, str] = {
     "conforms": "green",

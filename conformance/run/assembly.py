@@ -203,8 +203,9 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
         directory = RunDirectory(base)
         stack.callback(directory.close)
         # In process the clock is set to a whole second, which is the same number for all clocks.
-        now = float(int(time.time())) if request.in_process else time.time()
-        context = Context(now=now, seed=secrets.token_hex(8))
+        now = time.time() if request.now is None else request.now
+        now = float(int(now)) if request.in_process else now
+        context = Context(now=now, seed=request.seed or secrets.token_hex(8))
         image = None
         if request.image is not None:
             # Imported here, because it brings the engine's SDK.
