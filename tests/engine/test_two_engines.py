@@ -8,64 +8,22 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import docker
 import pytest
 from factories import PATIENCE
 from support_cli import suite
+from support_engine import SecondEngine
 from support_image import ours
 
-from conformance.drivers.container.client import connect
-from conformance.errors import CannotJudge
 from conformance.images.reference import copy
 
 #: A worker on each engine has some of them, and one waits for a CLI that hangs.
 SCENARIOS = ("claude/dot-*", "claude/n*", "claude/s*", "codex/e*", "cli/hangs")
-
-
-class SecondEngine:
-    """An engine beside the one that is here, which shares nothing with it but the kernel."""
-
-    def __init__(self, directory: Path) -> None:
-        self.name = f"unix://{directory}/socket"
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> docker.DockerClient:
-        """Start it, and return a client."""
-        there = self._directory
-        places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
-        words = [f"--{option}={there / name}" for option, name in places.items()]
-        # It makes no network: containers of the suite have none.
-        apart = ("--bridge", "none", "--iptables=false", "--ip6tables=false")
-        with (there / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                ["dockerd", "--host", self.name, *words, *apart],
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return connect(self.name)
-            except CannotJudge as e:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    said = (there / "log").read_text()[-2000:]
-                    pytest.fail(f"no second engine starts here: {e}\n{said}")
-            time.sleep(0.1)
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it, by a signal; what is below it goes with it."""
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(PATIENCE)
-            (self._directory / "pid").unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -73,12 +31,8 @@ def second() -> Iterator[SecondEngine]:
     """Return an engine that is not started yet."""
     if shutil.which("dockerd") is None or os.geteuid() != 0:
         pytest.skip("a second engine takes dockerd, and root")
-    directory = Path(tempfile.mkdtemp(prefix="conformance-engine-"))
-    found = SecondEngine(directory)
-    yield found
-    with suppress(ProcessLookupError):
-        found.end()
-    shutil.rmtree(directory, ignore_errors=True)
+    with SecondEngine() as engine:
+        yield engine
 
 
 def at_work(client: docker.DockerClient) -> bool:
