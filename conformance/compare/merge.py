@@ -219,7 +219,8 @@ def _probe(probes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if isinstance(value, str):
             result[name] = "; ".join(dict.fromkeys(map(str, said)))
         elif isinstance(value, list):
-            result[name] = list(dict.fromkeys(str(line) for lines in said for line in lines))
+            lines = [line for lines in said for line in lines]
+            result[name] = [line for n, line in enumerate(lines) if line not in lines[:n]]
     return result
 
 
