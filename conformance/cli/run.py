@@ -13,6 +13,12 @@ from typing import Any
 import click
 
 from conformance.bundled import scenarios_dir
+from conformance.cli.attest import (
+    attest_option,
+    check_attest,
+    check_digest,
+    write_attestation,
+)
 from conformance.cli.baseline import baseline
 from conformance.cli.completion import complete_ids
 from conformance.cli.image_request import image_argv
@@ -29,7 +35,7 @@ from conformance.cli.request import run_request
 from conformance.cli.settings import Taken, WithSettings, taken
 from conformance.errors import UsageError
 from conformance.files import repository
-from conformance.judge.known_failures import KnownFailures, write
+from conformance.judge.known_failures import write
 from conformance.judge.tally import RunReport
 from conformance.report.document import write_all, write_json, write_text
 from conformance.report.formats import FORMATS, rendered
@@ -37,7 +43,7 @@ from conformance.report.junit import junit
 from conformance.report.known import Known
 from conformance.report.places import Places
 from conformance.report.saved import parse_report
-from conformance.run.assembly import open_run
+from conformance.run.assembly import Run, open_run
 from conformance.run.last_failed import failed_before
 from conformance.run.pytest_run import PytestRun, Summary, sigterm_interrupts, worker_count
 from conformance.run.subject import check
@@ -68,6 +74,7 @@ workers_option = click.option(
 @click.option(
     "--html", "html_file", metavar="FILE", help="Write a page to look at; '-' is standard output."
 )
+@attest_option
 @click.option(
     "--output-format",
     type=click.Choice(FORMATS),
@@ -133,12 +140,14 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     settings, form = taken(ctx), options["output_format"]
     request = run_request(patterns=patterns, probe_in=settings.directory, **options)
     subject = check(request)
+    check_attest(options, subject)
     against = baseline(options["baseline"], subject)
     if options["last_failed"]:
         subject, said = failed_before(subject, options["last_failed"])
         click.echo(said, err=True)
     workers = worker_count(options["workers"], len(subject.selected))
     with sigterm_interrupts(), open_run(subject) as run:
+        check_digest(options, run)
         pytest_run = PytestRun(
             run,
             repro=repro_argv(options, settings),
@@ -154,7 +163,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
             workers, exitfirst=options["exitfirst"], pytest_args=pytest_args
         )
     known = Known(run.catalogue.scenarios, run.catalogue.contracts)
-    write_all(_writes(report, subject.known_failures, known, options))
+    write_all(_writes(report, run, known, options))
     ctx.exit(status)
 
 
@@ -176,7 +185,7 @@ def _outside(patterns: list[str]) -> dict[str, str]:
 
 
 def _writes(
-    report: RunReport, known_failures: KnownFailures, known: Known, options: Mapping[str, Any]
+    report: RunReport, run: Run, known: Known, options: Mapping[str, Any]
 ) -> Iterator[Callable[[], None]]:
     """Yield a function that writes each file that is asked for."""
     if options["output_format"] != "full":
@@ -189,9 +198,11 @@ def _writes(
         yield partial(write_text, junit(report), options["junit_file"])
     if options["html_file"]:
         yield partial(_write_html, report, known, options["html_file"])
+    if options["attest_file"] and not report.interrupted:
+        yield partial(write_attestation, report, run, options["attest_file"])
     if options["write_known_failures"] and not report.interrupted:
         file = Path(options["write_known_failures"])
-        yield partial(write, file, report.results(), known_failures)
+        yield partial(write, file, report.results(), run.known_failures)
 
 
 def _write_html(report: RunReport, known: Known, file: str) -> None:

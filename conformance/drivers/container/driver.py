@@ -85,6 +85,8 @@ class ContainerDriver:
             "image": self._request.reference,
             "digest": facts.digest or facts.id,
             "image_id": facts.id,
+            "repo_digests": list(facts.repo_digests),
+            "platform": facts.platform,
             "engine": facts.engine,
             "command": [*facts.entrypoint, *facts.command],
             "user": f"{facts.uid}:{facts.gid}",

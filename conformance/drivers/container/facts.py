@@ -80,6 +80,8 @@ def look_up(
         facts = ImageFacts(
             id=image["Id"],
             digest=next(iter(image.get("RepoDigests") or []), ""),
+            repo_digests=tuple(image.get("RepoDigests") or ()),
+            platform=_platform(image),
             engine=engine_name(version),
             architecture_warning=_architecture_warning(image, version),
             entrypoint=entrypoint,
@@ -127,6 +129,11 @@ def _program(
             hint="name one with --entrypoint",
         )
     return tuple(entrypoint or ()), tuple(command or ())
+
+
+def _platform(image: dict[str, Any]) -> str:
+    parts = (image.get("Os"), image.get("Architecture"), image.get("Variant"))
+    return "/".join(part for part in parts if part)
 
 
 def _architecture_warning(image: dict[str, Any], version: dict[str, Any]) -> str:

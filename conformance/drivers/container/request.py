@@ -90,6 +90,10 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     """The image's name in a registry; empty for an image that was never in one."""
     engine: str
     """Name and version of the engine."""
+    repo_digests: tuple[str, ...] = ()
+    """All its names in registries, ``REPOSITORY@DIGEST``."""
+    platform: str = ""
+    """What it is for, such as ``linux/amd64``."""
     architecture_warning: str = ""
     """Says that the image is for another processor than the engine's; some machines can run it."""
     entrypoint: tuple[str, ...]
