@@ -33,6 +33,7 @@ COMMANDS = {
     "agree": ("agree", "agree_command"),
     "diff": ("diff", "diff_command"),
     "history": ("history", "history_command"),
+    "merge": ("merge", "merge_command"),
     "page": ("page", "page_command"),
     "strength": ("strength", "strength_command"),
     "lint": ("lint", "lint_command"),

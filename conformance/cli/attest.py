@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from conformance.report.document import write_json
 from conformance.run.assembly import Run
 from conformance.run.subject import Subject
 
-__all__ = ["attest_option", "check_attest", "check_digest", "write_attestation"]
+__all__ = ["attest_option", "attestations", "check_attest", "check_digest"]
 
 #: Options after which a run says nothing of the contract as a whole.
 _CUT = {"last_failed": "--last-failed", "shard": "--shard"}
@@ -62,7 +63,18 @@ def check_digest(options: Mapping[str, Any], run: Run) -> None:
         raise UsageError(cause, hint="push it first")
 
 
-def write_attestation(report: RunReport, run: Run, file: str) -> None:
+def attestations(
+    report: RunReport, run: Run, options: Mapping[str, Any]
+) -> Iterator[Callable[[], None]]:
+    """Yield a function that writes the attestation, where the *options* of a run ask for one.
+
+    After an interrupt there is none.
+    """
+    if options["attest_file"] and not report.interrupted:
+        yield partial(_write, report, run, options["attest_file"])
+
+
+def _write(report: RunReport, run: Run, file: str) -> None:
     """Write the attestation of *report*, whose *run* has ended, to *file*; ``-`` is stdout.
 
     :raises CannotJudge: nothing can be said of the image after this run, or it cannot be written.

@@ -25,10 +25,12 @@ from conformance.errors import UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
+from conformance.model.shard import Shard
 from conformance.run.request import (
     Command,
     PythonCallable,
     RunRequest,
+    check_now,
     scenario_files,
     truth_codes,
 )
@@ -47,6 +49,8 @@ class Subject(Struct, frozen=True):
     known_failures: KnownFailures
     argv: tuple[str, ...] = ()
     """The command of a local probe; empty for an image, and where the agents' CLIs are asked."""
+    shard: Shard | None = None
+    """Which part of them is selected; None where that is everything."""
 
 
 def check(request: RunRequest) -> Subject:
@@ -59,6 +63,8 @@ def check(request: RunRequest) -> Subject:
     whole = contract_as_of(present, request.as_of) if request.as_of else present
     contract = judging(whole, request)
     check_extra(request.variables, contract)
+    if not request.in_process:  # there the clock is set, to any time
+        check_now(request.now)
     if request.image is not None:
         check_reference(request.image.reference)
     argv = _local_command(request, contract)
