@@ -120,7 +120,6 @@ def copy(scenario: Scenario, catalogue: Catalogue, directory: Path) -> Pair:
         earlier=earlier,
         env={**made.env, **around},
         inputs=made.inputs,
-        home_name=made.home_name,
         layers={},
         container=None,
     )
@@ -144,7 +143,9 @@ def _captured(
     try:
         build(plan(entries, context), home)
         if scenario.container is not None:
-            _give(home, case.home.nodes[b""].uid, case.gids[0])
+            for path, node in case.home.nodes.items():
+                place = os.fsencode(home) + b"/" + path
+                os.chown(place, node.uid, node.gid, follow_symlinks=False)
             words.append(f"--user={':'.join(map(str, (case.uid, *case.gids)))}")
         done = CliRunner().invoke(cli, words)
         if done.exit_code:
@@ -167,7 +168,8 @@ def _check_decision(
     around = replace(made, inputs_unset=scenario.inputs_unset, cli="healthy")
     decision = decide(case_of(around, contract, replace(context, home="")), contract)
     calls = decision.verdicts if decision is not None else ()
-    if not scenario.inputs_unset and {*calls} != {*made.expect[contract.name]}:
+    # It may leave open what depends on where the probe starts, which nobody can see from a HOME.
+    if not scenario.inputs_unset and not {*calls} <= {*made.expect[contract.name]}:
         said = f"calls for {made.expect[contract.name]}, its home for {calls}"
         raise NotCapturedError(f"{scenario.id}: {said}")
 
@@ -180,13 +182,6 @@ def _env(scenario: Scenario, contract: Contract, context: Context) -> dict[str, 
         if variable and role in scenario.inputs:
             said[variable] = contract.input_value(role, scenario.inputs[role])
     return {name: expand(value, context) for name, value in said.items()}
-
-
-def _give(home: Path, owner: int, group: int) -> None:
-    """Let all that belongs to us belong to *owner*."""
-    for path in [home, *home.rglob("*")]:
-        if path.lstat().st_uid == os.geteuid():
-            os.chown(path, owner, group, follow_symlinks=False)
 
 
 def differing(

@@ -64,8 +64,10 @@ def _probes(ids: list[str]) -> Iterator[Row]:
     # Those that wait come first, so that others run beside them.
     ordered = sorted(ids, key=lambda id_: not whole().get(id_).waits)
     with ProcessPoolExecutor(2 * len(os.sched_getaffinity(0))) as pool:
-        for rows in pool.map(_in_home, ordered):
+        for number, rows in enumerate(pool.map(_in_home, ordered), 1):
             yield from rows
+            if number % 20 == 0:
+                print(f"{number} of {len(ordered)}", file=sys.stderr, flush=True)
 
 
 def _in_home(id_: str) -> list[Row]:
