@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from factories import bundled_catalogue
 from msgspec.structs import replace
+from support_capture_answers import AROUND, CAPTURED, IN_CONTAINERS, scenarios
 
 from conformance.capture.captured import Captured, captured
 from conformance.capture.contents import disguised
@@ -24,6 +25,7 @@ from conformance.cli import cli
 from conformance.errors import ConformanceError
 from conformance.home.seen import SeenHome, SeenNode
 from conformance.model.entry import Entry, Text
+from conformance.model.scenario import Scenario
 
 NOW = 1_790_000_000.0
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away takes root")
@@ -240,3 +242,12 @@ def test_a_file_is_called_as_lint_wants_its_id(tmp_path: Path, name: str) -> Non
 
     assert status == 2
     assert "is no name of a scenario file" in said
+
+
+def test_what_a_copy_cannot_have_is_known() -> None:
+    """A new part of scenarios has to say whether it is captured; where no probe of this machine can be asked, is listed."""
+    words = {"id", "file", "summary", "origin", "agent", "layers", "variant"}
+    in_containers = {s.id for s in scenarios(bundled_catalogue()) if s.container is not None}
+
+    assert {*Scenario.__struct_fields__} == CAPTURED | AROUND | words | {"container"}
+    assert in_containers == IN_CONTAINERS

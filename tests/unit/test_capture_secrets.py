@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import zlib
 from pathlib import Path
@@ -172,6 +173,34 @@ def test_without_it_the_same_home_is_written(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.exception
     assert "accessToken" in output.read_text()
     assert list(shown(["k7Qm2Zx9Lp4wBv6RtY3s"], output.read_text() + done.output)) == []
+
+
+def test_nothing_gets_out_of_a_home_on_disk(tmp_path: Path) -> None:
+    """What only a disk has, extended attributes, is no way out either; nor is what the command says."""
+    canaries = Canaries(17)
+    home = tmp_path / "home"
+    for directory in (".claude", f".claude/projects/{canaries.one()}", ".codex"):
+        (home / directory).mkdir(parents=True)
+    login = home / ".claude" / ".credentials.json"
+    login.write_bytes(canaries.content(b".claude/.credentials.json"))
+    (home / ".codex" / "auth.json").symlink_to(f"../{canaries.one()}/auth.json")
+    (home / ".claude" / canaries.one()).write_text(canaries.one())
+    canary = canaries.one()
+    for place in (login, home, home / ".claude"):
+        try:
+            os.setxattr(place, "user.note", canary.encode())
+            os.setxattr(place, f"user.{canaries.one()}".encode(), b"x")
+        except OSError as e:  # the other places are tried all the same
+            assert e.errno == errno.ENOTSUP
+    output = tmp_path / "slot.toml"
+    words = ["-o", os.fspath(output), "--agent", "claude", "--at", f"/home/{canaries.one()}"]
+    words += [f"--env={name}={value}" for name, value in canaries.env().items()]
+
+    done = CliRunner().invoke(cli, ["capture", os.fspath(home), *words])
+
+    assert done.exit_code == 0, done.exception
+    said = done.output.replace(os.fspath(tmp_path), "")
+    assert list(shown(canaries.made, output.read_text() + said)) == []
 
 
 def test_homes_have_canaries_in_every_place() -> None:
