@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any
 
 from conformance.capture.contents import encoding_of
+from conformance.capture.disguise import CLAIM_NAMES
 from conformance.capture.known import Known
 from conformance.capture.links import OUTSIDE
 from conformance.capture.names import ENDINGS
@@ -127,7 +128,8 @@ class Withheld:
 @cache
 def _vocabulary(known: Known) -> frozenset[str]:
     """Return the words of all that everybody knows."""
-    texts = {*known.names, *known.members, *known.variables, *ENDINGS, ACCOUNT_ID, OUTSIDE}
+    texts = {*known.names, *known.members, *known.variables, *ENDINGS, *CLAIM_NAMES}
+    texts |= {ACCOUNT_ID, OUTSIDE}
     texts |= {value for _, value in known.values}
     return frozenset(word for text in texts for word in _WORD.findall(text))
 

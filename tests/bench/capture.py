@@ -1,6 +1,6 @@
 """Ask right and wrong probes in the homes of the catalogue, and in what is captured of them.
 
-    python tests/bench/capture.py [PART/PARTS] [ID...]
+    python tests/bench/capture.py [--part 3/20] [ID...]
     python tests/bench/capture.py --clis         the released CLIs, in the scenarios that have on record what they say
 
 It prints each answer that is another one in the copy, and each home that could not be captured or of which lint has
@@ -44,7 +44,7 @@ whole = cache(load_catalogue)
 def main() -> int:
     """Return the exit status."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", nargs="?", default="0/1")
+    parser.add_argument("--part", default="0/1", metavar="N/PARTS")
     parser.add_argument("ids", nargs="*")
     parser.add_argument("--clis", action="store_true")
     parser.add_argument("--wrong", type=int, default=WRONG, help="how many wrong probes are asked")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,8 +25,9 @@ from conformance.catalogue.scenarios import parsed_scenario
 from conformance.catalogue.toml import read_toml
 from conformance.cli import cli
 from conformance.errors import ConformanceError
+from conformance.home.reading import DirectoryHome, read_home
 from conformance.home.seen import SeenHome, SeenNode
-from conformance.model.entry import Entry, Text
+from conformance.model.entry import Entry, Json, Text
 from conformance.model.scenario import Scenario
 
 NOW = 1_790_000_000.0
@@ -132,6 +135,49 @@ def test_contracts_are_spoken_of_whose_rules_are_written_down(
     made: Captured = captured(home(*LOGIN))
 
     assert [each.name for each in in_contracts(whole[name], whole, agent, made)] == spoken_of
+
+
+def token(**claims: object) -> str:
+    """Return a JSON Web Token of these *claims*."""
+    parts = [{"alg": "RS256", "kid": "19344e65-bbc9-44d1", "typ": "JWT"}, claims]
+    coded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts]
+    return ".".join([*(part.rstrip("=") for part in coded), "c2lnbmF0dXJl" * 10])
+
+
+def test_a_token_with_claims_of_its_own_does_not_keep_a_home_from_being_written() -> None:
+    """Each real one has some, beside those that name the account."""
+    about = {"chatgpt_account_id": "3e0c", "chatgpt_plan_type": "plus", "organizations": []}
+    held = token(
+        iss="https://auth.openai.com",
+        exp=int(NOW) + 60,
+        email="somebody@example.com",
+        **{"https://api.openai.com/auth": about},
+    )
+    login = json.dumps({"tokens": {"id_token": held, "account_id": "3e0c"}}).encode()
+    found = home(node(".codex", "directory"), node(".codex/auth.json", content=login))
+
+    made = captured(found)
+
+    [entry] = made.entries
+    assert isinstance(entry.content, Json)
+    assert made.withheld.unexplained({"json": entry.content.value}) == []
+
+
+@pytest.mark.parametrize("start", ["~", "$HOME", "${HOME}"])
+def test_what_a_probe_finds_that_expands_a_variable_is_captured(tmp_path: Path, start: str) -> None:
+    top = tmp_path / "home"
+    top.mkdir()
+    (top / "mine").mkdir(mode=0o700)
+    (top / "mine" / "auth.json").write_text('{"OPENAI_API_KEY": ""}')
+    (top / "mine" / "auth.json").chmod(0o600)
+    env = {"CODEX_HOME": f"{start}/./mine"}
+    found = read_home(DirectoryHome(top), env.values())
+
+    made = captured(found.seen, home_path=found.path, env=env)
+
+    [entry] = made.entries
+    assert (entry.path, entry.content) == ("entry-1/auth.json", Json({"OPENAI_API_KEY": ""}))
+    assert made.env == {"CODEX_HOME": f"{start}/./entry-1"}
 
 
 def call(*words: object) -> tuple[int, str]:

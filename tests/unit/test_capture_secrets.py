@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import errno
 import os
 import zlib
 from pathlib import Path
@@ -186,12 +185,11 @@ def test_nothing_gets_out_of_a_home_on_disk(tmp_path: Path) -> None:
     (home / ".codex" / "auth.json").symlink_to(f"../{canaries.one()}/auth.json")
     (home / ".claude" / canaries.one()).write_text(canaries.one())
     canary = canaries.one()
-    for place in (login, home, home / ".claude"):
-        try:
-            os.setxattr(place, "user.note", canary.encode())
-            os.setxattr(place, f"user.{canaries.one()}".encode(), b"x")
-        except OSError as e:  # the other places are tried all the same
-            assert e.errno == errno.ENOTSUP
+    try:
+        os.setxattr(login, "user.note", canary.encode())
+    except OSError as e:
+        pytest.skip(f"no extended attributes here: {e}")
+    os.setxattr(home / ".claude", f"user.{canaries.one()}", canary.encode())
     output = tmp_path / "slot.toml"
     words = ["-o", os.fspath(output), "--agent", "claude", "--at", f"/home/{canaries.one()}"]
     words += [f"--env={name}={value}" for name, value in canaries.env().items()]
