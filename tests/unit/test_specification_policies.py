@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.errors import UsageError
-from conformance.model.contract import Contract
+from conformance.model.contract import Contract, Rule
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Runs, Scenario
 from conformance.run.request import Command, RunRequest
@@ -74,7 +74,7 @@ def test_a_rule_that_changes_decides_as_the_scenarios_about_it_say(name: str, ru
     """
     whole = CONTRACTS[name]
     touched = [row for row in cases(name) if rule in (*row[2].rules, *row[0].cites(whole))]
-    different = []
+    different: list[tuple[str, Rule, Decision | None]] = []
     agreeing = 0
     for own in changed(whole, rule):
         for one, case, before in touched:
