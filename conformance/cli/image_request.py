@@ -53,13 +53,13 @@ def _confinement(options: Mapping[str, Any]) -> Confinement:
     memory = defaults.memory if options["memory"] is None else options["memory"]
     if not re.fullmatch(r"[1-9][0-9]*[bkmgBKMG]?", memory):
         raise UsageError(f"--memory '{memory}' is not a size", hint="write it like 512m or 2g")
-    for capability in options["cap_add"]:
+    for capability in options["cap_add"] or ():
         if not re.fullmatch(r"(CAP_)?[A-Z_]+", capability):
             cause = f"--cap-add '{capability}' is not a capability"
             raise UsageError(cause, hint="write it like NET_RAW")
     return Confinement(
         network=options["network"] or defaults.network,
-        cap_add=tuple(options["cap_add"]),
+        cap_add=tuple(options["cap_add"] or ()),
         memory=memory,
         writable=None if options["read_only"] is None else not options["read_only"],
     )

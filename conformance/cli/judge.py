@@ -14,7 +14,12 @@ from msgspec.structs import replace
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.cli.home_source import source_options
-from conformance.cli.options import contract_option, scenarios_option, variable_options
+from conformance.cli.options import (
+    IMAGE_OPTIONS,
+    contract_option,
+    scenarios_option,
+    variable_options,
+)
 from conformance.cli.settings import WithSettings, taken
 from conformance.errors import CannotJudge, UsageError
 from conformance.home.reading import FoundHome, HomeSource, read_home
@@ -55,6 +60,11 @@ class _Copy(Struct, frozen=True, kw_only=True):
     metavar="CMD",
     help="Ask this local command as well, in a copy of the HOME without its secrets.",
 )
+@click.option(
+    "--image",
+    metavar="REF",
+    help="Ask the entrypoint of this container image in that copy, in place of a local command.",
+)
 @variable_options("the probe in that HOME")
 @click.option(
     "--user",
@@ -73,6 +83,7 @@ def judge_command(
     contract: str,
     directories: tuple[Path, ...],
     probe: str | None,
+    image: str | None,
     env: tuple[str, ...],
     pass_env: tuple[str, ...],
     user: str,
@@ -107,8 +118,8 @@ def judge_command(
         raise CannotJudge(f"'{chosen.name}' has turned off every rule about such a home")
     like = nearest(case, chosen, decision, catalogue.in_contract(chosen), _NEAREST)
     copy = None
-    if probe is not None:
-        request = _request(probe, contract, taken(ctx).directory)
+    if probe is not None or image is not None:
+        request = _request(probe, image, contract, taken(ctx).directory)
         copy = _asked(request, agent, case, found, chosen, own)
     if as_json:
         click.echo(json.dumps(_document(case, chosen, decision, like, copy), indent=2))
@@ -147,8 +158,13 @@ def _user(text: str) -> tuple[int | None, tuple[int, ...] | None]:
     return uid, tuple(gids) if gids else None
 
 
-def _request(probe: str, contract: str, directory: Path | None) -> RunRequest:
-    """Return the request for the *probe*, a command that counts from *directory*."""
+def _request(
+    probe: str | None, image: str | None, contract: str, directory: Path | None
+) -> RunRequest:
+    """Return the request for the *probe*, a command that counts from *directory*, or the *image*.
+
+    :raises UsageError: both are named, or one is wrong.
+    """
     from conformance.cli.request import run_request  # noqa: PLC0415 - only used for a probe
 
     return run_request(
@@ -159,7 +175,9 @@ def _request(probe: str, contract: str, directory: Path | None) -> RunRequest:
         pass_env=[],
         repeat=1,
         probe=probe,
+        image=image,
         probe_in=directory,
+        **dict[str, Any].fromkeys(IMAGE_OPTIONS),
     )
 
 
