@@ -9,6 +9,8 @@ import re
 import string
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from conformance.home.seen import SeenHome, SeenNode
 
 LEAST = 8
@@ -142,6 +144,49 @@ class Canaries:
             nodes[path] = self.node(path, kind)
         order = sorted(nodes, key=lambda path: path.split(b"/"))
         return SeenHome(nodes={path: nodes[path] for path in order}, read_at=1_790_000_000.0)
+
+    def planted(self, home: SeenHome) -> SeenHome:
+        """Return *home* with canaries in all that it has: in what files hold, in targets, and in names beside the known ones."""
+        nodes = {}
+        for path, node in home.nodes.items():
+            nodes[path] = node
+            if node.content is not None:
+                held = self.among(node.content)
+                nodes[path] = replace(node, content=held, size=len(held))
+            elif node.kind == "symlink" and self.random.random() < 0.5:
+                nodes[path] = replace(node, target=self.target())
+        directories = [path for path, node in nodes.items() if node.kind == "directory"][:40]
+        for above in directories:
+            path = (above + b"/" + self.name()).lstrip(b"/")
+            kind = self.random.choice(["file", "file", "directory", "symlink", "fifo", "socket"])
+            content = self.content(path) if self.random.random() < 0.2 else None
+            nodes[path] = self.node(path, kind, content if kind == "file" else None)
+        order = sorted(nodes, key=lambda path: path.split(b"/"))
+        return SeenHome(nodes={path: nodes[path] for path in order}, read_at=home.read_at)
+
+    def among(self, data: bytes) -> bytes:
+        """Return *data* with canaries among what it says: in its JSON, if it is some, else anywhere in it."""
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict | list):
+            data = json.dumps(self.within(value)).encode("utf-8", "surrogatepass")
+        if isinstance(value, dict | list) and self.random.random() < 0.8:
+            return data
+        at = self.random.randrange(len(data) + 1)
+        return data[:at] + self.text().encode() + data[at:]
+
+    def within(self, value: object) -> object:
+        """Return a JSON *value* with further members and items, and other texts in the place of half of its own."""
+        if isinstance(value, dict):
+            found = {name: self.within(inner) for name, inner in value.items()}
+            return found | {self.one(): self.text(), self.member(): self.value(1)}
+        if isinstance(value, list):
+            return [*map(self.within, value), self.text()]
+        if isinstance(value, str) and self.random.random() < 0.5:
+            return self.random.choice([value + self.one(), self.text()])
+        return value
 
     def node(self, path: bytes, kind: str, content: bytes | None = None) -> SeenNode:
         uid = self.random.choice([1000, 1000, 1000, 0, 4711])

@@ -2,29 +2,78 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+from click.testing import CliRunner
 from msgspec.structs import replace
 
-from conformance.capture.captured import captured
-from conformance.capture.proposed import ORIGIN, SUMMARY
 from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.lint import about_scenario
 from conformance.catalogue.scenarios import parsed_scenario
-from conformance.catalogue.toml import toml
-from conformance.catalogue.writing import scenario_text
+from conformance.catalogue.toml import read_toml
+from conformance.cli import cli
+from conformance.cli.reality import installed
+from conformance.drivers.local.command import SYSTEM_PATH
 from conformance.home import build, plan, remove
-from conformance.home.reading import DirectoryHome, read_home
+from conformance.model.contract import ROLES, Contract
+from conformance.model.outcome import ScenarioResult
 from conformance.model.placeholders import Context, expand
-from conformance.model.scenario import Scenario
+from conformance.model.scenario import Entry, Scenario
+from conformance.run.assembly import Run, open_run
+from conformance.run.directory import cache_dir
+from conformance.run.request import RunRequest
+from conformance.specification import case_of, decide
 from conformance.strength.bank import WrongProbe, bundled_bank, read_banks
 from conformance.strength.worker import Answer, Batch, TrialContext, Worker
 
+#: Contracts whose probes can be asked anywhere.
 CONTRACTS = ("slot", "slot-strict", "preflight")
+#: What its probes say, which are the released CLIs, is asked with ``--clis``.
+RECORD = "cli-status"
 WRONG = 60
+#: What a capture cannot hold, because it is no part of a HOME, and who has it: the mount, the system's user database.
+#: A copy of their homes is captured and judged all the same; a right probe answers there as in the home.
+NOT_OF_A_HOME = {
+    "container/home-read-only-claude",
+    "container/home-read-only-claude-no-credentials",
+    "container/home-read-only-codex",
+    "container/home-read-only-codex-no-credentials",
+    "container/home-unset-no-passwd-claude",
+    "container/home-unset-no-passwd-codex",
+}
+_LINTED = {"summary", "origin"}
+
+
+class Pair(NamedTuple):
+    """A scenario, and what was captured of its home."""
+
+    original: Scenario
+    made: Scenario
+
+
+class Row(NamedTuple):
+    """One answer that differs."""
+
+    who: str
+    scenario: str
+    there: str
+    """In the home itself."""
+    here: str
+    """In the copy."""
+
+
+class NotCapturedError(Exception):
+    """What the command said, or lint says of what it wrote."""
 
 
 def probes(catalogue: Catalogue, *, seed: int = 17) -> list[WrongProbe]:
@@ -36,67 +85,190 @@ def probes(catalogue: Catalogue, *, seed: int = 17) -> list[WrongProbe]:
 
 
 def scenarios(catalogue: Catalogue) -> list[Scenario]:
-    """Return the scenarios of these contracts that any driver can show, and that are quick."""
-    named = [s for s in catalogue.scenarios.values() if not {*CONTRACTS}.isdisjoint(s.expect)]
-    return [
-        s
-        for s in named
-        if s.container is None and s.earlier is None and not s.steps and not s.waits
-    ]
+    """Return all scenarios of these contracts, and of the one that has on record what the CLIs say."""
+    names = {*CONTRACTS, RECORD}
+    return [s for s in catalogue.scenarios.values() if not names.isdisjoint(s.expect)]
 
 
-def copy(scenario: Scenario, catalogue: Catalogue, directory: Path) -> Scenario:
-    """Return what is captured of the home of *scenario*, which is built, and read from its file."""
+def asked(scenario: Scenario, catalogue: Catalogue) -> dict[str, str]:
+    """Return the contracts whose probes are asked in *scenario*, each with a verdict that is called for.
+
+    Where none of them calls for anything, all are asked that know its agent.
+    """
+    known = [catalogue.contracts[name] for name in CONTRACTS]
+    found = {each.name: verdicts[0] for each in known if (verdicts := scenario.expected(each))}
+    usual = {each.name: each.verdicts[0].name for each in known if scenario.agent in each.agents}
+    return found or usual
+
+
+def copy(scenario: Scenario, catalogue: Catalogue, directory: Path) -> Pair:
+    """Build the home of *scenario*, and capture it as a user does.
+
+    :raises NotCapturedError: it was refused, or lint has something to say that a user need not write.
+    """
+    contract = catalogue.contracts[next(iter(asked(scenario, catalogue)))]
+    made = _captured(scenario, scenario.entries, contract, catalogue, directory)
+    earlier = None
+    if scenario.earlier is not None:
+        earlier = _captured(scenario, scenario.earlier, contract, catalogue, directory).entries
+    # What is no part of a HOME stays as it was.
+    around = {name: value for name, value in scenario.env.items() if name not in made.env}
+    kept = replace(
+        scenario,
+        id=f"copy/{scenario.id}",
+        entries=made.entries,
+        earlier=earlier,
+        env={**made.env, **around},
+        inputs=made.inputs,
+        home_name=made.home_name,
+        layers={},
+        container=None,
+    )
+    return Pair(scenario, kept)
+
+
+def _captured(
+    scenario: Scenario,
+    entries: Iterable[Entry],
+    contract: Contract,
+    catalogue: Catalogue,
+    directory: Path,
+) -> Scenario:
     home = directory / (scenario.home_name or "home")
+    file = directory / "slot-17.toml"
     context = Context(now=time.time(), seed="captured", scenario=scenario.id, home=str(home))
-    build(plan(scenario.entries, context), home)
+    case = case_of(scenario, contract, context, uid=os.geteuid())
+    words = ["capture", str(home), "-o", str(file), "--agent", scenario.agent]
+    words += ["--contract", contract.name, "--no-config"]
+    words += [f"--env={name}={value}" for name, value in _env(scenario, contract, context).items()]
     try:
-        said = {name: value for name, value in scenario.env.items() if name != "PATH"}
-        env = {name: expand(value, context) for name, value in said.items()}
-        found = read_home(DirectoryHome(home), env.values())
-        made = captured(found.seen, home_path=found.path, env=env)
+        build(plan(entries, context), home)
+        if scenario.container is not None:
+            _give(home, case.home.nodes[b""].uid, case.gids[0])
+            words.append(f"--user={':'.join(map(str, (case.uid, *case.gids)))}")
+        done = CliRunner().invoke(cli, words)
+        if done.exit_code:
+            raise NotCapturedError(f"{scenario.id}: {done.exception!r}") from done.exception
+        made = parsed_scenario(read_toml(file), "captured/slot-17", catalogue.contracts)
     finally:
         remove(home)
-    around = {name: value for name, value in scenario.env.items() if name not in made.env}
-    written = replace(scenario, summary=SUMMARY, origin=ORIGIN, layers={}, entries=made.entries)
-    written = replace(written, env={**made.env, **around}, variant="")
-    table = toml("copy.toml", scenario_text(written))
-    return parsed_scenario(table, f"copy/{scenario.id}", catalogue.contracts)
+        file.unlink(missing_ok=True)
+    complaints = [c for c in about_scenario(made, catalogue) if c.check not in _LINTED]
+    if complaints:
+        raise NotCapturedError(f"{scenario.id}: {'; '.join(map(str, complaints))}")
+    _check_decision(scenario, made, contract, context)
+    return made
+
+
+def _check_decision(
+    scenario: Scenario, made: Scenario, contract: Contract, context: Context
+) -> None:
+    """Make sure that the file calls for what its own home calls for."""
+    around = replace(made, inputs_unset=scenario.inputs_unset, cli="healthy")
+    decision = decide(case_of(around, contract, replace(context, home="")), contract)
+    calls = decision.verdicts if decision is not None else ()
+    if not scenario.inputs_unset and {*calls} != {*made.expect[contract.name]}:
+        said = f"calls for {made.expect[contract.name]}, its home for {calls}"
+        raise NotCapturedError(f"{scenario.id}: {said}")
+
+
+def _env(scenario: Scenario, contract: Contract, context: Context) -> dict[str, str]:
+    """Return the variables that the probe has, but for those that say where things are in any home."""
+    said = {name: value for name, value in scenario.env.items() if name != "PATH"}
+    for role in ROLES:
+        variable = contract.inputs.variable(role)
+        if variable and role in scenario.inputs:
+            said[variable] = contract.input_value(role, scenario.inputs[role])
+    return {name: expand(value, context) for name, value in said.items()}
+
+
+def _give(home: Path, owner: int, group: int) -> None:
+    """Let all that belongs to us belong to *owner*."""
+    for path in [home, *home.rglob("*")]:
+        if path.lstat().st_uid == os.geteuid():
+            os.chown(path, owner, group, follow_symlinks=False)
 
 
 def differing(
-    pairs: Sequence[tuple[Scenario, Scenario]],
-    catalogue: Catalogue,
-    tried: Iterable[WrongProbe],
-    directory: Path,
-) -> list[tuple[str, str, str, str]]:
-    """Return which of the probes that are *tried* answer otherwise in a copy: probe, scenario, and both answers."""
+    pairs: Sequence[Pair], catalogue: Catalogue, tried: Iterable[WrongProbe], directory: Path
+) -> list[Row]:
+    """Return the answers of the probes that are *tried* that are others in a copy."""
     tried = list(tried)
+    fixed = [_fixed(pair, catalogue) for pair in pairs]
     context = TrialContext(
-        scenarios=[scenario for pair in pairs for scenario in pair],
+        scenarios=[scenario for pair in fixed for scenario in pair],
         contracts=dict(catalogue.contracts),
         context=Context(now=time.time(), seed="answers"),
         directory=str(directory),
         probes=tried,
     )
     worker = Worker(context)
-    found = []
+    found: list[Row] = []
     with closing(worker.driver):
-        for original, made in pairs:
-            here = [p for p in tried if original.expected(catalogue.contracts[p.contract])]
-            answers = [_answers(worker, scenario, here) for scenario in (original, made)]
+        for pair in fixed:
+            here = [probe for probe in tried if probe.contract in pair.original.expect]
+            if pair.original.container is not None:  # which no local run can provide
+                found += _wrong(worker, pair, [p for p in here if p.name == "(base)"])
+                continue
+            answers = [_answers(worker, scenario, here) for scenario in pair]
             for one, other in zip(*answers, strict=True):
                 if _said(one) != _said(other):
-                    found.append((one.probe, original.id, _said(one), _said(other)))
+                    found.append(Row(one.probe, pair.original.id, _said(one), _said(other)))
     return found
 
 
+def _fixed(pair: Pair, catalogue: Catalogue) -> Pair:
+    """Return the *pair* with one verdict called for, so that any other answer is told by its code."""
+    if pair.original.container is not None:
+        expect = {name: pair.original.expect[name] for name in asked(pair.original, catalogue)}
+    else:
+        expect = {name: (verdict,) for name, verdict in asked(pair.original, catalogue).items()}
+    return Pair(*(replace(each, expect=expect, rules={}, control={}) for each in pair))
+
+
+def _wrong(worker: Worker, pair: Pair, right: Sequence[WrongProbe]) -> Iterator[Row]:
+    """Yield right probes that do not answer in a copy what is called for in the home."""
+    for answer in _answers(worker, pair.made, right):
+        if answer.result != "conforms":
+            yield Row(answer.probe, pair.original.id, "conforms", _said(answer))
+
+
 def _answers(worker: Worker, scenario: Scenario, tried: Iterable[WrongProbe]) -> list[Answer]:
-    return worker.run_batch(Batch(pairs=tuple((probe.id, scenario.id) for probe in tried)))
+    pairs = tuple((probe.id, scenario.id) for probe in tried)
+    return worker.run_batch(Batch(pairs=pairs, at_once=scenario.waits))
 
 
 def _said(answer: Answer) -> str:
     return answer.signature or f"{answer.result} {answer.reason}".strip()
+
+
+def of_clis(pairs: Iterable[Pair]) -> Iterator[Row]:
+    """Yield the answers of the released CLIs, asked for their login, that are others in a copy.
+
+    :raises CannotJudge: npm, or a package, is not there.
+    """
+    with tempfile.TemporaryDirectory(dir=cache_dir()) as top:  # not below /tmp: codex minds that
+        place, _ = installed({}, Path(top), sys.stderr)
+        request = RunRequest(
+            cwd=top, contract=RECORD, variables={"PATH": f"{place}:{SYSTEM_PATH}"}, patterns=()
+        )
+        with open_run(request) as run:
+            asked_ = [pair for pair in pairs if pair.original.expected(run.contract)]
+            with ThreadPoolExecutor(2 * len(os.sched_getaffinity(0))) as pool:
+                yield from filter(None, pool.map(partial(_of_cli, run), asked_))
+
+
+def _of_cli(run: Run, pair: Pair) -> Row | None:
+    there, here = (_words(run.runner.run(scenario)) for scenario in pair)
+    if pair.original.container is not None:  # where no CLI of this machine can be asked
+        there = "conforms"
+    return Row(RECORD, pair.original.id, there, here) if there != here else None
+
+
+def _words(result: ScenarioResult) -> str:
+    return (
+        f"{result.result} {result.code if result.result == 'deviates' else result.reason}".strip()
+    )
 
 
 def part(all_: Sequence[Scenario], number: int, of: int) -> list[Scenario]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -34,7 +34,10 @@ _LARGEST = 1024 * 1024
 _PADDING = 64
 #: An age is kept from so many seconds on; a newer file is as new as one that has just been built.
 _YOUNG = 120
-_GROUP_BITS, _OTHER_BITS, _READ_AND_SEARCH = 0o070, 0o007, 0o500
+_GROUP_BITS, _OTHER_BITS = 0o070, 0o007
+_READ, _SEARCH = 0o4, 0o1
+#: Directories that probes look for in a HOME, whether they are there or not.
+_LOOKED_FOR = (".claude", ".codex")
 
 
 class Captured(Struct, frozen=True, kw_only=True):
@@ -60,20 +63,23 @@ def captured(
     contract: Contract | None = None,
     env: Mapping[str, str] | None = None,
     uid: int | None = None,
+    gids: Collection[int] | None = None,
 ) -> Captured:
     """Return what of a home that was *seen* is put into a scenario.
 
     *home_path* is its path as links in it and variables name it, or empty. *env* are variables that
-    the probe has; those that carry inputs of the *contract* become these. *uid* runs the probe: by
-    default the owner of the home.
+    the probe has; those that carry inputs of the *contract* become these. *uid* and *gids* run the
+    probe: by default the owner and the group of the home.
     """
-    return _Capture(seen, home_path, uid).all(env or {}, contract)
+    return _Capture(seen, home_path, uid, gids).all(env or {}, contract)
 
 
 class _Capture:
     """Goes through one home."""
 
-    def __init__(self, seen: SeenHome, home_path: str, uid: int | None) -> None:
+    def __init__(
+        self, seen: SeenHome, home_path: str, uid: int | None, gids: Collection[int] | None
+    ) -> None:
         self._seen = seen
         self._known: Known = known()
         self._home = os.fsencode(home_path)
@@ -83,6 +89,7 @@ class _Capture:
         self._disguise = Disguise(self._known, seen.read_at, account=account)
         top = seen.nodes[b""]
         self._uid = top.uid if uid is None else uid
+        self._gids = (top.gid,) if gids is None else gids
         self._others: dict[int, int] = {}
         self._files: dict[str, Mapping[str, int]] = {}
         self._counts: Counter[str] = Counter()
@@ -94,6 +101,11 @@ class _Capture:
         variables.take(env, contract, self._withheld)
         scope = in_scope(self._seen, self._known, self._home, variables.named)
         entries = tuple(self._entries(scope))
+        allowed = self._allowed(self._seen.nodes[b""])
+        if not allowed & _SEARCH:
+            entries = tuple(self._closed(scope, variables.named))
+        elif not allowed & _READ:
+            self._notes["the HOME itself cannot be listed by who runs the probe"] = None
         self._note_left_out(scope)
         self._counts.update(variables.counts)
         return Captured(
@@ -121,6 +133,23 @@ class _Capture:
                 yield entry
         for number, group in enumerate(found.many, 1):
             yield self._many(group, number)
+
+    def _allowed(self, node: SeenNode) -> int:
+        """Return what the mode of *node* allows who runs the probe: the bits of a class."""
+        if node.uid == self._uid:
+            return node.mode >> 6 & 0o7
+        return (node.mode >> 3 if node.gid in self._gids else node.mode) & 0o7
+
+    def _closed(self, scope: Iterable[bytes], named: Iterable[bytes]) -> Iterator[Entry]:
+        """Yield what stands for a HOME that the probe cannot search.
+
+        It can tell nothing of what is in there, so all that it may look for is a closed directory.
+        """
+        self._notes["the HOME itself is closed to who runs the probe; so is all in the copy"] = None
+        self._files.clear()
+        tops = {self._names.part(path.split(b"/")[0]) for path in (*scope, *named) if path}
+        for top in sorted({*tops, *_LOOKED_FOR}):
+            yield Entry(path=top, kind="directory", mode=0)
 
     def _withhold(self, path: bytes, node: SeenNode) -> None:
         name = path.rpartition(b"/")[2]
@@ -217,7 +246,7 @@ class _Capture:
         owner: int | None = None
         if node.uid != self._uid:
             owner = self._others.setdefault(node.uid, _SOMEBODY + len(self._others))
-            if node.gid != self._seen.nodes[b""].gid:
+            if node.gid not in self._gids:
                 # In a copy the group is that of who runs the probe, who is not in this one.
                 mode = mode & ~_GROUP_BITS | (mode & _OTHER_BITS) << 3
         usual = DIRECTORY_MODE if node.kind == "directory" else FILE_MODE
@@ -239,9 +268,4 @@ class _Capture:
             if self._seen.nodes[path].kind == "directory":
                 made = self._names.path(path)
                 self._notes[f"{made} could not be searched: in the copy it is empty"] = None
-        top = self._seen.nodes[b""]
-        if top.uid != self._uid or top.mode & _READ_AND_SEARCH != _READ_AND_SEARCH:
-            self._notes["the HOME itself is not open to who runs the probe; in the copy it is"] = (
-                None
-            )
         self._counts["names that were replaced"] += self._names.made

@@ -128,6 +128,7 @@ def _value(written: _Written, text: str) -> Json | None:
     """Return the JSON value that is written just so; None if there is none."""
     try:
         value = json.loads(written.json(), parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()  # half of a pair cannot stand in TOML
         same = json.dumps(expand_json(value, _ANYWHERE)).encode() == expand_bytes(text, _ANYWHERE)
     except (ValueError, RecursionError):
         return None

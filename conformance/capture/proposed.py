@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
 from conformance.capture.captured import Captured
 from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.controls import Candidate, by_distance, fits
 from conformance.catalogue.differences import nearest
-from conformance.catalogue.lint import MOST_IN_HOME
+from conformance.catalogue.lint import MOST_DIFFERENCES, MOST_IN_HOME
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
-from conformance.model.wording import against_control
-from conformance.specification.steps import Decision
+from conformance.specification import Decision, specified
 
 __all__ = ["ORIGIN", "SUMMARY", "in_contracts", "proposed"]
 
@@ -30,9 +30,14 @@ def in_contracts(
     """Return the contracts of which a scenario that is captured speaks.
 
     They are *contract*, and those in *contracts* that extend it: else they would inherit from it
-    what they may not call for. They have to know the *agent*, and the inputs that are set.
+    what they may not call for. They have to know the *agent*, and the inputs that are set. Those of
+    which nobody has written down what they call for, such as a gate's, inherit it.
     """
-    near = [other for other in contracts.values() if contract.name in other.lineage[1:]]
+    near = [
+        other
+        for other in contracts.values()
+        if contract.name in other.lineage[1:] and specified(other)
+    ]
     return [
         each
         for each in (contract, *near)
@@ -73,35 +78,25 @@ def proposed(
 
 
 def _controls(scenario: Scenario, catalogue: Catalogue) -> dict[str, str]:
-    """Return the nearest control under each contract; under ``""`` if one fits them all."""
+    """Return the nearest control under each contract; under ``""`` if one does for them all.
+
+    :raises UsageError: there is none under one of them.
+    """
+    candidates = by_distance(scenario, catalogue.scenarios.values())
     contracts = [catalogue.contracts[name] for name in scenario.expect]
-    candidates = [other for other in catalogue.scenarios.values() if _is_plain(other, scenario)]
-    lines = {other.id: len(against_control(scenario, other)) for other in candidates}
-    order = sorted(candidates, key=lambda other: (lines[other.id], other.id))
-    for other in order:
-        if all(_fits(scenario, other, contract) for contract in contracts):
-            return {"": other.id}
-    return dict(_each(scenario, order, contracts))
-
-
-def _each(
-    scenario: Scenario, order: Iterable[Scenario], contracts: Iterable[Contract]
-) -> Iterator[tuple[str, str]]:
+    nearest_ones: dict[str, Candidate] = {}
     for contract in contracts:
-        fitting = (other.id for other in order if _fits(scenario, other, contract))
-        control = next(fitting, "")
-        if not control:
+        fitting = (one for one in candidates if fits(one.scenario, scenario, contract))
+        near = next(fitting, None)
+        if near is None:
             cause = f"no scenario of '{contract.name}' calls for another exit code than this home"
             raise UsageError(cause, hint="name a contract with scenarios, such as 'slot'")
-        yield contract.name, control
-
-
-def _is_plain(other: Scenario, scenario: Scenario) -> bool:
-    more = other.steps or other.start is not None or other.login is not None or other.container
-    return not more and other.agent == scenario.agent and other.cli == scenario.cli
-
-
-def _fits(scenario: Scenario, other: Scenario, contract: Contract) -> bool:
-    """Return whether *other* calls for another exit code under *contract*."""
-    theirs = other.expected(contract)
-    return bool(theirs) and contract.has_control(scenario.expected(contract), theirs)
+        nearest_ones[contract.name] = near
+    for one in candidates:
+        if all(fits(one.scenario, scenario, contract) for contract in contracts):
+            # Lint asks for the nearest where what sets it apart is no longer seen at a glance.
+            nearer = any(near.count < one.count for near in nearest_ones.values())
+            if one.count <= MOST_DIFFERENCES or not nearer:
+                return {"": one.scenario.id}
+            break
+    return {name: near.scenario.id for name, near in nearest_ones.items()}

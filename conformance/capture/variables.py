@@ -55,6 +55,10 @@ class Variables:
                 continue
             withheld.add(f"the variable {name}", os.fsencode(value))
             made = self._value(name, value)
+            if role == "switch" and contract is not None:
+                ways = {contract.inputs.value("switch", way): way for way in ("on", "off")}
+                # What is neither cannot be said by the role.
+                role, made = ("switch", ways[value]) if value in ways else (None, made)
             if role is None:
                 self.env[name] = made
             elif role not in _OWN_ROLES:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from conformance.catalogue.agents import cli_state, cli_states, own_states, state_in
 from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.controls import by_distance, fits
 from conformance.catalogue.differences import nearest
 from conformance.model.contract import STEP_FINDINGS, Contract
 from conformance.model.scenario import Entry, Scenario
@@ -28,6 +29,7 @@ __all__ = [
     "MOST_IN_HOME",
     "SCENARIOS_EACH",
     "Complaint",
+    "about_scenario",
     "fingerprint",
     "lint",
 ]
@@ -63,7 +65,7 @@ def lint(catalogue: Catalogue) -> list[Complaint]:
     scenarios = list(catalogue.scenarios.values())
     found = list(_twins(scenarios))
     for scenario in scenarios:
-        found += _scenario(scenario, catalogue)
+        found += about_scenario(scenario, catalogue)
     found += _states(catalogue)
     for contract in catalogue.contracts.values():
         found += _uncited(contract, scenarios)
@@ -71,7 +73,8 @@ def lint(catalogue: Catalogue) -> list[Complaint]:
     return sorted(found)
 
 
-def _scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
+def about_scenario(scenario: Scenario, catalogue: Catalogue) -> Iterator[Complaint]:
+    """Yield what is wrong with one *scenario*, whose controls are in *catalogue*."""
     id_, summary = scenario.id, scenario.summary
     if not _NAME.fullmatch(id_):
         message = "write it as words with hyphens, below a directory: group/what-is-wrong"
@@ -122,8 +125,15 @@ def _control(scenario: Scenario, contract: Contract, catalogue: Catalogue) -> It
         yield Complaint(scenario.id, "control", message)
     steps = {line.partition(", ")[2] for line in steps_against(scenario, control)}
     count = len(against_control(scenario, control)) + len(steps)
-    if count > MOST_DIFFERENCES:
-        message = f"'{control.id}' differs in {count} things under '{contract.name}'"
+    if count <= MOST_DIFFERENCES:
+        return
+    message = f"'{control.id}' differs in {count} things under '{contract.name}'"
+    candidates = by_distance(scenario, catalogue.scenarios.values())
+    near = next((one for one in candidates if fits(one.scenario, scenario, contract)), None)
+    if near is not None and near.count < count:
+        message += f"; name a nearer one, such as '{near.scenario.id}' with {near.count}"
+        yield Complaint(scenario.id, "control", message)
+    elif not scenario.differs:  # which says why nothing is near
         yield Complaint(scenario.id, "control", f"{message}; name a nearer one")
 
 
@@ -172,6 +182,10 @@ def _steps(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
 def _inputs(scenario: Scenario, contract: Contract) -> Iterator[Complaint]:
     """Yield variables of the environment that are an input, which a role should name."""
     for variable in sorted({*scenario.env, *scenario.unset} & {*contract.inputs.variables()}):
+        if variable == contract.inputs.switch and variable in scenario.env:
+            ways = {contract.inputs.switch_on, contract.inputs.switch_off}
+            if scenario.env[variable] not in ways:
+                continue  # which the role cannot say
         message = f"'{variable}' carries an input of '{contract.name}': name its role in [inputs]"
         yield Complaint(scenario.id, "inputs", message)
 

@@ -10,23 +10,29 @@ from msgspec.structs import replace
 
 from conformance.capture.captured import Captured, captured
 from conformance.capture.proposed import DIFFERS, ORIGIN, SUMMARY, in_contracts, proposed
-from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.catalogue.scenarios import parsed_scenario
 from conformance.catalogue.toml import toml
 from conformance.catalogue.writing import scenario_text
+from conformance.cli.home_case import (
+    HomeUser,
+    contract_for,
+    decided,
+    home_agent_option,
+    home_user_option,
+)
 from conformance.cli.home_source import source_options
 from conformance.cli.options import contract_option, variable_options
 from conformance.cli.outputs import check_new_scenario
 from conformance.cli.settings import WithSettings
-from conformance.errors import CannotJudge, UsageError
+from conformance.errors import CannotJudge
 from conformance.files import create_text
 from conformance.home.reading import FoundHome, HomeSource, read_home
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.model.wording import expectation
 from conformance.run.request import variables
-from conformance.specification import Decision, case_in, decide
+from conformance.specification import Decision, case_in
 from conformance.text import printable
 
 __all__ = ["capture_command"]
@@ -46,15 +52,10 @@ _COMMENT = (
     type=click.Path(path_type=Path),
     help="The scenario file to write; it must not be there yet.",
 )
-@click.option("--agent", metavar="NAME", required=True, help="The agent whose slot it is.")
+@home_agent_option
 @contract_option
 @variable_options("the probe in that home")
-@click.option(
-    "--user",
-    metavar="UID",
-    type=click.IntRange(0),
-    help="Who runs the probe; by default the owner of the HOME.",
-)
+@home_user_option
 @source_options
 def capture_command(
     source: HomeSource,
@@ -63,7 +64,7 @@ def capture_command(
     contract: str,
     env: tuple[str, ...],
     pass_env: tuple[str, ...],
-    user: int | None,
+    user: HomeUser,
 ) -> None:
     """Write a real HOME as a scenario file that holds none of its secrets.
 
@@ -75,18 +76,20 @@ def capture_command(
     value of it would have got out.
     """
     check_new_scenario(output)
-    chosen = contracts.load(contract)
-    agents = ", ".join(chosen.agents)
-    if agent not in chosen.agents:
-        cause = f"'{chosen.name}' knows no agent '{agent}'"
-        raise UsageError(cause, hint=f"known: {agents}")
+    chosen = contract_for(contract, agent)
     catalogue = load_catalogue(contract=chosen)
     own = variables(env, pass_env)
     found = read_home(source, own.values())
-    uid = found.seen.nodes[b""].uid if user is None else user
-    made = captured(found.seen, home_path=found.path, contract=chosen, env=own, uid=uid)
+    made = captured(
+        found.seen,
+        home_path=found.path,
+        contract=chosen,
+        env=own,
+        uid=user.uid,
+        gids=user.gids,
+    )
     decisions = {
-        each.name: _decision(each, found, own, agent, uid)
+        each.name: _decision(each, found, own, agent, user)
         for each in in_contracts(chosen, catalogue.contracts, agent, made)
     }
     id_ = f"captured/{output.stem}"
@@ -99,19 +102,23 @@ def capture_command(
 
 
 def _decision(
-    contract: Contract, found: FoundHome, env: Mapping[str, str], agent: str, uid: int
+    contract: Contract, found: FoundHome, env: Mapping[str, str], agent: str, user: HomeUser
 ) -> Decision:
     """Return what *contract* calls for in the home that was *found*.
 
-    :raises UsageError: it is not written down what it calls for.
+    :raises CannotJudge: no rule of it speaks of such a home.
     """
-    case = case_in(found.seen, contract, agent=agent, home_path=found.path, env=env, uid=uid)
+    case = case_in(
+        found.seen,
+        contract,
+        agent=agent,
+        home_path=found.path,
+        env=env,
+        uid=user.uid,
+        gids=user.gids,
+    )
     # The file is for runs, in which modes keep root out as well.
-    decision = decide(replace(case, reads_all=False), contract)
-    if decision is None:
-        cause = f"nobody has written down what '{contract.name}' calls for in a home"
-        raise UsageError(cause, hint="name one of slot, slot-strict, preflight, or one like them")
-    return decision
+    return decided(replace(case, reads_all=False), contract)
 
 
 def _check_text(text: str, scenario: Scenario, made: Captured, catalogue: Catalogue) -> None:

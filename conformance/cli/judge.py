@@ -11,8 +11,14 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
+from conformance.cli.home_case import (
+    HomeUser,
+    contract_for,
+    decided,
+    home_agent_option,
+    home_user_option,
+)
 from conformance.cli.home_source import source_options
 from conformance.cli.options import (
     IMAGE_OPTIONS,
@@ -21,14 +27,14 @@ from conformance.cli.options import (
     variable_options,
 )
 from conformance.cli.settings import WithSettings, taken
-from conformance.errors import CannotJudge, UsageError
+from conformance.errors import CannotJudge
 from conformance.home.reading import FoundHome, HomeSource, read_home
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.wording import expectation
 from conformance.report.lines import heading_lines
 from conformance.run.request import RunRequest, variables
-from conformance.specification import Case, Decision, case_in, decide, specified
+from conformance.specification import Case, Decision, case_in, decide
 from conformance.specification.likeness import Likeness, nearest
 from conformance.text import printable
 
@@ -38,6 +44,10 @@ __all__ = ["judge_command"]
 _NEAREST = 2
 #: What was not looked at is not told.
 _NOT_TOLD = ("cli-runs",)
+#: An image is run as it says itself.
+_AS_IT_IS: dict[str, Any] = {
+    name: () if name in ("cap_add", "engine") else None for name in IMAGE_OPTIONS
+}
 _COPY = "in a copy of the home without its secrets; never in the home itself"
 
 
@@ -52,7 +62,7 @@ class _Copy(Struct, frozen=True, kw_only=True):
 
 
 @click.command("judge", cls=WithSettings)
-@click.option("--agent", metavar="NAME", required=True, help="The agent whose slot it is.")
+@home_agent_option
 @contract_option
 @scenarios_option
 @click.option(
@@ -66,12 +76,7 @@ class _Copy(Struct, frozen=True, kw_only=True):
     help="Ask the entrypoint of this container image in that copy, in place of a local command.",
 )
 @variable_options("the probe in that HOME")
-@click.option(
-    "--user",
-    metavar="UID[:GID]...",
-    default="",
-    help="Who runs the probe, and the groups; by default owner and group of the HOME.",
-)
+@home_user_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @source_options
 @click.pass_context
@@ -86,7 +91,7 @@ def judge_command(
     image: str | None,
     env: tuple[str, ...],
     pass_env: tuple[str, ...],
-    user: str,
+    user: HomeUser,
     as_json: bool,
 ) -> None:
     """Say what the contract calls for in a real HOME, and by which rule.
@@ -98,9 +103,7 @@ def judge_command(
     Exit status: 0 it was judged, and a probe that was asked conforms, 1 the probe deviates, 2 the
     request is wrong, 3 the HOME could not be read, or the probe not be judged.
     """
-    chosen = contracts.load(contract)
-    _check(chosen, agent)
-    uid, gids = _user(user)
+    chosen = contract_for(contract, agent)
     own = variables(env, pass_env)
     catalogue = load_catalogue([one.absolute() for one in directories], contract=chosen)
     found = read_home(source, own.values())
@@ -110,12 +113,10 @@ def judge_command(
         agent=agent,
         home_path=found.path,
         env=own,
-        uid=uid,
-        gids=gids,
+        uid=user.uid,
+        gids=user.gids,
     )
-    decision = decide(case, chosen)
-    if decision is None:
-        raise CannotJudge(f"'{chosen.name}' has turned off every rule about such a home")
+    decision = decided(case, chosen)
     like = nearest(case, chosen, decision, catalogue.in_contract(chosen), _NEAREST)
     copy = None
     if probe is not None or image is not None:
@@ -129,33 +130,6 @@ def judge_command(
     if copy is not None:
         status = {"conforms": 0, "deviates": 1}.get(copy.result.result, CannotJudge.exit_status)
         ctx.exit(status)
-
-
-def _check(contract: Contract, agent: str) -> None:
-    """Make sure that it is written down what *contract* calls for in a home of *agent*.
-
-    :raises UsageError: it is not.
-    """
-    if not specified(contract):
-        cause = f"nobody has written down what '{contract.name}' calls for in a home"
-        raise UsageError(cause, hint="name slot, slot-strict, preflight, or one that extends them")
-    if agent not in contract.agents:
-        cause = f"'{contract.name}' knows no agent '{agent}'"
-        raise UsageError(cause, hint=f"known: {', '.join(contract.agents)}")
-
-
-def _user(text: str) -> tuple[int | None, tuple[int, ...] | None]:
-    """Return the uid and the groups that *text* names; None for those of the HOME.
-
-    :raises UsageError: these are no numbers.
-    """
-    if not text:
-        return None, None
-    numbers = text.split(":")
-    if not all(number.isascii() and number.isdigit() and len(number) < 11 for number in numbers):
-        raise UsageError(f"--user '{text}' is no user", hint="write numbers, such as 1000:1000")
-    uid, *gids = map(int, numbers)
-    return uid, tuple(gids) if gids else None
 
 
 def _request(
@@ -177,7 +151,7 @@ def _request(
         probe=probe,
         image=image,
         probe_in=directory,
-        **dict[str, Any].fromkeys(IMAGE_OPTIONS),
+        **_AS_IT_IS,
     )
 
 
@@ -201,7 +175,14 @@ def _asked(
     from conformance.run.subject import check  # noqa: PLC0415
     from conformance.specification import case_of  # noqa: PLC0415
 
-    made = captured(found.seen, home_path=found.path, contract=contract, env=env, uid=case.uid)
+    made = captured(
+        found.seen,
+        home_path=found.path,
+        contract=contract,
+        env=env,
+        uid=case.uid,
+        gids=case.gids,
+    )
     scenario = Scenario(
         id="judged/copy",
         file="",

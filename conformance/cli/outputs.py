@@ -13,7 +13,7 @@ from conformance.errors import UsageError
 __all__ = ["check_new_scenario", "check_outputs", "reports"]
 
 #: The name of a scenario file: the end of an id.
-_SCENARIO = re.compile(r"[a-z0-9][a-z0-9.-]*\.toml")
+_SCENARIO = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.toml")
 
 
 def reports(options: Mapping[str, Any]) -> dict[str, str]:
@@ -57,7 +57,7 @@ def check_new_scenario(output: Path) -> None:
     :raises UsageError: it is one.
     """
     if not _SCENARIO.fullmatch(output.name):
-        hint = "use lower-case letters, digits, '-' and '.', and the ending .toml"
+        hint = "use words of lower-case letters and digits with '-' between, and .toml"
         raise UsageError(f"-o '{output}' is no name of a scenario file", hint=hint)
     if not output.absolute().parent.is_dir():
         cause = f"no directory {output.absolute().parent} for {output}"

@@ -28,7 +28,7 @@ from conformance.run.directory import RunDirectory, cache_dir
 from conformance.run.pytest_run import worker_count
 from conformance.run.request import RunRequest
 
-__all__ = ["reality_command"]
+__all__ = ["installed", "reality_command"]
 
 
 @click.command("reality")
@@ -76,7 +76,7 @@ def _reality(
         # The programs need a directory before the run, which brings its own, can be opened.
         directory = RunDirectory()
         stack.callback(directory.close)
-        place, releases = _installed(wanted, directory.path, stream)
+        place, releases = installed(wanted, directory.path, stream)
         request = RunRequest(
             cwd=str(directory.path),
             contract="cli-status",
@@ -106,12 +106,18 @@ def _release(text: str) -> tuple[str, str]:
     return cli, release
 
 
-def _installed(
+def installed(
     wanted: Mapping[str, str],
     directory: Path,
     stream: TextIO,
 ) -> tuple[Path, dict[str, str]]:
-    """Return a directory with the programs of the CLIs, and the release of each."""
+    """Return a directory with the programs of the CLIs, and the release of each.
+
+    *wanted* maps CLIs to other releases than the pinned ones. They are unpacked below *directory*;
+    what is asked of npm is said on *stream*.
+
+    :raises CannotJudge: a package cannot be had.
+    """
     archives = cache_dir() / "clis"
     archives.mkdir(mode=0o700, exist_ok=True)
     programs = directory / "programs"

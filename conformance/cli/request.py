@@ -35,6 +35,8 @@ def run_request(
     allow_writes: Sequence[str] = (),
     strict: bool = False,
     keep: Path | None = None,
+    now: float | None = None,
+    seed: str = "",
     known_failures: str | None = None,
     probe_in: Path | None = None,
     **options: Any,
@@ -67,6 +69,8 @@ def run_request(
         files=files_among(files),
         variables=variables(env, pass_env),
         repeat=repeat,
+        now=now,
+        seed=seed,
         keep=from_there(str(keep or "")),
         known_failures=str(Path(known_failures).absolute()) if known_failures else "",
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import os
+import zlib
 from pathlib import Path
 
 import pytest
 import support_capture
 from click.testing import CliRunner
+from factories import bundled_catalogue
+from msgspec.structs import replace
 from support_capture import Canaries, shown
 
 from conformance.capture.captured import Captured, captured
@@ -19,11 +22,19 @@ from conformance.catalogue import contracts
 from conformance.catalogue.toml import toml
 from conformance.catalogue.writing import scenario_text
 from conformance.cli import cli
+from conformance.home import plan
+from conformance.home.seen import SeenHome, seen_in_plan
+from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 
 #: How many homes are made; the environment ``capture`` of tox makes the rest of 2,000.
 HOMES = int(os.environ.get("CONFORMANCE_CAPTURE_HOMES", "40"))
 WHOLE = contracts.load("preflight")
+CONSTANTS = [SUMMARY, ORIGIN, "slot", "ready", "claude/baseline-only"]
+#: Parts of the catalogue; the day says which one has canaries.
+PARTS = 100
+#: Bytes of a file that nobody reads.
+LARGE = 64 * 1024
 
 
 def as_scenario(made: Captured) -> Scenario:
@@ -51,10 +62,39 @@ def test_nothing_of_a_canary_is_captured(seed: int) -> None:
     assert list(shown(canaries.made, text + said)) == []
     # The scan that stands before the file knows of nothing either, and has nothing to wonder about.
     table = toml("home.toml", text)
-    assert (
-        made.withheld.unexplained(table, [SUMMARY, ORIGIN, "slot", "ready", "claude/baseline-only"])
-        == []
-    )
+    assert made.withheld.unexplained(table, CONSTANTS) == []
+
+
+@pytest.mark.in_turn(PARTS)
+@pytest.mark.parametrize("number", range(PARTS))
+def test_nothing_of_a_canary_in_a_home_of_the_catalogue_is_captured(number: int) -> None:
+    """The homes are those of all scenarios, each with canaries wherever something is."""
+    chosen = sorted(bundled_catalogue().scenarios.values(), key=lambda s: s.id)[number::PARTS]
+    assert chosen
+    for scenario in chosen:
+        canaries = Canaries(zlib.crc32(scenario.id.encode()))
+        home = canaries.planted(seen(scenario))
+        env = {**canaries.env(), **{name: canaries.text() for name in scenario.env}}
+
+        made = captured(home, home_path="/home/me", contract=WHOLE, env=env)
+        text = scenario_text(as_scenario(made))
+
+        said = "\n".join([*made.notes, *made.files, *made.counts])
+        assert canaries.made
+        assert list(shown(canaries.made, text + said)) == [], scenario.id
+        # The search that stands before the file finds nothing, and lets it be written.
+        assert made.withheld.found_in(toml("home.toml", text), CONSTANTS) == "", scenario.id
+
+
+def seen(scenario: Scenario) -> SeenHome:
+    """Return the home of *scenario* as it is read: a large file without what it holds."""
+    context = Context(now=1_790_000_000.0, seed="canaries", scenario=scenario.id, home="/home/me")
+    home = seen_in_plan(plan(scenario.entries, context), now=context.now, uid=1000)
+    nodes = {
+        path: node if node.size <= LARGE else replace(node, content=None)
+        for path, node in home.nodes.items()
+    }
+    return replace(home, nodes=nodes)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ FLOORS = [
     {"home"},
     {"specification"},
     {"drivers"},
-    {"judge"},
+    {"judge", "export"},
     {"capture"},
     {"report"},
     {"run"},
