@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from conformance.cli.completion import complete_ids
+from conformance.cli.engine_options import engine_option, platform_option
 from conformance.cli.options import (
     agent_option,
     allow_write_option,
@@ -90,6 +91,8 @@ _PER_PROCESSOR = 4
 @variable_options("every probe")
 @allow_write_option
 @shard_options
+@engine_option
+@platform_option
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
 @workers_option
 @json_option
@@ -128,12 +131,17 @@ class _Options(Struct, frozen=True):
     complete: bool
     workers: str
     json_file: str | None
+    engine: tuple[str, ...]
+    platform: str | None
     patterns: tuple[str, ...]
 
 
 def _compare(options: _Options) -> int:
     check_outputs({"json_file": options.json_file})
     wanted = shard_request({"shard": options.shard, "durations": options.durations})
+    if not options.images and (options.engine or options.platform):
+        name = "--engine" if options.engine else "--platform"
+        raise UsageError(f"{name} is about an image", hint="name one with --image")
     requests = _requests(options)
     if len(requests) < 2:
         hint = "name two probes or more, with --probe, --image, --python, --reference"
@@ -196,9 +204,14 @@ def _requests(options: _Options) -> list[RunRequest]:
         now=options.now,
         seed=options.seed,
     )
+
+    def image(reference: str) -> ImageRequest:
+        engines, platform = options.engine, options.platform or ""
+        return ImageRequest(reference=reference, engines=engines, platform=platform)
+
     makers: tuple[tuple[tuple[str, ...], Callable[[str], ProbeSpec]], ...] = (
         (options.probes, Command),
-        (options.images, lambda reference: ImageRequest(reference=reference)),
+        (options.images, image),
         (options.pythons, PythonCallable),
     )
     requests = []

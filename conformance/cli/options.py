@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from conformance.cli.completion import complete_contracts
+from conformance.cli.engine_options import engine_option, platform_option
 from conformance.errors import UsageError
 
 __all__ = [
@@ -38,6 +39,8 @@ IMAGE_OPTIONS = (
     "cap_add",
     "memory",
     "read_only",
+    "engine",
+    "platform",
 )
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -220,6 +223,8 @@ _IMAGE_OPTIONS = (
         help="Whether the root file system may be written to; "
         "by default only in a container of its own.",
     ),
+    engine_option,
+    platform_option,
 )
 
 

@@ -118,7 +118,9 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         subject, said = failed_before(subject, options["last_failed"])
         click.echo(said, err=True)
     subject = only_shard(subject, wanted)
-    workers = worker_count(options["workers"], len(subject.selected))
+    workers = worker_count(
+        options["workers"], len(subject.selected), max(1, len(options["engine"]))
+    )
     with sigterm_interrupts(), open_run(subject) as run:
         pytest_run = PytestRun(
             run,

@@ -143,7 +143,9 @@ def _settle(ctx: click.Context, settings: Settings | None) -> Taken:
     typed = {name: value for name, value in ctx.params.items() if name not in from_file}
     if any(typed.get(name) is not None for name in _PROBES):
         _take_back(ctx, from_file, _PROBES)
-    _take_back(ctx, from_file, [n for n, probe in _NEED.items() if ctx.params.get(probe) is None])
+    named = {name for name in _PROBES if ctx.params.get(name) is not None}
+    named |= {name for name in _PROBES if ctx.params.get(f"{name}s")}  # of several probes
+    _take_back(ctx, from_file, [name for name, probe in _NEED.items() if probe not in named])
     _merge_variables(ctx, from_file, settings)
     names = {value: key for key, value in _PARAMETERS.items()}
     return Taken(

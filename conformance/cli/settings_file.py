@@ -106,6 +106,13 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
     read_only: Annotated[
         bool | UnsetType, Meta(description="Whether the image's root file system is read-only.")
     ] = UNSET
+    engine: Annotated[
+        list[Word] | UnsetType,
+        Meta(description="Container engines, by URL or docker context, that the image runs on."),
+    ] = UNSET
+    platform: Annotated[
+        Word | UnsetType, Meta(description="Only the image for this platform: 'linux/arm64'.")
+    ] = UNSET
     workers: Annotated[
         Annotated[int, Meta(ge=0, le=256)] | Literal["auto"] | UnsetType,
         Meta(description="Parallel workers; 0 runs all in one process."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from msgspec import to_builtins
+import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -15,8 +15,8 @@ from conformance import __version__
 from conformance.compare.rows import Row, meanings
 from conformance.compare.sides import Side
 from conformance.compare.tally import CompareTally
-from conformance.model.outcome import ScenarioResult
-from conformance.model.wording import against_control
+from conformance.model.outcome import LostEngine, ScenarioResult, lost_engines
+from conformance.model.wording import against_control, lost_note
 from conformance.report.view import some
 from conformance.text import one_line, printable
 
@@ -41,12 +41,13 @@ class CompareReport:
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
             "sides": [{"name": side.name, **side.document()} for side in self._sides],
-            "shard": to_builtins(tally.shard),
+            "shard": msgspec.to_builtins(tally.shard),
             "interrupted": tally.interrupted,
             "seconds": round(tally.seconds, 3),
             "disagree": len(tally.apart()),
             "agree": len(tally.together()),
             "not_judged": tally.not_judged(),
+            "lost_engines": msgspec.to_builtins(self._lost()),
             "scenarios": [self._row_document(row) for row in rows],
         }
 
@@ -86,6 +87,8 @@ class CompareReport:
             reasons = {one_line(result.reason) for result in row.results if result.reason}
             line = f"NOT JUDGED {row.scenario.id}: {'; '.join(sorted(reasons))}"
             console.print(Text(line, style="magenta"))
+        for lost in self._lost():
+            console.print(Text(f"NOTE {lost_note(lost)}", style="bold yellow"))
         style = "bold red" if tally.exit_status() else "bold green"
         console.print(Text(self._verdict(), style=style))
 
@@ -139,6 +142,9 @@ class CompareReport:
         if tally.interrupted:
             line += ": INTERRUPTED"
         return line
+
+    def _lost(self) -> list[LostEngine]:
+        return lost_engines(result for row in self._tally.rows for result in row.results)
 
     def _has_marks(self) -> bool:
         results = [result for row in self._tally.apart() for result in row.results]

@@ -16,7 +16,7 @@ from conformance.judge.known_failures import KnownFailures
 from conformance.model.cause import Cause
 from conformance.model.change import Changes, changes_document
 from conformance.model.contract import Contract
-from conformance.model.outcome import Result, ScenarioResult
+from conformance.model.outcome import LostEngine, Result, ScenarioResult, lost_engines
 from conformance.model.scenario import Scenario
 from conformance.model.shard import MergedShard, Shard
 from conformance.model.wording import expectation
@@ -148,6 +148,10 @@ class RunReport:
         found.update(question for result in self.reported() for question in result.asked)
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
+    def lost_engines(self) -> list[LostEngine]:
+        """Return the engines that were lost in the middle, where others went on."""
+        return lost_engines(self.reported())
+
     @property
     def diagnosis(self) -> str:
         """All hints as one text; empty where there is none."""
@@ -226,6 +230,7 @@ class RunReport:
             "trouble": self.trouble,
             "diagnosis": self.diagnosis,
             "asked": self.asked(),
+            "lost_engines": msgspec.to_builtins(self.lost_engines()),
             "causes": msgspec.to_builtins(self.causes),
             "scenarios": list(self._rows()),
         }

@@ -17,7 +17,7 @@ from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.cause import Cause
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
-from conformance.model.wording import asked_note
+from conformance.model.wording import asked_note, lost_note
 from conformance.report.blocks import Blocks, cause_name
 from conformance.report.changes import baseline_part
 from conformance.report.lines import WIDTH, first_line, heading_lines, ids_line, wrapped
@@ -246,6 +246,8 @@ class Terminal(View):
             yield lines, "bold yellow"
 
     def _note(self) -> Iterator[_Part]:
+        for lost in self._report.lost_engines():
+            yield wrapped(f"NOTE {lost_note(lost)}", hanging="  "), "bold yellow"
         if asked := self._report.asked():
             yield wrapped(f"NOTE {asked_note(asked)}", hanging="  "), ""
 

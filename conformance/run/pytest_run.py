@@ -41,13 +41,15 @@ _WORTH_A_WORKER = 8
 _FEW = 20
 
 
-def worker_count(wanted: str, scenarios: int) -> int:
+def worker_count(wanted: str, scenarios: int, engines: int = 1) -> int:
     """Return how many workers to start; 0 runs everything in this process.
+
+    Each of several container *engines* gets as many as there are processors here.
 
     :raises UsageError: *wanted* is neither a number nor ``auto``.
     """
     if wanted == "auto":
-        workers = min(len(os.sched_getaffinity(0)), scenarios // _WORTH_A_WORKER)
+        workers = min(len(os.sched_getaffinity(0)) * engines, scenarios // _WORTH_A_WORKER)
         return workers if workers > 1 else 0
     if not wanted.isdecimal() or int(wanted) > 256:
         cause = f"--workers '{wanted}' is not a number of workers"
@@ -106,6 +108,8 @@ class PytestRun:
         plugin = _RunPlugin(self, brief=not pytest_args, partial=bool(pytest_args))
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
+        if workers and self.run.engines > 1:
+            arguments += ["--dist", "worksteal"]  # a slow engine is not waited for in the end
         arguments += ["--exitfirst"] if exitfirst else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
             # pytest's output would mix with ours, so only those who give it arguments see it.
