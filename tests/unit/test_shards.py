@@ -26,7 +26,7 @@ from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.diagnosis import Asks, diagnose
 from conformance.run.causes_in import add_causes
-from conformance.run.request import Command, RunRequest, check_now
+from conformance.run.request import Command, OwnProbe, RunRequest, check_now
 from conformance.run.shards import ShardRequest, only_shard
 from conformance.run.subject import Subject
 from conformance.strength.bank import Bank, WrongProbe
@@ -431,6 +431,38 @@ def test_what_isolated_the_probe_is_said_of_each_machine() -> None:
 
     assert report.probe["network"] == "cut; open: no namespaces"
     assert [one.probe["network"] for one in report.shards] == ["cut", "open: no namespaces"]
+
+
+def image_parts(*, hint: str) -> list[Part]:
+    """Return shards of an image that says the same in every scenario; the first of them knows why, or does not."""
+    image = {"kind": "image", "image": "slot:ci", "digest": "sha256:a"}
+    subject = subject_of(SLOT)
+    subject = replace(subject, request=replace(subject.request, probe=OwnProbe()))
+    same = {
+        one.id: result(one.id, "conforms", expected=one.expected(SLOT), code=64)
+        if "cli-broken" in one.expected(SLOT)
+        else result(one.id, "deviates", "wrong-verdict", expected=one.expected(SLOT), code=64)
+        for one in subject.selected
+    }
+    wanted = [ShardRequest(index=n, count=2) for n in (1, 2)]
+    first, second = (run_of(only_shard(subject, one), same) for one in wanted)
+    causes = [{"kind": "hint", "name": "", "text": hint, "scenarios": ["cli/healthy"]}]
+    return [part(first, probe=image, causes=causes if hint else []), part(second, probe=image)]
+
+
+def test_what_only_the_probe_could_tell_is_as_a_shard_has_it() -> None:
+    """Without that nothing is said: what else might explain it may be wrong."""
+    why = (
+        "every scenario got exit code 64 (cli-broken), also with an AGENT_MODE that does not exist"
+    )
+
+    known = merged(image_parts(hint=why), SLOT, bundled_catalogue())
+    unknown = merged(image_parts(hint=""), SLOT, bundled_catalogue())
+    other = merged(image_parts(hint="every scenario got exit code 0"), SLOT, bundled_catalogue())
+
+    assert (known.hints, unknown.hints, other.hints) == ([why], [], [])
+    assert known.causes[0].kind == "hint"
+    assert len(known.causes[0].scenarios) > 400
 
 
 # What a shard says it was cut from
