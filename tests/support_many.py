@@ -28,6 +28,7 @@ DESCRIBED = {
     "kind": "image",
     "image": "x",
     "digest": "sha256:0",
+    "repo_digests": [],
     "engine": "docker 1",
     "command": ["/entry"],
     "user": "1:1",

@@ -10,6 +10,12 @@ from typing import Any
 import click
 
 from conformance.bundled import scenarios_dir
+from conformance.cli.attest import (
+    attest_option,
+    attestations,
+    check_attest,
+    check_digest,
+)
 from conformance.cli.baseline import baseline
 from conformance.cli.completion import complete_ids
 from conformance.cli.many import Asked, one_image, run_many, several_images, several_options
@@ -56,6 +62,7 @@ workers_option = click.option(
 @workers_option
 @json_option
 @report_options
+@attest_option
 @click.option(
     "--known-failures", metavar="FILE", help="Failures that are expected, each with its reason."
 )
@@ -116,6 +123,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     check_outputs(options)
     request = run_request(patterns=patterns, probe_in=settings.directory, **options)
     subject = check(request)
+    check_attest(options, subject)
     against = baseline(options["baseline"], subject.contract.name, subject.selected)
     if options["last_failed"]:
         subject, said = failed_before(subject, options["last_failed"])
@@ -125,6 +133,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         options["workers"], len(subject.selected), max(1, len(options["engine"]))
     )
     with sigterm_interrupts(), open_run(subject) as run:
+        check_digest(options, run)
         pytest_run = PytestRun(
             run,
             repro=repro_argv(options, settings),
@@ -141,7 +150,8 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
             workers, exitfirst=options["exitfirst"], pytest_args=pytest_args
         )
     known = Known(run.catalogue.scenarios, run.catalogue.contracts)
-    write_all(writes(report, subject.known_failures, known, options))
+    written = writes(report, subject.known_failures, known, options)
+    write_all([*written, *attestations(report, run, options)])
     ctx.exit(status)
 
 
