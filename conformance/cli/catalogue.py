@@ -234,8 +234,10 @@ def home_command(contract: str, directories: tuple[Path, ...], name: str, direct
     metavar="[KIND]",
     default="scenario",
     type=click.Choice(
-        ["scenario", "layer", "state", "contract", "bank", "known-failures", "settings", "images"]
-        + ["export"]
+        [
+            *("scenario", "layer", "state", "contract", "bank", "known-failures", "settings"),
+            *("images", "export"),
+        ]
     ),
 )
 def schema_command(kind: str) -> None:
