@@ -76,8 +76,11 @@ def test_each_image_has_its_reports_in_the_directory(world: World, project: Path
     assert done.stdout.splitlines()[-1] == "2 images: 1 conformant, 1 not conformant"
 
 
-def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> None:
-    (project / "images.toml").write_text(FILE)
+def test_a_file_says_what_is_particular_to_each(
+    world: World, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGE", "own")
+    (project / "images.toml").write_text(f'{FILE}pass-env = ["STAGE"]\n')
     world.wrong = {("b:1", "claude/nested-session")}
     ids = ("claude/nested-session", "claude/baseline-only", "-n", "0")
     common = ("--env", "REGION=us", "--env", "STAGE=ci")
@@ -92,7 +95,7 @@ def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> 
     )
     assert (second.contract, second.agent, second.variables) == (
         *("slot-strict", ""),
-        {"REGION": "us", "STAGE": "ci"},
+        {"REGION": "us", "STAGE": "own"},
     )
     assert second.image is not None
     assert second.image.user == "10001"
@@ -101,7 +104,7 @@ def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> 
     assert repeat == [
         *("probe-conformance", "repro", "claude/nested-session", "--image", "b:1"),
         *("--user", "10001", "--contract", "slot-strict"),
-        *("--env", "REGION=us", "--env", "STAGE=ci"),
+        *("--env", "REGION=us", "--pass-env", "STAGE"),
     ]
 
 
@@ -120,6 +123,16 @@ def test_a_settings_file_may_name_the_images(world: World, project: Path) -> Non
     assert "settings: probe-conformance.toml (images, isolation, json, summary)" in done.stdout
     shared = {request.image.isolation for request in world.requests.values() if request.image}
     assert shared == {"shared"}
+
+
+def test_one_image_in_the_settings_is_one_word(project: Path) -> None:
+    (project / "probe-conformance.toml").write_text('image = "A B"\n')
+
+    done = call(project, "run", *FEW)
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("probe-conformance: 'A B' is not an image reference")
 
 
 def test_images_that_are_typed_take_the_place_of_those_in_the_settings(
