@@ -6,12 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TextIO, cast
 
 import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from conformance.cli.attest import attestations, check_attest, check_digest
 from conformance.cli.baseline import baseline
 from conformance.cli.images_file import INDEX, image_name, read_images
 from conformance.cli.outputs import check_outputs
@@ -66,6 +68,7 @@ _FILES = {
     "json_file": ("--json", ".json"),
     "junit_file": ("--junit", ".xml"),
     "html_file": ("--html", ".html"),
+    "attest_file": ("--attest", ".intoto.json"),
     "write_known_failures": ("--write-known-failures", ".toml"),
 }
 #: Files that are read in the same way, where they name a directory.
@@ -241,6 +244,7 @@ class _One:
             self._against = baseline(
                 self.options["baseline"], self.subject.contract.name, self.subject.selected
             )
+            check_attest(self.options, self.subject)
             self.subject = only_shard(self.subject, asked.shard)
         except UsageError as e:
             raise UsageError(f"{name}: {e.cause}", hint=e.hint) from None
@@ -254,12 +258,14 @@ class _One:
         report.fail_on_unsupported = self.options["fail_on_unsupported"]
         return report
 
-    def write(self, report: RunReport, known: Known) -> None:
+    def write(self, report: RunReport, run: Run) -> None:
         """Write its files, and what standard output gets of it.
 
         :raises CannotJudge: one of them cannot be written.
         """
-        write_all(writes(report, self.subject.known_failures, known, self.options, self.name))
+        known = Known(run.catalogue.scenarios, run.catalogue.contracts)
+        written = writes(report, self.subject.known_failures, known, self.options, self.name)
+        write_all([*written, *attestations(report, run, self.options)])
 
 
 def _for_one(name: str, image: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,7 +301,10 @@ class _Many:
 
     def __init__(self, wanted: Sequence[_One], options: Mapping[str, Any], asked: Asked) -> None:
         self._options = options
-        jobs = {Job(one.name, one.subject, one.report): one for one in wanted}
+        jobs = {
+            Job(one.name, one.subject, one.report, partial(check_digest, one.options)): one
+            for one in wanted
+        }
         self._wanted = jobs
         total = sum(len(one.subject.selected) for one in wanted)
         engines = max(len(one.options["engine"] or ("the usual one",)) for one in wanted)
@@ -325,7 +334,7 @@ class _Many:
         if part.report is None or part.run is None:
             return
         try:
-            self._wanted[part.job].write(part.report, _known(part.run))
+            self._wanted[part.job].write(part.report, part.run)
         except CannotJudge as e:
             self._failures.append(str(e))
 
@@ -368,10 +377,6 @@ class _Many:
             write_text(side_page(reports, Known(scenarios, contracts)), file)
         except CannotJudge as e:
             self._failures.append(str(e))
-
-
-def _known(run: Run) -> Known:
-    return Known(run.catalogue.scenarios, run.catalogue.contracts)
 
 
 def _written(options: Mapping[str, Any]) -> dict[str, str]:

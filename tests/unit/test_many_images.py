@@ -76,8 +76,11 @@ def test_each_image_has_its_reports_in_the_directory(world: World, project: Path
     assert done.stdout.splitlines()[-1] == "2 images: 1 conformant, 1 not conformant"
 
 
-def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> None:
-    (project / "images.toml").write_text(FILE)
+def test_a_file_says_what_is_particular_to_each(
+    world: World, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGE", "own")
+    (project / "images.toml").write_text(f'{FILE}pass-env = ["STAGE"]\n')
     world.wrong = {("b:1", "claude/nested-session")}
     ids = ("claude/nested-session", "claude/baseline-only", "-n", "0")
     common = ("--env", "REGION=us", "--env", "STAGE=ci")
@@ -92,7 +95,7 @@ def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> 
     )
     assert (second.contract, second.agent, second.variables) == (
         *("slot-strict", ""),
-        {"REGION": "us", "STAGE": "ci"},
+        {"REGION": "us", "STAGE": "own"},
     )
     assert second.image is not None
     assert second.image.user == "10001"
@@ -101,7 +104,7 @@ def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> 
     assert repeat == [
         *("probe-conformance", "repro", "claude/nested-session", "--image", "b:1"),
         *("--user", "10001", "--contract", "slot-strict"),
-        *("--env", "REGION=us", "--env", "STAGE=ci"),
+        *("--env", "REGION=us", "--pass-env", "STAGE"),
     ]
 
 
@@ -120,6 +123,16 @@ def test_a_settings_file_may_name_the_images(world: World, project: Path) -> Non
     assert "settings: probe-conformance.toml (images, isolation, json, summary)" in done.stdout
     shared = {request.image.isolation for request in world.requests.values() if request.image}
     assert shared == {"shared"}
+
+
+def test_one_image_in_the_settings_is_one_word(project: Path) -> None:
+    (project / "probe-conformance.toml").write_text('image = "A B"\n')
+
+    done = call(project, "run", *FEW)
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("probe-conformance: 'A B' is not an image reference")
 
 
 def test_images_that_are_typed_take_the_place_of_those_in_the_settings(
@@ -189,6 +202,8 @@ def test_lines_for_programs_say_which_image_it_is(world: World, project: Path) -
         (("--image", "a:1", "--summary", "s.json"), "--summary is about several images"),
         ((*TWO, "--summary", "no/s.json"), "no directory"),
         ((*TWO, "--agent", "ghost"), "a-1: "),
+        ((*TWO, "--attest", "out"), "a-1: --attest is about all scenarios of the contract"),
+        ((*TWO, "--attest", "-"), "--attest standard output cannot hold reports of several"),
     ],
 )
 def test_what_cannot_be_is_one_line(
@@ -266,3 +281,29 @@ def test_names_that_would_be_the_same_get_numbers(world: World, project: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     names = ["index-2.json", "team-a-1-2.json", "team-a-1.json"]
     assert sorted(os.listdir(project / "out")) == names
+
+
+def test_each_shard_has_its_part_of_every_image(world: World, project: Path) -> None:
+    shards = [
+        call(project, "run", *TWO, *FEW, "--shard", f"{n}/2", "--json", f"shard-{n}")
+        for n in (1, 2)
+    ]
+
+    assert [done.returncode for done in shards] == [0, 0], shards[0].stdout + shards[0].stderr
+    for name in ("a-1", "b-1"):
+        parts = [f"shard-{n}/{name}.json" for n in (1, 2)]
+        merged = call(project, "merge", *parts, "-o", f"{name}.json")
+        assert merged.returncode == 0, merged.stderr
+        ids = [row["id"] for row in document(project / f"{name}.json")["scenarios"]]
+        assert sorted(ids) == ["agent/unmapped", "claude/baseline-only"]
+
+
+def test_an_attestation_needs_a_digest_of_each(world: World, project: Path) -> None:
+    """The other images are judged all the same."""
+    world.digests = {"a:1": [f"a@sha256:{'a' * 64}"]}
+
+    done = call(project, "run", *TWO, "-n", "0", "--agent", "codex", "--attest", "out")
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "has no digest, since it was in no registry yet" in done.stdout
+    assert os.listdir(project / "out") == ["a-1.intoto.json"]
