@@ -18,6 +18,7 @@ from conformance.catalogue import contracts
 from conformance.catalogue.released import since
 from conformance.catalogue.shards import Piece, cut, pieces
 from conformance.compare.merge import CannotMerge, Part, merged, parse_part
+from conformance.drivers.container.request import ImageRequest
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailure, KnownFailures
 from conformance.judge.tally import RunReport
@@ -355,6 +356,7 @@ def test_a_shard_of_another_probe_is_refused() -> None:
 
 def test_a_shard_of_another_build_of_the_image_is_refused() -> None:
     image = {"kind": "image", "image": "slot:ci", "digest": "sha256:a"}
+    image |= {"platform": "linux/amd64"}
     first, second = two_parts(probe=image | {"digest": "sha256:b"})
     report = first.report
     first = other(replace(first, report=replace(report, probe=image)), probe="")
@@ -362,6 +364,29 @@ def test_a_shard_of_another_build_of_the_image_is_refused() -> None:
     assert not_merged(first, other(second, probe=""))[0] == (
         "2.json is of another run: image sha256:b, and 1.json has sha256:a"
     )
+    # One digest of a registry may stand for the images of several platforms.
+    arm = image | {"platform": "linux/arm64"}
+    second = two_parts(probe=arm)[1]
+    assert not_merged(first, other(second, probe=""))[0] == (
+        "2.json is of another run: platform linux/arm64, and 1.json has linux/amd64"
+    )
+
+
+def test_shards_may_run_on_different_engines() -> None:
+    def options(*engines: str) -> str:
+        subject = subject_of(SLOT, IDS)
+        image = ImageRequest(reference="slot:ci", engines=engines)
+        asked = replace(subject, request=replace(subject.request, probe=image))
+        shard = only_shard(asked, ShardRequest(index=1, count=2)).shard
+        assert shard is not None
+        return shard.options
+
+    assert options("ssh://a") == options("ssh://b", "ssh://c")
+    named = [PROBE | {"engines": [{"name": name, "engine": "docker"}]} for name in ("a", "b")]
+    first = two_parts()[0]
+    first = replace(first, report=replace(first.report, probe=named[0]))
+    report = merged([first, two_parts(probe=named[1])[1]], SLOT, bundled_catalogue())
+    assert [engine["name"] for engine in report.probe["engines"]] == ["a", "b"]
 
 
 def test_the_report_of_a_whole_run_is_no_shard() -> None:
