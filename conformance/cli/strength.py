@@ -177,6 +177,8 @@ def _check_dictionary(
 ) -> None:
     """Make sure that the options about the fault dictionary go with the others.
 
+    *only_some* says that these are about a part of the wrong probes or scenarios, or a report.
+
     :raises UsageError: they do not.
     """
     name = "--write-dictionary" if write is not None else "--check-dictionary"
