@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from factories import refusal
 
-from conformance.cli.shard import _now, _seed, shard_request
+from conformance.cli.fixed import _now, _seed
+from conformance.cli.shard import shard_request
 from conformance.errors import UsageError
 from conformance.run.shards import ShardRequest
 

@@ -24,7 +24,7 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailure, KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.model.contract import Contract
-from conformance.model.outcome import Result, ScenarioResult
+from conformance.model.outcome import Moved, Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.diagnosis import Asks, diagnose
 from conformance.report.junit import junit
@@ -463,6 +463,43 @@ def test_what_isolated_the_probe_is_said_of_each_machine() -> None:
 
     assert report.probe["network"] == "cut; open: no namespaces"
     assert [one.probe["network"] for one in report.shards] == ["cut", "open: no namespaces"]
+
+
+def test_shards_may_run_on_engines_of_their_own() -> None:
+    """The merged report says which there were, and what became of one that was lost."""
+
+    def options(*engines: str, platform: str = "") -> str:
+        subject = subject_of(SLOT, IDS)
+        image = ImageRequest(reference="slot:ci", engines=engines, platform=platform)
+        asked = replace(subject, request=replace(subject.request, probe=image))
+        shard = only_shard(asked, ShardRequest(index=1, count=2)).shard
+        assert shard is not None
+        return shard.options
+
+    assert options() == options("ssh://a") == options("ssh://b", "ssh://c")
+    assert options() != options(platform="linux/arm64")
+
+    engines = [{"name": f"ssh://{name}", "engine": "docker 28"} for name in "abc"]
+    image = {"kind": "image", "image": "slot:ci", "digest": "sha256:a"}
+    subject = subject_of(SLOT, IDS)
+    lost = Moved(engine="ssh://b", reason="gone")
+    found = {id_: replace(one, engine="ssh://a") for id_, one in results_of(subject).items()}
+    found = {id_: replace(one, moved=lost) for id_, one in found.items()}
+    parts = parts_of(subject, 2, found)
+    probes = [image | {"engines": engines[:2]}, image | {"engines": engines[1:]}]
+    report = merged(
+        [
+            replace(one, report=replace(one.report, probe=probe))
+            for one, probe in zip(parts, probes, strict=True)
+        ],
+        SLOT,
+        subject.catalogue,
+    )
+
+    assert report.probe["engines"] == engines
+    assert [(one.engine, set(one.scenarios)) for one in report.lost_engines()] == [
+        ("ssh://b", set(IDS))
+    ]
 
 
 def image_parts(*, hint: str) -> list[Part]:
