@@ -295,6 +295,8 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
                 "rule": "",
             }
         ],
+        "engine": "",
+        "moved": None,
         "seconds": 0.25,
         "control": "some/control",
         "difference": ["+ f: fifo"],
