@@ -27,7 +27,7 @@ from conformance.drivers.container.client import connect
 from conformance.images.reference import copy
 
 #: Quick scenarios: what waits would hide what the others cost.
-SCENARIOS = ("claude/*", "codex/*")
+SCENARIOS = ("claude/[a-n]*", "codex/[a-l]*")
 #: The wall time on two engines may be so many times that on one.
 LIMIT = 1.1
 
