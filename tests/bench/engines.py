@@ -73,10 +73,11 @@ def run(image: str, isolation: str, engines: Sequence[str]) -> float:
         took = time.perf_counter() - started
         if done.returncode:
             sys.exit(f"the run ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        had = Counter(
-            row["engine"] for row in json.loads(Path(report.name).read_text())["scenarios"]
-        )
+        document = json.loads(Path(report.name).read_text())
+    had = Counter(row["engine"] for row in document["scenarios"])
     print(f"  {isolation}, {len(engines)}: {took:.1f} s, {dict(had)}")
+    for line in (*document["probe"]["notes"], *map(str, document["lost_engines"])):
+        print(f"    {line}")
     return took
 
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
 from docker.errors import TLSParameterError
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
 from msgspec import Struct, field
+from msgspec.json import Decoder
 
 from conformance.drivers.container.engine_name import SCHEMES
 from conformance.errors import CannotJudge, UsageError
@@ -132,6 +132,10 @@ class _Context(Struct, frozen=True):
     endpoints: _Endpoints = field(default=_Endpoints(), name="Endpoints")
 
 
+# Made here, by one thread: engines are reached in several.
+_CONFIG, _CONTEXT = Decoder(_Config), Decoder(_Context)
+
+
 def _directory() -> str:
     """Return where docker's configuration is.
 
@@ -142,7 +146,7 @@ def _directory() -> str:
 
 def _current_name() -> str:
     with open(os.path.join(_directory(), "config.json"), "rb") as file:
-        return msgspec.json.decode(file.read(), type=_Config).current or "default"
+        return _CONFIG.decode(file.read()).current or "default"
 
 
 def _context(name: str) -> Endpoint | None:
@@ -155,7 +159,7 @@ def _context(name: str) -> Endpoint | None:
     contexts = os.path.join(_directory(), "contexts")
     try:
         with open(os.path.join(contexts, "meta", key, "meta.json"), "rb") as file:
-            found = msgspec.json.decode(file.read(), type=_Context).endpoints.docker
+            found = _CONTEXT.decode(file.read()).endpoints.docker
     except FileNotFoundError:
         return None
     place = os.path.join(contexts, "tls", key, "docker")
