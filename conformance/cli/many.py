@@ -21,6 +21,7 @@ from conformance.cli.request import repro_argv, run_request
 from conformance.cli.results import writes
 from conformance.cli.settings import Taken, parameters
 from conformance.compare.several_report import ManyScreen, Several
+from conformance.drivers.container.engine_name import machines
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.tally import RunReport
 from conformance.model.contract import Contract
@@ -307,8 +308,8 @@ class _Many:
         }
         self._wanted = jobs
         total = sum(len(one.subject.selected) for one in wanted)
-        engines = max(len(one.options["engine"] or ("the usual one",)) for one in wanted)
-        workers = worker_count(options["workers"], total, engines)
+        most = max(machines(one.options["engine"]) for one in wanted)
+        workers = worker_count(options["workers"], total, most)
         self.runs = ManyRuns(
             jobs,
             workers,
