@@ -243,7 +243,8 @@ def differing(
 def _fixed(pair: Pair, catalogue: Catalogue) -> Pair:
     """Return the *pair* with one verdict called for, so that any other answer is told by its code."""
     if pair.original.container is not None:
-        expect = {name: pair.original.expect[name] for name in asked(pair.original, catalogue)}
+        names = asked(pair.original, catalogue)
+        expect = {name: pair.original.expected(catalogue.contracts[name]) for name in names}
     else:
         expect = {name: (verdict,) for name, verdict in asked(pair.original, catalogue).items()}
     return Pair(*(replace(each, expect=expect, rules={}, control={}) for each in pair))
