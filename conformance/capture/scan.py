@@ -107,18 +107,20 @@ class Withheld:
         """Return whether nothing in *text* can come from a home, but what everybody knows."""
         if text in self._known.members or all(map(self._known.is_name, text.split("/"))):
             return True
-        words = _vocabulary(self._known)
-        parts = [part for word in _WORD.findall(self._unknown(text)) for part in word.split(".")]
-        unknown = [part for part in parts if part not in words and not _MADE.fullmatch(part)]
-        return sum(map(len, unknown)) < LEAST // 2
+        left = [part for word in _WORD.findall(self._unknown(text)) for part in word.split(".")]
+        return sum(len(part) for part in left if not self._is_word(part)) < LEAST // 2
 
     def _unknown(self, text: str) -> str:
         """Return *text* without what is explained; a home may say such words as well."""
-        words = _vocabulary(self._known)
         text = _ESCAPE.sub("\x01", _PLACEHOLDER.sub("\x01", text))
-        text = _TOKEN.sub(lambda m: "\x01" if self._is_token(m[0]) else m[0], text)
-        text = _WORD.sub(lambda m: "\x01" if m[0] in words or _MADE.fullmatch(m[0]) else m[0], text)
+        text = _TOKEN.sub(lambda match: "\x01" if self._is_token(match[0]) else match[0], text)
+        text = _WORD.sub(lambda match: "\x01" if self._is_word(match[0]) else match[0], text)
         return _MARKS.sub("\x01", text)
+
+    def _is_word(self, word: str) -> bool:
+        """Return whether everybody knows *word*, or it was made up."""
+        known = word in _vocabulary(self._known) or _MADE.fullmatch(word) is not None
+        return known or self._known.is_name(word)
 
     def _is_token(self, text: str) -> bool:
         """Return whether *text* is a JSON Web Token whose claims are explained."""
