@@ -57,6 +57,7 @@ class ManyErrors(ConformanceError):
     def __init__(self, errors: Iterable[ConformanceError]) -> None:
         self.errors = list(errors)
         super().__init__("\n".join(str(e) for e in self.errors))
+        self.exit_status = max((e.exit_status for e in self.errors), default=self.exit_status)
 
     def lines(self) -> list[str]:
         """Return one line for each mistake.

@@ -52,9 +52,10 @@ _INSIDE = (
 def laden(scenario: Scenario, seed: int, same_case: Callable[[Scenario], bool]) -> Scenario:
     """Return *scenario* with ballast: 50 to 2,000 entries in all, and further members in its JSON documents.
 
-    Ballast lies in `.claude` as well, unless it would make another case there.
+    Ballast lies in `.claude` as well, unless it would make another case there; and in one directory alone where the
+    others must not be there.
     """
-    for places in ((*_OUTSIDE, *_INSIDE, *_INSIDE), _OUTSIDE):
+    for places in ((*_OUTSIDE, *_INSIDE, *_INSIDE), _OUTSIDE, ("work",)):
         rng = random.Random(f"{scenario.id} {seed}")
         # As many small homes as large ones: the exponent is what is drawn.
         count = round(FEWEST * (MOST / FEWEST) ** rng.random())

@@ -20,6 +20,7 @@ from conformance.bundled import fixtures_dir
 from conformance.catalogue import catalogue
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.login import USUAL_URL, good_login_around
+from conformance.drivers.container.request import ImageFacts
 from conformance.errors import ConformanceError
 from conformance.home import remove
 from conformance.model.login import Login, Write
@@ -46,6 +47,28 @@ PATIENCE = 60.0
 LAYERS = sorted(path.stem for path in (fixtures_dir() / "layers").glob("*.toml"))
 
 _ABSENT: Any = object()
+
+
+# Images
+
+
+def image_facts(**fields: Any) -> ImageFacts:
+    """Return what is known of an image that has nothing special."""
+    usual: dict[str, Any] = {
+        "id": "sha256:0",
+        "digest": "",
+        "engine": "docker 1",
+        "platform": "linux/amd64",
+        "entrypoint": ("/entrypoint",),
+        "command": (),
+        "environment": {"PATH": "/bin"},
+        "directory": "/",
+        "user": "",
+        "uid": 0,
+        "gid": 0,
+        "home": "/root",
+    }
+    return ImageFacts(**usual | fields)
 
 
 # Scenarios

@@ -14,7 +14,7 @@ from conformance.model.agent import CliState
 from conformance.model.entry import Json
 from conformance.model.scenario import Scenario
 
-__all__ = ["digest", "given", "state_digest"]
+__all__ = ["digest", "given", "hashed", "state_digest"]
 
 #: What a scenario says beside what it asks: its name, its words, what answers conform and why.
 #: What its CLI state adds is in the digest of that state; the layers are among the entries.
@@ -42,15 +42,16 @@ def digest(scenario: Scenario) -> str:
 
     A field of the model that is new, and that a scenario does not use, does not change it.
     """
-    return _hashed(given(scenario, _BESIDE))
+    return hashed(given(scenario, _BESIDE))
 
 
 def state_digest(state: CliState) -> str:
     """Return the digest of a *state* of the CLI, without what it is called and described as."""
-    return _hashed(given(state, frozenset({"name", "summary"})))
+    return hashed(given(state, frozenset({"name", "summary"})))
 
 
-def _hashed(value: Any) -> str:
+def hashed(value: Any) -> str:
+    """Return a short text that stands for *value*, which consists of built-in types."""
     text = json.dumps(value, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 

@@ -234,14 +234,14 @@ def home_command(contract: str, directories: tuple[Path, ...], name: str, direct
     metavar="[KIND]",
     default="scenario",
     type=click.Choice(
-        ["scenario", "layer", "state", "contract", "bank", "known-failures", "settings"]
+        ["scenario", "layer", "state", "contract", "bank", "known-failures", "settings", "export"]
     ),
 )
 def schema_command(kind: str) -> None:
     """Print the JSON Schema of a scenario or another file, for editors.
 
-    KIND is scenario, which is the default, layer, state (of a CLI), contract, bank, known-failures
-    or settings.
+    KIND is scenario, which is the default, layer, state (of a CLI), contract, bank, known-failures,
+    settings or export, which is what the command export writes.
     """
     click.echo(json.dumps(_schema(kind), indent=2))
 
@@ -251,6 +251,7 @@ def _schema(kind: str) -> dict[str, Any]:
     from conformance.catalogue import json_schema as schema  # noqa: PLC0415
     from conformance.catalogue.agents import cli_states  # noqa: PLC0415
     from conformance.cli.settings_file import SettingsFile  # noqa: PLC0415
+    from conformance.export.index import Index  # noqa: PLC0415
     from conformance.judge.known_failures import KnownFailuresFile  # noqa: PLC0415
     from conformance.strength.bank import BankFile  # noqa: PLC0415
 
@@ -258,6 +259,8 @@ def _schema(kind: str) -> dict[str, Any]:
         return schema.json_schema(BankFile, "bank of wrong probes")
     if kind == "known-failures":
         return schema.json_schema(KnownFailuresFile, "known failures")
+    if kind == "export":
+        return schema.json_schema(Index, "index of an export")
     if kind == "settings":
         return schema.json_schema(SettingsFile, "settings")
     made: dict[str, Callable[[], dict[str, Any]]] = {

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from conformance.cli.completion import complete_ids
+from conformance.cli.engine_options import engine_option, platform_option
 from conformance.cli.options import (
     agent_option,
     allow_write_option,
@@ -27,6 +28,7 @@ from conformance.cli.options import (
 from conformance.cli.outputs import check_outputs
 from conformance.cli.run import workers_option
 from conformance.cli.settings import WithSettings
+from conformance.cli.shard import shard_options, shard_request
 from conformance.compare.report import CompareReport
 from conformance.compare.sides import Side, common, run_all
 from conformance.compare.tally import CompareTally
@@ -39,6 +41,7 @@ from conformance.report.stream import Stream
 from conformance.run.assembly import open_run
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.run.request import Command, ProbeSpec, PythonCallable, RunRequest, variables
+from conformance.run.shards import shard_of
 from conformance.run.subject import Subject, check
 
 __all__ = ["collect", "compare_command", "described"]
@@ -87,6 +90,9 @@ _PER_PROCESSOR = 4
 @scenarios_option
 @variable_options("every probe")
 @allow_write_option
+@shard_options
+@engine_option
+@platform_option
 @click.option("--all", "complete", is_flag=True, help="Also show where all agree.")
 @workers_option
 @json_option
@@ -115,23 +121,35 @@ class _Options(Struct, frozen=True):
     contract: str
     agent: str
     allow_writes: tuple[str, ...]
+    shard: str | None
+    durations: str | None
+    now: float | None
+    seed: str
     directories: tuple[Path, ...]
     env: tuple[str, ...]
     pass_env: tuple[str, ...]
     complete: bool
     workers: str
     json_file: str | None
+    engine: tuple[str, ...]
+    platform: str | None
     patterns: tuple[str, ...]
 
 
 def _compare(options: _Options) -> int:
     check_outputs({"json_file": options.json_file})
+    wanted = shard_request({"shard": options.shard, "durations": options.durations})
+    if not options.images and (options.engine or options.platform):
+        name = "--engine" if options.engine else "--platform"
+        raise UsageError(f"{name} is about an image", hint="name one with --image")
     requests = _requests(options)
     if len(requests) < 2:
         hint = "name two probes or more, with --probe, --image, --python, --reference"
         raise UsageError("there is nothing to compare", hint=hint)
     subjects = [check(request) for request in requests]
-    chosen = _chosen(subjects)
+    chosen, shard = _chosen(subjects), None
+    if wanted is not None:
+        chosen, shard = shard_of(chosen, subjects, wanted)
     workers = _PER_PROCESSOR * len(os.sched_getaffinity(0))
     if options.workers != "auto":
         workers = worker_count(options.workers, 0)
@@ -142,6 +160,7 @@ def _compare(options: _Options) -> int:
             run = stack.enter_context(open_run(replace(subject, selected=tuple(chosen))))
             sides.append(Side(letter, described(subject), run))
         tally = CompareTally([side.run.contract for side in sides], len(chosen))
+        tally.shard = shard
         collect(tally, run_all(chosen, sides, workers), stream)
         report = CompareReport(tally, sides)
         report.show(stream, complete=options.complete)
@@ -182,10 +201,17 @@ def _requests(options: _Options) -> list[RunRequest]:
         directories=tuple(str(directory.absolute()) for directory in options.directories),
         patterns=options.patterns,
         variables=variables(options.env, options.pass_env),
+        now=options.now,
+        seed=options.seed,
     )
+
+    def image(reference: str) -> ImageRequest:
+        engines, platform = options.engine, options.platform or ""
+        return ImageRequest(reference=reference, engines=engines, platform=platform)
+
     makers: tuple[tuple[tuple[str, ...], Callable[[str], ProbeSpec]], ...] = (
         (options.probes, Command),
-        (options.images, lambda reference: ImageRequest(reference=reference)),
+        (options.images, image),
         (options.pythons, PythonCallable),
     )
     requests = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -17,18 +17,27 @@ from rich.console import Console
 
 from conformance.catalogue import contracts
 from conformance.catalogue.writing import scenario_text
-from conformance.cli.options import agent_option, probe_options, strict_option
-from conformance.cli.request import run_request
-from conformance.cli.run import repro_argv, workers_option
+from conformance.cli.options import (
+    agent_option,
+    image_options,
+    json_option,
+    probe_options,
+    strict_option,
+)
+from conformance.cli.outputs import check_outputs
+from conformance.cli.request import repro_argv, run_request
+from conformance.cli.run import workers_option
 from conformance.cli.settings import WithSettings, taken
 from conformance.discover.faults import Fault, Faults, faults_of
 from conformance.discover.findings import Tried
 from conformance.discover.generation import agents_of
+from conformance.discover.report import Ending, document
 from conformance.discover.search import Limits, search
 from conformance.errors import UsageError
 from conformance.files import replace_text
 from conformance.model.contract import Contract
 from conformance.report.bar import Bar
+from conformance.report.document import write_json
 from conformance.report.stream import Stream
 from conformance.run.assembly import Run, open_run
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
@@ -41,6 +50,8 @@ __all__ = ["discover_command"]
 
 #: Enough scenarios for every processor to get a worker.
 _MANY = 1_000_000
+#: So many homes that cannot be judged are enough: the engine was lost, or nothing starts.
+_BROKE = 20
 #: So many reasons are shown why homes could not be tried.
 _REASONS = 3
 
@@ -81,7 +92,9 @@ _REASONS = 3
     help="Where scenarios are written: a directory, made if needed. No file is replaced.",
 )
 @workers_option
+@json_option
 @probe_options
+@image_options
 @strict_option
 @agent_option
 @click.pass_context
@@ -94,6 +107,7 @@ def discover_command(
     against: str | None,
     output: Path,
     workers: str,
+    json_file: str | None,
     **options: Any,
 ) -> None:
     """Make homes nobody thought of, and find those in which a probe is wrong.
@@ -106,9 +120,10 @@ def discover_command(
     Exit status: 0 nothing was found, 1 something was, 2 the request is wrong, 3 something could not
     be judged, 130 interrupted.
     """
-    if options["image"] is not None or options["in_process"]:
-        cause = "discover needs a probe that is started on this machine"
-        raise UsageError(cause, hint="name it with --probe, or with --python")
+    if options["in_process"]:
+        cause = "discover needs a probe that is started"
+        raise UsageError(cause, hint="leave out --in-process")
+    check_outputs({"json_file": json_file})
     settings = taken(ctx)
     request = run_request(patterns=(), probe_in=settings.directory, **options)
     asked = _Asked(
@@ -117,6 +132,7 @@ def discover_command(
         output=output,
         workers=worker_count(workers, homes or _MANY),
         argv=repro_argv(options, settings),
+        json_file=json_file or "",
     )
     ctx.exit(_discover(request, against, asked))
 
@@ -130,6 +146,13 @@ class _Asked(Struct, frozen=True, kw_only=True):
     workers: int
     argv: list[str]
     """The command that repeats a scenario, without its file, which comes third."""
+    json_file: str
+    """Where a report for machines goes; empty for none. For ``-``, people read standard error."""
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Print *lines* for people."""
+        for line in lines:
+            click.echo(line, err=self.json_file == "-")
 
 
 def _discover(request: RunRequest, against: str | None, asked: _Asked) -> int:
@@ -142,27 +165,34 @@ def _discover(request: RunRequest, against: str | None, asked: _Asked) -> int:
         cause = f"nothing is written down about what '{subject.contract.name}' calls for in a home"
         raise UsageError(cause, hint="name a probe that knows, with --against")
     agents = agents_of(subject.contract, request.agent)
-    stream = cast(TextIO, Stream(sys.stdout))
-    console = Console(file=stream, highlight=False, soft_wrap=True)
     contract = subject.contract
-    click.echo(
-        f"discover, contract {contract.name} {contract.version}: "
-        f"seed {asked.seed}, {', '.join(agents)}"
-    )
-    tried, interrupted, seconds = Tried(), False, time.monotonic()
+    heading = f"discover, contract {contract.name} {contract.version}: "
+    asked.say([f"{heading}seed {asked.seed}, {', '.join(agents)}"])
+    tried, described, interrupted = Tried(), dict[str, Any](), False
+    started = time.monotonic()
     try:
         with sigterm_interrupts():
-            _search(subject, other, agents, asked, tried, console)
+            _search(subject, other, agents, asked, tried, described)
     except KeyboardInterrupt:
         interrupted = True
-    for line in _tried_lines(tried, time.monotonic() - seconds, asked):
-        click.echo(line)
+    seconds = time.monotonic() - started
+    asked.say(_tried_lines(tried, seconds))
     found = Faults(faults=[], alike=[], unsteady=[])
     if tried.found:
         found = _faults(subject, other, asked, tried)
-    for line in _found_lines(found, asked):
-        click.echo(line)
-    return 130 if interrupted else _status(tried, found)
+    asked.say(_found_lines(found, asked))
+    status = 130 if interrupted else _status(tried, found)
+    if asked.json_file:
+        ending = Ending(
+            contract=contract,
+            probe=described,
+            agents=agents,
+            seed=asked.seed,
+            seconds=seconds,
+            exit_status=status,
+        )
+        write_json(document(tried, found, ending), asked.json_file)
+    return status
 
 
 def _check_contract(contract: Contract) -> None:
@@ -184,20 +214,26 @@ def _search(
     agents: tuple[str, ...],
     asked: _Asked,
     tried: Tried,
-    console: Console,
+    described: dict[str, Any],
 ) -> None:
+    """Try homes, and add what comes of them to *tried*; *described* gets what the probe is."""
     limit = asked.limits
+    stream = cast(TextIO, Stream(sys.stderr if asked.json_file == "-" else sys.stdout))
+    console = Console(file=stream, highlight=False, soft_wrap=True)
     total = limit.homes or max(1, round(limit.seconds))
     started = time.monotonic()
     with ExitStack() as stack:
-        run, beside = _opened(stack, replace(subject, selected=()), other)
+        if subject.request.image is None:
+            subject = replace(subject, selected=())  # an image is prepared for all kinds of them
+        run, beside = _opened(stack, subject, other)
+        described |= run.describe()
         bar = stack.enter_context(Bar(console, total, lines=not limit.homes and total >= 30))
 
         def watch(tried: Tried) -> bool:
             signs = len(tried.signs())
             done = tried.homes if limit.homes else int(time.monotonic() - started)
             bar.step(min(done, total), f"{signs} found" if signs else "")
-            return True
+            return sum(tried.broke.values()) < _BROKE
 
         search(
             run,
@@ -249,7 +285,7 @@ def _comment(fault: Fault, asked: _Asked) -> str:
     )
 
 
-def _tried_lines(tried: Tried, seconds: float, asked: _Asked) -> Iterator[str]:
+def _tried_lines(tried: Tried, seconds: float) -> Iterator[str]:
     """Yield how many homes were tried, and by which rules they were decided."""
     yield f"{tried.homes} homes in {seconds:.0f} s, {tried.open} of them left open"
     rules = sorted(tried.rules.items(), key=lambda item: (-item[1], item[0]))

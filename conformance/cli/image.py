@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from typing import Any
 
 import click
 
+from conformance.cli.engine_options import engine_option
 from conformance.errors import UsageError
 
 __all__ = ["image_command"]
@@ -43,11 +45,12 @@ def image_command() -> None:
 @click.option(
     "--tag", metavar="REF", help="What to call it.  [default: probe-conformance/reference:VERSION]"
 )
+@engine_option
 def build_command(**options: Any) -> None:
     """Build the reference image, and print its tag.
 
     Its entrypoint does what AGENT_MODE says; with smoke-test it runs the reference probe, as the
-    user 10001.
+    user 10001. It is built on the first engine that is named, and copied to the others.
     """
     # Imported here, so that help does not wait for the SDK.
     from conformance.drivers.container.client import connect  # noqa: PLC0415
@@ -63,12 +66,15 @@ def build_command(**options: Any) -> None:
     def out(line: str) -> None:
         click.echo(line, err=True)
 
-    client = connect()
-    try:
+    with ExitStack() as stack:
+        names = options["engine"] or ("",)
+        client, *others = [stack.enter_context(closing(connect(name))) for name in names]
         base = options["base"] or images.DEFAULT_BASE
         if options["debian"]:
             base = images.debian_base(client, out=out, **debian)
         flavour, tag = options["flavour"], options["tag"] or ""
-        click.echo(images.build(client, flavour=flavour, base=base, tag=tag, out=out))
-    finally:
-        client.close()
+        built = images.build(client, flavour=flavour, base=base, tag=tag, out=out)
+        for name, other in zip(names[1:], others, strict=True):
+            out(f"copying {built} to {name}")
+            images.copy(client, other, built)
+        click.echo(built)

@@ -13,6 +13,18 @@ from conformance.errors import UsageError
 
 __all__ = ["image_argv", "image_request"]
 
+#: The options that take one word.
+_WORDS = (
+    "image",
+    "isolation",
+    "entrypoint",
+    "command",
+    "user",
+    "network",
+    "memory",
+    "platform",
+)
+
 
 def image_request(image: str | None, options: Mapping[str, Any]) -> ImageRequest | None:
     """Return what is asked of *image*, or None if the probe is not an image.
@@ -38,6 +50,8 @@ def image_request(image: str | None, options: Mapping[str, Any]) -> ImageRequest
         command=_argv("command", options),
         user=user or "",
         confinement=confinement,
+        engines=tuple(options["engine"]),
+        platform=options["platform"] or "",
     )
 
 
@@ -86,11 +100,12 @@ def image_argv(options: Mapping[str, Any]) -> list[str]:
     argv: list[str] = []
     if options.get("image", "") is None:
         return argv
-    for name in ("image", "isolation", "entrypoint", "command", "user", "network", "memory"):
+    for name in _WORDS:
         if options.get(name) is not None:
             argv += [f"--{name}", options[name]]
-    for capability in options.get("cap_add", ()):
-        argv += ["--cap-add", capability]
+    for name in ("cap_add", "engine"):
+        for value in options.get(name) or ():
+            argv += [_option(name, options), value]
     if options.get("read_only") is not None:
         argv.append(_option("read_only", options))
     return argv

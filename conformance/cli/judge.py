@@ -20,7 +20,12 @@ from conformance.cli.home_case import (
     home_user_option,
 )
 from conformance.cli.home_source import source_options
-from conformance.cli.options import contract_option, scenarios_option, variable_options
+from conformance.cli.options import (
+    IMAGE_OPTIONS,
+    contract_option,
+    scenarios_option,
+    variable_options,
+)
 from conformance.cli.settings import WithSettings, taken
 from conformance.errors import CannotJudge
 from conformance.home.reading import FoundHome, HomeSource, read_home
@@ -39,6 +44,10 @@ __all__ = ["judge_command"]
 _NEAREST = 2
 #: What was not looked at is not told.
 _NOT_TOLD = ("cli-runs",)
+#: An image is run as it says itself.
+_AS_IT_IS: dict[str, Any] = {
+    name: () if name in ("cap_add", "engine") else None for name in IMAGE_OPTIONS
+}
 _COPY = "in a copy of the home without its secrets; never in the home itself"
 
 
@@ -61,6 +70,11 @@ class _Copy(Struct, frozen=True, kw_only=True):
     metavar="CMD",
     help="Ask this local command as well, in a copy of the HOME without its secrets.",
 )
+@click.option(
+    "--image",
+    metavar="REF",
+    help="Ask the entrypoint of this container image in that copy, in place of a local command.",
+)
 @variable_options("the probe in that HOME")
 @home_user_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -74,6 +88,7 @@ def judge_command(
     contract: str,
     directories: tuple[Path, ...],
     probe: str | None,
+    image: str | None,
     env: tuple[str, ...],
     pass_env: tuple[str, ...],
     user: HomeUser,
@@ -104,8 +119,8 @@ def judge_command(
     decision = decided(case, chosen)
     like = nearest(case, chosen, decision, catalogue.in_contract(chosen), _NEAREST)
     copy = None
-    if probe is not None:
-        request = _request(probe, contract, taken(ctx).directory)
+    if probe is not None or image is not None:
+        request = _request(probe, image, contract, taken(ctx).directory)
         copy = _asked(request, agent, case, found, chosen, own)
     if as_json:
         click.echo(json.dumps(_document(case, chosen, decision, like, copy), indent=2))
@@ -117,8 +132,13 @@ def judge_command(
         ctx.exit(status)
 
 
-def _request(probe: str, contract: str, directory: Path | None) -> RunRequest:
-    """Return the request for the *probe*, a command that counts from *directory*."""
+def _request(
+    probe: str | None, image: str | None, contract: str, directory: Path | None
+) -> RunRequest:
+    """Return the request for the *probe*, a command that counts from *directory*, or the *image*.
+
+    :raises UsageError: both are named, or one is wrong.
+    """
     from conformance.cli.request import run_request  # noqa: PLC0415 - only used for a probe
 
     return run_request(
@@ -129,7 +149,9 @@ def _request(probe: str, contract: str, directory: Path | None) -> RunRequest:
         pass_env=[],
         repeat=1,
         probe=probe,
+        image=image,
         probe_in=directory,
+        **_AS_IT_IS,
     )
 
 

@@ -21,6 +21,7 @@ from conformance.cli.outputs import check_outputs
 from conformance.cli.request import run_request
 from conformance.cli.run import workers_option
 from conformance.cli.settings import WithSettings, taken
+from conformance.cli.shard import shard_options, shard_request
 from conformance.errors import UsageError
 from conformance.lockstep.agreement import Agreement
 from conformance.lockstep.draft import check_read_by_manager
@@ -34,6 +35,7 @@ from conformance.report.stream import Stream
 from conformance.run.assembly import open_run
 from conformance.run.directory import RunDirectory
 from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
+from conformance.run.shards import only_shard
 from conformance.run.subject import check
 
 __all__ = ["ask", "lockstep_command"]
@@ -45,6 +47,7 @@ __all__ = ["ask", "lockstep_command"]
 @probe_options
 @agent_option
 @image_options
+@shard_options
 @workers_option
 @json_option
 @click.argument("patterns", metavar="[ID|GLOB|FILE]...", nargs=-1, shell_complete=complete_ids)
@@ -69,7 +72,7 @@ def lockstep_command(
     130 interrupted.
     """
     check_outputs({"json_file": json_file})
-    settings = taken(ctx)
+    settings, wanted = taken(ctx), shard_request(options)
     subject = check(run_request(patterns=patterns, probe_in=settings.directory, **options))
     if subject.contract.in_steps:
         cause = f"contract '{subject.contract.name}' asks a gate in steps, which no Manager reads"
@@ -78,6 +81,7 @@ def lockstep_command(
     if not subject.contract.exit_code_answers:
         cause = f"under contract '{subject.contract.name}' the exit code is no answer"
         raise UsageError(cause, hint="a Manager that reads exit codes needs one in which it is")
+    subject = only_shard(subject, wanted)
     count = worker_count(workers, len(subject.selected))
     described, answers = ask(manager, actions, subject.contract)
     lost = answers.lost()
@@ -87,6 +91,7 @@ def lockstep_command(
         with sigterm_interrupts(), open_run(subject) as run:
             pytest_run = PytestRun(run, to_stderr=json_file == "-", summary="none")
             pytest_run.report.settings = settings.words
+            pytest_run.report.shard = subject.shard
             pytest_run.execute(count)
         agreement = Agreement(subject.contract, answers, pytest_run.report)
     report = LockstepReport(agreement, described)

@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from conformance.bundled import scenarios_dir
+from conformance.cli.attest import (
+    attest_option,
+    attestations,
+    check_attest,
+    check_digest,
+)
 from conformance.cli.baseline import baseline
 from conformance.cli.completion import complete_ids
-from conformance.cli.image_request import image_argv
+from conformance.cli.many import Asked, one_image, run_many, several_images, several_options
 from conformance.cli.options import (
     agent_option,
     as_of_option,
     image_options,
     json_option,
-    probe_options,
+    probes_options,
     strict_option,
 )
 from conformance.cli.outputs import check_outputs, reports
-from conformance.cli.request import run_request
-from conformance.cli.settings import Taken, WithSettings, taken
-from conformance.errors import UsageError
-from conformance.files import repository
-from conformance.judge.known_failures import KnownFailures, write
-from conformance.judge.tally import RunReport
-from conformance.report.document import write_all, write_json, write_text
-from conformance.report.formats import FORMATS, rendered
-from conformance.report.junit import junit
+from conformance.cli.request import repro_argv, run_request
+from conformance.cli.results import amount_options, report_options, summary, writes
+from conformance.cli.settings import WithSettings, taken
+from conformance.cli.shard import shard_options, shard_request
+from conformance.report.document import write_all
 from conformance.report.known import Known
-from conformance.report.places import Places
-from conformance.report.saved import parse_report
 from conformance.run.assembly import open_run
 from conformance.run.last_failed import failed_before
-from conformance.run.pytest_run import PytestRun, Summary, sigterm_interrupts, worker_count
+from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_count
+from conformance.run.shards import only_shard
 from conformance.run.subject import check
 
-__all__ = ["repro_argv", "run_command", "workers_option"]
+__all__ = ["run_command", "workers_option"]
 
 workers_option = click.option(
     "-n",
@@ -55,26 +53,16 @@ workers_option = click.option(
 
 
 @click.command("run", cls=WithSettings)
-@probe_options
+@probes_options(several_options)
 @agent_option
 @as_of_option
 @strict_option
 @image_options
+@shard_options
 @workers_option
 @json_option
-@click.option(
-    "--junit", "junit_file", metavar="FILE", help="Write a JUnit report; '-' is standard output."
-)
-@click.option(
-    "--html", "html_file", metavar="FILE", help="Write a page to look at; '-' is standard output."
-)
-@click.option(
-    "--output-format",
-    type=click.Choice(FORMATS),
-    default="full",
-    show_default=True,
-    help="What standard output holds: text for people, or a form for other programs.",
-)
+@report_options
+@attest_option
 @click.option(
     "--known-failures", metavar="FILE", help="Failures that are expected, each with its reason."
 )
@@ -94,10 +82,7 @@ workers_option = click.option(
     type=click.Path(path_type=Path),
     help="Keep the homes of scenarios that deviate in DIR.",
 )
-@click.option(
-    "-v", "--verbose", is_flag=True, help="Show every deviation in full, grouped by its cause."
-)
-@click.option("-q", "--quiet", is_flag=True, help="Show what the run came to, and nothing else.")
+@amount_options
 @click.option(
     "-x",
     "--exitfirst",
@@ -128,42 +113,46 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     goes to pytest.
     """
     patterns, pytest_args = _split(ctx, arguments)
-    summary = _summary(options)
-    check_outputs(options)
+    shown = summary(options)
+    wanted = shard_request(options)
     settings, form = taken(ctx), options["output_format"]
+    if (images := several_images(options)) is not None:
+        asked = Asked(patterns, _outside(patterns), pytest_args, shown, settings, wanted)
+        ctx.exit(run_many(images, options, asked))
+    options, settings = one_image(options, settings)
+    check_outputs(options)
     request = run_request(patterns=patterns, probe_in=settings.directory, **options)
     subject = check(request)
-    against = baseline(options["baseline"], subject)
+    check_attest(options, subject)
+    against = baseline(options["baseline"], subject.contract.name, subject.selected)
     if options["last_failed"]:
         subject, said = failed_before(subject, options["last_failed"])
         click.echo(said, err=True)
-    workers = worker_count(options["workers"], len(subject.selected))
+    subject = only_shard(subject, wanted)
+    workers = worker_count(
+        options["workers"], len(subject.selected), max(1, len(options["engine"]))
+    )
     with sigterm_interrupts(), open_run(subject) as run:
+        check_digest(options, run)
         pytest_run = PytestRun(
             run,
             repro=repro_argv(options, settings),
             files=_outside(patterns),
             to_stderr="-" in reports(options).values(),
-            summary="quiet" if form == "concise" else summary,
+            summary="quiet" if form == "concise" else shown,
         )
         report = pytest_run.report
         report.against = against
+        report.shard = subject.shard
         report.settings = settings.words
         report.fail_on_unsupported = options["fail_on_unsupported"]
         status = pytest_run.execute(
             workers, exitfirst=options["exitfirst"], pytest_args=pytest_args
         )
     known = Known(run.catalogue.scenarios, run.catalogue.contracts)
-    write_all(_writes(report, subject.known_failures, known, options))
+    written = writes(report, subject.known_failures, known, options)
+    write_all([*written, *attestations(report, run, options)])
     ctx.exit(status)
-
-
-def _summary(options: Mapping[str, Any]) -> Summary:
-    if options["verbose"] and options["quiet"]:
-        raise UsageError("--verbose and --quiet are opposites", hint="give one of them")
-    if options["quiet"]:
-        return "quiet"
-    return "all" if options["verbose"] else "first screen"
 
 
 def _outside(patterns: list[str]) -> dict[str, str]:
@@ -173,35 +162,6 @@ def _outside(patterns: list[str]) -> dict[str, str]:
     """
     named = {os.path.realpath(file): file for file in patterns if file.endswith(".toml")}
     return {path: file for path, file in named.items() if scenarios_dir() not in Path(path).parents}
-
-
-def _writes(
-    report: RunReport, known_failures: KnownFailures, known: Known, options: Mapping[str, Any]
-) -> Iterator[Callable[[], None]]:
-    """Yield a function that writes each file that is asked for."""
-    if options["output_format"] != "full":
-        here = Path.cwd()
-        places = Places(repository(here) or here, here)
-        yield partial(write_text, rendered(report, options["output_format"], places), "-")
-    if options["json_file"]:
-        yield partial(write_json, report.document(), options["json_file"])
-    if options["junit_file"]:
-        yield partial(write_text, junit(report), options["junit_file"])
-    if options["html_file"]:
-        yield partial(_write_html, report, known, options["html_file"])
-    if options["write_known_failures"] and not report.interrupted:
-        file = Path(options["write_known_failures"])
-        yield partial(write, file, report.results(), known_failures)
-
-
-def _write_html(report: RunReport, known: Known, file: str) -> None:
-    # Only who wants a page pays for the template engine.
-    from conformance.report.page.pages import run_page  # noqa: PLC0415
-    from conformance.report.page.past_view import changes_view  # noqa: PLC0415
-
-    saved = parse_report(json.dumps(report.document()), file)
-    against = changes_view(report.changes) if report.changes is not None else None
-    write_text(run_page(saved, known, against=against), file)
 
 
 def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -214,36 +174,3 @@ def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], l
         return list(arguments), []
     count = len(typed) - typed.index("--") - 1
     return list(arguments[: len(arguments) - count]), list(arguments[len(arguments) - count :])
-
-
-def repro_argv(options: Mapping[str, Any], settings: Taken | None = None) -> list[str]:
-    """Return the command that repeats one scenario, without its id, which comes third.
-
-    What comes from a settings file is left to that file: the command reads it as well.
-    """
-    settings = settings or Taken(typed=dict(options))
-    typed = settings.typed
-    argv = ["probe-conformance", "repro", *settings.argv]
-    for name in ("probe", "python"):
-        if typed.get(name) is not None:
-            argv += [f"--{name}", typed[name]]
-    if typed.get("in_process"):
-        argv += ["--in-process"]
-    if typed.get("truth") is not None:
-        argv += ["--truth", typed["truth"]]
-    argv += image_argv(typed)
-    if typed.get("as_of"):
-        argv += ["--as-of", typed["as_of"]]
-    for name, usual in (("contract", "slot"), ("repeat", 1)):
-        if typed.get(name, usual) != usual or (name in typed and name in settings.said):
-            argv += [f"--{name}", str(typed[name])]
-    repeatable = {
-        "directories": "--scenarios",
-        "env": "--env",
-        "pass_env": "--pass-env",
-        "allow_writes": "--allow-write",
-    }
-    for name, option in repeatable.items():
-        for value in typed.get(name, ()):
-            argv += [option, str(value)]
-    return argv

@@ -18,17 +18,21 @@ from conformance.catalogue.contracts import for_agent
 from conformance.cli.fault_dictionary import FaultDictionary
 from conformance.cli.options import agent_option, json_option, scenarios_option
 from conformance.cli.outputs import check_outputs
+from conformance.cli.shard import shard_options, shard_request
 from conformance.errors import UsageError
 from conformance.judge.tally import INTERRUPTED
 from conformance.model.placeholders import Context
+from conformance.model.shard import Shard
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
 from conformance.run.directory import RunDirectory
 from conformance.run.pytest_run import sigterm_interrupts, worker_count
+from conformance.run.request import check_now
 from conformance.strength.bank import Bank, WrongProbe, bundled_bank, read_banks
 from conformance.strength.full import FullRun, all_pairs
 from conformance.strength.pool import run_batches, run_trials
 from conformance.strength.report import StrengthReport, StrengthView
+from conformance.strength.shards import only_shard
 from conformance.strength.tally import StrengthTally
 from conformance.strength.trials import baseline_tasks, tasks
 from conformance.strength.worker import TrialContext
@@ -87,6 +91,7 @@ _PER_PROCESSOR = 4
     help="Parallel workers; 0 runs all in one process.",
 )
 @json_option
+@shard_options
 @click.argument("patterns", metavar="[ID|GLOB]...", nargs=-1)
 @click.pass_context
 def strength_command(ctx: click.Context, /, **options: Any) -> None:
@@ -115,20 +120,32 @@ def _strength(
     write: Path | None,
     against: Path | None,
     anew: bool,
+    shard: str | None,
+    durations: str | None,
+    now: float | None,
+    seed: str,
 ) -> int:
     check_outputs({"json_file": json_file})
+    wanted = shard_request({"shard": shard, "durations": durations})
+    check_now(now)
     _check_dictionary(write, against, anew=anew, agent=agent, patterns=patterns, json=json_file)
+    if wanted is not None and (write is not None or against is not None):
+        hint = "leave out --shard"
+        raise UsageError("the fault dictionary is about all wrong probes", hint=hint)
     catalogue = load_catalogue([directory.absolute() for directory in directories])
     banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
     banks = _for_agent(banks, catalogue, agent)
+    part: Shard | None = None
+    if wanted is not None:
+        banks, part = only_shard(banks, catalogue, wanted, patterns=patterns, now=now, seed=seed)
     total = sum(len(found.wrong) for found in banks)
     judged = {found.contract.name: found.contract for found in banks}
     shown = list(judged.values())
-    if bank is None and not only and not agent:
+    if bank is None and not only and not agent and part is None:
         # What a constant answer passes says something where there are no wrong probes, too.
         known = catalogue.contracts.items()
         shown += [contract for name, contract in known if name not in judged]
-    tally = StrengthTally(catalogue, shown, total=total, full=full)
+    tally = StrengthTally(catalogue, shown, total=total, full=full, shard=part)
     stream = cast(TextIO, Stream(sys.stderr if json_file == "-" else sys.stdout))
     view = StrengthView(stream, tally)
     directory = RunDirectory()
@@ -136,7 +153,7 @@ def _strength(
     context = TrialContext(
         scenarios=list(catalogue.scenarios.values()),
         contracts={**catalogue.contracts, **judged},
-        context=Context(now=time.time(), seed=secrets.token_hex(8)),
+        context=Context(now=now or time.time(), seed=seed or secrets.token_hex(8)),
         directory=str(directory.path),
         probes=probes if full or write or against else [],
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
+from conformance.cli.engine_options import engine_option
 from conformance.drivers.container.client import connect
 from conformance.drivers.container.labels import sweep
+from conformance.errors import CannotJudge, ManyErrors
 from conformance.run.directory import sweep_directories
 
 __all__ = ["sweep_command"]
@@ -17,7 +21,8 @@ __all__ = ["sweep_command"]
     is_flag=True,
     help="Also remove volumes and images that repro has left for a case to be run by hand.",
 )
-def sweep_command(*, kept: bool) -> None:
+@engine_option
+def sweep_command(*, kept: bool, engine: tuple[str, ...]) -> None:
     """Remove what runs that were killed have left: their directories, and containers, volumes and
     images on the engine.
 
@@ -27,5 +32,13 @@ def sweep_command(*, kept: bool) -> None:
     # Directories first: they go even if no engine answers.
     for name in sweep_directories():
         click.echo(f"removed {name}")
-    for name in sweep(connect(), kept=kept):
-        click.echo(f"removed {name}")
+    errors = []
+    for where in engine or ("",):
+        try:
+            with closing(connect(where)) as client:
+                for name in sweep(client, kept=kept):
+                    click.echo(f"removed {name} on {where}" if where else f"removed {name}")
+        except CannotJudge as e:
+            errors.append(e)
+    if errors:
+        raise ManyErrors(errors)

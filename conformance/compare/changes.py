@@ -306,6 +306,8 @@ def _notes(old: SavedReport, new: SavedReport) -> Iterator[str]:
     if old.strict != new.strict:
         yield f"advice counts in the {'new' if new.strict else 'old'} run only (--strict)"
     for which, report in (("old", old), ("new", new)):
+        if report.shard is not None:
+            yield f"the {which} report is about {report.shard.words} alone"
         if report.interrupted:
             yield f"the {which} run was interrupted"
         if report.trouble:

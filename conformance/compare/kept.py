@@ -80,7 +80,10 @@ class _Collected:
         self._copies = 0
 
     def add(self, name: str, report: SavedReport) -> None:
-        """Take the *report* called *name*, unless that of the same run is there."""
+        """Take the *report* called *name*, unless it is a shard, or of a run that is there."""
+        if report.shard is not None:
+            self.pass_over(f"{name} is {report.shard.words} of a run: merge them first")
+            return
         run = (report.now, report.seconds, report.contract, probe_name(report))
         if run in self._reports:
             self._copies += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
+import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -14,8 +15,8 @@ from conformance import __version__
 from conformance.compare.rows import Row, meanings
 from conformance.compare.sides import Side
 from conformance.compare.tally import CompareTally
-from conformance.model.outcome import ScenarioResult
-from conformance.model.wording import against_control
+from conformance.model.outcome import LostEngine, ScenarioResult, lost_engines
+from conformance.model.wording import against_control, lost_note
 from conformance.report.view import some
 from conformance.text import one_line, printable
 
@@ -40,11 +41,13 @@ class CompareReport:
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
             "sides": [{"name": side.name, **side.document()} for side in self._sides],
+            "shard": msgspec.to_builtins(tally.shard),
             "interrupted": tally.interrupted,
             "seconds": round(tally.seconds, 3),
             "disagree": len(tally.apart()),
             "agree": len(tally.together()),
             "not_judged": tally.not_judged(),
+            "lost_engines": msgspec.to_builtins(self._lost()),
             "scenarios": [self._row_document(row) for row in rows],
         }
 
@@ -74,28 +77,32 @@ class CompareReport:
             console.print(Text(line))
         apart = tally.apart()
         if apart:
-            console.print(self._table(apart))
+            console.print(self.table(apart))
         if len(apart) == 1:
             for line in self._explained(apart[0]):
                 console.print(Text(line))
         if complete and tally.together():
-            console.print(self._table(tally.together()))
+            console.print(self.table(tally.together()))
         for row in tally.unjudged():
             reasons = {one_line(result.reason) for result in row.results if result.reason}
             line = f"NOT JUDGED {row.scenario.id}: {'; '.join(sorted(reasons))}"
             console.print(Text(line, style="magenta"))
+        for lost in self._lost():
+            console.print(Text(f"NOTE {lost_note(lost)}", style="bold yellow"))
         style = "bold red" if tally.exit_status() else "bold green"
         console.print(Text(self._verdict(), style=style))
 
     def _heading(self) -> Iterator[str]:
         """Yield what is compared, and which letter stands for which probe."""
         scenarios = some(self._tally.total, "scenario")
-        yield f"probe-conformance {__version__}, compare: {scenarios}"
+        part = f", {self._tally.shard.words}" if self._tally.shard else ""
+        yield f"probe-conformance {__version__}, compare: {scenarios}{part}"
         for side in self._sides:
             yield f"  {side.name}  {side.run.contract.name:<12} {printable(side.words)}"
         yield ""
 
-    def _table(self, rows: Sequence[Row]) -> Table:
+    def table(self, rows: Sequence[Row]) -> Table:
+        """Return *rows* as a table, with a column for each side."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("scenario")
         for side in self._sides:
@@ -136,6 +143,9 @@ class CompareReport:
         if tally.interrupted:
             line += ": INTERRUPTED"
         return line
+
+    def _lost(self) -> list[LostEngine]:
+        return lost_engines(result for row in self._tally.rows for result in row.results)
 
     def _has_marks(self) -> bool:
         results = [result for row in self._tally.apart() for result in row.results]

@@ -8,6 +8,7 @@ from conformance.compare.rows import Row
 from conformance.errors import CannotJudge
 from conformance.judge.tally import INTERRUPTED
 from conformance.model.contract import Contract
+from conformance.model.shard import Shard
 
 __all__ = ["CompareTally"]
 
@@ -22,6 +23,8 @@ class CompareTally:
         self.rows: list[Row] = []
         self.seconds = 0.0
         self.interrupted = False
+        self.shard: Shard | None = None
+        """Which part of a comparison this is; None where it is the whole."""
 
     def apart(self) -> list[Row]:
         """Return the rows in which the sides disagree."""

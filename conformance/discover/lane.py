@@ -20,8 +20,8 @@ from conformance.run.assembly import join_run
 __all__ = ["LaneTask", "run_joined", "run_lane"]
 
 #: How many homes a lane tries at the same time: in most a processor is busy with the probe, and in
-#: the rest somebody waits for a CLI that hangs.
-_AT_ONCE = 8
+#: the rest somebody waits for a CLI that hangs. An engine is busy with each container.
+_AT_ONCE, _CONTAINERS_AT_ONCE = 8, 2
 #: Seconds between two reports.
 _REPORT_EVERY = 0.25
 #: Seconds that what still runs has, when time is up.
@@ -67,8 +67,9 @@ def run_joined(task: LaneTask, report: Report) -> None:
 
 def run_lane(task: LaneTask, trier: Trier, report: Report) -> None:
     """Try the homes of *task*, and *report* several times a second what came of them."""
-    lane = _Lane(trier, report)
-    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="home")
+    at_once = _AT_ONCE if trier.run.request.image is None else _CONTAINERS_AT_ONCE
+    lane = _Lane(trier, report, at_once)
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="home")
     try:
         for scenario in _homes(task, trier):
             if not lane.start(pool, scenario, task.end):
@@ -102,13 +103,14 @@ def number_of(scenario: Scenario) -> int:
 class _Lane:
     """What is running, and what has come of it."""
 
-    def __init__(self, trier: Trier, report: Report) -> None:
+    def __init__(self, trier: Trier, report: Report, at_once: int) -> None:
         self.over = threading.Event()
         """Whether what comes now counts no more."""
         self._trier = trier
         self._report = report
         self._lock = threading.Lock()
-        self._free = threading.Semaphore(_AT_ONCE)
+        self._at_once = at_once
+        self._free = threading.Semaphore(at_once)
         self._tried = Tried()
         self._reported = time.monotonic()
 
@@ -128,7 +130,7 @@ class _Lane:
 
     def finish(self, end: float) -> None:
         """Wait for what still runs; a little beyond the *end*."""
-        for _ in range(_AT_ONCE):
+        for _ in range(self._at_once):
             while not self._free.acquire(timeout=_REPORT_EVERY):
                 self._report_now()
                 if time.monotonic() > end + _GRACE or self.over.is_set():

@@ -31,6 +31,7 @@ __all__ = [
     "LABEL",
     "Flavour",
     "build",
+    "copy",
     "debian_base",
     "default_tag",
 ]
@@ -158,6 +159,26 @@ def debian_base(
             out(f"importing {tag}")
             _import(client, archive, tag)
     return tag
+
+
+def copy(client: docker.DockerClient, other: docker.DockerClient, tag: str) -> None:
+    """Copy the image *tag* from the engine of *client* to that of the *other*, with its id.
+
+    :raises CannotJudge: one of the engines refuses.
+    """
+    with (
+        _at_work(client),
+        _at_work(other),
+        tempfile.TemporaryFile() as archive,
+        engine_errors(f"the image {tag} cannot be copied"),
+    ):
+        for chunk in client.api.get_image(tag):
+            archive.write(chunk)
+        archive.seek(0)
+        load: Callable[[Any], Iterable[dict[str, Any]]] = other.api.load_image
+        for said in load(archive):
+            if "error" in said:
+                raise CannotJudge(f"the image {tag} cannot be copied: {one_line(said['error'])}")
 
 
 def _unless_left_out(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

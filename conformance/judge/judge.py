@@ -90,6 +90,8 @@ def judge(
         control=scenario.control_for(contract),
         difference=_difference(scenario, control) if control is not None else (),
         seconds=round(sum(execution.outcome.seconds for execution in executions), 4),
+        engine=", ".join(dict.fromkeys(one.engine for one in executions if one.engine)),
+        moved=next((one.moved for one in executions if one.moved is not None), None),
     )
     said_nothing = [one.outcome for one in executions if not _went_wrong(scenario, contract, one)]
     if unjudged := _unjudged(base, said_nothing):

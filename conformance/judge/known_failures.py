@@ -27,7 +27,7 @@ from conformance.files import replace_text
 from conformance.model.contract import Contract
 from conformance.model.outcome import FindingKind, ScenarioResult
 
-__all__ = ["KnownFailures", "KnownFailuresFile", "write"]
+__all__ = ["KnownFailure", "KnownFailures", "KnownFailuresFile", "write"]
 
 Reason = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 

@@ -16,8 +16,9 @@ from conformance.judge.known_failures import KnownFailures
 from conformance.model.cause import Cause
 from conformance.model.change import Changes, changes_document
 from conformance.model.contract import Contract
-from conformance.model.outcome import Result, ScenarioResult
+from conformance.model.outcome import LostEngine, Result, ScenarioResult, lost_engines
 from conformance.model.scenario import Scenario
+from conformance.model.shard import MergedShard, Shard
 from conformance.model.wording import expectation
 
 __all__ = ["INTERRUPTED", "NOT_RUN", "RunReport"]
@@ -72,6 +73,12 @@ class RunReport:
         """Compares the document of this report with a baseline, where there is one."""
         self.changes: Changes | None = None
         """What changed against the baseline, once the run has ended; None where there is none."""
+        self.shard: Shard | None = None
+        """Which part of a run this is; None where it is the whole."""
+        self.shards: tuple[MergedShard, ...] = ()
+        """The shards that it was merged from; none where it is that of one run."""
+        self.asked_elsewhere: Mapping[str, int] = {}
+        """What stubs of CLIs were asked, in results that do not say it themselves."""
         self.settings = ""
         """The settings file, and what was taken from it; empty where there is none."""
         self._results: dict[str, ScenarioResult] = {}
@@ -137,8 +144,13 @@ class RunReport:
 
     def asked(self) -> dict[str, int]:
         """Return what stubs of CLIs were asked beside their version, and how often: most first."""
-        found = Counter(question for result in self.reported() for question in result.asked)
+        found = Counter(self.asked_elsewhere)
+        found.update(question for result in self.reported() for question in result.asked)
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def lost_engines(self) -> list[LostEngine]:
+        """Return the engines that were lost in the middle, where others went on."""
+        return lost_engines(self.reported())
 
     @property
     def diagnosis(self) -> str:
@@ -198,6 +210,8 @@ class RunReport:
             "suite": {"name": "probe-conformance", "version": __version__},
             "contract": {"name": self.contract.name, "version": self.contract.version},
             "as_of": self.as_of,
+            "shard": msgspec.to_builtins(self.shard),
+            "shards": msgspec.to_builtins(list(self.shards)),
             "probe": self.probe,
             "settings": self.settings,
             "started": datetime.fromtimestamp(self.now, UTC).isoformat(timespec="milliseconds"),
@@ -207,6 +221,7 @@ class RunReport:
             "exit_status": self.exit_status(),
             "conformant": self.conformant(),
             "strict": self.strict,
+            "fail_on_unsupported": self.fail_on_unsupported,
             "counts": self.counts(),
             "advice": len(self.advice()),
             "stale_known_failures": self.stale(),
@@ -215,6 +230,7 @@ class RunReport:
             "trouble": self.trouble,
             "diagnosis": self.diagnosis,
             "asked": self.asked(),
+            "lost_engines": msgspec.to_builtins(self.lost_engines()),
             "causes": msgspec.to_builtins(self.causes),
             "scenarios": list(self._rows()),
         }

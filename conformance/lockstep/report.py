@@ -59,6 +59,7 @@ class LockstepReport:
             "contract": {"name": contract.name, "version": contract.version},
             "manager": self._manager,
             "probe": agreement.run.probe if agreement.run else None,
+            "shard": to_builtins(agreement.run.shard) if agreement.run else None,
             "exit_status": agreement.exit_status(),
             "in_lockstep": agreement.exit_status() == 0,
             "not_judged": agreement.not_judged,
@@ -177,6 +178,8 @@ class LockstepReport:
         if run is None:
             yield "no probe was run"
             return
+        if run.shard is not None:
+            yield f"this is {run.shard.words}: nothing is said of the others"
         if codes := agreement.codes_not_produced():
             yield f"codes that no scenario produced: {', '.join(map(str, codes))}"
         if actions := agreement.actions_not_reached():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from msgspec import Struct
@@ -19,11 +19,14 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Killed",
+    "LostEngine",
+    "Moved",
     "Outcome",
     "Result",
     "ScenarioResult",
     "TimedOut",
     "Unsupported",
+    "lost_engines",
     "not_run",
 ]
 
@@ -140,6 +143,15 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return not isinstance(self.ending, Broke | Unsupported)
 
 
+class Moved(Struct, frozen=True, kw_only=True):
+    """An execution that ran again elsewhere, because its engine was lost."""
+
+    engine: str
+    """The engine that was lost, as the user calls it."""
+    reason: str
+    """Why, in one line."""
+
+
 class Execution(Struct, frozen=True, kw_only=True):
     """An outcome with what happened to the HOME: what the judge needs.
 
@@ -171,6 +183,37 @@ class Execution(Struct, frozen=True, kw_only=True):
     """What was seen of each start of an entrypoint."""
     login: LoginSeen | None = None
     """What was seen of a login; None where nobody was to log in."""
+    engine: str = ""
+    """The engine that it ran on, if the user has named engines."""
+    moved: Moved | None = None
+    """From which engine it came; None if it was begun on this one."""
+
+
+class LostEngine(Struct, frozen=True, kw_only=True):
+    """An engine that answered at first, and then no more."""
+
+    engine: str
+    """As the user calls it."""
+    reason: str
+    """Why, in one line."""
+    scenarios: tuple[str, ...]
+    """What was at work there, and ran again on another engine."""
+
+
+def lost_engines(results: Iterable[ScenarioResult]) -> list[LostEngine]:
+    """Return the engines that were lost, as far as scenarios with *results* came from there."""
+    found: dict[str, list[ScenarioResult]] = {}
+    for result in results:
+        if result.moved is not None:
+            found.setdefault(result.moved.engine, []).append(result)
+    return [
+        LostEngine(
+            engine=engine,
+            reason=next(one.moved.reason for one in moved if one.moved is not None),
+            scenarios=tuple(one.id for one in moved),
+        )
+        for engine, moved in found.items()
+    ]
 
 
 def not_run(ending: Broke | Unsupported) -> Execution:
@@ -220,6 +263,10 @@ class ScenarioResult(Struct, frozen=True, kw_only=True):
     """The story of a gate that lives on, step by step; or the starts of an entrypoint."""
     events: tuple[str, ...] = ()
     """What happened in a login: requests to the Manager, and what the CLI read; one line each."""
+    engine: str = ""
+    """The engine that it ran on, if engines were named; several if it was repeated elsewhere."""
+    moved: Moved | None = None
+    """From which engine it came, because that one was lost."""
 
     def kinds(self) -> Iterator[FindingKind]:
         """Yield the kinds of its findings that are no advice."""

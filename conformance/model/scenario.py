@@ -237,8 +237,12 @@ class Scenario(Struct, frozen=True, kw_only=True):
 
         It waits, time has to pass in it, or its home takes long to build and to remove.
         """
-        waits = self.waits or any(isinstance(step.action, Wait) for step in self.steps)
-        return waits or any(entry.count >= MANY_ENTRIES for entry in self.entries)
+        return self.mostly_waits or any(entry.count >= MANY_ENTRIES for entry in self.entries)
+
+    @property
+    def mostly_waits(self) -> bool:
+        """Whether its run is mostly waiting: for a program, or for time to pass between steps."""
+        return self.waits or any(isinstance(step.action, Wait) for step in self.steps)
 
 
 def decided(

@@ -9,7 +9,15 @@ from typing import Any
 from conformance.model.contract import ROLES, Contract
 from conformance.model.entry_wording import describe_entry, entries_against
 from conformance.model.entrypoint import STARTED
-from conformance.model.outcome import Broke, Ending, Exited, Killed, TimedOut, Unsupported
+from conformance.model.outcome import (
+    Broke,
+    Ending,
+    Exited,
+    Killed,
+    LostEngine,
+    TimedOut,
+    Unsupported,
+)
 from conformance.model.scenario import ContainerNeeds, Scenario
 from conformance.model.start_wording import ASPECTS, describe_start
 from conformance.text import join, printable, shortened
@@ -22,6 +30,7 @@ __all__ = [
     "describe_needs",
     "describe_surroundings",
     "expectation",
+    "lost_note",
     "probe_lines",
 ]
 
@@ -160,6 +169,17 @@ def asked_note(asked: Mapping[str, int], limit: int = 3) -> str:
     return f"the probe asked a CLI {', '.join(shown[:limit])}{more}: {answer}; {contract}"
 
 
+def lost_note(lost: LostEngine) -> str:
+    """Return what became of an engine that was lost in the middle."""
+    count = len(lost.scenarios)
+    again = "1 scenario was" if count == 1 else f"{count} scenarios were"
+    return (
+        f"engine {lost.engine} answered no more: {again} run again on another, such as "
+        f"{lost.scenarios[0]} ({lost.reason}); what is left there goes with "
+        f"'probe-conformance sweep --engine {lost.engine}'"
+    )
+
+
 def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is judged, and what isolates it, for people."""
     command = join(probe["command"])
@@ -176,6 +196,8 @@ def probe_lines(probe: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"note: {printable(note)}" for note in probe.get("notes", ()))
         return
     yield f"probe: image {probe['image']} ({probe['digest']}) on {probe['engine']}: {command}"
+    if engines := [f"{one['name']} ({one['engine']})" for one in probe.get("engines", ())]:
+        yield f"engines: {printable(', '.join(engines))}"
     container = f"memory {probe['memory']}, user {probe['user']}, HOME {probe['home']}"
     yield f"isolation: {probe['isolation']}, {isolation}, {container}"
     yield from _further(probe)

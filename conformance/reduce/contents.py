@@ -12,6 +12,7 @@ from conformance.model.placeholders import check
 from conformance.model.scenario import Bytes, Entry, Runs, Scenario, Text
 from conformance.reduce.entries import Place
 from conformance.reduce.search import Search
+from conformance.reduce.telling import least_first
 
 __all__ = ["empty_files", "lower_numbers", "plain_attributes", "shorten_contents"]
 
@@ -32,7 +33,8 @@ _PARTS = re.compile(r"\{[a-z]+[^{}\s\"]*\}|.", re.DOTALL)
 def empty_files(search: Search, place: Place) -> None:
     """Take away what files hold, where it does not matter."""
     get, put = place
-    full = [entry.path for entry in get(search.best) if entry.content is not None or entry.size]
+    entries = least_first(get(search.best))
+    full = [entry.path for entry in entries if entry.content is not None or entry.size]
 
     def without(base: Scenario, paths: Sequence[str]) -> Scenario:
         return put(base, _changed(get(base), dict.fromkeys(paths, _EMPTY)))

@@ -1,7 +1,8 @@
 """Take away what lies in a HOME: directories with all that is in them, then what is left.
 
 A level of the tree is gone through as a whole, from the top down, so that the largest parts go
-first: a directory of a thousand transcripts costs one question.
+first: a directory of a thousand transcripts costs one question. Of a level, what tells a reader
+least is tried first: where one of several files is enough, the one that says most is left.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from conformance.home.plan import DIRECTORY_MODE
 from conformance.model.scenario import Entry, Scenario
 from conformance.reduce.known import known_paths
 from conformance.reduce.search import Search
+from conformance.reduce.telling import Telling, telling
 
 __all__ = ["Place", "reduce_entries", "without_plain_directories"]
 
@@ -77,15 +79,18 @@ def _parents(entries: Iterable[Entry]) -> set[str]:
 
 
 def _children(entries: Iterable[Entry], directories: Sequence[str]) -> list[str]:
-    """Return the paths one below *directories*, of which none lies in another one; in order."""
+    """Return the paths one below *directories*, of which none lies in another one.
+
+    Those come first that tell least, with all that lies below them.
+    """
     wanted = set(directories)
-    found = {
-        path
-        for entry in entries
-        for path in _upwards(entry.path)
-        if path.rpartition("/")[0] in wanted
-    }
-    return sorted(found)
+    found: dict[str, Telling] = {}
+    for entry in entries:
+        for path in _upwards(entry.path):
+            if path.rpartition("/")[0] in wanted:
+                tells = telling(entry)
+                found[path] = max(found.get(path, tells), tells)
+    return sorted(found, key=lambda path: (found[path], path))
 
 
 def _emptied(entries: Iterable[Entry], directories: Collection[str]) -> list[Entry]:

@@ -12,8 +12,8 @@ from conformance.catalogue.entry_schema import MAX_LEVELS
 from conformance.model.placeholders import check
 from conformance.model.scenario import Entry, Json, Scenario, Text
 from conformance.reduce.entries import Place
-from conformance.reduce.known import known_members
 from conformance.reduce.search import Search
+from conformance.reduce.telling import member_tells
 
 __all__ = ["reduce_members"]
 
@@ -37,12 +37,13 @@ def reduce_members(search: Search, place: Place) -> None:
     unknown = [
         (path, where)
         for path, where in _all_members(get(search.best))
-        if isinstance(where[-1], str) and where[-1] not in known_members()
+        if not member_tells(where[-1])
     ]
     search.accepts(without(search.best, unknown))
     level = 1
     while members := list(_members(get(search.best), level)):
-        search.drop(members, without)
+        # Where one of several is enough, a known one is left.
+        search.drop(sorted(members, key=lambda member: member_tells(member[1][-1])), without)
         level += 1
 
 

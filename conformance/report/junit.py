@@ -61,6 +61,8 @@ def _properties(report: RunReport) -> Iterator[tuple[str, str]]:
         yield name, value
     if report.settings:
         yield "settings", report.settings
+    if report.shard is not None:
+        yield "shard", f"{report.shard.words}, {report.shard.scenarios} scenarios in all"
     if report.left_out:
         yield "not run", str(len(report.left_out))
 

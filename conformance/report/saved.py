@@ -13,6 +13,8 @@ from msgspec.json import Decoder
 
 from conformance.errors import UsageError
 from conformance.model.cause import Cause
+from conformance.model.outcome import ScenarioResult
+from conformance.model.shard import MergedShard, Shard
 from conformance.text import join
 
 __all__ = [
@@ -21,8 +23,10 @@ __all__ = [
     "SavedReport",
     "SavedRow",
     "parse_report",
+    "parse_results",
     "probe_words",
     "read_report",
+    "report_text",
 ]
 
 #: The version of the JSON report that this suite writes. Within one, members are only added.
@@ -106,6 +110,15 @@ class SavedReport(Struct, frozen=True, kw_only=True):
     """The version of the contract that was asked for with ``--as-of``; empty for the present."""
     left_out: tuple[str, ...] = ()
     """The ids of scenarios that were to run, and were not judged because the run was cut short."""
+    shard: Shard | None = None
+    """Which part of a run it is about; None where it is the whole."""
+    shards: tuple[MergedShard, ...] = ()
+    """The shards that it was merged from; none where it is that of one run."""
+    settings: str = ""
+    fail_on_unsupported: bool = False
+    asked: dict[str, int] = {}
+    baseline: dict[str, Any] | None = None
+    """What changed against a baseline; None where there was none."""
     levels: dict[str, str] = {}
     """The level of each rule about findings; empty in reports of older versions."""
 
@@ -122,7 +135,12 @@ class _Version(Struct):
     schema_version: int
 
 
+class _Results(Struct):
+    scenarios: tuple[ScenarioResult, ...]
+
+
 _VERSION, _REPORT = Decoder(_Version), Decoder(SavedReport)
+_RESULTS = Decoder(_Results)
 
 
 def parse_report(text: str | bytes, name: str) -> SavedReport:
@@ -140,6 +158,18 @@ def parse_report(text: str | bytes, name: str) -> SavedReport:
         return _REPORT.decode(text)
     except (ValueError, RecursionError) as e:
         raise UsageError(f"{name} is no report of a run: {str(e)[:200]}", hint=hint) from None
+
+
+def parse_results(text: str | bytes, name: str) -> tuple[ScenarioResult, ...]:
+    """Return the results in the report *text*, which messages call *name*, as the run had them.
+
+    :raises UsageError: it was not written by this version of the suite.
+    """
+    try:
+        return _RESULTS.decode(_without_surrogates(text)).scenarios
+    except (ValueError, RecursionError) as e:
+        cause = f"{name} is no report of this version: {str(e)[:200]}"
+        raise UsageError(cause, hint="name a file that run --json has written") from None
 
 
 def _without_surrogates(text: str | bytes) -> str | bytes:
@@ -161,13 +191,21 @@ def read_report(file: str) -> SavedReport:
 
     :raises UsageError: it cannot be read, or is no report of a run.
     """
+    return parse_report(report_text(file), file)
+
+
+def report_text(file: str) -> bytes:
+    """Return what is in *file*, which should be a report.
+
+    :raises UsageError: it cannot be read, or is too large for a report.
+    """
     if not os.path.isfile(file):
         cause = f"{file} is a directory" if os.path.isdir(file) else f"no file {file}"
         raise UsageError(cause, hint="name a file that run --json has written")
     try:
         if os.path.getsize(file) > _LARGEST:
             raise UsageError(f"{file} is too large for a report", hint="name another file")
-        return parse_report(Path(file).read_bytes(), file)
+        return Path(file).read_bytes()
     except OSError as e:
         raise UsageError(f"{file} cannot be read: {e.strerror}", hint="name another file") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TextIO
+from typing import Literal, TextIO
 
 from msgspec.structs import replace
 
@@ -17,14 +17,17 @@ from conformance.judge.tally import NOT_RUN, RunReport
 from conformance.model.cause import Cause
 from conformance.model.outcome import Result, ScenarioResult
 from conformance.model.scenario import Scenario
-from conformance.model.wording import asked_note
+from conformance.model.wording import asked_note, lost_note
 from conformance.report.blocks import Blocks, cause_name
 from conformance.report.changes import baseline_part
 from conformance.report.lines import WIDTH, first_line, heading_lines, ids_line, wrapped
 from conformance.report.view import View, some
 from conformance.text import one_line, shortened
 
-__all__ = ["Quiet", "Terminal"]
+__all__ = ["Quiet", "Summary", "Terminal"]
+
+#: What is said of a run: nothing in the end, its verdict alone, the first screen, or everything.
+Summary = Literal["none", "quiet", "first screen", "all"]
 
 _STYLES: dict[Result, str] = {
     "conforms": "green",
@@ -243,6 +246,8 @@ class Terminal(View):
             yield lines, "bold yellow"
 
     def _note(self) -> Iterator[_Part]:
+        for lost in self._report.lost_engines():
+            yield wrapped(f"NOTE {lost_note(lost)}", hanging="  "), "bold yellow"
         if asked := self._report.asked():
             yield wrapped(f"NOTE {asked_note(asked)}", hanging="  "), ""
 

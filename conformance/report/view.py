@@ -45,6 +45,10 @@ class View:
         count = some(len(report.selected), "scenario")
         if workers:
             count += f", {some(workers, 'worker')}"
+        if report.shard is not None:
+            count += f", {report.shard.words}"
+        if report.shards:
+            count += f", merged from {some(len(report.shards), 'shard')}"
         self._line(f"probe-conformance {__version__}, {contract}: {count}")
         about = [*probe_lines(report.probe)]
         if report.settings:
@@ -95,6 +99,8 @@ def verdict(report: RunReport) -> str:
     if report.exit_status() == 0:
         word = "CONFORMANT" if report.conformant() else "no new failure"
     word = baseline_verdict(report) or word
+    if report.shard is not None:
+        word += f" ({report.shard.words})"
     return f"{', '.join(counts)} in {report.seconds:.1f} s: {word}"
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from conformance.catalogue.catalogue import Catalogue
 from conformance.drivers import Driver, Unavailable
-from conformance.drivers.container.request import ImageFacts, ImageRequest
+from conformance.drivers.container.request import ImageFacts
 from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
@@ -33,7 +33,7 @@ from conformance.run.subject import Subject, asked_contract, check
 
 if TYPE_CHECKING:
     from conformance.drivers.container.driver import ContainerDriver
-    from conformance.drivers.container.prepare import PreparedImage
+    from conformance.drivers.container.engines import EnginePool
     from conformance.drivers.container.spec import ContainerSpec
 
 __all__ = ["Run", "Shared", "join_run", "open_run"]
@@ -51,7 +51,8 @@ class Shared(Struct, frozen=True, kw_only=True):
     now: float
     seed: str
     directory: str
-    facts: ImageFacts | None
+    facts: tuple[ImageFacts, ...]
+    """What is known of the image, for each engine that it runs on; nothing for a local probe."""
 
 
 #: What lies in the run's directory for workers: scenarios, the ids of the selected ones, contracts.
@@ -73,7 +74,7 @@ class Run:
         self.directory = Path(shared.directory)
         """Where the run may write."""
         self.driver = driver
-        both = shared.facts is not None and shared.facts.isolation == "both"
+        both = any(facts.isolation == "both" for facts in shared.facts)
         self.runner = ScenarioRunner(
             driver,
             self.catalogue,
@@ -94,7 +95,12 @@ class Run:
             return 2  # where nothing is waited for
         # A login takes a server, and a CLI that works as well as it waits.
         many = self.request.image is None and self.contract.requests is None
-        return 64 if many else 8
+        return 64 if many else 8 * self.engines
+
+    @property
+    def engines(self) -> int:
+        """On how many container engines it runs; 1 where it runs on none."""
+        return max(1, len(self._shared.facts))
 
     def describe(self) -> dict[str, Any]:
         """Return the probe, what isolates it, and what it may write beside: built-in types only."""
@@ -165,12 +171,22 @@ class Run:
         return self._container_driver.stage(scenario, self.contract, self.context)
 
     @property
-    def _container_driver(self) -> ContainerDriver:
+    def _container_driver(self) -> ContainerDriver | EnginePool:
         # Imported here, because it brings the engine's SDK.
         from conformance.drivers.container.driver import ContainerDriver  # noqa: PLC0415
+        from conformance.drivers.container.engines import EnginePool  # noqa: PLC0415
 
-        assert isinstance(self.driver, ContainerDriver), "only an image can be asked for that"
+        kinds = (ContainerDriver, EnginePool)
+        assert isinstance(self.driver, kinds), "only an image can be asked for that"
         return self.driver
+
+    def begin(self) -> None:
+        """Let the run begin now: it may have been opened long before its turn."""
+        if self.request.now is not None:
+            return
+        self.context = replace(self.context, now=time.time())
+        self.runner.context = self.context
+        self._shared = replace(self._shared, now=self.context.now)
 
     def end(self) -> None:
         """End what still runs."""
@@ -195,12 +211,24 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
         directory = RunDirectory(base)
         stack.callback(directory.close)
         # In process the clock is set to a whole second, which is the same number for all clocks.
-        now = float(int(time.time())) if request.in_process else time.time()
-        context = Context(now=now, seed=secrets.token_hex(8))
+        now = time.time() if request.now is None else request.now
+        now = float(int(now)) if request.in_process else now
+        context = Context(now=now, seed=request.seed or secrets.token_hex(8))
         image = None
         if request.image is not None:
+            # Imported here, because it brings the engine's SDK.
+            from conformance.drivers.container.prepare import prepared_image  # noqa: PLC0415
+
             image = stack.enter_context(
-                _prepared_image(subject, request.image, directory.path, context)
+                prepared_image(
+                    request.image,
+                    directory.path,
+                    subject.selected,
+                    subject.contract,
+                    context,
+                    request.variables,
+                    keep=request.stage,
+                )
             )
         shared = Shared(
             request=request,
@@ -208,7 +236,7 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
             now=context.now,
             seed=context.seed,
             directory=str(directory.path),
-            facts=image.facts if image is not None else None,
+            facts=image.facts if image is not None else (),
         )
         if image is not None:
             driver: Driver = image.driver(request.variables, always_compare=request.stage)
@@ -241,37 +269,13 @@ def join_run(text: str, worker: str) -> Run:
 
 def _workers_driver(shared: Shared, contract: Contract, worker: str) -> Driver:
     directory, request = Path(shared.directory), shared.request
-    if request.image is None or shared.facts is None:
+    if request.image is None:
         return local_driver(request, shared.argv, contract, directory / worker)
     # Imported here, because it brings the engine's SDK.
     from conformance.drivers.container.prepare import join_image  # noqa: PLC0415
 
     try:
         image = join_image(request.image, shared.facts, directory, worker)
+        return image.driver(request.variables, always_compare=request.stage)
     except CannotJudge as e:  # the process that opened the run has reached the engine a moment ago
         return Unavailable(f"the container engine was lost: {e}")
-    return image.driver(request.variables, always_compare=request.stage)
-
-
-@contextmanager
-def _prepared_image(
-    subject: Subject, wanted: ImageRequest, directory: Path, context: Context
-) -> Iterator[PreparedImage]:
-    """Prepare the image of a run; at the end, remove what its processes left on the engine."""
-    # Imported here, because it brings the engine's SDK.
-    from conformance.drivers.container.prepare import prepare_image  # noqa: PLC0415
-
-    request = subject.request
-    image = prepare_image(
-        wanted,
-        directory,
-        subject.selected,
-        subject.contract,
-        context,
-        request.variables,
-        keep=request.stage,
-    )
-    try:
-        yield image
-    finally:
-        image.remove_leftovers()

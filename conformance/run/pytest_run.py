@@ -8,34 +8,27 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TextIO, cast
+from typing import Any, TextIO, cast
 
 import msgspec
 import pytest
 
 from conformance.bundled import data_root, scenarios_dir
-from conformance.catalogue.released import since
-from conformance.drivers.container.request import SILENT
-from conformance.errors import FileError, UsageError
-from conformance.judge.tally import RunReport
+from conformance.errors import UsageError
 from conformance.model.outcome import ScenarioResult
-from conformance.report.diagnosis import Asks, diagnose
-from conformance.report.evidence import FEWEST, Hint
-from conformance.report.repeating import Repeating
+from conformance.report.evidence import Hint
 from conformance.report.stream import Stream
-from conformance.report.terminal import Quiet, Terminal
-from conformance.report.view import View, some
+from conformance.report.terminal import Quiet, Summary, Terminal
+from conformance.report.view import View
 from conformance.run import RUN_PLUGIN
 from conformance.run.assembly import Run
+from conformance.run.causes_in import add_causes
+from conformance.run.conclusion import find_hints, new_report
 from conformance.run.items import item_name
 from conformance.run.request import scenario_files
 
-__all__ = ["PytestRun", "Summary", "sigterm_interrupts", "worker_count"]
-
-#: What is said of a run: nothing in the end, its verdict alone, the first screen, or everything.
-Summary = Literal["none", "quiet", "first screen", "all"]
+__all__ = ["PytestRun", "sigterm_interrupts", "worker_count"]
 
 #: A worker with fewer scenarios than this costs more to start than it saves.
 _WORTH_A_WORKER = 8
@@ -43,13 +36,15 @@ _WORTH_A_WORKER = 8
 _FEW = 20
 
 
-def worker_count(wanted: str, scenarios: int) -> int:
+def worker_count(wanted: str, scenarios: int, engines: int = 1) -> int:
     """Return how many workers to start; 0 runs everything in this process.
+
+    Each of several container *engines* gets as many as there are processors here.
 
     :raises UsageError: *wanted* is neither a number nor ``auto``.
     """
     if wanted == "auto":
-        workers = min(len(os.sched_getaffinity(0)), scenarios // _WORTH_A_WORKER)
+        workers = min(len(os.sched_getaffinity(0)) * engines, scenarios // _WORTH_A_WORKER)
         return workers if workers > 1 else 0
     if not wanted.isdecimal() or int(wanted) > 256:
         cause = f"--workers '{wanted}' is not a number of workers"
@@ -75,25 +70,14 @@ class PytestRun:
         it may need: as they were typed, by their real paths.
         """
         self.run = run
-        self.report = RunReport(
-            run.contract,
-            run.selected,
-            run.describe(),
-            run.context.now,
-            run.known_failures,
-            strict=run.request.strict,
-        )
-        self.report.as_of = run.request.as_of
-        self.report.since = partial(since, run.contract, run.selected)
+        self.report = new_report(run, repro=repro, files=files)
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
         self.terminal = View(self._stream, self.report)
-        known = run.catalogue.scenarios
-        if repro:
-            self.report.repeat = Repeating(repro, known, files).argv
         if summary == "quiet":
             self.terminal = Quiet(self._stream, self.report)
         elif summary != "none":
             all_of_it = summary == "all"
+            known = run.catalogue.scenarios
             self.terminal = Terminal(self._stream, self.report, known, all_of_it=all_of_it)
 
     def execute(
@@ -108,6 +92,8 @@ class PytestRun:
         plugin = _RunPlugin(self, brief=not pytest_args, partial=bool(pytest_args))
         arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
+        if workers and self.run.engines > 1:
+            arguments += ["--dist", "worksteal"]  # a slow engine is not waited for in the end
         arguments += ["--exitfirst"] if exitfirst else []
         with _environment(), sigterm_interrupts(), ExitStack() as stack:
             # pytest's output would mix with ours, so only those who give it arguments see it.
@@ -123,7 +109,7 @@ class PytestRun:
                 self.report.interrupted = True
         self.report.seconds = time.monotonic() - started
         self._conclude(plugin, int(code))
-        self._find_causes(plugin.hints)
+        add_causes(self.report, self.run.catalogue.contracts, plugin.hints)
         self.report.conclude()
         self.terminal.finish()
         return self.report.exit_status()
@@ -153,40 +139,6 @@ class PytestRun:
             self.report.stop_short()
         if code == pytest.ExitCode.INTERNAL_ERROR and not self.report.trouble:
             self.report.trouble.append("pytest failed; see what it says above")
-
-    def _find_causes(self, hints: Sequence[Hint]) -> None:
-        """Add to the report what is to be mended, also of a run that was cut short."""
-        results = self.report.results()
-        if not any(result.result in ("deviates", "known-failure") for result in results):
-            return
-        # Imported here, because most runs have nothing to explain.
-        from conformance.judge.causes import find_causes  # noqa: PLC0415
-        from conformance.judge.dictionary import known_vices  # noqa: PLC0415
-
-        find = partial(
-            find_causes,
-            results,
-            self.run.contract,
-            {scenario.id: scenario for scenario in self.report.selected},
-            hints=[(hint.text, hint.explains) for hint in hints],
-        )
-        try:
-            known = None
-            if self._tells_vices_apart(results):
-                known = known_vices(self.run.contract, self.run.catalogue.contracts)
-            self.report.causes = find(known=known)
-        except FileError as e:  # our own files: what deviates is reported all the same
-            self.report.trouble.append(str(e))
-            self.report.causes = find()
-
-    def _tells_vices_apart(self, results: Sequence[ScenarioResult]) -> bool:
-        """Return whether so much was judged that a vice may be named.
-
-        In a few scenarios many a vice does the same, and its author could rightly dispute it.
-        """
-        judged = {r.id for r in results if r.result in ("conforms", "deviates", "known-failure")}
-        files = {scenario.file for scenario in self.report.selected if scenario.id in judged}
-        return len(files) >= FEWEST
 
 
 _ARGUMENTS = (
@@ -244,7 +196,6 @@ class _RunPlugin:
         """What many deviations have in common."""
         self._report = pytest_run.report
         self._terminal = pytest_run.terminal
-        self._is_image = run.request.image is not None
         self._by_item = {(s.file, item_name(run.contract, s)): s.id for s in run.selected}
 
     def _id(self, node_id: str) -> str | None:
@@ -303,20 +254,4 @@ class _RunPlugin:
         self.stopped_early = bool(session.shouldfail)
         if self._report.interrupted or self._report.trouble:
             return
-        left_out = self._report.leave_out(SILENT) if self._is_image else 0
-        self.hints = hints = diagnose(
-            self._report.reported(),
-            self.run.contract,
-            {scenario.id: scenario for scenario in self._report.selected},
-            Asks(
-                image=self._is_image,
-                without_mode=self.run.code_without_mode,
-                waiting=self.run.result_while_waiting,
-            ),
-            cut_short=bool(left_out),
-        )
-        self._report.hints = [hint.text for hint in hints]
-        if left_out:
-            were = "was" if left_out == 1 else "were"
-            said = f"{some(left_out, 'scenario')} {were} left out"
-            self._report.hints = ["; ".join([*self._report.hints, said])]
+        self.hints = find_hints(self.run, self._report)

@@ -7,6 +7,7 @@ and makes what it stands for.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ __all__ = [
     "ProbeSpec",
     "PythonCallable",
     "RunRequest",
+    "check_now",
     "only_one",
     "python_callable",
     "scenario_files",
@@ -81,6 +83,10 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     """Variables of the environment for every probe."""
     repeat: int = 1
     """How often each scenario is run."""
+    now: float | None = None
+    """The fixed now of the run, in epoch seconds; None for the time at which it starts."""
+    seed: str = ""
+    """What makes its secrets differ from those of other runs; empty for one of its own."""
     keep: str = ""
     """The directory for homes of scenarios that deviate; empty where none is kept."""
     known_failures: str = ""
@@ -97,6 +103,23 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     def in_process(self) -> bool:
         """Whether the probe is called in a fake file system."""
         return isinstance(self.probe, PythonCallable) and self.probe.in_process
+
+
+#: So many seconds may lie between a fixed now and the clock. Where the answer hangs on a time, that
+#: is at least half an hour from now, and a run takes a while, too.
+_NEAR = 600
+
+
+def check_now(now: float | None) -> None:
+    """Refuse a fixed *now* that is another time to a probe which reads the clock.
+
+    :raises UsageError: it is too far from the clock.
+    """
+    if now is None or abs(now - time.time()) <= _NEAR:
+        return
+    when = "before" if now < time.time() else "after"
+    far = f"more than {_NEAR // 60} minutes {when} the clock here, which the probe reads"
+    raise UsageError(f"--now lies {far}", hint="give a time that is nearer, or leave it out")
 
 
 def only_one(named: dict[str, object]) -> None:

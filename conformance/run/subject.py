@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,11 +26,14 @@ from conformance.drivers.local.gate_command import gate_in_file, parse_gate
 from conformance.errors import UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.model.contract import Contract
+from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
+from conformance.model.shard import Shard
 from conformance.run.request import (
     Command,
     PythonCallable,
     RunRequest,
+    check_now,
     scenario_files,
     truth_codes,
 )
@@ -47,6 +52,8 @@ class Subject(Struct, frozen=True):
     known_failures: KnownFailures
     argv: tuple[str, ...] = ()
     """The command of a local probe; empty for an image, and where the agents' CLIs are asked."""
+    shard: Shard | None = None
+    """Which part of them is selected; None where that is everything."""
 
 
 def check(request: RunRequest) -> Subject:
@@ -59,6 +66,8 @@ def check(request: RunRequest) -> Subject:
     whole = contract_as_of(present, request.as_of) if request.as_of else present
     contract = judging(whole, request)
     check_extra(request.variables, contract)
+    if not request.in_process:  # there the clock is set, to any time
+        check_now(request.now)
     if request.image is not None:
         check_reference(request.image.reference)
     argv = _local_command(request, contract)
@@ -78,7 +87,30 @@ def check(request: RunRequest) -> Subject:
             containers=request.image is not None,
             local=request.image is None,
         )
+    if contract.name not in contracts.bundled():
+        selected = _under_policy(selected, contract, catalogue, request.now)
+        catalogue = catalogue.with_scenarios(
+            {**catalogue.scenarios, **{scenario.id: scenario for scenario in selected}}
+        )
     return Subject(request, contract, catalogue, tuple(selected), known_failures, argv)
+
+
+def _under_policy(
+    selected: Sequence[Scenario], contract: Contract, catalogue: Catalogue, now: float | None
+) -> list[Scenario]:
+    """Return *selected* with what a *contract* of the user's own calls for; *now*, by default.
+
+    :raises UsageError: that is nothing in any of them.
+    """
+    # Imported here: a run under a bundled contract does without.
+    from conformance.specification.policy import under_policy  # noqa: PLC0415
+
+    context = Context(now=time.time() if now is None else now, seed="")
+    found = under_policy(selected, contract, catalogue, context)
+    if selected and not found:
+        cause = f"contract '{contract.name}' has turned off all rules about these scenarios"
+        raise UsageError(cause, hint="name others, or leave their names out")
+    return found
 
 
 def asked_contract(request: RunRequest) -> Contract:

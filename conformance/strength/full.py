@@ -35,6 +35,8 @@ def all_pairs(
     found = []
     for bank, here in zip(banks, chosen(banks, catalogue, patterns), strict=True):
         probes = [*([bank.right] if bank.right is not None else []), *bank.wrong]
+        if not bank.wrong:  # the right one has nothing to be compared with
+            continue
         for scenario in here:
             if scenario.container is None:
                 found += [(probe.id, scenario.id) for probe in probes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from msgspec import to_builtins
 from rich.console import Console
 from rich.text import Text
 
@@ -34,6 +35,7 @@ class StrengthReport:
         return {
             "schema_version": 1,
             "suite": {"name": "probe-conformance", "version": __version__},
+            "shard": to_builtins(tally.shard),
             "full": tally.full,
             "interrupted": tally.interrupted,
             "seconds": round(tally.seconds, 3),
@@ -98,6 +100,8 @@ class StrengthView:
             words = f"probe-conformance {__version__}, strength: {probes}"
             if workers:
                 words += f", {some(workers, 'worker')}"
+            if self._tally.shard is not None:
+                words += f", {self._tally.shard.words}"
             self._line(words)
             self._line()
         self._bar = Bar(self._console, steps, lines=True)

@@ -11,6 +11,7 @@ from conformance.errors import CannotJudge
 from conformance.judge.tally import INTERRUPTED
 from conformance.model.contract import Contract
 from conformance.model.entrypoint import STARTED
+from conformance.model.shard import Shard
 from conformance.strength.trials import Trial
 from conformance.text import one_line
 
@@ -27,8 +28,13 @@ class StrengthTally:
         *,
         total: int,
         full: bool,
+        shard: Shard | None = None,
     ) -> None:
-        """Expect *total* wrong probes; with *full*, each is run in every scenario."""
+        """Expect *total* wrong probes; with *full*, each is run in every scenario.
+
+        *shard* says which part of a bank they are; None where it is the whole.
+        """
+        self.shard = shard
         self.catalogue = catalogue
         self.contracts = list(contracts)
         self.total = total

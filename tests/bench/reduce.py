@@ -149,7 +149,10 @@ def row(probe: WrongProbe, scenario: Scenario, directory: Path, seed: int) -> Ro
     try:
         with open_run(replace(check(request), selected=(scenario,))) as run:
             bare = AgainstContract(run, scenario)
-            home = laden(scenario, seed, bare.same_case)
+            # Ballast may hide the fault: a probe that compares the top of the HOME sees no .cache come that is there.
+            home = laden(
+                scenario, seed, lambda one: bare.same_case(one) and bool(bare.still_wrong(one))
+            )
             fault = AgainstContract(run, home)
             found = reduced(home, fault.still_wrong, same_case=fault.same_case)
     except ConformanceError as e:

@@ -310,8 +310,9 @@ def test_a_file_that_a_page_shows_again_is_another_from_there_on() -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        *("entrypoint", "for-managers", "for-reviewers", "gates", "in-process", "login"),
-        *("over-time", "page", "settings", "strength", "wiring", "write-a-probe", "your-contract"),
+        *("entrypoint", "export", "for-managers", "for-reviewers", "gates", "in-process", "login"),
+        *("over-time", "page", "settings", "shards", "strength", "wiring", "write-a-probe"),
+        "your-contract",
     ],
 )
 def test_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
@@ -440,6 +441,7 @@ def test_every_page_with_a_session_is_run() -> None:
     assert {page.name for page in PAGES if blocks(page, "console-session")} == {
         "CONTRIBUTING.md",
         "entrypoint.md",
+        "export.md",
         "for-managers.md",
         "for-pipelines.md",
         "for-reviewers.md",
@@ -450,6 +452,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "over-time.md",
         "page.md",
         "settings.md",
+        "shards.md",
         "strength.md",
         "wiring.md",
         "write-a-probe.md",

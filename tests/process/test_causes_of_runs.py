@@ -6,8 +6,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from factories import bundled_catalogue
@@ -18,7 +17,7 @@ from conformance.catalogue.catalogue import select
 from conformance.judge import dictionary
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
-from conformance.run.pytest_run import PytestRun
+from conformance.run.causes_in import add_causes
 from conformance.strength.bank import bundled_bank, read_banks
 
 #: As slot, with codes of its own.
@@ -72,29 +71,27 @@ def test_a_contract_with_other_codes_knows_the_same_vices(tmp_path: Path) -> Non
     assert cause["answers"] == ["expected cli-broken (70), got creds-missing (71)"]
 
 
-def cut_short(ids: Sequence[str] = IDS) -> PytestRun:
-    """Return a run of slot that has ended with two deviations, and in which the first scenario was not judged."""
+def cut_short(ids: Sequence[str] = IDS) -> RunReport:
+    """Return the report of a run of slot that has ended with two deviations, and in which the first scenario was not judged."""
     catalogue = bundled_catalogue()
     slot = catalogue.contracts["slot"]
     selected = select(catalogue, ids, slot)
-    run = PytestRun.__new__(PytestRun)  # what opens a run is not asked
-    run.report = RunReport(slot, selected, {}, 0, KnownFailures({}))
+    report = RunReport(slot, selected, {}, 0, KnownFailures({}))
     for scenario in selected[1:]:
-        run.report.add(made(scenario.id))
+        report.add(made(scenario.id))
     for id_ in DEVIATING:
-        run.report.add(made(id_, "deviates", "wrong-verdict", code=0))
-    run.run = cast(Any, SimpleNamespace(contract=slot, catalogue=catalogue))
-    return run
+        report.add(made(id_, "deviates", "wrong-verdict", code=0))
+    return report
 
 
-def causes(run: PytestRun) -> list[tuple[str, str]]:
-    run._find_causes([])
-    return [(cause.kind, cause.name) for cause in run.report.causes]
+def causes(report: RunReport) -> list[tuple[str, str]]:
+    add_causes(report, bundled_catalogue().contracts, [])
+    return [(cause.kind, cause.name) for cause in report.causes]
 
 
 def test_a_run_that_was_interrupted_has_causes_of_what_it_has_judged() -> None:
     cut = cut_short()
-    cut.report.interrupted = True
+    cut.interrupted = True
 
     assert causes(cut) == [("vice", "slot/agent-trimmed")]
 
@@ -104,7 +101,7 @@ def test_in_a_run_of_a_few_scenarios_no_vice_is_named() -> None:
     cut = cut_short(("agent/*",))
 
     assert causes(cut) == [("rule", "slot:agent-unmapped")]
-    assert cut.report.causes[0].compared is False
+    assert cut.causes[0].compared is False
 
 
 def test_without_a_dictionary_there_are_rules(
@@ -114,7 +111,7 @@ def test_without_a_dictionary_there_are_rules(
     cut = cut_short()
 
     assert causes(cut) == [("rule", "slot:agent-unmapped")]
-    assert (cut.report.causes[0].compared, cut.report.trouble) == (False, [])
+    assert (cut.causes[0].compared, cut.trouble) == (False, [])
 
 
 def test_a_dictionary_that_is_broken_is_said_and_hides_no_deviation(
@@ -125,7 +122,7 @@ def test_a_dictionary_that_is_broken_is_said_and_hides_no_deviation(
     cut = cut_short()
 
     assert causes(cut) == [("rule", "slot:agent-unmapped")]
-    [line] = cut.report.trouble
+    [line] = cut.trouble
     assert line.startswith(f"{tmp_path}/slot.json: is no fault dictionary")
 
 
@@ -133,6 +130,6 @@ def test_where_all_conforms_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(dictionary, "read_dictionary", lambda _: pytest.fail("it was read"))
     cut = cut_short()
     for id_ in DEVIATING:
-        cut.report.add(made(id_))
+        cut.add(made(id_))
 
     assert causes(cut) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -36,7 +37,8 @@ def test_what_is_found_is_a_scenario_that_repro_shows_and_lint_takes(tmp_path: P
     probe = wrong_probe(tmp_path)
     words = ["discover", "--probe", probe, "--agent", "codex", "--seed", "1", "--seconds", "500"]
 
-    found = suite(tmp_path, *words, "--homes", "60", "-n", "2", "-o", "new/ones")
+    more = ("--homes", "60", "-n", "2", "-o", "new/ones", "--json", "report.json")
+    found = suite(tmp_path, *words, *more)
 
     assert found.returncode == 1, found.stdout + found.stderr
     files = sorted((tmp_path / "new" / "ones").rglob("*.toml"))
@@ -46,6 +48,11 @@ def test_what_is_found_is_a_scenario_that_repro_shows_and_lint_takes(tmp_path: P
             f"FOUND {file.relative_to(tmp_path / 'new' / 'ones').with_suffix('')}" in found.stdout
         )
         assert file.read_text().count("auth.json") <= 2, "other files can be left out"
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert sorted(one["file"] for one in report["found"] if not one["twin"]) == [*map(str, files)]
+    assert {"wrong-verdict"} == {kind for one in report["found"] for kind in one["findings"]}
+    assert (report["seed"], report["exit_status"]) == (1, 1)
+    assert 40 < report["homes"] <= 60  # some are made twice, and tried once
     shown = suite(tmp_path, "repro", str(files[0]), "--probe", probe)
     assert shown.returncode == 1, shown.stdout + shown.stderr
     assert "wrong-verdict" in shown.stdout
@@ -82,13 +89,21 @@ def test_other_workers_find_the_same(tmp_path: Path) -> None:
 def test_two_probes_are_held_against_each_other(tmp_path: Path) -> None:
     words = ["discover", "--agent", "codex", "--seed", "1", "--seconds", "500", "--homes", "60"]
 
-    same = suite(tmp_path, *words, "--probe", REFERENCE, "--against", REFERENCE, "-n", "0")
+    same = suite(
+        tmp_path,
+        *words,
+        *("--probe", REFERENCE, "--against", REFERENCE, "-n", "0", "--json", "-"),
+    )
     other = suite(
         tmp_path, *words, "--probe", REFERENCE, "--against", wrong_probe(tmp_path), "-n", "0"
     )
 
     assert same.returncode == 0, same.stdout + same.stderr
-    assert "nothing found" in same.stdout
+    assert "nothing found" in same.stderr
+    report = json.loads(same.stdout)
+    assert (report["found"], report["exit_status"]) == ([], 0)
+    told = sum(report["rules"].values()) + sum(report["unsupported"].values())
+    assert told == report["homes"] > 40
     assert not (tmp_path / "discovered").exists() or other.returncode == 1
     assert other.returncode == 1, other.stdout + other.stderr
     assert "where the other probe says ready (0)" in other.stdout
@@ -99,7 +114,9 @@ def test_two_probes_are_held_against_each_other(tmp_path: Path) -> None:
     [
         (["--contract", "run-result"], "nothing is written down about what 'run-result' calls for"),
         (["--contract", "cli-status"], "'cli-status' is about more than a probe that is asked"),
-        (["--image", "x"], "discover needs a probe that is started on this machine"),
+        (["--python", "os:getpid", "--in-process"], "discover needs a probe that is started"),
+        (["--memory", "1g"], "--memory is about an image"),
+        (["--json", "no/report.json"], "no directory "),
         (["-o", "file"], "-o 'file' is not a directory"),
         (["--agent", "gemini"], "contract 'slot' has no agent 'gemini'"),
         (["--seconds", "0"], "--seconds"),

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,30 +23,19 @@ from typing import Any
 import pytest
 import requests
 from docker.errors import APIError
+from factories import PATIENCE, image_facts
 from support import as_plain_user
 
 from conformance.drivers import Unavailable
-from conformance.drivers.container import client, facts
+from conformance.drivers.container import client, endpoint, facts
 from conformance.drivers.container.client import EngineLost, connect, engine_errors
-from conformance.drivers.container.request import ImageFacts, ImageRequest
-from conformance.errors import CannotJudge
+from conformance.drivers.container.endpoint import endpoint_of
+from conformance.drivers.container.request import ImageRequest
+from conformance.drivers.container.tunnel import Tunnel
+from conformance.errors import CannotJudge, UsageError
 from conformance.run.assembly import Run, Shared, join_run
 from conformance.run.request import RunRequest
 from conformance.run.subject import check
-
-FACTS = ImageFacts(
-    id="sha256:0",
-    digest="",
-    engine="docker 1",
-    entrypoint=("/entrypoint",),
-    command=(),
-    environment={"PATH": "/bin"},
-    directory="/",
-    user="",
-    uid=0,
-    gid=0,
-    home="/root",
-)
 
 
 @pytest.fixture(autouse=True)
@@ -126,18 +116,18 @@ def start(place: Path) -> Iterator[Start]:
         engine.server_close()
 
 
-def reached() -> str:
+def reached(engine: str = "") -> str:
     """Connect, and return the name of the engine that answered."""
-    found = connect()
+    found = connect(engine)
     try:
         return str(found.version()["Version"])
     finally:
         found.close()
 
 
-def refusal() -> str:
+def refusal(engine: str = "") -> str:
     with pytest.raises(CannotJudge) as caught:
-        connect()
+        connect(engine)
     assert caught.value.exit_status == 3
     assert caught.value.lines() == [str(caught.value)]
     assert "\n" not in str(caught.value)
@@ -147,7 +137,9 @@ def refusal() -> str:
 def only(monkeypatch: pytest.MonkeyPatch, *sockets: Path | str) -> None:
     """Let none of the usual sockets be there but *sockets*."""
     there = {os.fspath(path) for path in sockets}
-    monkeypatch.setattr(client, "Path", lambda path: SimpleNamespace(exists=lambda: path in there))
+    monkeypatch.setattr(
+        endpoint, "Path", lambda path: SimpleNamespace(exists=lambda: path in there)
+    )
 
 
 def context(config: Path, name: str, meta: str) -> None:
@@ -253,6 +245,222 @@ def test_a_broken_context_names_nothing(
     monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
     only(monkeypatch, engine.path)
     assert reached() == "podman/podman.sock"
+
+
+# Where the user names one
+
+
+def test_a_name_wins_over_what_the_surroundings_say(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", start("one.sock").host)
+    monkeypatch.setenv("DOCKER_CONTEXT", "elsewhere")
+    assert reached(start("two.sock").host) == "two.sock"
+
+
+def test_a_docker_context_is_found_by_its_name(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context(place / "config", "mine", meta("mine", start("mine.sock").host))
+    context(place / "config", "current", meta("current", start("current.sock").host))
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    monkeypatch.setenv("DOCKER_HOST", start("host.sock").host)
+    assert reached("mine") == "mine.sock"
+    assert reached("default") == "host.sock"  # as docker has it
+    monkeypatch.delenv("DOCKER_HOST")
+    only(monkeypatch, start("podman/podman.sock").path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.fspath(place))
+    assert reached("default") == "podman/podman.sock"
+
+
+CONTEXT_HINT = "see 'docker context ls', or give a URL such as ssh://user@host"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "there is no docker context 'mine'"),
+        ("{", "docker context 'mine' cannot be read"),
+        (meta("mine", "npipe://x"), "docker context 'mine' names no engine that can be reached"),
+        (
+            '{"Name": "mine", "Metadata": {}, "Endpoints": {"kubernetes": {"Host": "unix:///x"}}}',
+            "docker context 'mine' names no",
+        ),
+    ],
+)
+def test_a_named_context_that_is_none_is_a_wrong_request(
+    text: str | None, message: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if text is not None:
+        context(place / "config", "mine", text)
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    with pytest.raises(UsageError) as caught:
+        connect("mine")
+    assert caught.value.lines() == [str(caught.value)]
+    assert str(caught.value).startswith(message)
+    assert str(caught.value).endswith(CONTEXT_HINT)
+
+
+def certificates(directory: Path) -> Path:
+    directory.mkdir(parents=True)
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (directory / name).write_text("")
+    return directory
+
+
+def test_over_tcp_the_certificates_are_those_of_the_surroundings(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert endpoint_of("tcp://host:2375").tls is None
+    there = certificates(place / "certs")
+    monkeypatch.setenv("DOCKER_CERT_PATH", os.fspath(there))
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    tls = endpoint_of("tcp://host:2376").tls
+    assert tls is not None
+    assert (tls.ca_cert, tls.cert, tls.verify) == (
+        f"{there}/ca.pem",
+        (f"{there}/cert.pem", f"{there}/key.pem"),
+        True,
+    )
+    assert endpoint_of("unix:///run/docker.sock").tls is None
+    (there / "key.pem").unlink()
+    with pytest.raises(CannotJudge) as caught:
+        endpoint_of("tcp://host:2376")
+    assert str(caught.value) == (
+        f"no certificates for the engine at tcp://host:2376: {there} lacks cert.pem, key.pem or "
+        "ca.pem; look at DOCKER_CERT_PATH and DOCKER_TLS_VERIFY"
+    )
+
+
+def test_over_tcp_the_certificates_of_a_context_are_its_own(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context(place / "config", "remote", meta("remote", "tcp://host:2376"))
+    name = hashlib.sha256(b"remote").hexdigest()
+    there = certificates(place / "config" / "contexts" / "tls" / name / "docker")
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    found = endpoint_of("remote")
+    assert found.url == "tcp://host:2376"
+    assert found.tls is not None
+    assert found.tls.ca_cert == f"{there}/ca.pem"
+
+
+# Where ssh leads to it
+
+#: Does what ssh does, without another machine: the socket there is one here. It notes how it was called.
+SSH = """#!/bin/sh
+echo "$@" >> "$0.log"
+while [ "$1" != -L ]; do shift; done
+ln -s "${2#*:}" "${2%%:*}"
+echo $$ > "$0.pid"
+while [ "$1" != -- ]; do shift; done
+shift 2
+eval "$1"
+"""
+
+
+@pytest.fixture
+def ssh(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a program called ssh before the real one."""
+    program = place / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(SSH)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", os.fspath(place))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return program
+
+
+def runs(number: int) -> bool:
+    """Return whether there is a process with that number."""
+    return Path(f"/proc/{number}").exists()
+
+
+def test_ssh_carries_all_requests_over_one_connection(start: Start, ssh: Path) -> None:
+    engine = start("there.sock")
+    client = connect(f"ssh://me@far:2222{engine.path}")
+    assert [client.version()["Version"] for _ in range(3)] == ["there.sock"] * 3
+    [called] = Path(f"{ssh}.log").read_text().splitlines()
+    assert " -l me -p 2222 -- far " in called
+    assert "BatchMode=yes" in called
+    before = [path for path in ssh.parents[1].glob("probe-conformance-*") if path.is_dir()]
+    assert len(before) == 1
+
+    client.close()
+
+    assert not runs(int(Path(f"{ssh}.pid").read_text()))
+    assert not before[0].exists()
+
+
+def test_several_processes_share_a_tunnel_however_long_its_path(
+    start: Start, ssh: Path, place: Path
+) -> None:
+    directory = place.joinpath(*(["a-directory-with-a-long-name"] * 5))
+    directory.mkdir(parents=True)
+    url = f"ssh://far{start('there.sock').path}"
+    tunnel = Tunnel(url, directory)
+    try:
+        tunnel.wait()
+        for _ in range(2):
+            client = connect(url, os.fspath(tunnel.socket))
+            assert client.version()["Version"] == "there.sock"
+            client.close()
+    finally:
+        tunnel.close()
+    assert list(directory.iterdir()) == []
+    assert len(Path(f"{ssh}.log").read_text().splitlines()) == 1
+
+
+def test_ssh_ends_with_the_process_that_has_started_it(
+    start: Start, ssh: Path, place: Path
+) -> None:
+    engine = start("there.sock")
+    script = f"from conformance.drivers.container.client import connect; import os; c = connect('ssh://far{engine.path}'); os._exit(9)"
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False, env=os.environ)
+    assert done.returncode == 9
+    number = int(Path(f"{ssh}.pid").read_text())
+    deadline = time.monotonic() + PATIENCE
+    while runs(number) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not runs(number)
+
+
+def test_what_ssh_says_is_told_in_one_line(ssh: Path) -> None:
+    ssh.write_text(
+        "#!/bin/sh\necho Warning: new key >&2\necho 'me@far: Permission denied.' >&2\nexit 255"
+    )
+    assert refusal("ssh://me@far") == (
+        "no connection to ssh://me@far: me@far: Permission denied.; "
+        "make 'ssh me@far true' work without a question"
+    )
+
+
+def test_an_engine_that_is_not_there_behind_ssh(ssh: Path, place: Path) -> None:
+    with socket.socket(
+        socket.AF_UNIX
+    ) as server:  # as ssh does: the socket is there, and leads nowhere
+        server.bind(f"{place}/none.sock")
+        server.listen()
+
+        def hang_up() -> None:
+            for _ in range(2):  # a trial comes first
+                server.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        said = refusal(f"ssh://far{place}/none.sock")
+    assert said == (
+        f"no container engine at {place}/none.sock on far, or no permission on it; "
+        "write where it listens, such as ssh://user@host/run/user/1000/docker.sock"
+    )
+
+
+def test_without_ssh_here(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.fspath(place))
+    assert refusal("ssh://far") == (
+        "the engine at ssh://far is reached with ssh, which is not installed here; "
+        "install OpenSSH's client"
+    )
 
 
 # Where there is none
@@ -485,7 +693,9 @@ def test_a_worker_that_finds_no_engine_any_more_says_so_for_every_scenario(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone")
     image = ImageRequest(reference="image")
     request = RunRequest(probe=image, cwd=str(tmp_path), patterns=("claude/nested-session",))
-    shared = Shared(request=request, argv=(), now=0, seed="", directory=str(tmp_path), facts=FACTS)
+    shared = Shared(
+        request=request, argv=(), now=0, seed="", directory=str(tmp_path), facts=(image_facts(),)
+    )
     opened = Run(check(request), shared, Unavailable("this process does not run it"))
     opened.publish_catalogue()
 
@@ -508,4 +718,4 @@ def test_an_engine_that_goes_while_an_image_is_looked_up_is_no_image_without_a_s
 
     monkeypatch.setattr(facts, "VolumeKeeper", no_keeper)
     with pytest.raises(EngineLost):
-        facts._with_shell(Gone(), FACTS, None)  # type: ignore[arg-type]
+        facts._with_shell(Gone(), image_facts(), None)  # type: ignore[arg-type]

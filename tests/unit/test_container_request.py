@@ -13,12 +13,12 @@ import pytest
 from conformance.cli import main
 from conformance.cli.image_request import image_argv, image_request
 from conformance.cli.options import IMAGE_OPTIONS, image_options
-from conformance.cli.run import repro_argv
+from conformance.cli.request import repro_argv
 from conformance.drivers.container.request import Confinement, ImageRequest, check_reference
 from conformance.errors import UsageError
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
-NOTHING: dict[str, Any] = {**dict.fromkeys(IMAGE_OPTIONS), "cap_add": ()}
+NOTHING: dict[str, Any] = {**dict.fromkeys(IMAGE_OPTIONS), "cap_add": (), "engine": ()}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,8 @@ GIVEN: dict[str, Any] = {
     "cap_add": ("NET_RAW", "CAP_CHOWN"),
     "memory": "512m",
     "read_only": True,
+    "engine": ("unix:///run/one.sock", "builder"),
+    "platform": "linux/arm64",
 }
 
 
@@ -161,6 +163,8 @@ def test_every_option_reaches_the_request() -> None:
         confinement=Confinement(
             network="bridge", cap_add=("NET_RAW", "CAP_CHOWN"), memory="512m", writable=False
         ),
+        engines=("unix:///run/one.sock", "builder"),
+        platform="linux/arm64",
     )
 
 

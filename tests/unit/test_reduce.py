@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
@@ -74,6 +75,64 @@ def test_of_a_directory_that_matters_nothing_else_is_left() -> None:
     found = reduced(scenario(*many(300)), holds("a/3"))
 
     assert [(one.path, one.kind) for one in found.scenario.entries] == [("a/3", "directory")]
+
+
+#: What a captured home has beside its login: transcripts of which the size is known, under made-up names.
+TRANSCRIPTS = [
+    entry(f".claude/{place}/entry-{n}.jsonl", size=n)
+    for n in range(1, 40)
+    for place in (".entry-0", "projects/entry-7", "zz")
+]
+
+
+@pytest.mark.parametrize(
+    "telling",
+    [
+        pytest.param(file(".claude/.credentials/session.json"), id="called so"),
+        pytest.param(
+            entry(".claude/.credentials/session.json", size=9), id="called so, size alone"
+        ),
+        pytest.param(entry(".claude/entry-9/entry-3", json={"x": "{secret}"}), id="holds a secret"),
+        pytest.param(
+            entry(".claude/entry-9/entry-3", json={"x": "{now+1h:jwt}"}), id="holds a JWT"
+        ),
+        pytest.param(entry(".claude/backups/history.jsonl", size=9), id="has known names"),
+        pytest.param(file(".claude/a/entry-3", "some text"), id="says more than its size"),
+    ],
+)
+def test_where_any_file_is_enough_the_one_is_left_that_tells_most(telling: Entry) -> None:
+    """A reader understands a session file, and not a transcript of which the size is known."""
+
+    def wrong(found: Scenario) -> bool:
+        return any(one.path.count("/") > 1 and one.kind == "file" for one in found.entries)
+
+    for entries in ([*TRANSCRIPTS, telling], [telling, *TRANSCRIPTS]):
+        found = reduced(scenario(*entries), wrong)
+
+        assert paths(found.scenario) == [telling.path]
+        assert found.runs < 50
+
+
+def test_where_any_file_with_contents_is_enough_the_one_keeps_them_that_tells_most() -> None:
+    home = scenario(file(".claude/a", "{secret}"), file(".claude/b", "x"), file(".claude/z", "x"))
+
+    def wrong(found: Scenario) -> bool:
+        return len(found.entries) == 3 and any(one.content for one in found.entries)
+
+    found = reduced(home, wrong)
+
+    assert {one.path for one in found.scenario.entries if one.content} == {".claude/a"}
+
+
+def test_where_any_member_is_enough_a_known_one_is_left() -> None:
+    value = {f"member-{n}": n for n in range(20)} | {"accessToken": "x", "zz": 1}
+
+    def wrong(found: Scenario) -> bool:
+        return any(isinstance(one.content, Json) and one.content.value for one in found.entries)
+
+    found = reduced(login(value), wrong)
+
+    assert login_in(found.scenario) == {"accessToken": "x"}
 
 
 def test_a_directory_that_is_there_anyway_is_not_written_down() -> None:
@@ -162,6 +221,25 @@ def test_a_text_is_shortened_and_its_placeholders_stay_whole() -> None:
     found = reduced(scenario(file("login", text)), wrong)
 
     assert found.scenario.entries[0].content == Text("{secret}")
+
+
+def test_no_text_that_is_tried_has_a_part_of_a_placeholder() -> None:
+    """What is left of one would be other text to a probe, or to whoever reads the file."""
+    placeholders = ["{secret}", "{secret:refresh-2}", "{now+8h}", "{now-1h:rfc3339.9}", "{home}"]
+    tried: list[str] = []
+
+    def wrong(found: Scenario) -> bool:
+        content = next(iter(found.entries), file("none")).content
+        assert isinstance(content, Text | None)
+        tried.append(content.text if content else "")
+        return tried[-1].count("{") > 1
+
+    found = reduced(scenario(file("login", f"a {' b '.join(placeholders)} c")), wrong)
+
+    assert found.scenario.entries[0].content != Text("")
+    assert len({*tried}) > 5
+    parts = re.split("|".join(map(re.escape, placeholders)), "".join(tried))
+    assert not {*"".join(parts)} & {*"{}"}
 
 
 def test_numbers_are_lowered_as_far_as_they_matter() -> None:

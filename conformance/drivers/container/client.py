@@ -7,19 +7,22 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import docker
 import requests
 from docker.errors import APIError, DockerException
-from docker.tls import TLSConfig
 from urllib3.exceptions import HTTPError
 
+from conformance.drivers.container.endpoint import Endpoint, endpoint_of
+from conformance.drivers.container.engine_name import SshPlace
+from conformance.drivers.container.tunnel import Tunnel, short_name
 from conformance.errors import CannotJudge
 from conformance.text import one_line
 
-__all__ = ["ENGINE_ERRORS", "EngineLost", "connect", "engine_errors", "message"]
+__all__ = ["ENGINE_ERRORS", "TIMEOUT", "EngineLost", "connect", "engine_errors", "message"]
 
 #: Seconds that the engine gets to answer a request that does not wait for a container.
 TIMEOUT = 20
@@ -36,67 +39,88 @@ class EngineLost(CannotJudge):
     """The engine does not answer any more."""
 
 
-def connect() -> docker.DockerClient:
-    """Return a client of the engine.
+class _Client(docker.DockerClient):
+    """A client, and what its connection takes beside it, which ends with it."""
 
-    ``DOCKER_HOST`` names it, or the current docker context, or one of the usual sockets.
+    def __init__(self, place: Endpoint) -> None:
+        super().__init__(
+            base_url=place.url, tls=place.tls or False, timeout=TIMEOUT, version=_OLDEST
+        )
+        self.beside = ExitStack()
 
+    def close(self) -> None:
+        super().close()
+        self.beside.close()
+
+
+def connect(engine: str = "", tunnel: str = "") -> docker.DockerClient:
+    """Return a client of the engine called *engine*: a URL, or the name of a docker context.
+
+    Without a name it is the one of ``DOCKER_HOST``, of the current docker context, or at one of the
+    usual sockets. The socket *tunnel* leads to one on another machine; without it, the client has a
+    tunnel of its own.
+
+    :raises UsageError: there is no such context.
     :raises CannotJudge: there is no engine, or it does not let us in.
     """
-    host, tls = _endpoint()
+    place = endpoint_of(engine)
+    with ExitStack() as stack:
+        reached = place
+        if place.url.startswith("ssh://"):
+            path = tunnel or stack.enter_context(_own_tunnel(place.url))
+            reached = Endpoint(f"unix://{stack.enter_context(short_name(path))}")
+        client = _client(reached, place.url, engine)
+        client.beside = stack.pop_all()
+        return client
+
+
+@contextmanager
+def _own_tunnel(url: str) -> Iterator[str]:
+    """Open a tunnel to the engine at *url*; yield the path of its socket."""
+    with (
+        TemporaryDirectory(prefix="probe-conformance-") as directory,
+        closing(Tunnel(url, Path(directory))) as tunnel,
+    ):
+        tunnel.wait()
+        yield os.fspath(tunnel.socket)
+
+
+def _client(place: Endpoint, shown: str, engine: str) -> _Client:
+    """Return a client of the engine at *place*, which people know as *shown*."""
     client = None
     try:
-        if host.startswith("unix://"):
+        if place.socket:
             # The SDK does not close its own socket if the connection fails.
             with socket.socket(socket.AF_UNIX) as trial:
                 trial.settimeout(TIMEOUT)
-                trial.connect(host.removeprefix("unix://"))
-        if "DOCKER_HOST" in os.environ:
-            client = docker.from_env(timeout=TIMEOUT, version=_OLDEST)
-        else:
-            client = docker.DockerClient(
-                base_url=host, tls=tls or False, timeout=TIMEOUT, version=_OLDEST
-            )
+                trial.connect(place.socket)
+        client = _Client(place)
         if not client.ping():
             raise DockerException("what listens there is not an engine")
     except (*ENGINE_ERRORS, ValueError) as e:
         if client is not None:
             client.close()
-        number = _number(e)
-        if number in (errno.EACCES, errno.EPERM):
-            hint = "add your user to the socket's group (often docker), or use a rootless engine"
-            raise CannotJudge(f"no permission on the engine's socket {host}", hint=hint) from None
-        if number in (errno.ENOENT, errno.ECONNREFUSED):
-            hint = "start docker or podman, or set DOCKER_HOST"
-            raise CannotJudge(f"no container engine at {host}", hint=hint) from None
-        cause = f"the container engine at {host} does not answer: {message(e)}"
-        raise CannotJudge(cause, hint="look at DOCKER_HOST") from None
+        raise _unreachable(e, shown, engine) from None
     return client
 
 
-def _endpoint() -> tuple[str, TLSConfig | None]:
-    """Return where the engine listens: as docker's command line finds it, else podman's socket."""
-    if host := os.environ.get("DOCKER_HOST"):
-        return host, None
-    name = os.environ.get("DOCKER_CONTEXT")
-    try:
-        context = docker.ContextAPI.get_context(name)
-    except Exception:  # the SDK raises no narrower type; a broken docker configuration names none
-        context = None
-    if context is None and name:
-        hint = "look at DOCKER_CONTEXT, or set DOCKER_HOST"
-        raise CannotJudge(f"there is no docker context '{name}'", hint=hint)
-    if context is not None and context.Name != "default" and context.Host:
-        return context.Host, context.TLSConfig
-    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    places = [
-        "/var/run/docker.sock",
-        f"{runtime}/docker.sock",
-        f"{runtime}/podman/podman.sock",
-        "/run/podman/podman.sock",
-    ]
-    existing = [place for place in places if Path(place).exists()]
-    return f"unix://{[*existing, *places][0]}", None
+def _unreachable(error: BaseException, shown: str, engine: str) -> CannotJudge:
+    """Return what to say of an engine that cannot be reached."""
+    number = _number(error)
+    if number in (errno.EACCES, errno.EPERM):
+        hint = "add your user to the socket's group (often docker), or use a rootless engine"
+        return CannotJudge(f"no permission on the engine's socket {shown}", hint=hint)
+    if number in (errno.ENOENT, errno.ECONNREFUSED):
+        usual = "start docker or podman, or set DOCKER_HOST"
+        hint = "start it, or name another" if engine else usual
+        return CannotJudge(f"no container engine at {shown}", hint=hint)
+    if shown.startswith("ssh://"):
+        place = SshPlace.in_url(shown)
+        cause = f"no container engine at {place.socket} on {place.host}, or no permission on it"
+        hint = "write where it listens, such as ssh://user@host/run/user/1000/docker.sock"
+        return CannotJudge(cause, hint=hint)
+    cause = f"the container engine at {shown} does not answer: {message(error)}"
+    return CannotJudge(cause, hint="look at the name" if engine else "look at DOCKER_HOST")
 
 
 def _number(error: BaseException | None) -> int | None:
@@ -123,6 +147,8 @@ def message(error: BaseException) -> str:
     number = _number(error)
     if number is not None:
         return os.strerror(number)
+    while wrapped := [part for part in error.args if isinstance(part, BaseException)]:
+        error = wrapped[0]  # the libraries put it between their own words, as Python writes it
     return one_line(str(error) or type(error).__name__)
 
 

@@ -10,12 +10,23 @@ import docker
 from msgspec.structs import replace
 
 from conformance.catalogue.agents import state_of
-from conformance.drivers.container.client import ENGINE_ERRORS, EngineLost, message
+from conformance.drivers.container.client import (
+    ENGINE_ERRORS,
+    EngineLost,
+    engine_errors,
+    message,
+)
+from conformance.drivers.container.described import described
 from conformance.drivers.container.fresh_run import FreshRun, with_signal
 from conformance.drivers.container.homes import unmet_script, with_changes
 from conformance.drivers.container.keeper import VolumeKeeper
 from conformance.drivers.container.labels import Labels
-from conformance.drivers.container.layout import PlacedLayout, place, surroundings
+from conformance.drivers.container.layout import (
+    PlacedLayout,
+    outside_containers,
+    place,
+    surroundings,
+)
 from conformance.drivers.container.login import MODE, ContainerLogin, Where
 from conformance.drivers.container.pool import ContainerPool, PooledContainers
 from conformance.drivers.container.request import (
@@ -67,7 +78,8 @@ class ContainerDriver:
         self._always_compare = always_compare
         self._compared = False
         self._pool = ContainerPool(self._volumes)
-        self._lost = ""
+        self.lost: CannotJudge | None = None
+        """Why its engine answers no more; None as long as it does."""
         self._silences = 0
         self._around = surroundings(facts, self._extra)
 
@@ -79,22 +91,7 @@ class ContainerDriver:
 
     def describe(self) -> dict[str, Any]:
         """Return the image, the engine, and what isolates its containers."""
-        facts, limits = self._facts, self._request.confinement
-        return {
-            "kind": "image",
-            "image": self._request.reference,
-            "digest": facts.digest or facts.id,
-            "image_id": facts.id,
-            "engine": facts.engine,
-            "command": [*facts.entrypoint, *facts.command],
-            "user": f"{facts.uid}:{facts.gid}",
-            "home": facts.home,
-            "isolation": facts.isolation,
-            "network": "cut" if limits.network == "none" else f"open: {limits.network}",
-            "capabilities": f"kept: {' '.join(limits.cap_add)}" if limits.cap_add else "dropped",
-            "memory": limits.memory,
-            "notes": list(facts.notes),
-        }
+        return described(self._request, [self._facts])
 
     def execute(
         self, scenario: Scenario, contract: Contract, context: Context, number: int = 0
@@ -114,20 +111,36 @@ class ContainerDriver:
         except Unbuildable as e:
             execution = not_run(Unsupported(str(e)))
         except EngineLost as e:
-            self._lost = str(e)
-            self._client.api.timeout = 1  # cleaning up is not worth waiting for
+            self._give_up(e)
             execution = not_run(Broke(str(e)))
-        except ConformanceError as e:
-            execution = not_run(Broke(str(e)))
-        except ENGINE_ERRORS as e:
-            execution = not_run(Broke(message(e)))
+        except (ConformanceError, *ENGINE_ERRORS) as e:
+            why = str(e) if isinstance(e, ConformanceError) else message(e)
+            execution = not_run(Broke(why))
+        outcome = execution.outcome
+        if outcome.code not in scenario.codes(contract) and (why := self._why_lost()):
+            # What stops an engine ends its containers, which looks like an answer of the probe.
+            execution = not_run(Broke(why))
         self._count_silences(execution.outcome)
         return execution if both else replace(execution, isolation="")
 
+    def _why_lost(self) -> str:
+        """Return why the engine answers no more, after asking it; empty as long as it does."""
+        if self.lost is None:
+            try:
+                with engine_errors("the engine does not answer"):
+                    self._client.ping()
+            except CannotJudge as e:
+                self._give_up(e)
+        return str(self.lost or "")
+
+    def _give_up(self, why: CannotJudge) -> None:
+        self.lost = why
+        self._client.api.timeout = 1  # cleaning up is not worth waiting for
+
     def _given_up(self) -> str:
         """Return why no scenario runs any more; empty if they do."""
-        if self._lost:
-            return self._lost
+        if self.lost is not None:
+            return str(self.lost)
         if self._pool.closed:
             return "the run was ended"
         return SILENT if self._silences >= _SILENCES else ""
@@ -230,7 +243,7 @@ class ContainerDriver:
         login: ContainerLogin | None = None,
     ) -> tuple[Layout, PlacedLayout]:
         """Place the layout of *scenario* in *volumes*; beside it, what a *login* needs."""
-        if why_not := _outside_containers(scenario):
+        if why_not := outside_containers(scenario):
             raise Unbuildable(why_not)
         around = self._around
         if contract.entrypoint is not None:  # the mode is its own, and every CLI is a stub
@@ -384,14 +397,3 @@ class ContainerDriver:
     def close(self) -> None:
         """Remove all containers and volumes of this process."""
         self._pool.close()
-
-
-def _outside_containers(scenario: Scenario) -> str:
-    """Return why no image can show *scenario*; empty if one can."""
-    if scenario.process.cwd:
-        return "an image says itself where its process starts"
-    if scenario.home_name:
-        return "the HOME of an image lies where it lies"
-    if scenario.earlier is not None:
-        return "a container runs its image once"
-    return ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +14,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from msgspec.structs import replace
 
 from conformance.drivers.container.client import engine_errors
+from conformance.drivers.container.engine_name import fits, normal_processor
 from conformance.drivers.container.keeper import VolumeKeeper
 from conformance.drivers.container.labels import Labels
 from conformance.drivers.container.request import (
@@ -25,7 +27,15 @@ from conformance.errors import CannotJudge, UsageError
 from conformance.home import Node, read_tar, write_tar
 from conformance.model.agent import AGENT_CLIS
 
-__all__ = ["commit_stubbed", "engine_name", "exists", "identity", "look_up", "never_started"]
+__all__ = [
+    "check_alike",
+    "commit_stubbed",
+    "engine_name",
+    "exists",
+    "identity",
+    "look_up",
+    "never_started",
+]
 
 #: Where agents' CLIs are installed, beside the image's PATH and some directories below the HOME.
 _PLACES = (
@@ -50,8 +60,6 @@ _HOME_PLACES = (
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: The most bytes in an image's HOME that are put under every scenario's home.
 _SEED_BYTES = 4 * 1024 * 1024
-#: How the engine's machine names a processor, and how images name the same one.
-_SAME = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
 def look_up(
@@ -64,7 +72,12 @@ def look_up(
 
     :raises CannotJudge: the image is not there, cannot run here, or its user is unknown.
     """
+    started = time.monotonic()
     image = _inspect(client, request.reference)
+    platform = _platform(image)
+    if request.platform and not fits(platform, request.platform):
+        cause = f"image '{request.reference}' on this engine is for {platform}"
+        raise CannotJudge(cause, hint=f"build or pull it for {request.platform} there")
     with engine_errors("the engine does not say what it is"):
         version = client.version()
     config = image.get("Config") or {}
@@ -80,6 +93,8 @@ def look_up(
         facts = ImageFacts(
             id=image["Id"],
             digest=next(iter(image.get("RepoDigests") or []), ""),
+            repo_digests=tuple(image.get("RepoDigests") or ()),
+            platform=platform,
             engine=engine_name(version),
             architecture_warning=_architecture_warning(image, version),
             entrypoint=entrypoint,
@@ -93,7 +108,8 @@ def look_up(
             cli_paths=tuple(_cli_paths(client, container, environment["PATH"], home, clis)),
         )
         facts = _with_seed(client, container, facts)
-    return _with_shell(client, facts, labels)
+    facts = _with_shell(client, facts, labels)
+    return replace(facts, took=time.monotonic() - started)
 
 
 @contextmanager
@@ -129,10 +145,14 @@ def _program(
     return tuple(entrypoint or ()), tuple(command or ())
 
 
+def _platform(image: dict[str, Any]) -> str:
+    parts = (image.get("Os"), image.get("Architecture"), image.get("Variant"))
+    return "/".join(part for part in parts if part)
+
+
 def _architecture_warning(image: dict[str, Any], version: dict[str, Any]) -> str:
     architecture = image.get("Architecture") or ""
-    machine = version.get("Arch") or ""
-    machine = _SAME.get(machine, machine)
+    machine = normal_processor(version.get("Arch") or "")
     if not architecture or not machine or architecture == machine:
         return ""
     return f"the image is for {architecture}, and the engine runs {machine}"
@@ -148,6 +168,24 @@ def _inspect(client: docker.DockerClient, reference: str) -> dict[str, Any]:
             cause = f"no image '{reference}' on this engine"
             raise CannotJudge(cause, hint="build it, or pull it, first") from None
         raise
+
+
+def check_alike(reference: str, engines: Sequence[ImageFacts]) -> None:
+    """Refuse engines on which the name *reference* stands for different images.
+
+    :raises CannotJudge: two of them do not have the same one.
+    """
+    first = engines[0]
+    for other in engines[1:]:
+        places = f"{first.name} and {other.name}"
+        if first.platform != other.platform:
+            both = f"{first.platform} and {other.platform}"
+            hint = "say with --platform which one is meant"
+            raise CannotJudge(f"'{reference}' is for {both} on {places}", hint=hint)
+        # Engines that keep images as registries do call them by another id.
+        if first.id != other.id and not first.digests & other.digests:
+            hint = "name it by its digest, or copy it with docker save and docker load"
+            raise CannotJudge(f"'{reference}' is not the same image on {places}", hint=hint)
 
 
 def engine_name(version: dict[str, Any]) -> str:

@@ -12,8 +12,17 @@ from msgspec.structs import replace
 from conformance.drivers.container.request import ASIDE, ImageFacts
 from conformance.drivers.layout import Layout, Surroundings
 from conformance.home import Node, write_tar
+from conformance.model.scenario import Scenario
 
-__all__ = ["ASKED", "MODE", "PlacedLayout", "place", "spool", "surroundings"]
+__all__ = [
+    "ASKED",
+    "MODE",
+    "PlacedLayout",
+    "outside_containers",
+    "place",
+    "spool",
+    "surroundings",
+]
 
 #: Archives up to this size stay in memory; larger ones are files that have no name.
 _IN_MEMORY = 8 * 1024 * 1024
@@ -117,3 +126,14 @@ def _owned(node: Node, owner: int) -> Node:
 def _below(top: bytes, nodes: Iterable[Node]) -> Iterator[Node]:
     for node in nodes:
         yield replace(node, path=top + b"/" + node.path if node.path else top)
+
+
+def outside_containers(scenario: Scenario) -> str:
+    """Return why no image can show *scenario*; empty if one can."""
+    if scenario.process.cwd:
+        return "an image says itself where its process starts"
+    if scenario.home_name:
+        return "the HOME of an image lies where it lies"
+    if scenario.earlier is not None:
+        return "a container runs its image once"
+    return ""

@@ -79,15 +79,29 @@ class ImageRequest(Struct, frozen=True, kw_only=True, tag="image"):
     user: str = ""
     """Replaces the image's own: a name or uid, optionally with a colon and a group."""
     confinement: Confinement = Confinement()
+    engines: tuple[str, ...] = ()
+    """The engines that it runs on, by URL or docker context; none for the one that is here."""
+    platform: str = ""
+    """What the image has to be for, such as ``linux/arm64``; empty for whatever it is for."""
 
 
 class ImageFacts(Struct, frozen=True, kw_only=True):
-    """What is looked up once per run."""
+    """What is looked up once per run, on each of its engines."""
 
+    name: str = ""
+    """The engine, as the user calls it; empty for the one that is here."""
+    tunnel: str = ""
+    """The path of a socket that leads to it; empty for one that is reached without."""
+    took: float = 0.0
+    """Seconds that it took to answer all this, which tells a fast engine from a slow one."""
     id: str
     """The digest of the image's configuration, which names the content on every engine."""
     digest: str
     """The image's name in a registry; empty for an image that was never in one."""
+    repo_digests: tuple[str, ...] = ()
+    """All its names in registries, each ``REPOSITORY@DIGEST``."""
+    platform: str = ""
+    """What it is for, such as ``linux/amd64``."""
     engine: str
     """Name and version of the engine."""
     architecture_warning: str = ""
@@ -114,3 +128,8 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     """What a reader of the report should know about how it was run, a sentence each."""
     isolation: Isolation = "fresh"
     """The isolation in use, after checking that the image allows the one asked for."""
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Every digest that registries know it by, without names."""
+        return frozenset(name.rpartition("@")[2] for name in self.repo_digests)

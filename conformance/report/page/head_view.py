@@ -21,13 +21,18 @@ def head_view(report: SavedReport, letter: str = "") -> Head:
         verdict=verdict(report),
         probe=probe_words(report.probe),
         probe_lines=_probe_lines(report.probe),
-        contract=f"{report.contract.name} {report.contract.version}",
+        contract=f"{report.contract.name} {report.contract.version}{_part(report)}",
         suite=f"{report.suite.name} {report.suite.version}",
         started=started_words(report.started),
         seconds=report.seconds,
         total=len(report.scenarios),
         counts=tuple(_counts(report)),
     )
+
+
+def _part(report: SavedReport) -> str:
+    """Return which part of a run *report* is about; an empty text where it is the whole."""
+    return f", {report.shard.words}" if report.shard is not None else ""
 
 
 def _counts(report: SavedReport) -> Iterator[Count]:

@@ -1,0 +1,61 @@
+"""Options for what is fixed once: the moment that times are relative to, the seed of secrets."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+
+import click
+
+from conformance.errors import UsageError
+
+__all__ = ["now_option", "seed_option"]
+
+
+def _now(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Return the time that was given, in epoch seconds.
+
+    :raises UsageError: it is no time, has no zone, or is none of the years 1 to 9999.
+    """
+    if value is None:
+        return None
+    try:
+        now = float(value) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) else _timestamp(value)
+        datetime.fromtimestamp(now)  # only whether there is such a time
+    except (ValueError, OverflowError, OSError):
+        hint = "give epoch seconds, or a time with its zone such as 2031-05-04T12:00:00Z"
+        raise UsageError(f"--now '{value}' is no time", hint=hint) from None
+    return now
+
+
+def _timestamp(text: str) -> float:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not math.isfinite(moment.timestamp()):
+        raise ValueError(text)
+    return moment.timestamp()
+
+
+def _seed(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    """Return the seed that was given, else an empty string.
+
+    :raises UsageError: it is empty, as a variable is that a pipeline has not set.
+    """
+    if value is not None and not value.strip():
+        raise UsageError("--seed is empty", hint="give a text, or leave it out")
+    return value or ""
+
+
+now_option = click.option(
+    "--now",
+    metavar="TIME",
+    callback=_now,
+    help="The moment that all times are relative to: epoch seconds, or ISO 8601; by default that "
+    "of the start.",
+)
+seed_option = click.option(
+    "--seed",
+    metavar="TEXT",
+    callback=_seed,
+    help="What the made-up secrets are derived from; by default another text each time.",
+)
