@@ -41,15 +41,43 @@ CONTRACTS = ("slot", "slot-strict", "preflight")
 #: What its probes say, which are the released CLIs, is asked with ``--clis``.
 RECORD = "cli-status"
 WRONG = 60
-#: What a capture cannot hold, because it is no part of a HOME, and who has it: the mount, the system's user database.
-#: A copy of their homes is captured and judged all the same; a right probe answers there as in the home.
-NOT_OF_A_HOME = {
-    "container/home-read-only-claude",
-    "container/home-read-only-claude-no-credentials",
-    "container/home-read-only-codex",
-    "container/home-read-only-codex-no-credentials",
-    "container/home-unset-no-passwd-claude",
-    "container/home-unset-no-passwd-codex",
+#: What of a scenario is captured with its home; of what is called for in it, each contract decides anew.
+CAPTURED = {"entries", "env", "inputs", "expect", "rules", "control", "differs"}
+#: What is no part of a HOME, so that a copy cannot have it: whoever keeps the file has to write it.
+AROUND = {
+    "cli",  # never started, and taken to run
+    "cli_file",
+    "waits",
+    "inputs_unset",  # of the environment, only what is named is known
+    "unset",
+    "process",  # where the probe starts, and its umask
+    "home_name",
+    "earlier",  # what lay there a moment before; each of the two homes is captured
+    "steps",
+    "start",
+    "login",
+}
+#: A copy is one of a home that belongs to who runs the probe. What the container has around it is not in it: a
+#: mount that is read-only, and a user database without the user. In the copies a right probe answers as in the homes.
+IN_CONTAINERS = {
+    f"container/{name}"
+    for name in (
+        "home-of-another-uid-claude",
+        "home-of-another-uid-codex",
+        "home-read-only-claude",
+        "home-read-only-claude-no-credentials",
+        "home-read-only-codex",
+        "home-read-only-codex-no-credentials",
+        "home-unset-no-passwd-claude",
+        "home-unset-no-passwd-codex",
+        "random-uid-claude",
+        "random-uid-claude-no-credentials",
+        "random-uid-codex",
+        "random-uid-codex-no-credentials",
+        "root-owned-auth-json",
+        "root-owned-claude-credentials",
+        "root-owned-dot-claude",
+    )
 }
 _LINTED = {"summary", "origin"}
 
@@ -76,12 +104,12 @@ class NotCapturedError(Exception):
     """What the command said, or lint says of what it wrote."""
 
 
-def probes(catalogue: Catalogue, *, seed: int = 17) -> list[WrongProbe]:
-    """Return the right probe of each contract, and as many wrong ones as are asked for."""
+def probes(catalogue: Catalogue, count: int = WRONG, *, seed: int = 17) -> list[WrongProbe]:
+    """Return the right probe of each contract, and *count* wrong ones."""
     banks = [b for b in read_banks(bundled_bank(), catalogue) if b.contract.name in CONTRACTS]
     right = [bank.right for bank in banks if bank.right is not None]
     wrong = [probe for bank in banks for probe in bank.wrong if probe.repeat == 1]
-    return [*right, *random.Random(seed).sample(wrong, WRONG)]
+    return [*right, *random.Random(seed).sample(wrong, count)]
 
 
 def scenarios(catalogue: Catalogue) -> list[Scenario]:
@@ -120,7 +148,6 @@ def copy(scenario: Scenario, catalogue: Catalogue, directory: Path) -> Pair:
         earlier=earlier,
         env={**made.env, **around},
         inputs=made.inputs,
-        home_name=made.home_name,
         layers={},
         container=None,
     )
@@ -144,7 +171,9 @@ def _captured(
     try:
         build(plan(entries, context), home)
         if scenario.container is not None:
-            _give(home, case.home.nodes[b""].uid, case.gids[0])
+            for path, node in case.home.nodes.items():
+                place = os.fsencode(home) + b"/" + path
+                os.chown(place, node.uid, node.gid, follow_symlinks=False)
             words.append(f"--user={':'.join(map(str, (case.uid, *case.gids)))}")
         done = CliRunner().invoke(cli, words)
         if done.exit_code:
@@ -167,7 +196,8 @@ def _check_decision(
     around = replace(made, inputs_unset=scenario.inputs_unset, cli="healthy")
     decision = decide(case_of(around, contract, replace(context, home="")), contract)
     calls = decision.verdicts if decision is not None else ()
-    if not scenario.inputs_unset and {*calls} != {*made.expect[contract.name]}:
+    # It may leave open what depends on where the probe starts, which nobody can see from a HOME.
+    if not scenario.inputs_unset and not {*calls} <= {*made.expect[contract.name]}:
         said = f"calls for {made.expect[contract.name]}, its home for {calls}"
         raise NotCapturedError(f"{scenario.id}: {said}")
 
@@ -180,13 +210,6 @@ def _env(scenario: Scenario, contract: Contract, context: Context) -> dict[str, 
         if variable and role in scenario.inputs:
             said[variable] = contract.input_value(role, scenario.inputs[role])
     return {name: expand(value, context) for name, value in said.items()}
-
-
-def _give(home: Path, owner: int, group: int) -> None:
-    """Let all that belongs to us belong to *owner*."""
-    for path in [home, *home.rglob("*")]:
-        if path.lstat().st_uid == os.geteuid():
-            os.chown(path, owner, group, follow_symlinks=False)
 
 
 def differing(

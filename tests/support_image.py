@@ -20,6 +20,7 @@ from support import diagnoses
 from support_cli import suite
 
 from conformance import bundled
+from conformance.drivers.container.labels import LOCK, RUN
 
 #: Scenarios that call for each of the four answers, of both agents, and for a CLI that is broken.
 FEW = (
@@ -228,3 +229,18 @@ def notes(printed: str) -> list[str]:
     return [
         line.removeprefix("note: ") for line in printed.splitlines() if line.startswith("note: ")
     ]
+
+
+def ours(client: docker.DockerClient) -> list[str]:
+    """Return what runs with the cache directory of this test have left on the engine."""
+    cache = os.environ["XDG_CACHE_HOME"]
+    found = [
+        (one["Id"], one["Labels"])
+        for one in client.api.containers(all=True, filters={"label": RUN})
+    ]
+    found += [
+        (one["Name"], one["Labels"])
+        for one in client.api.volumes(filters={"label": RUN}).get("Volumes") or []
+    ]
+    found += [(one["Id"], one["Labels"]) for one in client.api.images(filters={"label": RUN})]
+    return [id_ for id_, labels in found if labels[LOCK].startswith(cache)]

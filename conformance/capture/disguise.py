@@ -29,7 +29,7 @@ from conformance.capture.shapes import (
 from conformance.capture.tokens import Token
 from conformance.model.placeholders import ACCOUNT_ID, KINDS, PREFIXES, Context
 
-__all__ = ["Disguise", "account_in", "moment"]
+__all__ = ["CLAIM_NAMES", "Disguise", "account_in", "moment"]
 
 #: More beginnings of tokens that everybody knows.
 _MORE_PREFIXES = ("sk-ant-", "sk-", "gho_", "ghs_", "github_pat_", "xoxb-")
@@ -45,6 +45,8 @@ _LITERALS = {"true", "false", "null", "NaN", "Infinity", "-Infinity", "nan", "in
 _DOTTED = re.compile(r"[A-Za-z0-9_+/=-]*(\.[A-Za-z0-9_+/=-]*)+")
 _CLAIMS = "https://api.openai.com/auth"
 _ACCOUNT = "chatgpt_account_id"
+#: Claims that say where a token of codex names an account; the catalogue has them in placeholders.
+CLAIM_NAMES = (_CLAIMS, _ACCOUNT)
 #: Members that name an account: whether two are the same is what rules look at.
 _ACCOUNTS = {"account_id", _ACCOUNT, "forced_chatgpt_workspace_id"}
 #: A time is one that could be meant: from 2001 to 2100, in seconds.
@@ -274,7 +276,7 @@ class Disguise:
         return int(value > 0)
 
     def _claim(self, name: str) -> str:
-        known = name in self._known.members or name in (_CLAIMS, _ACCOUNT)
+        known = name in self._known.members or name in CLAIM_NAMES
         return name if known else self._members.setdefault(name, f"member-{len(self._members) + 1}")
 
     def _date(self, match: re.Match[str]) -> list[Piece]:

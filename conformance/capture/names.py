@@ -7,10 +7,10 @@ import re
 from conformance.capture.known import Known
 from conformance.capture.shapes import FILLER
 
-__all__ = ["Names"]
+__all__ = ["ENDINGS", "Names"]
 
 #: Endings of names that say what kind of file it is, and nothing else.
-_ENDINGS = """
+ENDINGS = """
 .bak .backup .cfg .conf .credentials .css .csv .db .example .gz .html .ini .js .json .json5
 .jsonc .jsonl .key .link .lock .log .md .mjs .new .old .orig .pem .pid .py .save .sh .sock
 .sqlite .swp .tar .template .tmp .toml .ts .txt .yaml .yml ~
@@ -61,7 +61,7 @@ def _made_up(name: bytes, number: int) -> str:
     start = "." if text.startswith(".") else ""
     if text.startswith("-"):
         start = "-"
-    ending = max((e for e in _ENDINGS if text.lower().endswith(e)), key=len, default="")
+    ending = max((e for e in ENDINGS if text.lower().endswith(e)), key=len, default="")
     ending = ending if len(start + ending) < len(text) else ""
     odd = _odd(text)
     made = f"{start}entry-{number}{odd}"

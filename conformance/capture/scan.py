@@ -17,8 +17,10 @@ from functools import cache
 from typing import Any
 
 from conformance.capture.contents import encoding_of
+from conformance.capture.disguise import CLAIM_NAMES
 from conformance.capture.known import Known
 from conformance.capture.links import OUTSIDE
+from conformance.capture.names import ENDINGS
 from conformance.capture.tokens import units
 from conformance.catalogue.entry_schema import EntryTable, HomeTable
 from conformance.catalogue.layers import bundled_layers
@@ -85,7 +87,7 @@ class Withheld:
             return ""
         if sum(len(value) for _, value in self._values) > _MOST:
             return "a home with too much in it to search through"
-        output = "\x01".join(texts).encode("utf-8", "surrogateescape")
+        output = "\x01".join(map(self._unknown, texts)).encode("utf-8", "surrogateescape")
         for place, value in self._values:
             for form in _forms(value):
                 for start in range(0, len(form), _PART):
@@ -111,6 +113,11 @@ class Withheld:
         unknown = [part for part in parts if part not in words and not _MADE.fullmatch(part)]
         return sum(map(len, unknown)) < LEAST // 2
 
+    def _unknown(self, text: str) -> str:
+        """Return *text* without words that everybody knows: a home may say them as well."""
+        words = _vocabulary(self._known)
+        return _WORD.sub(lambda m: "\x01" if m[0] in words or _MADE.fullmatch(m[0]) else m[0], text)
+
     def _is_token(self, text: str) -> bool:
         """Return whether *text* is a JSON Web Token whose claims are explained."""
         claims = [claim for part in text.split(".") if (claim := _claims(part)) is not None]
@@ -121,7 +128,8 @@ class Withheld:
 @cache
 def _vocabulary(known: Known) -> frozenset[str]:
     """Return the words of all that everybody knows."""
-    texts = {*known.names, *known.members, *known.variables, ACCOUNT_ID, OUTSIDE}
+    texts = {*known.names, *known.members, *known.variables, *ENDINGS, *CLAIM_NAMES}
+    texts |= {ACCOUNT_ID, OUTSIDE}
     texts |= {value for _, value in known.values}
     return frozenset(word for text in texts for word in _WORD.findall(text))
 

@@ -12,7 +12,7 @@ from conformance.capture.known import Known
 from conformance.capture.links import OUTSIDE
 from conformance.capture.names import Names
 from conformance.capture.scan import Withheld
-from conformance.home.links import below
+from conformance.home.links import UNEXPANDED, below, expanded
 from conformance.model.contract import ROLES, Contract, Role
 
 __all__ = ["Variables"]
@@ -24,8 +24,6 @@ _OWN_ROLES = {"home"}
 _PATHS = re.compile(r".*(_DIR|_HOME|_PATH|_FILE)")
 _FLAGS = {"", "0", "1", "true", "false", "yes", "no", "on", "off"}
 _NUMBER = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,3})?")
-#: Parts of a path that a shell would have replaced.
-_UNEXPANDED = {"~", "$HOME", "${HOME}"}
 
 
 class Variables:
@@ -69,7 +67,7 @@ class Variables:
             return value
         if _NUMBER.fullmatch(value):
             return value
-        if "/" in value or value in _UNEXPANDED or _PATHS.fullmatch(name):
+        if "/" in value or value in UNEXPANDED or _PATHS.fullmatch(name):
             return self._path(value)
         return self._disguise.text(value, name)
 
@@ -85,9 +83,11 @@ class Variables:
             self.named.append(inside)
             made = "{home}" + (f"/{self._names.path(inside)}" if inside else "")
         else:
+            if place := expanded(bare):
+                self.named.append(os.fsencode(place))
             parts = bare.split("/")
             made = "/".join(
-                part if part in _UNEXPANDED else self._names.part(os.fsencode(part))
+                part if part in UNEXPANDED else self._names.part(os.fsencode(part))
                 for part in parts
             )
         return before + made + after

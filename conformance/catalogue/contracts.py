@@ -14,15 +14,15 @@ from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError, UsageError
 from conformance.model.contract import Contract
 
-__all__ = ["bundled", "for_agent", "load"]
+__all__ = ["bundled", "files", "for_agent", "load"]
 
 
 def bundled() -> dict[str, Contract]:
     """Return the contracts that ship with the suite, by name."""
     contracts: dict[str, Contract] = {}
-    files = {path.stem: _shape(path) for path in sorted(contracts_dir().glob("*.toml"))}
-    for name in files:
-        _resolve(name, files, contracts)
+    shapes = {path.stem: _shape(path) for path in sorted(contracts_dir().glob("*.toml"))}
+    for name in shapes:
+        _resolve(name, shapes, contracts)
     return contracts
 
 
@@ -47,6 +47,16 @@ def load(name_or_file: str, *, base: Path | None = None) -> Contract:
         wrong = f"'{shape.name}' is the name of a bundled contract"
         raise FileError(str(path), wrong, key="name", hint="choose another name")
     return build_contract(shape, contracts, str(path))
+
+
+def files(name_or_file: str, contract: Contract, *, base: Path | None = None) -> list[Path]:
+    """Return the files that *contract*, loaded as *name_or_file*, is read from.
+
+    Its own comes first, then those of the contracts that it extends, nearest first.
+    """
+    known = {path.stem: path for path in contracts_dir().glob("*.toml")}
+    own = known.get(name_or_file, (base or Path.cwd()) / name_or_file)
+    return [own, *(known[name] for name in contract.lineage[1:])]
 
 
 def for_agent(contract: Contract, agent: str) -> Contract:

@@ -16,8 +16,8 @@ __all__ = ["Piece", "cut", "pieces", "selection_digest", "timed"]
 _EXCESS = 0.1
 #: What costs as much as starting a probe once: to build so many entries, or to write so many bytes.
 _ENTRIES, _BYTES = 2_000, 2 * 1024 * 1024
-#: No piece is free: a shard of many that took no measurable time is larger than one of a few.
-_LEAST = 0.001
+#: No piece is free: what takes so little that its seconds say 0 is started all the same.
+_LEAST = 0.01
 
 
 class Piece(Struct, frozen=True, kw_only=True):

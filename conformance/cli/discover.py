@@ -25,8 +25,8 @@ from conformance.cli.options import (
     strict_option,
 )
 from conformance.cli.outputs import check_outputs
-from conformance.cli.request import run_request
-from conformance.cli.run import repro_argv, workers_option
+from conformance.cli.request import repro_argv, run_request
+from conformance.cli.run import workers_option
 from conformance.cli.settings import WithSettings, taken
 from conformance.discover.faults import Fault, Faults, faults_of
 from conformance.discover.findings import Tried

@@ -24,6 +24,7 @@ __all__ = [
     "json_option",
     "manager_option",
     "probe_options",
+    "probes_options",
     "scenarios_option",
     "strict_option",
     "variable_options",
@@ -142,6 +143,11 @@ def variable_options(whom: str) -> Decorator:
     return partial(_with, options)
 
 
+_IMAGE = click.option(
+    "--image",
+    metavar="REF",
+    help="A container image whose entrypoint answers as the probe.",
+)
 _PROBE_OPTIONS = (
     click.option(
         "--probe",
@@ -149,11 +155,7 @@ _PROBE_OPTIONS = (
         help="A local command, split as a shell would do it; "
         "by default the contract's reference probe.",
     ),
-    click.option(
-        "--image",
-        metavar="REF",
-        help="A container image whose entrypoint answers as the probe.",
-    ),
+    _IMAGE,
     click.option(
         "--python",
         metavar="MODULE:NAME",
@@ -231,6 +233,15 @@ _IMAGE_OPTIONS = (
 def probe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which probe to run, and how."""
     return _with(_PROBE_OPTIONS, command)
+
+
+def probes_options(images: Sequence[Decorator]) -> Decorator:
+    """Return what adds the options that say which probe to run; *images* name images, or several.
+
+    They stand where there is else the option for one image.
+    """
+    at = _PROBE_OPTIONS.index(_IMAGE)
+    return partial(_with, (*_PROBE_OPTIONS[:at], *images, *_PROBE_OPTIONS[at + 1 :]))
 
 
 def image_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,6 +22,7 @@ def reports(options: Mapping[str, Any]) -> dict[str, str]:
         "--json": options.get("json_file"),
         "--junit": options.get("junit_file"),
         "--html": options.get("html_file"),
+        "--attest": options.get("attest_file"),
         "--output-format": "-" if options.get("output_format", "full") != "full" else None,
     }
     return {option: file for option, file in files.items() if file}

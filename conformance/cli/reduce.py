@@ -17,8 +17,7 @@ from conformance.catalogue.writing import scenario_table, scenario_text
 from conformance.cli.completion import complete_ids
 from conformance.cli.options import image_options, probe_options, strict_option
 from conformance.cli.outputs import check_new_scenario
-from conformance.cli.request import run_request
-from conformance.cli.run import repro_argv
+from conformance.cli.request import repro_argv, run_request
 from conformance.cli.settings import WithSettings, taken
 from conformance.errors import UsageError
 from conformance.files import replace_text

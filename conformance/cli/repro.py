@@ -13,6 +13,7 @@ from conformance.cli.completion import complete_ids
 from conformance.cli.options import as_of_option, image_options, probe_options
 from conformance.cli.request import run_request
 from conformance.cli.settings import WithSettings, taken
+from conformance.drivers.container.engine_name import docker_options
 from conformance.drivers.local.driver import HomeDirectory
 from conformance.errors import CannotJudge, UsageError
 from conformance.home import build, plan
@@ -99,10 +100,14 @@ def _by_hand(
     context = replace(run.context, scenario=scenario.id, home=spec.volumes[0].target)
     yield _home_on_disk(scenario, context, place)
     yield "command:"
-    yield f"  {join(spec.docker_run())} < /dev/null"
+    docker, *words = spec.docker_run()
+    engine = executions[0].engine
+    yield f"  {join([docker, *docker_options(engine), *words])} < /dev/null"
     if run.contract.requests is not None:
         yield "the Manager at that URL, and the network that it was in, have gone"
-    yield "its volumes stay; to remove them: probe-conformance sweep --kept"
+    named = ["--engine", engine] if engine else []
+    remove = join(["probe-conformance", "sweep", "--kept", *named])
+    yield f"its volumes stay; to remove them: {remove}"
 
 
 def _one_of(name: str, ids: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""From the options of a command to the request of a run."""
+"""From the options of a command to the request of a run, and back to a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.cli.image_request import image_request
+from conformance.cli.image_request import image_argv, image_request
+from conformance.cli.settings import Taken
 from conformance.run.request import (
     Command,
     OwnProbe,
@@ -18,7 +19,7 @@ from conformance.run.request import (
     variables,
 )
 
-__all__ = ["run_request"]
+__all__ = ["repro_argv", "run_request"]
 
 
 def run_request(
@@ -86,3 +87,36 @@ def _probe(options: Mapping[str, Any]) -> ProbeSpec:
     if wanted is not None:
         return wanted
     return callable_ or (Command(command) if command is not None else OwnProbe())
+
+
+def repro_argv(options: Mapping[str, Any], settings: Taken | None = None) -> list[str]:
+    """Return the command that repeats one scenario, without its id, which comes third.
+
+    What comes from a settings file is left to that file: the command reads it as well.
+    """
+    settings = settings or Taken(typed=dict(options))
+    typed = settings.typed
+    argv = ["probe-conformance", "repro", *settings.argv]
+    for name in ("probe", "python"):
+        if typed.get(name) is not None:
+            argv += [f"--{name}", typed[name]]
+    if typed.get("in_process"):
+        argv += ["--in-process"]
+    if typed.get("truth") is not None:
+        argv += ["--truth", typed["truth"]]
+    argv += image_argv(typed)
+    if typed.get("as_of"):
+        argv += ["--as-of", typed["as_of"]]
+    for name, usual in (("contract", "slot"), ("repeat", 1)):
+        if typed.get(name, usual) != usual or (name in typed and name in settings.said):
+            argv += [f"--{name}", str(typed[name])]
+    repeatable = {
+        "directories": "--scenarios",
+        "env": "--env",
+        "pass_env": "--pass-env",
+        "allow_writes": "--allow-write",
+    }
+    for name, option in repeatable.items():
+        for value in typed.get(name, ()):
+            argv += [option, str(value)]
+    return argv

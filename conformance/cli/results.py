@@ -16,6 +16,7 @@ from conformance.judge.known_failures import KnownFailures, write
 from conformance.judge.tally import RunReport
 from conformance.report.document import write_json, write_text
 from conformance.report.formats import FORMATS, rendered
+from conformance.report.github import escaped
 from conformance.report.junit import junit
 from conformance.report.known import Known
 from conformance.report.places import Places
@@ -84,17 +85,23 @@ def summary(options: Mapping[str, Any]) -> Summary:
 
 
 def writes(
-    report: RunReport, known_failures: KnownFailures, known: Known, options: Mapping[str, Any]
+    report: RunReport,
+    known_failures: KnownFailures,
+    known: Known,
+    options: Mapping[str, Any],
+    name: str = "",
 ) -> Iterator[Callable[[], None]]:
     """Yield a function that writes each file that *options* ask for.
 
     *known* is what the page knows of scenarios; *known_failures* give reasons that were written
-    before.
+    before. *name* is that of an image where there are several: each line on standard output then
+    says which of them it is about.
     """
     if options["output_format"] != "full":
         here = Path.cwd()
         places = Places(repository(here) or here, here)
-        yield partial(write_text, rendered(report, options["output_format"], places), "-")
+        text = rendered(report, options["output_format"], places)
+        yield partial(write_text, _named(text, name) if name else text, "-")
     if options["json_file"]:
         yield partial(write_json, report.document(), options["json_file"])
     if options["junit_file"]:
@@ -104,6 +111,18 @@ def writes(
     if options.get("write_known_failures") and not report.interrupted:
         file = Path(options["write_known_failures"])
         yield partial(write, file, report.results(), known_failures)
+
+
+def _named(text: str, name: str) -> str:
+    """Return *text*, in a form that is made of lines, with *name* in front of each message."""
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("::"):  # an annotation of GitHub, with its properties first
+            head, _, message = line.removeprefix("::").partition("::")
+            lines.append(f"::{head}::{escaped(name)}: {message}")
+        else:
+            lines.append(f"{name}: {line}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _write_html(report: RunReport, known: Known, file: str) -> None:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from conformance.bundled import scenarios_dir
+from conformance.cli.attest import (
+    attest_option,
+    attestations,
+    check_attest,
+    check_digest,
+)
 from conformance.cli.baseline import baseline
 from conformance.cli.completion import complete_ids
-from conformance.cli.image_request import image_argv
+from conformance.cli.many import Asked, one_image, run_many, several_images, several_options
 from conformance.cli.options import (
     agent_option,
     as_of_option,
     image_options,
     json_option,
-    probe_options,
+    probes_options,
     strict_option,
 )
 from conformance.cli.outputs import check_outputs, reports
-from conformance.cli.request import run_request
+from conformance.cli.request import repro_argv, run_request
 from conformance.cli.results import amount_options, report_options, summary, writes
-from conformance.cli.settings import Taken, WithSettings, taken
+from conformance.cli.settings import WithSettings, taken
 from conformance.cli.shard import shard_options, shard_request
 from conformance.report.document import write_all
 from conformance.report.known import Known
@@ -35,7 +40,7 @@ from conformance.run.pytest_run import PytestRun, sigterm_interrupts, worker_cou
 from conformance.run.shards import only_shard
 from conformance.run.subject import check
 
-__all__ = ["repro_argv", "run_command", "workers_option"]
+__all__ = ["run_command", "workers_option"]
 
 workers_option = click.option(
     "-n",
@@ -48,7 +53,7 @@ workers_option = click.option(
 
 
 @click.command("run", cls=WithSettings)
-@probe_options
+@probes_options(several_options)
 @agent_option
 @as_of_option
 @strict_option
@@ -57,6 +62,7 @@ workers_option = click.option(
 @workers_option
 @json_option
 @report_options
+@attest_option
 @click.option(
     "--known-failures", metavar="FILE", help="Failures that are expected, each with its reason."
 )
@@ -108,11 +114,16 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
     """
     patterns, pytest_args = _split(ctx, arguments)
     shown = summary(options)
-    check_outputs(options)
     wanted = shard_request(options)
     settings, form = taken(ctx), options["output_format"]
+    if (images := several_images(options)) is not None:
+        asked = Asked(patterns, _outside(patterns), pytest_args, shown, settings, wanted)
+        ctx.exit(run_many(images, options, asked))
+    options, settings = one_image(options, settings)
+    check_outputs(options)
     request = run_request(patterns=patterns, probe_in=settings.directory, **options)
     subject = check(request)
+    check_attest(options, subject)
     against = baseline(options["baseline"], subject.contract.name, subject.selected)
     if options["last_failed"]:
         subject, said = failed_before(subject, options["last_failed"])
@@ -122,6 +133,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         options["workers"], len(subject.selected), max(1, len(options["engine"]))
     )
     with sigterm_interrupts(), open_run(subject) as run:
+        check_digest(options, run)
         pytest_run = PytestRun(
             run,
             repro=repro_argv(options, settings),
@@ -138,7 +150,8 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
             workers, exitfirst=options["exitfirst"], pytest_args=pytest_args
         )
     known = Known(run.catalogue.scenarios, run.catalogue.contracts)
-    write_all(writes(report, subject.known_failures, known, options))
+    written = writes(report, subject.known_failures, known, options)
+    write_all([*written, *attestations(report, run, options)])
     ctx.exit(status)
 
 
@@ -161,36 +174,3 @@ def _split(ctx: click.Context, arguments: tuple[str, ...]) -> tuple[list[str], l
         return list(arguments), []
     count = len(typed) - typed.index("--") - 1
     return list(arguments[: len(arguments) - count]), list(arguments[len(arguments) - count :])
-
-
-def repro_argv(options: Mapping[str, Any], settings: Taken | None = None) -> list[str]:
-    """Return the command that repeats one scenario, without its id, which comes third.
-
-    What comes from a settings file is left to that file: the command reads it as well.
-    """
-    settings = settings or Taken(typed=dict(options))
-    typed = settings.typed
-    argv = ["probe-conformance", "repro", *settings.argv]
-    for name in ("probe", "python"):
-        if typed.get(name) is not None:
-            argv += [f"--{name}", typed[name]]
-    if typed.get("in_process"):
-        argv += ["--in-process"]
-    if typed.get("truth") is not None:
-        argv += ["--truth", typed["truth"]]
-    argv += image_argv(typed)
-    if typed.get("as_of"):
-        argv += ["--as-of", typed["as_of"]]
-    for name, usual in (("contract", "slot"), ("repeat", 1)):
-        if typed.get(name, usual) != usual or (name in typed and name in settings.said):
-            argv += [f"--{name}", str(typed[name])]
-    repeatable = {
-        "directories": "--scenarios",
-        "env": "--env",
-        "pass_env": "--pass-env",
-        "allow_writes": "--allow-write",
-    }
-    for name, option in repeatable.items():
-        for value in typed.get(name, ()):
-            argv += [option, str(value)]
-    return argv

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from conformance.cli.options import IMAGE_OPTIONS
 from conformance.cli.settings_file import Settings, find, read
 from conformance.errors import UsageError
 
-__all__ = ["Taken", "WithSettings", "taken"]
+__all__ = ["Taken", "WithSettings", "parameters", "taken"]
 
 #: Settings whose parameter has another name.
 _PARAMETERS = {
@@ -23,12 +23,20 @@ _PARAMETERS = {
     "json": "json_file",
     "junit": "junit_file",
     "html": "html_file",
+    "images": "images_file",
+    "summary": "summary_file",
 }
 #: Settings about the reports of a run: other commands have options of the same name.
-_ONLY_RUN = ("json", "junit", "html", "output_format", "baseline")
-_PROBES = ("probe", "image", "python")
+_ONLY_RUN = ("json", "junit", "html", "output_format", "baseline", "images", "summary")
+_PROBES = ("probe", "image", "images_file", "python")
 #: Options that mean nothing without one of the probes.
-_NEED = {**dict.fromkeys(IMAGE_OPTIONS, "image"), "in_process": "python", "truth": "python"}
+_NEED = {
+    **dict.fromkeys((*IMAGE_OPTIONS, "summary_file"), "image"),
+    "in_process": "python",
+    "truth": "python",
+}
+#: What an option is that was not given.
+_NOTHING = (None, ())
 _META = "conformance.settings"
 
 
@@ -120,12 +128,25 @@ def _load_none(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 def _defaults(command: click.Command, settings: Settings) -> Iterator[tuple[str, Any]]:
     """Yield the parameters of *command* that *settings* say something about, with the values."""
-    known = {parameter.name for parameter in command.params}
+    known = {parameter.name: parameter for parameter in command.params}
     for key, value in settings.values.items():
         name = key.replace("-", "_")
         parameter = _PARAMETERS.get(name, name)
         if parameter in known and (name not in _ONLY_RUN or command.name == "run"):
-            yield parameter, _pairs(value) if key == "env" else value
+            one = known[parameter].multiple and isinstance(value, str)
+            yield parameter, _pairs(value) if key == "env" else [value] if one else value
+
+
+def parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that *values* of a file stand for, as commands have them."""
+    found = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        changed = _pairs(value) if key == "env" else value
+        found[_PARAMETERS.get(name, name)] = (
+            tuple(changed) if isinstance(changed, list) else changed
+        )
+    return found
 
 
 def _pairs(variables: dict[str, str]) -> list[str]:
@@ -141,10 +162,11 @@ def _settle(ctx: click.Context, settings: Settings | None) -> Taken:
         name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
     }
     typed = {name: value for name, value in ctx.params.items() if name not in from_file}
-    if any(typed.get(name) is not None for name in _PROBES):
+    if any(typed.get(name) not in _NOTHING for name in _PROBES):
         _take_back(ctx, from_file, _PROBES)
-    named = {name for name in _PROBES if ctx.params.get(name) is not None}
+    named = {name for name in _PROBES if ctx.params.get(name) not in _NOTHING}
     named |= {name for name in _PROBES if ctx.params.get(f"{name}s")}  # of several probes
+    named |= {"image"} & {name.removesuffix("s_file") for name in named}
     _take_back(ctx, from_file, [name for name, probe in _NEED.items() if probe not in named])
     _merge_variables(ctx, from_file, settings)
     names = {value: key for key, value in _PARAMETERS.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,16 @@ from conformance.catalogue.toml import convert, read_text, toml
 from conformance.errors import FileError, UsageError
 from conformance.files import repository
 
-__all__ = ["NAME", "Settings", "SettingsFile", "find", "read"]
+__all__ = [
+    "NAME",
+    "Settings",
+    "SettingsFile",
+    "Word",
+    "check_variables",
+    "find",
+    "read",
+    "with_paths",
+]
 
 #: What a settings file is called.
 NAME = "probe-conformance.toml"
@@ -23,7 +32,10 @@ NAME = "probe-conformance.toml"
 _SHARED = "pyproject.toml"
 _TABLE = ("tool", "probe-conformance")
 #: Settings that are a path, or a list of them: relative ones count from the file.
-_PATHS = ("scenarios", "known-failures", "baseline", "json", "junit", "html")
+_PATHS = (
+    *("scenarios", "known-failures", "baseline", "json", "junit", "html"),
+    *("images", "summary"),
+)
 
 Word = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 Variable = Annotated[str, Meta(pattern=r"^[^=\x00]+\Z")]
@@ -38,6 +50,9 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
     ] = UNSET
     image: Annotated[
         Word | UnsetType, Meta(description="A container image whose entrypoint is the probe.")
+    ] = UNSET
+    images: Annotated[
+        Word | UnsetType, Meta(description="A file of several images, each judged by itself.")
     ] = UNSET
     python: Annotated[
         Word | UnsetType,
@@ -132,6 +147,9 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
         UNSET
     )
     html: Annotated[Word | UnsetType, Meta(description="Write a page to this file.")] = UNSET
+    summary: Annotated[
+        Word | UnsetType, Meta(description="Write what a run of several images came to.")
+    ] = UNSET
 
 
 class Settings(Struct, frozen=True):
@@ -220,25 +238,32 @@ def _values(table: dict[str, Any], name: str, directory: Path) -> dict[str, Any]
             raise FileError(name, "unknown key", key=key, hint=f"did you mean '{near[0]}'?")
     values: dict[str, Any] = msgspec.to_builtins(convert(table, SettingsFile, name=name))
     _check(values, name)
-    return dict(_with_paths(values, directory))
+    return dict(with_paths(values, directory))
 
 
 def _check(values: dict[str, Any], name: str) -> None:
     """Refuse settings that cannot hold together."""
-    probes = [key for key in ("probe", "image", "python") if key in values]
+    probes = [key for key in ("probe", "image", "images", "python") if key in values]
     if len(probes) > 1:
         hint = "keep one; another can be named on the command line"
         raise FileError(
             name, f"names a second probe beside '{probes[0]}'", key=probes[1], hint=hint
         )
-    twice = [key for key in values.get("pass-env", ()) if key in values.get("env", {})]
+    check_variables(values, name)
+
+
+def check_variables(values: Mapping[str, Any], name: str, key: str = "pass-env") -> None:
+    """Refuse a variable that *values* say two things about; they stand in the file called *name*.
+
+    :raises FileError: it does, at its *key*.
+    """
+    twice = [word for word in values.get("pass-env", ()) if word in values.get("env", {})]
     if twice:
-        hint = "keep one of them"
-        raise FileError(name, f"'{twice[0]}' is in env as well", key="pass-env", hint=hint)
+        raise FileError(name, f"'{twice[0]}' is in env as well", key=key, hint="keep one of them")
 
 
-def _with_paths(values: dict[str, Any], directory: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the settings, with paths that can be used from the current directory."""
+def with_paths(values: Mapping[str, Any], directory: Path) -> Iterator[tuple[str, Any]]:
+    """Yield settings of a file in *directory*; their paths can be used from the current one."""
 
     def here(path: str) -> str:
         elsewhere = path != "-" and directory != Path.cwd()

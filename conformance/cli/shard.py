@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 import click
 
+from conformance.cli.fixed import now_option, seed_option
 from conformance.errors import UsageError
 from conformance.run.shards import ShardRequest
 
@@ -30,39 +28,6 @@ _MOST = 10_000
 Command = Callable[..., Any]
 
 
-def _seed(_: click.Context, __: click.Parameter, value: str | None) -> str:
-    """Return the seed that was given, else an empty string.
-
-    :raises UsageError: it is empty, as a variable is that a pipeline has not set.
-    """
-    if value is not None and not value.strip():
-        raise UsageError("--seed is empty", hint="give a text, or leave it out")
-    return value or ""
-
-
-def _now(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """Return the time that was given, in epoch seconds.
-
-    :raises UsageError: it is no time, or none of the years 1 to 9999.
-    """
-    if value is None:
-        return None
-    try:
-        now = float(value) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) else _timestamp(value)
-        datetime.fromtimestamp(now)  # only whether there is such a time
-    except (ValueError, OverflowError, OSError):
-        hint = "give epoch seconds, or a time with its zone such as 2026-11-27T14:00:00Z"
-        raise UsageError(f"--now '{value}' is no time", hint=hint) from None
-    return now
-
-
-def _timestamp(text: str) -> float:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None or not math.isfinite(moment.timestamp()):
-        raise ValueError(text)
-    return moment.timestamp()
-
-
 _OPTIONS = (
     click.option(
         "--shard",
@@ -74,18 +39,8 @@ _OPTIONS = (
         metavar="REPORT",
         help="Cut shards by the seconds in this JSON report of an earlier run.",
     ),
-    click.option(
-        "--now",
-        metavar="TIME",
-        callback=_now,
-        help="The fixed now: epoch seconds or ISO 8601; by default when the run starts.",
-    ),
-    click.option(
-        "--seed",
-        metavar="TEXT",
-        callback=_seed,
-        help="What the made-up credentials are derived from; by default another text each time.",
-    ),
+    now_option,
+    seed_option,
 )
 
 

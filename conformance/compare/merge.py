@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from conformance import __version__
 from conformance.catalogue.catalogue import Catalogue
@@ -18,10 +20,11 @@ from conformance.errors import CannotJudge, ConformanceError, ManyErrors
 from conformance.judge.known_failures import KnownFailure, KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.model.contract import Contract
-from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.shard import MergedShard, Shard
+from conformance.report.additions import additions
 from conformance.report.diagnosis import Asks, diagnose
+from conformance.report.evidence import Evidence, Hint
 from conformance.report.saved import SavedReport, parse_report, parse_results, probe_words
 from conformance.report.view import some
 from conformance.run.causes_in import add_causes
@@ -165,7 +168,7 @@ def merged(parts: Sequence[Part], contract: Contract, catalogue: Catalogue) -> R
     for part in parts:
         for result in parse_results(part.text, part.file):
             report.add(result)
-    _explain(report, catalogue.contracts)
+    _explain(report, parts, catalogue.contracts)
     return report
 
 
@@ -219,7 +222,8 @@ def _probe(probes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if isinstance(value, str):
             result[name] = "; ".join(dict.fromkeys(map(str, said)))
         elif isinstance(value, list):
-            result[name] = list(dict.fromkeys(str(line) for lines in said for line in lines))
+            lines = [line for lines in said for line in lines]
+            result[name] = [line for n, line in enumerate(lines) if line not in lines[:n]]
     return result
 
 
@@ -236,28 +240,39 @@ def _kept(part: Part) -> MergedShard:
     )
 
 
-def _explain(report: RunReport, contracts: Mapping[str, Contract]) -> None:
+def _explain(report: RunReport, parts: Sequence[Part], contracts: Mapping[str, Contract]) -> None:
     """Add what many deviations have in common, and what is to be mended."""
-    scenarios = {scenario.id: scenario for scenario in report.selected}
-    results = report.results()
-
-    def waiting(agent: str) -> ScenarioResult | None:
-        """Return the result where the CLI of *agent* takes seconds and is healthy: it is there."""
-        return next(_waited_for(results, scenarios, agent), None)
-
-    hints = []
-    if not report.interrupted and not report.trouble:
-        image = report.probe.get("kind") == "image"
-        asks = Asks(image=image, without_mode=lambda _: None, waiting=waiting)
-        hints = diagnose(results, report.contract, scenarios, asks, cut_short=bool(report.left_out))
+    hints = [] if report.interrupted or report.trouble else list(_hints(report, parts))
     report.hints = [hint.text for hint in hints]
     add_causes(report, contracts, hints)
 
 
-def _waited_for(
-    results: Iterable[ScenarioResult], scenarios: Mapping[str, Scenario], agent: str
-) -> Iterator[ScenarioResult]:
-    for result in results:
-        healthy = "cli-broken" not in result.expected
-        if result.agent == agent and healthy and scenarios[result.id].waits:
-            yield result
+def _hints(report: RunReport, parts: Sequence[Part]) -> Iterator[Hint]:
+    """Yield what many deviations have in common.
+
+    A run may ask the probe once more, to tell why. Nobody can do that here, so what rests on it is
+    taken from a shard, which could ask; where none has it, nothing is said.
+    """
+    scenarios = {scenario.id: scenario for scenario in report.selected}
+    asked = []
+
+    def ask(_: object) -> None:
+        asked.append(True)
+
+    image = report.probe.get("kind") == "image"
+    asks = Asks(image=image, without_mode=ask, waiting=ask)
+    found = diagnose(
+        report.results(), report.contract, scenarios, asks, cut_short=bool(report.left_out)
+    )
+    said = [cause.text for part in parts for cause in part.report.causes if cause.kind == "hint"]
+    added = additions(Evidence.of(report.contract, report.results(), scenarios), image=image)
+    for hint in found:
+        if not asked or hint in added:
+            yield hint
+        elif texts := [text for text in said if _what_was_seen(text) == _what_was_seen(hint.text)]:
+            yield replace(hint, text=texts[0])
+
+
+def _what_was_seen(hint: str) -> str:
+    """Return the first part of the text of a *hint*, behind which it says why."""
+    return re.split("[:,]", hint)[0]

@@ -77,12 +77,12 @@ class CompareReport:
             console.print(Text(line))
         apart = tally.apart()
         if apart:
-            console.print(self._table(apart))
+            console.print(self.table(apart))
         if len(apart) == 1:
             for line in self._explained(apart[0]):
                 console.print(Text(line))
         if complete and tally.together():
-            console.print(self._table(tally.together()))
+            console.print(self.table(tally.together()))
         for row in tally.unjudged():
             reasons = {one_line(result.reason) for result in row.results if result.reason}
             line = f"NOT JUDGED {row.scenario.id}: {'; '.join(sorted(reasons))}"
@@ -101,7 +101,8 @@ class CompareReport:
             yield f"  {side.name}  {side.run.contract.name:<12} {printable(side.words)}"
         yield ""
 
-    def _table(self, rows: Sequence[Row]) -> Table:
+    def table(self, rows: Sequence[Row]) -> Table:
+        """Return *rows* as a table, with a column for each side."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("scenario")
         for side in self._sides:

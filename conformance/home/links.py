@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 
 from conformance.home.seen import SeenNode
 
-__all__ = ["below", "steps"]
+__all__ = ["UNEXPANDED", "below", "expanded", "steps"]
 
+#: What a shell replaces by the HOME at the start of a path; in a variable it is a name like others.
+UNEXPANDED = ("~", "$HOME", "${HOME}")
 #: Links in a row that a kernel follows.
 _LINKS = 40
 
@@ -19,6 +22,16 @@ def below(path: bytes, top: bytes) -> bytes | None:
     """
     names, above = _names(path), _names(top)
     return b"/".join(names[len(above) :]) if top and names[: len(above)] == above else None
+
+
+def expanded(path: str) -> str:
+    """Return where a program looks below the HOME that expands *path* as a shell does.
+
+    Empty where it would not, or looks elsewhere.
+    """
+    first, _, rest = path.partition("/")
+    place = posixpath.normpath(rest) if first in UNEXPANDED and rest else ""
+    return "" if place.split("/")[0] in (".", "..") else place
 
 
 def steps(nodes: Mapping[bytes, SeenNode], path: bytes, top: bytes) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from conformance.errors import CannotJudge, UsageError
 from conformance.home.keeping import Keeping
-from conformance.home.links import below, steps
+from conformance.home.links import below, expanded, steps
 from conformance.home.seen import SeenHome, SeenNode, kind_of
 from conformance.home.visible import Wanted
 from conformance.home.walk import Entries, walk
@@ -67,8 +67,9 @@ def read_home(source: HomeSource, named: Iterable[str] = ()) -> FoundHome:
     """
     top = os.fsencode(source.path)
     wanted = Wanted()
+    places = [place for name in named for place in (name, expanded(name)) if place]
     inside = frozenset(
-        path for name in named if (path := _inside(os.fsencode(name), top)) is not None
+        path for place in places if (path := _inside(os.fsencode(place), top)) is not None
     )
     wanted = Wanted(wanted.directories | inside, wanted.files | inside)
     for _ in range(_ROUNDS):

@@ -180,6 +180,14 @@ class Run:
         assert isinstance(self.driver, kinds), "only an image can be asked for that"
         return self.driver
 
+    def begin(self) -> None:
+        """Let the run begin now: it may have been opened long before its turn."""
+        if self.request.now is not None:
+            return
+        self.context = replace(self.context, now=time.time())
+        self.runner.context = self.context
+        self._shared = replace(self._shared, now=self.context.now)
+
     def end(self) -> None:
         """End what still runs."""
         self.driver.close()

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -16,20 +15,16 @@ import msgspec
 import pytest
 
 from conformance.bundled import data_root, scenarios_dir
-from conformance.catalogue.released import since
-from conformance.drivers.container.request import SILENT
 from conformance.errors import UsageError
-from conformance.judge.tally import RunReport
 from conformance.model.outcome import ScenarioResult
-from conformance.report.diagnosis import Asks, diagnose
 from conformance.report.evidence import Hint
-from conformance.report.repeating import Repeating
 from conformance.report.stream import Stream
 from conformance.report.terminal import Quiet, Summary, Terminal
-from conformance.report.view import View, some
+from conformance.report.view import View
 from conformance.run import RUN_PLUGIN
 from conformance.run.assembly import Run
 from conformance.run.causes_in import add_causes
+from conformance.run.conclusion import find_hints, new_report
 from conformance.run.items import item_name
 from conformance.run.request import scenario_files
 
@@ -75,25 +70,14 @@ class PytestRun:
         it may need: as they were typed, by their real paths.
         """
         self.run = run
-        self.report = RunReport(
-            run.contract,
-            run.selected,
-            run.describe(),
-            run.context.now,
-            run.known_failures,
-            strict=run.request.strict,
-        )
-        self.report.as_of = run.request.as_of
-        self.report.since = partial(since, run.contract, run.selected)
+        self.report = new_report(run, repro=repro, files=files)
         self._stream = cast(TextIO, Stream(sys.stderr if to_stderr else sys.stdout))
         self.terminal = View(self._stream, self.report)
-        known = run.catalogue.scenarios
-        if repro:
-            self.report.repeat = Repeating(repro, known, files).argv
         if summary == "quiet":
             self.terminal = Quiet(self._stream, self.report)
         elif summary != "none":
             all_of_it = summary == "all"
+            known = run.catalogue.scenarios
             self.terminal = Terminal(self._stream, self.report, known, all_of_it=all_of_it)
 
     def execute(
@@ -212,7 +196,6 @@ class _RunPlugin:
         """What many deviations have in common."""
         self._report = pytest_run.report
         self._terminal = pytest_run.terminal
-        self._is_image = run.request.image is not None
         self._by_item = {(s.file, item_name(run.contract, s)): s.id for s in run.selected}
 
     def _id(self, node_id: str) -> str | None:
@@ -271,20 +254,4 @@ class _RunPlugin:
         self.stopped_early = bool(session.shouldfail)
         if self._report.interrupted or self._report.trouble:
             return
-        left_out = self._report.leave_out(SILENT) if self._is_image else 0
-        self.hints = hints = diagnose(
-            self._report.reported(),
-            self.run.contract,
-            {scenario.id: scenario for scenario in self._report.selected},
-            Asks(
-                image=self._is_image,
-                without_mode=self.run.code_without_mode,
-                waiting=self.run.result_while_waiting,
-            ),
-            cut_short=bool(left_out),
-        )
-        self._report.hints = [hint.text for hint in hints]
-        if left_out:
-            were = "was" if left_out == 1 else "were"
-            said = f"{some(left_out, 'scenario')} {were} left out"
-            self._report.hints = ["; ".join([*self._report.hints, said])]
+        self.hints = find_hints(self.run, self._report)

@@ -112,13 +112,16 @@ def _options(subject: Subject) -> list[object]:
     """Return all that decides results beside probe and scenarios, as built-in types."""
     request = subject.request
     known = {id_: given(entry) for id_, entry in subject.known_failures.entries.items()}
+    image = request.image
+    if image is not None:
+        image = replace(image, engines=())  # each shard may have engines of its own
     return [
         given(subject.contract),
         request.as_of,
         request.strict,
         request.repeat,
         sorted(known.items()),
-        given(request.image),
+        given(image),
     ]
 
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +12,7 @@ import msgspec
 from msgspec.msgpack import Decoder
 
 from conformance.errors import CannotJudge
+from conformance.run.worker_process import end_with_parent
 from conformance.strength.trials import Task, Trial
 from conformance.strength.worker import Answer, Batch, TrialContext, Worker
 
@@ -32,17 +29,8 @@ _worker: Worker | None = None
 def _start(context: bytes) -> None:
     """Make this process a worker; only its parent is interrupted."""
     global _worker  # noqa: PLW0603 - the only place for what an executor's initializer makes
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+    end_with_parent()
     _worker = Worker(_CONTEXT.decode(context))
-
-
-def _end_after(parent: int) -> None:
-    """End this process, and what it runs, when its *parent* has ended in whatever way."""
-    multiprocessing.connection.wait([parent])
-    os._exit(1)
 
 
 def _work(data: bytes) -> bytes:

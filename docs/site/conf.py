@@ -50,7 +50,7 @@ PAGES = {
             "gates",
             "in-process",
         ),
-        *("orchestrator", "real-clis", "over-time"),
+        *("orchestrator", "real-clis", "over-time", "shards"),
     ],
     "Change": ["your-contract", "scenarios", "discover", "strength", "design"],
     "Look up": ["cli", "contracts", "field"],

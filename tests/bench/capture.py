@@ -1,6 +1,6 @@
 """Ask right and wrong probes in the homes of the catalogue, and in what is captured of them.
 
-    python tests/bench/capture.py [PART/PARTS] [ID...]
+    python tests/bench/capture.py [--part 3/20] [ID...]
     python tests/bench/capture.py --clis         the released CLIs, in the scenarios that have on record what they say
 
 It prints each answer that is another one in the copy, and each home that could not be captured or of which lint has
@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 sys.path.insert(0, os.fspath(Path(__file__).parents[1]))
 
 from support_capture_answers import (
+    WRONG,
     NotCapturedError,
     Pair,
     Row,
@@ -43,16 +44,18 @@ whole = cache(load_catalogue)
 def main() -> int:
     """Return the exit status."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", nargs="?", default="0/1")
+    parser.add_argument("--part", default="0/1", metavar="N/PARTS")
     parser.add_argument("ids", nargs="*")
     parser.add_argument("--clis", action="store_true")
+    parser.add_argument("--wrong", type=int, default=WRONG, help="how many wrong probes are asked")
     options = parser.parse_args()
     started = time.monotonic()
     number, _, of = options.part.partition("/")
     chosen = part(scenarios(whole()), int(number), int(of))
     chosen = [s for s in chosen if s.id in options.ids or not options.ids]
     found = 0
-    for row in _clis(chosen) if options.clis else _probes([s.id for s in chosen]):
+    rows = _clis(chosen) if options.clis else _probes([s.id for s in chosen], options.wrong)
+    for row in rows:
         found += 1
         print(*row, sep="  ", flush=True)
     seconds = time.monotonic() - started
@@ -60,16 +63,18 @@ def main() -> int:
     return 1 if found else 0
 
 
-def _probes(ids: list[str]) -> Iterator[Row]:
+def _probes(ids: list[str], wrong: int) -> Iterator[Row]:
     # Those that wait come first, so that others run beside them.
     ordered = sorted(ids, key=lambda id_: not whole().get(id_).waits)
     with ProcessPoolExecutor(2 * len(os.sched_getaffinity(0))) as pool:
-        for rows in pool.map(_in_home, ordered):
+        for number, rows in enumerate(pool.map(partial(_in_home, wrong), ordered), 1):
             yield from rows
+            if number % 20 == 0:
+                print(f"{number} of {len(ordered)}", file=sys.stderr, flush=True)
 
 
-def _in_home(id_: str) -> list[Row]:
-    catalogue, tried = whole(), _tried()
+def _in_home(wrong: int, id_: str) -> list[Row]:
+    catalogue, tried = whole(), _tried(wrong)
     with tempfile.TemporaryDirectory() as top:
         directory = Path(top)
         directory.chmod(0o755)
@@ -78,8 +83,8 @@ def _in_home(id_: str) -> list[Row]:
 
 
 @cache
-def _tried() -> list[WrongProbe]:
-    return probes(whole())
+def _tried(wrong: int) -> list[WrongProbe]:
+    return probes(whole(), wrong)
 
 
 def _copy(id_: str, catalogue: Catalogue, directory: Path) -> Pair | Row:

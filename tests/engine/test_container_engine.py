@@ -19,7 +19,7 @@ import docker
 import pytest
 from support_catalogue import growth
 from support_cli import suite
-from support_image import rows, run
+from support_image import ours, rows, run
 
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
@@ -86,7 +86,7 @@ def test_the_reference_image_conforms_alike_in_both_isolations(
     assert len([id_ for id_ in found if id_.startswith("container/")]) >= 5
     assert len(several) > 5
     assert found.keys() >= set(several)
-    assert ours(engine, tmp_path) == []
+    assert ours(engine) == []
     says_what_was_run(engine, reference_image, report, printed)
 
 
@@ -179,21 +179,6 @@ def _installed() -> bool:
     return any(one.value == "pytest_probe_conformance" for one in entry_points(group="pytest11"))
 
 
-def ours(client: docker.DockerClient, cwd: Path) -> list[str]:
-    """Return what runs with the cache directory of this test have left on the engine."""
-    cache = os.environ["XDG_CACHE_HOME"]
-    found = [
-        (one["Id"], one["Labels"])
-        for one in client.api.containers(all=True, filters={"label": RUN})
-    ]
-    found += [
-        (one["Name"], one["Labels"])
-        for one in client.api.volumes(filters={"label": RUN}).get("Volumes") or []
-    ]
-    found += [(one["Id"], one["Labels"]) for one in client.api.images(filters={"label": RUN})]
-    return [id_ for id_, labels in found if labels[LOCK].startswith(cache)]
-
-
 def started(
     image: str, cwd: Path, *arguments: str, env: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
@@ -209,18 +194,18 @@ def started(
     )
 
 
-def until_it_works(client: docker.DockerClient, cwd: Path, *, things: int = 9) -> None:
+def until_it_works(client: docker.DockerClient, *, things: int = 9) -> None:
     """Wait until a run has so many *things* on the engine: more than it looks the image up with."""
     deadline = time.monotonic() + 60
-    while len(ours(client, cwd)) < things:
+    while len(ours(client)) < things:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def until_it_rests(client: docker.DockerClient, cwd: Path) -> None:
+def until_it_rests(client: docker.DockerClient) -> None:
     """Wait until the engine has done what a run asked for that is gone: it may still make what was on its way."""
     seen: list[str] = []
-    while (now := ours(client, cwd)) != seen:
+    while (now := ours(client)) != seen:
         seen = now
         time.sleep(1)
 
@@ -231,7 +216,7 @@ def test_an_interrupted_run_leaves_nothing(
     engine: docker.DockerClient, reference_image: str, isolation: str, tmp_path: Path
 ) -> None:
     with started(reference_image, tmp_path, "--isolation", isolation) as process:
-        until_it_works(engine, tmp_path)
+        until_it_works(engine)
         process.send_signal(signal.SIGINT)
         printed = process.communicate(timeout=60)[0]
 
@@ -239,20 +224,20 @@ def test_an_interrupted_run_leaves_nothing(
     assert "INTERRUPTED" in printed
     assert "Traceback" not in printed
     assert (tmp_path / "report.json").exists()
-    assert ours(engine, tmp_path) == []
+    assert ours(engine) == []
 
 
 def test_the_next_run_removes_what_a_killed_one_has_left(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:
     with started(reference_image, tmp_path) as process:  # the whole catalogue: it is not over yet
-        until_it_works(engine, tmp_path, things=5)
+        until_it_works(engine, things=5)
         os.killpg(process.pid, signal.SIGKILL)
     # What was there then is left, until any run on this engine begins: also one of another test, beside this one.
-    until_it_rests(engine, tmp_path)
+    until_it_rests(engine)
 
     assert run(reference_image, "claude/nested-session", cwd=tmp_path)[0] == 0
-    assert ours(engine, tmp_path) == []
+    assert ours(engine) == []
 
 
 def test_sweep_removes_what_is_dead_and_ours_and_nothing_else(
@@ -267,7 +252,7 @@ def test_sweep_removes_what_is_dead_and_ours_and_nothing_else(
     }
     elsewhere = {**dead, HOST: "another"}
     with started(reference_image, tmp_path, "cli/hangs", "cli/slow") as alive:
-        until_it_works(engine, tmp_path, things=5)
+        until_it_works(engine, things=5)
         made = [
             api.create_container(reference_image, labels=labels)["Id"]
             for labels in (dead, elsewhere, {"some": "body's"})
@@ -353,7 +338,7 @@ def test_an_engine_that_goes_away_ends_the_run(
     with way_to_the_engine(tmp_path) as (path, cut):
         env = {**os.environ, "DOCKER_HOST": f"unix://{path}"}
         with started(reference_image, tmp_path, "--isolation", isolation, env=env) as process:
-            until_it_works(engine, tmp_path)
+            until_it_works(engine)
             cut.set()
             at = time.monotonic()
             printed = process.communicate(timeout=100)[0]
@@ -364,7 +349,7 @@ def test_an_engine_that_goes_away_ends_the_run(
     assert "the container engine was lost" in printed
     assert '"exit_status": 3' in (tmp_path / "report.json").read_text()
     assert suite(tmp_path, "sweep").returncode == 0
-    assert ours(engine, tmp_path) == []
+    assert ours(engine) == []
 
 
 def test_the_line_that_repro_prints_repeats_the_case(
@@ -386,9 +371,9 @@ def test_the_line_that_repro_prints_repeats_the_case(
         assert done.returncode == 0
         assert codes == [int(done.stdout.split("\ngot: ")[1].split("(")[1].split(")")[0])] * 2
 
-    volumes = set(ours(engine, tmp_path))
+    volumes = set(ours(engine))
     assert volumes != set()  # the lines need them
     assert suite(tmp_path, "sweep").returncode == 0  # it may find what another test has left
-    assert set(ours(engine, tmp_path)) == volumes
+    assert set(ours(engine)) == volumes
     assert suite(tmp_path, "sweep", "--kept").returncode == 0
-    assert ours(engine, tmp_path) == []
+    assert ours(engine) == []

@@ -223,7 +223,12 @@ def test_runs_with_the_defaults(job: Job) -> None:
 
 def test_every_input_that_is_given_is_an_option(job: Job) -> None:
     given = {name: f"the {name}" for name in ("probe", "config", "contract", "isolation")}
-    given |= {"junit": "report.xml", "html": "report.html", "known-failures": "known.toml"}
+    given |= {
+        "shard": "1/4",
+        "junit": "report.xml",
+        "html": "report.html",
+        "known-failures": "known.toml",
+    }
     job.inputs |= {**given, "image": "", "annotations": "false"}
     job.step(RUN)
     [called] = job.called()
@@ -237,7 +242,7 @@ def test_the_words_for_the_suite_are_its_own(job: Job) -> None:
     assert said == {"--output-format"} | {
         f"--{name}"
         for name in ("json", "config", "image", "probe", "contract", "isolation", "junit", "html")
-    } | {"--known-failures"}
+    } | {"--known-failures", "--shard"}
     assert said <= options
 
 
@@ -269,7 +274,7 @@ def test_lines_of_scenarios_and_args_are_words(job: Job) -> None:
     "name",
     [
         *("image", "probe", "config", "contract", "isolation", "scenarios", "known-failures"),
-        *("args", "report", "junit", "html", "annotations", "python"),
+        *("args", "report", "junit", "html", "annotations", "python", "shard"),
     ],
 )
 @pytest.mark.slow

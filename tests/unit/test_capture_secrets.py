@@ -174,6 +174,33 @@ def test_without_it_the_same_home_is_written(tmp_path: Path) -> None:
     assert list(shown(["k7Qm2Zx9Lp4wBv6RtY3s"], output.read_text() + done.output)) == []
 
 
+def test_nothing_gets_out_of_a_home_on_disk(tmp_path: Path) -> None:
+    """What only a disk has, extended attributes, is no way out either; nor is what the command says."""
+    canaries = Canaries(17)
+    home = tmp_path / "home"
+    for directory in (".claude", f".claude/projects/{canaries.one()}", ".codex"):
+        (home / directory).mkdir(parents=True)
+    login = home / ".claude" / ".credentials.json"
+    login.write_bytes(canaries.content(b".claude/.credentials.json"))
+    (home / ".codex" / "auth.json").symlink_to(f"../{canaries.one()}/auth.json")
+    (home / ".claude" / canaries.one()).write_text(canaries.one())
+    canary = canaries.one()
+    try:
+        os.setxattr(login, "user.note", canary.encode())
+    except OSError as e:
+        pytest.skip(f"no extended attributes here: {e}")
+    os.setxattr(home / ".claude", f"user.{canaries.one()}", canary.encode())
+    output = tmp_path / "slot.toml"
+    words = ["-o", os.fspath(output), "--agent", "claude", "--at", f"/home/{canaries.one()}"]
+    words += [f"--env={name}={value}" for name, value in canaries.env().items()]
+
+    done = CliRunner().invoke(cli, ["capture", os.fspath(home), *words])
+
+    assert done.exit_code == 0, done.exception
+    said = done.output.replace(os.fspath(tmp_path), "")
+    assert list(shown(canaries.made, output.read_text() + said)) == []
+
+
 def test_homes_have_canaries_in_every_place() -> None:
     """Of the homes that are made, some have one in each place that is named."""
     homes = [Canaries(seed).home() for seed in range(30)]

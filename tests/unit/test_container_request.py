@@ -13,7 +13,7 @@ import pytest
 from conformance.cli import main
 from conformance.cli.image_request import image_argv, image_request
 from conformance.cli.options import IMAGE_OPTIONS, image_options
-from conformance.cli.run import repro_argv
+from conformance.cli.request import repro_argv
 from conformance.drivers.container.request import Confinement, ImageRequest, check_reference
 from conformance.errors import UsageError
 

@@ -385,16 +385,25 @@ def test_many_mistakes_end_with_the_worst_status() -> None:
     assert [ManyErrors(wrong[:1]).exit_status, ManyErrors(wrong).exit_status] == [2, 3]
 
 
-DIGESTS = frozenset({"sha256:1", "sha256:2"})
+DIGESTS = ("slot@sha256:1", "slot@sha256:2")
 
 
 @pytest.mark.parametrize(
     ("second", "message"),
     [
         ({}, ""),
-        ({"id": "sha256:other", "digests": frozenset({"sha256:2", "sha256:3"})}, ""),
         (
-            {"id": "sha256:other", "digests": frozenset({"sha256:3"})},
+            {
+                "id": "sha256:other",
+                "repo_digests": (
+                    "slot@sha256:2",
+                    "slot@sha256:3",
+                ),
+            },
+            "",
+        ),
+        (
+            {"id": "sha256:other", "repo_digests": ("slot@sha256:3",)},
             "'agent' is not the same image on one and two; "
             "name it by its digest, or copy it with docker save and docker load",
         ),
@@ -406,8 +415,8 @@ DIGESTS = frozenset({"sha256:1", "sha256:2"})
     ],
 )
 def test_a_name_has_to_stand_for_one_image(second: dict[str, Any], message: str) -> None:
-    one = facts("one", digests=DIGESTS, platform="linux/amd64")
-    two = facts("two", **{"digests": DIGESTS, "platform": "linux/amd64", **second})
+    one = facts("one", repo_digests=DIGESTS, platform="linux/amd64")
+    two = facts("two", **{"repo_digests": DIGESTS, "platform": "linux/amd64", **second})
     said = ""
     try:
         check_alike("agent", [one, one, two])

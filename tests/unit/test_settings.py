@@ -13,7 +13,8 @@ import click
 import pytest
 
 from conformance.cli.options import agent_option, image_options, probe_options, strict_option
-from conformance.cli.run import repro_argv, run_command
+from conformance.cli.request import repro_argv
+from conformance.cli.run import run_command
 from conformance.cli.settings import Taken, WithSettings, taken
 from conformance.cli.settings_file import NAME, SettingsFile, find, read
 from conformance.errors import ConformanceError, FileError, UsageError
@@ -147,7 +148,7 @@ def test_the_checkout_has_none_that_would_change_what_the_tests_do() -> None:
     [
         ('knwon-failures = "x"', "knwon-failures: unknown key; did you mean 'known-failures'?"),
         ('known_failures = "x"', "known_failures: unknown key; did you mean 'known-failures'?"),
-        ("zzz = 1", "zzz: unknown key; allowed here: probe, image, python, "),
+        ("zzz = 1", "zzz: unknown key; allowed here: probe, image, images, python, "),
         ('isolation = "none"', "isolation: unknown value 'none'; allowed: fresh, shared, both"),
         ("probe = 1", "probe: expected string, got int"),
         ('scenarios = "checks"', "scenarios: expected a list, got string"),

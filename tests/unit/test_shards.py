@@ -18,17 +18,20 @@ from conformance.catalogue import contracts
 from conformance.catalogue.released import since
 from conformance.catalogue.shards import Piece, cut, pieces
 from conformance.compare.merge import CannotMerge, Part, merged, parse_part
+from conformance.drivers.container.request import ImageRequest
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailure, KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.model.contract import Contract
-from conformance.model.outcome import Result, ScenarioResult
+from conformance.model.outcome import Moved, Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.diagnosis import Asks, diagnose
 from conformance.run.causes_in import add_causes
-from conformance.run.request import Command, RunRequest, check_now
+from conformance.run.request import Command, OwnProbe, RunRequest, check_now
 from conformance.run.shards import ShardRequest, only_shard
 from conformance.run.subject import Subject
+from conformance.strength.bank import Bank, WrongProbe
+from conformance.strength.shards import only_shard as only_wrong_probes
 
 COUNTS = range(1, 8)
 NOW = 1_700_000_000.25
@@ -431,6 +434,75 @@ def test_what_isolated_the_probe_is_said_of_each_machine() -> None:
     assert [one.probe["network"] for one in report.shards] == ["cut", "open: no namespaces"]
 
 
+def test_shards_may_run_on_engines_of_their_own() -> None:
+    """The merged report says which there were, and what became of one that was lost."""
+
+    def options(*engines: str, platform: str = "") -> str:
+        subject = subject_of(SLOT, IDS)
+        image = ImageRequest(reference="slot:ci", engines=engines, platform=platform)
+        asked = replace(subject, request=replace(subject.request, probe=image))
+        shard = only_shard(asked, ShardRequest(index=1, count=2)).shard
+        assert shard is not None
+        return shard.options
+
+    assert options() == options("ssh://a") == options("ssh://b", "ssh://c")
+    assert options() != options(platform="linux/arm64")
+
+    engines = [{"name": f"ssh://{name}", "engine": "docker 28"} for name in "abc"]
+    image = {"kind": "image", "image": "slot:ci", "digest": "sha256:a"}
+    subject = subject_of(SLOT, IDS)
+    lost = Moved(engine="ssh://b", reason="gone")
+    found = {id_: replace(one, engine="ssh://a") for id_, one in results_of(subject).items()}
+    found = {id_: replace(one, moved=lost) for id_, one in found.items()}
+    parts = parts_of(subject, 2, found)
+    probes = [image | {"engines": engines[:2]}, image | {"engines": engines[1:]}]
+    report = merged(
+        [
+            replace(one, report=replace(one.report, probe=probe))
+            for one, probe in zip(parts, probes, strict=True)
+        ],
+        SLOT,
+        subject.catalogue,
+    )
+
+    assert report.probe["engines"] == engines
+    assert [(one.engine, set(one.scenarios)) for one in report.lost_engines()] == [
+        ("ssh://b", set(IDS))
+    ]
+
+
+def image_parts(*, hint: str) -> list[Part]:
+    """Return shards of an image that says the same in every scenario; the first of them knows why, or does not."""
+    image = {"kind": "image", "image": "slot:ci", "digest": "sha256:a"}
+    subject = subject_of(SLOT)
+    subject = replace(subject, request=replace(subject.request, probe=OwnProbe()))
+    same = {
+        one.id: result(one.id, "conforms", expected=one.expected(SLOT), code=64)
+        if "cli-broken" in one.expected(SLOT)
+        else result(one.id, "deviates", "wrong-verdict", expected=one.expected(SLOT), code=64)
+        for one in subject.selected
+    }
+    wanted = [ShardRequest(index=n, count=2) for n in (1, 2)]
+    first, second = (run_of(only_shard(subject, one), same) for one in wanted)
+    causes = [{"kind": "hint", "name": "", "text": hint, "scenarios": ["cli/healthy"]}]
+    return [part(first, probe=image, causes=causes if hint else []), part(second, probe=image)]
+
+
+def test_what_only_the_probe_could_tell_is_as_a_shard_has_it() -> None:
+    """Without that nothing is said: what else might explain it may be wrong."""
+    why = (
+        "every scenario got exit code 64 (cli-broken), also with an AGENT_MODE that does not exist"
+    )
+
+    known = merged(image_parts(hint=why), SLOT, bundled_catalogue())
+    unknown = merged(image_parts(hint=""), SLOT, bundled_catalogue())
+    other = merged(image_parts(hint="every scenario got exit code 0"), SLOT, bundled_catalogue())
+
+    assert (known.hints, unknown.hints, other.hints) == ([why], [], [])
+    assert known.causes[0].kind == "hint"
+    assert len(known.causes[0].scenarios) > 400
+
+
 # What a shard says it was cut from
 
 
@@ -495,3 +567,75 @@ def test_a_now_that_is_far_from_the_clock_is_refused(seconds: float) -> None:
     assert line.startswith(f"--now lies more than 10 minutes {when} the clock here")
     check_now(time.time() - 500)
     check_now(None)
+
+
+# Wrong probes
+
+
+def some_banks() -> list[Bank]:
+    """Return banks of two contracts; each fifth wrong probe is about a scenario that waits."""
+    banks = []
+    for contract in ("slot", "preflight"):
+        wrong = tuple(
+            WrongProbe(
+                name=f"wrong-{n}",
+                contract=contract,
+                vice="some vice",
+                report="",
+                about=("codex/api-key" if n % 5 else "cli/hangs",),
+            )
+            for n in range(35)
+        )
+        here = contracts.bundled()[contract]
+        banks.append(Bank(file=f"{contract}.toml", contract=here, right=None, wrong=wrong))
+    return banks
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_shards_of_a_bank_have_each_wrong_probe_once(count: int, tmp_path: Path) -> None:
+    catalogue, banks = bundled_catalogue(), some_banks()
+    wrong = [probe.id for bank in banks for probe in bank.wrong]
+    report = {"wrong_probes": [{"id": id_, "seconds": n % 7} for n, id_ in enumerate(wrong)]}
+    (tmp_path / "strength.json").write_text(json.dumps(report))
+    last = str(tmp_path / "strength.json")
+
+    for durations in ("", last):
+        wanted = [
+            ShardRequest(index=n, count=count, durations=durations) for n in range(1, count + 1)
+        ]
+        cuts = [only_wrong_probes(banks, catalogue, one, seed="17") for one in wanted]
+
+        found = [probe.id for chosen, _ in cuts for bank in chosen for probe in bank.wrong]
+        assert sorted(found) == sorted(wrong)
+        # Where nothing is known, no part is larger.
+        sizes = {sum(len(bank.wrong) for bank in chosen) for chosen, _ in cuts}
+        assert durations or max(sizes) - min(sizes) <= 1
+        shards = [shard for _, shard in cuts]
+        assert [shard.index for shard in shards] == list(range(1, count + 1))
+        assert len({replace(shard, index=0) for shard in shards}) == 1
+        assert (shards[0].scenarios, bool(shards[0].durations)) == (len(wrong), bool(durations))
+
+
+def test_what_is_no_report_of_strength_gives_no_durations(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    catalogue, banks = bundled_catalogue(), some_banks()
+    wanted = ShardRequest(index=1, count=2, durations=str(tmp_path / "run.json"))
+
+    line = refusal(UsageError, only_wrong_probes, banks, catalogue, wanted)
+
+    assert line.startswith(f"{tmp_path}/run.json is no report of strength: ")
+
+
+def test_durations_of_other_scenarios_are_refused(tmp_path: Path) -> None:
+    """Each shard would be cut by nothing, and its report say that it was cut by durations."""
+    subject = subject_of(SLOT, ["codex/api-key", "codex/blank"])
+    report = run_of(subject, results_of(subject)).document()
+    (tmp_path / "last.json").write_text(json.dumps(report))
+    wanted = ShardRequest(index=1, count=2, durations=str(tmp_path / "last.json"))
+
+    line = refusal(UsageError, only_shard, subject_of(SLOT, IDS[:2]), wanted)
+
+    assert line == (
+        f"{tmp_path}/last.json says of no scenario here how long it takes; "
+        "name the report of a run that has them"
+    )

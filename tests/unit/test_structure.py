@@ -280,6 +280,7 @@ def test_in_features_only_reports_know_how_they_are_shown() -> None:
         "strength.report",
         "compare.agree_report",
         "compare.report",
+        "compare.several_report",
         "compare.reality_report",
         "lockstep.report",
         "wiring.report",

@@ -22,7 +22,7 @@ from conformance.drivers.container.tunnel import Tunnel, short_name
 from conformance.errors import CannotJudge
 from conformance.text import one_line
 
-__all__ = ["ENGINE_ERRORS", "EngineLost", "connect", "engine_errors", "message"]
+__all__ = ["ENGINE_ERRORS", "TIMEOUT", "EngineLost", "connect", "engine_errors", "message"]
 
 #: Seconds that the engine gets to answer a request that does not wait for a container.
 TIMEOUT = 20

@@ -9,7 +9,15 @@ from msgspec import Struct
 
 from conformance.errors import UsageError
 
-__all__ = ["SCHEMES", "SshPlace", "check_engines", "check_platform", "fits", "normal_processor"]
+__all__ = [
+    "SCHEMES",
+    "SshPlace",
+    "check_engines",
+    "check_platform",
+    "docker_options",
+    "fits",
+    "normal_processor",
+]
 
 #: How the URL of an engine begins.
 SCHEMES = ("unix://", "ssh://", "tcp://")
@@ -49,7 +57,7 @@ class SshPlace(Struct, frozen=True, kw_only=True):
         found = _SSH.fullmatch(url)
         if found is None:
             hint = "write it like ssh://user@host, ssh://host:2222 or ssh://host/run/docker.sock"
-            raise UsageError(f"'{url}' is not the URL of an engine", hint=hint)
+            raise UsageError(f"'{_shown(url)}' is not the URL of an engine", hint=hint)
         user, host, port, path = found.groups(default="")
         return cls(
             host=host.strip("[]"), user=user, port=port, socket=path.rstrip("/") or _USUAL_SOCKET
@@ -65,12 +73,21 @@ def check_engines(names: Sequence[str]) -> None:
         if name.startswith("ssh://"):
             SshPlace.in_url(name)
         elif not any(pattern.fullmatch(name) for pattern in (_UNIX, _TCP, _CONTEXT)):
-            cause = f"'{name}' is neither the URL of an engine nor the name of a docker context"
+            cause = (
+                f"'{_shown(name)}' is neither the URL of an engine nor the name of a docker context"
+            )
             hint = "write it like unix:///run/docker.sock, ssh://user@host or tcp://host:2376"
             raise UsageError(cause, hint=hint)
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise UsageError(f"the engine {twice[0]} is named twice", hint="name it once")
+
+
+def docker_options(name: str) -> list[str]:
+    """Return the options with which docker's command line uses the engine called *name*."""
+    if not name:
+        return []
+    return ["--host" if name.startswith(SCHEMES) else "--context", name]
 
 
 def check_platform(platform: str) -> None:
@@ -94,6 +111,11 @@ def fits(platform: str, wanted: str) -> bool:
     One that names no variant of a processor takes any.
     """
     return _parts(platform)[: len(_parts(wanted))] == _parts(wanted)
+
+
+def _shown(name: str) -> str:
+    """Return *name* as it can be shown: a password in it is for nobody's log."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:…@", name)
 
 
 def _parts(platform: str) -> list[str]:

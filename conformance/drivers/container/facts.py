@@ -93,7 +93,7 @@ def look_up(
         facts = ImageFacts(
             id=image["Id"],
             digest=next(iter(image.get("RepoDigests") or []), ""),
-            digests=frozenset(name.rpartition("@")[2] for name in image.get("RepoDigests") or []),
+            repo_digests=tuple(image.get("RepoDigests") or ()),
             platform=platform,
             engine=engine_name(version),
             architecture_warning=_architecture_warning(image, version),

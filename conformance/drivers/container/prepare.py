@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 from msgspec.structs import replace
 
-from conformance.drivers.container.client import connect
+from conformance.drivers.container.client import TIMEOUT, connect
 from conformance.drivers.container.driver import ContainerDriver
 from conformance.drivers.container.engines import Engine, EnginePool
 from conformance.drivers.container.facts import check_alike, commit_stubbed, look_up
@@ -143,7 +143,9 @@ def _remove_run(
     """Remove what the run has left, on all of its engines at the same time."""
 
     def remove(client: docker.DockerClient) -> None:
-        for _ in range(2):  # one that has much to do may answer the second time
+        # One that had too much to do to answer may have time by now, or the second time.
+        client.api.timeout = TIMEOUT
+        for _ in range(2):
             # A lost engine has been reported already; the next run sweeps.
             with suppress(CannotJudge):
                 remove_run(client, labels.run, keep=keep)

@@ -98,8 +98,8 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     """The digest of the image's configuration, which names the content on every engine."""
     digest: str
     """The image's name in a registry; empty for an image that was never in one."""
-    digests: frozenset[str] = frozenset()
-    """Every digest that registries know it by, without names."""
+    repo_digests: tuple[str, ...] = ()
+    """All its names in registries, each ``REPOSITORY@DIGEST``."""
     platform: str = ""
     """What it is for, such as ``linux/amd64``."""
     engine: str
@@ -128,3 +128,8 @@ class ImageFacts(Struct, frozen=True, kw_only=True):
     """What a reader of the report should know about how it was run, a sentence each."""
     isolation: Isolation = "fresh"
     """The isolation in use, after checking that the image allows the one asked for."""
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Every digest that registries know it by, without names."""
+        return frozenset(name.rpartition("@")[2] for name in self.repo_digests)
