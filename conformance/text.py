@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from itertools import chain, islice, product
+from string import ascii_uppercase
 
-__all__ = ["join", "one_line", "ordinal", "printable", "quote", "shortened"]
+__all__ = ["join", "letters", "one_line", "ordinal", "printable", "quote", "shortened"]
 
 
 def one_line(text: str) -> str:
     """Return *text* on one line, each run of white space as one space, and safe in a terminal."""
     return printable(" ".join(text.split()))
+
+
+def letters(count: int) -> list[str]:
+    """Return so many names, at most 702: A, B, and so on; AA comes after Z."""
+    longer = map("".join, product(ascii_uppercase, repeat=2))
+    return list(islice(chain(ascii_uppercase, longer), count))
 
 
 def shortened(text: str, limit: int) -> str:

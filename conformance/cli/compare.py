@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import string
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -43,6 +42,7 @@ from conformance.run.pytest_run import sigterm_interrupts, worker_count
 from conformance.run.request import Command, ProbeSpec, PythonCallable, RunRequest, variables
 from conformance.run.shards import shard_of
 from conformance.run.subject import Subject, check
+from conformance.text import letters
 
 __all__ = ["collect", "compare_command", "described"]
 
@@ -156,7 +156,7 @@ def _compare(options: _Options) -> int:
     stream = cast(TextIO, Stream(sys.stderr if options.json_file == "-" else sys.stdout))
     with ExitStack() as stack:
         sides = []
-        for letter, subject in zip(_letters(len(subjects)), subjects, strict=True):
+        for letter, subject in zip(letters(len(subjects)), subjects, strict=True):
             run = stack.enter_context(open_run(replace(subject, selected=tuple(chosen))))
             sides.append(Side(letter, described(subject), run))
         tally = CompareTally([side.run.contract for side in sides], len(chosen))
@@ -236,12 +236,6 @@ def described(subject: Subject) -> str:
     if subject.contract.requests is not None:
         return "its reference program"
     return "the CLI itself" if subject.contract.commands else "its reference probe"
-
-
-def _letters(count: int) -> Sequence[str]:
-    """Return so many names of one letter; of two, from the 27th on."""
-    letters = string.ascii_uppercase
-    return [*letters, *(first + second for first in letters for second in letters)][:count]
 
 
 def _parted(text: str, default: str) -> tuple[str, str]:

@@ -19,11 +19,10 @@ from conformance.errors import CannotJudge
 from conformance.judge.tally import INTERRUPTED
 from conformance.model.wording import probe_lines
 from conformance.report.bar import Bar
-from conformance.report.page.side_view import letters
 from conformance.report.terminal import Summary, Terminal
 from conformance.report.view import some, verdict
 from conformance.run.many import Part
-from conformance.text import printable
+from conformance.text import letters, printable
 
 __all__ = ["ManyScreen", "Several"]
 

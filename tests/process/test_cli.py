@@ -429,6 +429,8 @@ def test_a_row_of_the_json_report_says_everything_about_a_scenario(tmp_path: Pat
         "outside": [],
         "steps": [],
         "events": [],
+        "engine": "",
+        "moved": None,
         "kept": "",
         "summary": "A login kept under .claude/.credentials/ counts: no file name is pinned",
         "origin": "codex-shell#21: the first probe looked for credentials.json and failed healthy slots",

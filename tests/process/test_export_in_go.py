@@ -34,16 +34,16 @@ def test_it_finds_the_file_name_that_a_probe_pins_and_nothing_in_one_that_pins_n
     ids = ("claude/nested-session", "claude/baseline-only", "cli/missing", "claude/socket-only")
     assert suite(tmp_path, "export", "homes", "--contract", "slot", *ids).returncode == 0
 
-    assert tested(tmp_path, "probe.sh") == {
+    assert verdicts(tmp_path, "probe.sh") == {
         "claude/baseline-only": "PASS",
         "claude/nested-session": "FAIL",
         "claude/socket-only": "SKIP",
         "cli/missing": "PASS",
     }
-    assert set(tested(tmp_path, "right.sh").values()) == {"PASS", "SKIP"}
+    assert set(verdicts(tmp_path, "right.sh").values()) == {"PASS", "SKIP"}
 
 
-def tested(directory: Path, probe: str) -> dict[str, str]:
+def verdicts(directory: Path, probe: str) -> dict[str, str]:
     """Return what Go says of each scenario with *probe*."""
     done = subprocess.run(
         ["go", "test", "-v", "-run", "Homes", "homes_test.go"],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterator, Sequence
-from itertools import chain, product
 
 from msgspec import Struct
 
@@ -15,8 +13,9 @@ from conformance.report.page.head_view import head_view
 from conformance.report.page.scenario_view import Anchors, answer_view, origin_view
 from conformance.report.page.values import Head, Link, ScenarioView
 from conformance.report.saved import SavedReport, SavedRow
+from conformance.text import letters
 
-__all__ = ["SideRow", "SideView", "letters", "side_view"]
+__all__ = ["SideRow", "SideView", "side_view"]
 
 #: Results in which a probe has answered, so that answers can be compared.
 _ANSWERED = {"conforms", "deviates", "known-failure"}
@@ -43,13 +42,6 @@ class SideView(Struct, frozen=True, kw_only=True):
     scenarios: tuple[ScenarioView, ...]
     """Those that tell the probes apart, whole."""
     agents: tuple[str, ...]
-
-
-def letters(count: int) -> list[str]:
-    """Return so many names: A, B, and so on; AA comes after Z."""
-    alphabet = string.ascii_uppercase
-    longer = map("".join, product(alphabet, repeat=2))
-    return [name for name, _ in zip(chain(alphabet, longer), range(count), strict=False)]
 
 
 def side_view(reports: Sequence[SavedReport], known: Known) -> SideView:
