@@ -27,10 +27,11 @@ from conformance.report.page.pages import catalogue_page, run_page, side_page
 from conformance.report.page.run_view import run_view
 from conformance.report.page.scenario_view import Anchors
 from conformance.report.page.shown import Block, shown, ticked
-from conformance.report.page.side_view import letters, side_view
+from conformance.report.page.side_view import side_view
 from conformance.report.page.tree import Node, tree
 from conformance.report.saved import SavedReport, parse_report
 from conformance.report.verdict import verdict
+from conformance.text import letters
 
 CONTRACTS = contracts.bundled()
 SLOT = CONTRACTS["slot"]
