@@ -12,6 +12,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from conformance.cli.attest import attestations, check_attest
 from conformance.cli.baseline import baseline
 from conformance.cli.images_file import INDEX, image_name, read_images
 from conformance.cli.outputs import check_outputs
@@ -66,6 +67,7 @@ _FILES = {
     "json_file": ("--json", ".json"),
     "junit_file": ("--junit", ".xml"),
     "html_file": ("--html", ".html"),
+    "attest_file": ("--attest", ".intoto.json"),
     "write_known_failures": ("--write-known-failures", ".toml"),
 }
 #: Files that are read in the same way, where they name a directory.
@@ -238,6 +240,7 @@ class _One:
                 patterns=asked.patterns, probe_in=asked.settings.directory, **self.options
             )
             self.subject = checked.subject(request)
+            check_attest(self.options, self.subject)
             self._against = baseline(
                 self.options["baseline"], self.subject.contract.name, self.subject.selected
             )
@@ -254,12 +257,14 @@ class _One:
         report.fail_on_unsupported = self.options["fail_on_unsupported"]
         return report
 
-    def write(self, report: RunReport, known: Known) -> None:
-        """Write its files, and what standard output gets of it.
+    def write(self, report: RunReport, run: Run) -> None:
+        """Write the files about its *run*, and what standard output gets of it.
 
         :raises CannotJudge: one of them cannot be written.
         """
-        write_all(writes(report, self.subject.known_failures, known, self.options, self.name))
+        known = _known(run)
+        written = writes(report, self.subject.known_failures, known, self.options, self.name)
+        write_all([*written, *attestations(report, run, self.options)])
 
 
 def _for_one(name: str, image: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,7 +330,7 @@ class _Many:
         if part.report is None or part.run is None:
             return
         try:
-            self._wanted[part.job].write(part.report, _known(part.run))
+            self._wanted[part.job].write(part.report, part.run)
         except CannotJudge as e:
             self._failures.append(str(e))
 

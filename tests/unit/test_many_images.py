@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support_cli import call
-from support_many import World
+from support_many import Answers, World
 
 from conformance.cli.images_file import image_name
 from conformance.run import many
@@ -74,6 +74,29 @@ def test_each_image_has_its_reports_in_the_directory(world: World, project: Path
     }
     assert "They differ in 1 scenario of those that all have" in done.stdout
     assert done.stdout.splitlines()[-1] == "2 images: 1 conformant, 1 not conformant"
+
+
+def test_each_image_has_an_attestation_unless_no_registry_knows_it(
+    world: World, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"repo_digests": [f"registry.example/a@sha256:{'a' * 64}"], "platform": "linux/amd64"}
+    described = Answers.describe
+
+    def describe(self: Answers) -> dict[str, Any]:
+        found = described(self)
+        return {**found, "image_id": "sha256:1", "repo_digests": []} | (
+            known if self.name == "a:1" else {}
+        )
+
+    monkeypatch.setattr(Answers, "describe", describe)
+
+    done = call(project, "run", *TWO, "-n", "0", "--contract", "preflight", "--attest", "out")
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert os.listdir(project / "out") == ["a-1.intoto.json"]
+    assert "image 'b:1' has no digest" in done.stderr
+    [subject] = document(project / "out/a-1.intoto.json")["subject"]
+    assert subject["digest"] == {"sha256": "a" * 64}
 
 
 def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> None:
@@ -189,6 +212,8 @@ def test_lines_for_programs_say_which_image_it_is(world: World, project: Path) -
         (("--image", "a:1", "--summary", "s.json"), "--summary is about several images"),
         ((*TWO, "--summary", "no/s.json"), "no directory"),
         ((*TWO, "--agent", "ghost"), "a-1: "),
+        ((*TWO, "--attest", "out"), "a-1: --attest is about all scenarios of the contract"),
+        ((*TWO, "--attest", "file"), "--attest file cannot hold reports of several images"),
     ],
 )
 def test_what_cannot_be_is_one_line(
