@@ -56,12 +56,13 @@ def verdict(report: dict[str, Any]) -> str:
 
 def summary(report: dict[str, Any], image: str) -> list[str]:
     """Return the lines of the page."""
-    contract = report["contract"]
+    contract, shard = report["contract"], report.get("shard")
+    part = f"shard {shard['index']} of {shard['count']}, " if shard else ""
     lines = [f"## {cell(image)}: {verdict(report)}", ""]
     counts = report["counts"]
     lines += table([kind.replace("-", " ") for kind in counts], [map(str, counts.values())])
     lines += [
-        f"Contract {cell(contract['name'])} {cell(contract['version'])}, "
+        f"Contract {cell(contract['name'])} {cell(contract['version'])}, {part}"
         f"{report['seconds']:.1f} s.",
         "",
     ]

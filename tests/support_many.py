@@ -28,6 +28,9 @@ DESCRIBED = {
     "kind": "image",
     "image": "x",
     "digest": "sha256:0",
+    "repo_digests": [],
+    "image_id": "sha256:" + "0" * 64,
+    "platform": "linux/amd64",
     "engine": "docker 1",
     "command": ["/entry"],
     "user": "1:1",
@@ -56,7 +59,8 @@ class Answers:
         return ran(exited(code))
 
     def describe(self) -> dict[str, Any]:
-        return {**DESCRIBED, "image": self.name}
+        digests = self.world.digests.get(self.name, [])
+        return {**DESCRIBED, "image": self.name, "repo_digests": digests}
 
     def close(self) -> None:
         self.world.closed.append(self.name)
@@ -76,6 +80,7 @@ class World:
         self.before: Callable[[str, Scenario], None] = lambda name, scenario: None
         self.ended: list[tuple[str, int | None]] = []
         self.requests: dict[str, RunRequest] = {}
+        self.digests: dict[str, list[str]] = {}
 
     @contextmanager
     def open_run(self, subject: Subject) -> Iterator[Run]:

@@ -53,6 +53,8 @@ _MADE = re.compile(
     r"|(?:2001-01-01|2001-02-30|2999-01-01)(?:[Tt]0*)?|00(?:\.1*)?[Zz]?(?:[-+]01)?|0*1+(?:-1+)*[TZ]?"
     r"|00000000-0000-4000-8000-[0-9]{12}|9999999999|1000000000(?:000)?|4102444799(?:000)?"
 )
+#: So many marks of JSON in a row are no part of a value.
+_MARKS = re.compile(rf'[\s{{}}\[\]":,\x01]{{{LEAST},}}')
 _TOKEN = re.compile(r"(?:[\w=-]*\.){1,}[\w=-]*")
 #: Words of the format itself.
 _FORMAT = {
@@ -105,18 +107,20 @@ class Withheld:
         """Return whether nothing in *text* can come from a home, but what everybody knows."""
         if text in self._known.members or all(map(self._known.is_name, text.split("/"))):
             return True
-        text = _ESCAPE.sub("\x01", _PLACEHOLDER.sub("\x01", text))
-        text = _TOKEN.sub(lambda match: "\x01" if self._is_token(match[0]) else match[0], text)
-        words = _vocabulary(self._known)
-        left = [word for word in _WORD.findall(text) if word not in words]
-        parts = [part for word in left if not _MADE.fullmatch(word) for part in word.split(".")]
-        unknown = [part for part in parts if part not in words and not _MADE.fullmatch(part)]
-        return sum(map(len, unknown)) < LEAST // 2
+        left = [part for word in _WORD.findall(self._unknown(text)) for part in word.split(".")]
+        return sum(len(part) for part in left if not self._is_word(part)) < LEAST // 2
 
     def _unknown(self, text: str) -> str:
-        """Return *text* without words that everybody knows: a home may say them as well."""
-        words = _vocabulary(self._known)
-        return _WORD.sub(lambda m: "\x01" if m[0] in words or _MADE.fullmatch(m[0]) else m[0], text)
+        """Return *text* without what is explained; a home may say such words as well."""
+        text = _ESCAPE.sub("\x01", _PLACEHOLDER.sub("\x01", text))
+        text = _TOKEN.sub(lambda match: "\x01" if self._is_token(match[0]) else match[0], text)
+        text = _WORD.sub(lambda match: "\x01" if self._is_word(match[0]) else match[0], text)
+        return _MARKS.sub("\x01", text)
+
+    def _is_word(self, word: str) -> bool:
+        """Return whether everybody knows *word*, or it was made up."""
+        known = word in _vocabulary(self._known) or _MADE.fullmatch(word) is not None
+        return known or self._known.is_name(word)
 
     def _is_token(self, text: str) -> bool:
         """Return whether *text* is a JSON Web Token whose claims are explained."""

@@ -181,20 +181,34 @@ def _attributes(entry: Entry) -> dict[str, Any]:
     return table
 
 
-def _table(values: Mapping[str, Any]) -> Table:
-    """Return *values* as a table with a header; what is too long for a line gets one of its own."""
+def _table(values: Mapping[str, Any], *, ordered: bool = False) -> Table:
+    """Return *values* as a table with a header; what is too long for a line gets one of its own.
+
+    These come last, for else the rest would belong to them. Where the order counts, as it does for
+    members of JSON (*ordered*), only what is last anyway gets one.
+    """
+    long = [key for key, value in values.items() if _is_long(key, value)]
+    if ordered and long:
+        keys = list(values)
+        first = keys.index(long[0])
+        while not all(isinstance(values[key], dict) for key in keys[first:]):
+            first += 1
+        long = keys[first:]
     table = tomlkit.table()
-    long: dict[str, Any] = {}
     for key, value in values.items():
-        item = _inline(value)
-        fits = len(f"{tomlkit.key(key).as_string()} = {item.as_string()}") <= _COLUMNS
-        if not isinstance(value, dict) or (fits and key not in _HEADED):
-            table.add(tomlkit.key(key), item)
-        else:
-            long[key] = value
-    for key, value in long.items():  # after the rest, which would else belong to them
-        table.add(tomlkit.key(key), _table(value))
+        if key not in long:
+            table.add(tomlkit.key(key), _inline(value))
+    for key in long:
+        table.add(tomlkit.key(key), _table(values[key], ordered=ordered or key == "json"))
     return table
+
+
+def _is_long(key: str, value: Any) -> bool:
+    """Return whether *value* is better read as a table of its own."""
+    if not isinstance(value, dict):
+        return False
+    line = f"{tomlkit.key(key).as_string()} = {_inline(value).as_string()}"
+    return key in _HEADED or len(line) > _COLUMNS
 
 
 def _inline(value: Any) -> Item:

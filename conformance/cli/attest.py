@@ -54,16 +54,13 @@ def check_digest(options: Mapping[str, Any], run: Run) -> None:
 
     :raises UsageError: no registry knows the image.
     """
-    if options["attest_file"] and (why := _unknown(run)):
-        raise UsageError(f"--attest: {why}", hint="push it first")
-
-
-def _unknown(run: Run) -> str:
-    """Return why nobody else could know which image *run* is about; empty where others can."""
-    assert run.request.image is not None, "that was checked before"
-    image = run.request.image.reference
-    known = run.describe()["repo_digests"]
-    return "" if known else f"image '{image}' has no digest, since it was in no registry yet"
+    if options["attest_file"] and not run.describe()["repo_digests"]:
+        image = run.request.image
+        assert image is not None, "that was checked before"
+        cause = (
+            f"--attest: image '{image.reference}' has no digest, since it was in no registry yet"
+        )
+        raise UsageError(cause, hint="push it first")
 
 
 def attestations(
@@ -82,7 +79,7 @@ def _write(report: RunReport, run: Run, file: str) -> None:
 
     :raises CannotJudge: nothing can be said of the image after this run, or it cannot be written.
     """
-    if why := not_attestable(report) or _unknown(run):
+    if why := not_attestable(report):
         raise CannotJudge(f"no attestation: {why}")
     image, request = run.request.image, run.request
     assert image is not None, "that was checked before"

@@ -117,8 +117,8 @@ def _decision(
         uid=user.uid,
         gids=user.gids,
     )
-    # The file is for runs, in which modes keep root out as well.
-    return decided(replace(case, reads_all=False), contract)
+    # The file is for runs: modes keep root out as well, and the probe starts where nothing lies.
+    return decided(replace(case, reads_all=False, cwd=""), contract)
 
 
 def _check_text(text: str, scenario: Scenario, made: Captured, catalogue: Catalogue) -> None:

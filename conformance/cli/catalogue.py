@@ -234,14 +234,17 @@ def home_command(contract: str, directories: tuple[Path, ...], name: str, direct
     metavar="[KIND]",
     default="scenario",
     type=click.Choice(
-        ["scenario", "layer", "state", "contract", "bank", "known-failures", "settings", "export"]
+        [
+            *("scenario", "layer", "state", "contract", "bank", "known-failures", "settings"),
+            *("images", "export"),
+        ]
     ),
 )
 def schema_command(kind: str) -> None:
     """Print the JSON Schema of a scenario or another file, for editors.
 
     KIND is scenario, which is the default, layer, state (of a CLI), contract, bank, known-failures,
-    settings or export, which is what the command export writes.
+    settings, images (several in one run) or export, which is what the command export writes.
     """
     click.echo(json.dumps(_schema(kind), indent=2))
 
@@ -250,6 +253,7 @@ def _schema(kind: str) -> dict[str, Any]:
     # Imported here so that list stays fast.
     from conformance.catalogue import json_schema as schema  # noqa: PLC0415
     from conformance.catalogue.agents import cli_states  # noqa: PLC0415
+    from conformance.cli.images_file import ImagesFile  # noqa: PLC0415
     from conformance.cli.settings_file import SettingsFile  # noqa: PLC0415
     from conformance.export.index import Index  # noqa: PLC0415
     from conformance.judge.known_failures import KnownFailuresFile  # noqa: PLC0415
@@ -261,6 +265,8 @@ def _schema(kind: str) -> dict[str, Any]:
         return schema.json_schema(KnownFailuresFile, "known failures")
     if kind == "export":
         return schema.json_schema(Index, "index of an export")
+    if kind == "images":
+        return schema.json_schema(ImagesFile, "images")
     if kind == "settings":
         return schema.json_schema(SettingsFile, "settings")
     made: dict[str, Callable[[], dict[str, Any]]] = {

@@ -50,8 +50,6 @@ __all__ = ["discover_command"]
 
 #: Enough scenarios for every processor to get a worker.
 _MANY = 1_000_000
-#: So many homes that cannot be judged are enough: the engine was lost, or nothing starts.
-_BROKE = 20
 #: So many reasons are shown why homes could not be tried.
 _REASONS = 3
 
@@ -233,7 +231,7 @@ def _search(
             signs = len(tried.signs())
             done = tried.homes if limit.homes else int(time.monotonic() - started)
             bar.step(min(done, total), f"{signs} found" if signs else "")
-            return sum(tried.broke.values()) < _BROKE
+            return True
 
         search(
             run,

@@ -6,13 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TextIO, cast
 
 import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.cli.attest import attestations, check_attest
+from conformance.cli.attest import attestations, check_attest, check_digest
 from conformance.cli.baseline import baseline
 from conformance.cli.images_file import INDEX, image_name, read_images
 from conformance.cli.outputs import check_outputs
@@ -20,6 +21,7 @@ from conformance.cli.request import repro_argv, run_request
 from conformance.cli.results import writes
 from conformance.cli.settings import Taken, parameters
 from conformance.compare.several_report import ManyScreen, Several
+from conformance.drivers.container.engine_name import machines
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.tally import RunReport
 from conformance.model.contract import Contract
@@ -240,10 +242,10 @@ class _One:
                 patterns=asked.patterns, probe_in=asked.settings.directory, **self.options
             )
             self.subject = checked.subject(request)
-            check_attest(self.options, self.subject)
             self._against = baseline(
                 self.options["baseline"], self.subject.contract.name, self.subject.selected
             )
+            check_attest(self.options, self.subject)
             self.subject = only_shard(self.subject, asked.shard)
         except UsageError as e:
             raise UsageError(f"{name}: {e.cause}", hint=e.hint) from None
@@ -258,11 +260,11 @@ class _One:
         return report
 
     def write(self, report: RunReport, run: Run) -> None:
-        """Write the files about its *run*, and what standard output gets of it.
+        """Write its files, and what standard output gets of it.
 
         :raises CannotJudge: one of them cannot be written.
         """
-        known = _known(run)
+        known = Known(run.catalogue.scenarios, run.catalogue.contracts)
         written = writes(report, self.subject.known_failures, known, self.options, self.name)
         write_all([*written, *attestations(report, run, self.options)])
 
@@ -300,11 +302,14 @@ class _Many:
 
     def __init__(self, wanted: Sequence[_One], options: Mapping[str, Any], asked: Asked) -> None:
         self._options = options
-        jobs = {Job(one.name, one.subject, one.report): one for one in wanted}
+        jobs = {
+            Job(one.name, one.subject, one.report, partial(check_digest, one.options)): one
+            for one in wanted
+        }
         self._wanted = jobs
         total = sum(len(one.subject.selected) for one in wanted)
-        engines = max(len(one.options["engine"] or ("the usual one",)) for one in wanted)
-        workers = worker_count(options["workers"], total, engines)
+        most = max(machines(one.options["engine"]) for one in wanted)
+        workers = worker_count(options["workers"], total, most)
         self.runs = ManyRuns(
             jobs,
             workers,
@@ -373,10 +378,6 @@ class _Many:
             write_text(side_page(reports, Known(scenarios, contracts)), file)
         except CannotJudge as e:
             self._failures.append(str(e))
-
-
-def _known(run: Run) -> Known:
-    return Known(run.catalogue.scenarios, run.catalogue.contracts)
 
 
 def _written(options: Mapping[str, Any]) -> dict[str, str]:

@@ -32,6 +32,7 @@ from conformance.cli.request import repro_argv, run_request
 from conformance.cli.results import amount_options, report_options, summary, writes
 from conformance.cli.settings import WithSettings, taken
 from conformance.cli.shard import shard_options, shard_request
+from conformance.drivers.container.engine_name import machines
 from conformance.report.document import write_all
 from conformance.report.known import Known
 from conformance.run.assembly import open_run
@@ -129,9 +130,7 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         subject, said = failed_before(subject, options["last_failed"])
         click.echo(said, err=True)
     subject = only_shard(subject, wanted)
-    workers = worker_count(
-        options["workers"], len(subject.selected), max(1, len(options["engine"]))
-    )
+    workers = worker_count(options["workers"], len(subject.selected), machines(options["engine"]))
     with sigterm_interrupts(), open_run(subject) as run:
         check_digest(options, run)
         pytest_run = PytestRun(

@@ -128,10 +128,8 @@ def _strength(
     check_outputs({"json_file": json_file})
     wanted = shard_request({"shard": shard, "durations": durations})
     check_now(now)
-    _check_dictionary(write, against, anew=anew, agent=agent, patterns=patterns, json=json_file)
-    if wanted is not None and (write is not None or against is not None):
-        hint = "leave out --shard"
-        raise UsageError("the fault dictionary is about all wrong probes", hint=hint)
+    only_some = bool(agent or patterns or json_file or wanted)
+    _check_dictionary(write, against, anew=anew, only_some=only_some)
     catalogue = load_catalogue([directory.absolute() for directory in directories])
     banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
     banks = _for_agent(banks, catalogue, agent)
@@ -175,11 +173,11 @@ def _check_dictionary(
     against: Path | None,
     *,
     anew: bool,
-    agent: str,
-    patterns: tuple[str, ...],
-    json: str | None,
+    only_some: bool,
 ) -> None:
     """Make sure that the options about the fault dictionary go with the others.
+
+    *only_some* says that these are about a part of the wrong probes or scenarios, or a report.
 
     :raises UsageError: they do not.
     """
@@ -191,8 +189,8 @@ def _check_dictionary(
         return
     if write is not None and against is not None:
         raise UsageError("--write-dictionary and --check-dictionary do not go together")
-    if agent or patterns or json:
-        hint = "leave out ID or GLOB, --agent and --json"
+    if only_some:
+        hint = "leave out ID or GLOB, --agent, --shard and --json"
         raise UsageError(f"{name} is about all scenarios, and about nothing else", hint=hint)
     if not place.is_dir():
         raise UsageError(f"no directory {place} for {name}", hint="make it first")

@@ -63,6 +63,11 @@ class Part(Struct, frozen=True):
         """The digest of its image; empty for any other probe, of which the shard knows more."""
         return str(self.report.probe.get("digest", ""))
 
+    @property
+    def platform(self) -> str:
+        """What its image is for, such as ``linux/amd64``: one digest may stand for several."""
+        return str(self.report.probe.get("platform", ""))
+
 
 def parse_part(file: str, text: bytes) -> Part:
     """Return the shard whose report is *text*, read from *file*.
@@ -114,6 +119,7 @@ def _differs(first: Part, part: Part) -> str:
         ("contract", _contract(ours), _contract(theirs)),
         ("probe", probe_words(ours.probe), probe_words(theirs.probe)),
         ("image", part.code, first.code),
+        ("platform", part.platform, first.platform),
     ]
     for name, own, other in versions:
         if own != other and not (name == "probe" and part.shard.probe):
@@ -222,8 +228,8 @@ def _probe(probes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if isinstance(value, str):
             result[name] = "; ".join(dict.fromkeys(map(str, said)))
         elif isinstance(value, list):
-            lines = [line for lines in said for line in lines]
-            result[name] = [line for n, line in enumerate(lines) if line not in lines[:n]]
+            every = [one for values in said for one in values]
+            result[name] = [one for n, one in enumerate(every) if one not in every[:n]]
     return result
 
 

@@ -27,6 +27,8 @@ __all__ = ["Limits", "search"]
 
 #: How long a lane may take to end by itself, in seconds, when its time is up.
 _LAST = 30.0
+#: So many homes that could not be judged are enough.
+_BROKE = 20
 
 _TASK, _TRIED = Decoder(LaneTask), Decoder(tuple[str, Tried])
 #: Called after each report, with all that has been tried; whether the search goes on.
@@ -55,7 +57,8 @@ def search(
     """Try homes that are made for *agents* with *seed*, and add what comes of them to *tried*.
 
     So many *workers* try them, each a process; with 0 of them, this process does. *watch* is called
-    several times a second, and says whether to go on.
+    several times a second, and says whether to go on. Where twenty homes could not be judged, an
+    engine was lost, or nothing starts, and the search ends.
 
     :raises CannotJudge: a worker was lost.
     """
@@ -69,11 +72,15 @@ def search(
         homes=limits.homes,
         end=time.monotonic() + limits.seconds,
     )
+
+    def goes_on(tried: Tried) -> bool:
+        return watch(tried) and sum(tried.broke.values()) < _BROKE
+
     if not workers:
 
         def add(news: Tried) -> bool:
             tried.add(news)
-            return watch(tried)
+            return goes_on(tried)
 
         run_lane(task, Trier(run, other), add)
         return
@@ -82,7 +89,7 @@ def search(
             opened.publish_catalogue()
     lanes = _Lanes(task)
     try:
-        lanes.follow(tried, watch)
+        lanes.follow(tried, goes_on)
     finally:
         lanes.end()
 

@@ -5,7 +5,8 @@ Nothing is written here. Drivers place a layout as directories, or in the volume
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import posixpath
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -113,6 +114,16 @@ def lay_out(
     fixed = around.fixed
     if contract.entrypoint is not None:
         fixed = {**fixed, **entry_variables(scenario, contract, context)}
+    variables = environment(
+        scenario,
+        contract,
+        context,
+        path=path,
+        opposite=around.opposite,
+        extra=around.variables,
+        fixed=fixed,
+    )
+    writes = (*contract.allowed_writes, *(stubs.writes if stubs is not None else ()))
     return Layout(
         home=tuple(home),
         opposite=tuple(opposite),
@@ -120,19 +131,22 @@ def lay_out(
         has_opposite=bool(contract.inputs.opposite_home),
         stubs=stubs,
         asked=around.asked,
-        writes=(*contract.allowed_writes, *(stubs.writes if stubs is not None else ())),
-        environment=environment(
-            scenario,
-            contract,
-            context,
-            path=path,
-            opposite=around.opposite,
-            extra=around.variables,
-            fixed=fixed,
-        ),
+        writes=(*writes, *_below(variables.get("HOME", ""), around.home, writes)),
+        environment=variables,
         context=context,
         unset=unset_variables(scenario, contract),
     )
+
+
+def _below(named: str, home: str, writes: Sequence[str]) -> Iterator[str]:
+    """Yield *writes* as paths from *home*, where HOME has *named* a directory below it.
+
+    A CLI writes into the directory that HOME names.
+    """
+    place = posixpath.relpath(named, home) if posixpath.isabs(named) else "."
+    if place.partition("/")[0] not in (".", ".."):
+        for pattern in writes:
+            yield f"{place}/{pattern}"
 
 
 def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:

@@ -43,6 +43,8 @@ class Job(Struct, frozen=True, eq=False):
     subject: Subject
     report: Callable[[Run], RunReport]
     """Makes its report, which has no results yet."""
+    check: Callable[[Run], None] = lambda run: None
+    """Refuses what cannot be had of the run, once it is open: it raises a ConformanceError."""
 
 
 class Part:
@@ -83,6 +85,7 @@ class Part:
         """Make everything ready. What is wrong is kept as the error."""
         try:
             self.run = self._open.enter_context(open_run(self.job.subject))
+            self.job.check(self.run)
             self.run.publish_catalogue()
         except ConformanceError as e:
             self.error = e

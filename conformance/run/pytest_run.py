@@ -36,15 +36,15 @@ _WORTH_A_WORKER = 8
 _FEW = 20
 
 
-def worker_count(wanted: str, scenarios: int, engines: int = 1) -> int:
+def worker_count(wanted: str, scenarios: int, machines: int = 1) -> int:
     """Return how many workers to start; 0 runs everything in this process.
 
-    Each of several container *engines* gets as many as there are processors here.
+    Each of the *machines* that run containers gets as many as there are processors here.
 
     :raises UsageError: *wanted* is neither a number nor ``auto``.
     """
     if wanted == "auto":
-        workers = min(len(os.sched_getaffinity(0)) * engines, scenarios // _WORTH_A_WORKER)
+        workers = min(len(os.sched_getaffinity(0)) * machines, scenarios // _WORTH_A_WORKER)
         return workers if workers > 1 else 0
     if not wanted.isdecimal() or int(wanted) > 256:
         cause = f"--workers '{wanted}' is not a number of workers"

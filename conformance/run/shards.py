@@ -113,8 +113,8 @@ def _options(subject: Subject) -> list[object]:
     request = subject.request
     known = {id_: given(entry) for id_, entry in subject.known_failures.entries.items()}
     image = request.image
-    if image is not None:
-        image = replace(image, engines=())  # each shard may have engines of its own
+    if image is not None:  # shards may run on different engines
+        image = replace(image, engines=())
     return [
         given(subject.contract),
         request.as_of,

@@ -449,6 +449,7 @@ def test_every_page_with_a_session_is_run() -> None:
         "images.md",
         "in-process.md",
         "login.md",
+        "many-images.md",
         "over-time.md",
         "page.md",
         "settings.md",

@@ -317,6 +317,14 @@ def test_refuses_what_would_be_taken_for_something_else(job: Job, name: str, val
     assert job.output() == "exit-status=2\n"
 
 
+def test_summary_says_which_shard_it_is_about(job: Job) -> None:
+    (job.directory / "probe-conformance.json").write_text(
+        json.dumps(report(shard={"index": 2, "count": 4}))
+    )
+    job.step(SUMMARY)
+    assert "Contract slot 1, shard 2 of 4, 3.2 s." in job.page()
+
+
 def test_summary_counts_and_shows_what_deviates(job: Job) -> None:
     counts = COUNTS | {"deviates": 1, "broke": 1}
     rows = (

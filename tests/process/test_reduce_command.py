@@ -69,6 +69,8 @@ def test_a_home_full_of_other_things_comes_down_to_the_fault(tmp_path: Path) -> 
     small = catalogue.get("mine/small")
     assert len(home.entries) >= 50
     assert len(small.entries) <= len(by_hand.entries)
+    # Hundreds of files are enough for the fault; a reader understands this one.
+    assert ".claude/.credentials/session.json" in {entry.path for entry in small.entries}
     assert (small.expect, small.rules) == ({"slot": ("ready",)}, {"slot": ("claude-login",)})
     assert again.returncode == 1
     assert "got: creds-missing (65)" in again.stdout

@@ -19,6 +19,7 @@ from conformance.errors import UsageError
 from conformance.judge.known_failures import KnownFailure, KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.model.change import CHANGE_KINDS, Change, Changes
+from conformance.model.shard import Shard
 from conformance.report.changes import change_lines, outcome, side_lines, summary_lines
 from conformance.report.saved import Named, SavedReport, SavedRow, parse_report
 from conformance.report.terminal import Terminal
@@ -265,6 +266,7 @@ def test_other_versions_are_compared_and_named() -> None:
         strict=True,
         as_of="2",
         interrupted=True,
+        shard=Shard(index=2, count=4, scenarios=9, selection="x"),
         trouble=("x" * 999,),
         **other,
     )
@@ -277,6 +279,7 @@ def test_other_versions_are_compared_and_named() -> None:
         "contract slot was version 1, now 2",
         "the old run was about the present of the contract,",
         "advice counts in the new run only (--strict)",
+        "the new report is about shard 2 of 4 alone",
         "the new run was interrupted",
         "the new run had trouble: " + "x" * 25,
     ]

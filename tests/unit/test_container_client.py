@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -345,6 +346,46 @@ def test_over_tcp_the_certificates_of_a_context_are_its_own(
     assert found.tls.ca_cert == f"{there}/ca.pem"
 
 
+def test_the_authority_of_an_engine_wins_over_that_of_all_programs(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pipelines name one for all that they download; requests would take it for the engine as well."""
+    there = certificates(place / "certs")
+    monkeypatch.setenv("DOCKER_CERT_PATH", os.fspath(there))
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/all.pem")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    found = client._Client(endpoint_of("tcp://far:2376"))
+    sent = found.api.merge_environment_settings(found.api.base_url, {}, None, None, None)
+    found.close()
+    assert sent["verify"] == f"{there}/ca.pem"
+    assert sent["proxies"]["https"] == "http://proxy:3128"
+
+
+def test_what_tls_says_is_no_matter_of_permissions() -> None:
+    """Its errors have numbers, too: 1 is that of a missing permission."""
+    wrong = ssl.SSLCertVerificationError(1, "[SSL] certificate verify failed")
+    said = client._unreachable(requests.exceptions.SSLError(wrong), "tcp://far:2376", "far")
+    assert str(said) == (
+        "the container engine at tcp://far:2376 does not answer: [SSL] certificate verify failed; "
+        "look at DOCKER_CERT_PATH and DOCKER_TLS_VERIFY, or at its docker context"
+    )
+
+
+def test_contexts_need_no_other_configuration_of_docker(
+    start: Start, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there only once somebody has logged in, or has switched contexts."""
+    context(place / "config", "mine", meta("mine", start("mine.sock").host))
+    (place / "config" / "config.json").unlink()
+    monkeypatch.setenv("DOCKER_CONFIG", os.fspath(place / "config"))
+    assert reached("mine") == "mine.sock"
+    monkeypatch.setenv("DOCKER_CONTEXT", "mine")
+    assert reached() == "mine.sock"
+
+
 # Where ssh leads to it
 
 #: Does what ssh does, without another machine: the socket there is one here. It notes how it was called.
@@ -360,7 +401,7 @@ eval "$1"
 
 
 @pytest.fixture
-def ssh(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def far(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put a program called ssh before the real one."""
     program = place / "bin" / "ssh"
     program.parent.mkdir()
@@ -377,24 +418,24 @@ def runs(number: int) -> bool:
     return Path(f"/proc/{number}").exists()
 
 
-def test_ssh_carries_all_requests_over_one_connection(start: Start, ssh: Path) -> None:
+def test_ssh_carries_all_requests_over_one_connection(start: Start, far: Path) -> None:
     engine = start("there.sock")
     client = connect(f"ssh://me@far:2222{engine.path}")
     assert [client.version()["Version"] for _ in range(3)] == ["there.sock"] * 3
-    [called] = Path(f"{ssh}.log").read_text().splitlines()
+    [called] = Path(f"{far}.log").read_text().splitlines()
     assert " -l me -p 2222 -- far " in called
     assert "BatchMode=yes" in called
-    before = [path for path in ssh.parents[1].glob("probe-conformance-*") if path.is_dir()]
+    before = [path for path in far.parents[1].glob("probe-conformance-*") if path.is_dir()]
     assert len(before) == 1
 
     client.close()
 
-    assert not runs(int(Path(f"{ssh}.pid").read_text()))
+    assert not runs(int(Path(f"{far}.pid").read_text()))
     assert not before[0].exists()
 
 
 def test_several_processes_share_a_tunnel_however_long_its_path(
-    start: Start, ssh: Path, place: Path
+    start: Start, far: Path, place: Path
 ) -> None:
     directory = place.joinpath(*(["a-directory-with-a-long-name"] * 5))
     directory.mkdir(parents=True)
@@ -409,25 +450,25 @@ def test_several_processes_share_a_tunnel_however_long_its_path(
     finally:
         tunnel.close()
     assert list(directory.iterdir()) == []
-    assert len(Path(f"{ssh}.log").read_text().splitlines()) == 1
+    assert len(Path(f"{far}.log").read_text().splitlines()) == 1
 
 
 def test_ssh_ends_with_the_process_that_has_started_it(
-    start: Start, ssh: Path, place: Path
+    start: Start, far: Path, place: Path
 ) -> None:
     engine = start("there.sock")
     script = f"from conformance.drivers.container.client import connect; import os; c = connect('ssh://far{engine.path}'); os._exit(9)"
     done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False, env=os.environ)
     assert done.returncode == 9
-    number = int(Path(f"{ssh}.pid").read_text())
+    number = int(Path(f"{far}.pid").read_text())
     deadline = time.monotonic() + PATIENCE
     while runs(number) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not runs(number)
 
 
-def test_what_ssh_says_is_told_in_one_line(ssh: Path) -> None:
-    ssh.write_text(
+def test_what_ssh_says_is_told_in_one_line(far: Path) -> None:
+    far.write_text(
         "#!/bin/sh\necho Warning: new key >&2\necho 'me@far: Permission denied.' >&2\nexit 255"
     )
     assert refusal("ssh://me@far") == (
@@ -436,7 +477,7 @@ def test_what_ssh_says_is_told_in_one_line(ssh: Path) -> None:
     )
 
 
-def test_an_engine_that_is_not_there_behind_ssh(ssh: Path, place: Path) -> None:
+def test_an_engine_that_is_not_there_behind_ssh(far: Path, place: Path) -> None:
     with socket.socket(
         socket.AF_UNIX
     ) as server:  # as ssh does: the socket is there, and leads nowhere

@@ -345,3 +345,32 @@ def test_sockets_are_left_out_of_the_archive_and_told() -> None:
     assert made.sockets[0].owner == UID
     with made.archive("home", "aside") as archive:
         assert b"home/s" not in [n.path for n in read_tar(archive, strip=0)]
+
+
+@pytest.mark.parametrize(
+    ("named", "below"),
+    [
+        ("{home}/.claude", ".claude/"),
+        ("{home}/a/b/", "a/b/"),
+        ("{home}/..x", "..x/"),
+        ("{home}", None),
+        ("{home}/", None),
+        ("{home}/..", None),
+        ("/elsewhere", None),
+        ("elsewhere", None),
+        ("", None),
+    ],
+)
+def test_a_cli_may_write_where_the_probe_is_told_that_the_home_lies(
+    named: str, below: str | None
+) -> None:
+    """What it writes there is not the probe's doing."""
+    case = scenario(expect=["ready"], inputs={"home": named}, cli="writes-cache")
+    around = surroundings(FACTS, {})
+
+    usual = lay_out(scenario(cli="writes-cache"), SLOT, CONTEXT, around).writes
+    writes = lay_out(case, SLOT, CONTEXT, around).writes
+
+    assert ".cache/claude/pkg/linux-x64/file-*" in usual
+    assert writes[: len(usual)] == usual
+    assert writes[len(usual) :] == (() if below is None else tuple(f"{below}{p}" for p in usual))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from pathlib import Path
 
 import msgspec
@@ -16,13 +18,19 @@ from conformance.catalogue import contracts
 from conformance.catalogue.scenarios import read_scenarios
 from conformance.catalogue.writing import as_read, scenario_text
 from conformance.discover.draws import examples, made_by
-from conformance.discover.faults import MOST_ALIKE, chosen
+from conformance.discover.faults import MOST_ALIKE, Fault, Faults, chosen
 from conformance.discover.findings import CANDIDATES, Found, Sign, Tried
 from conformance.discover.generation import BATCH, agents_of, batch
+from conformance.discover.report import Ending, document
+from conformance.discover.search import Limits, search
+from conformance.drivers import Unavailable
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
+from conformance.run.assembly import open_run
+from conformance.run.request import Command, RunRequest
+from conformance.run.subject import check
 from conformance.specification import case_of, decide
 
 CONTRACTS = contracts.bundled()
@@ -165,3 +173,55 @@ def test_an_answer_that_breaks_many_rules_is_reduced_a_few_times() -> None:
 
     assert [sign.rule for sign in looked_into] == ["r0", "r1", "r2", "r0"]
     assert len(alike) == 10 - MOST_ALIKE
+
+
+def test_a_search_ends_where_nothing_can_be_judged_any_more(tmp_path: Path) -> None:
+    request = RunRequest(probe=Command("true"), cwd=str(tmp_path), contract="slot", patterns=())
+    tried = Tried()
+    with open_run(replace(check(request), selected=())) as run:
+        run.driver.close()
+        run.driver = Unavailable("the engine was lost")
+        started = time.monotonic()
+        limits = Limits(seconds=60)
+        search(
+            run,
+            None,
+            ("claude",),
+            seed=1,
+            limits=limits,
+            workers=0,
+            tried=tried,
+            watch=lambda _: True,
+        )
+
+    assert sum(tried.broke.values()) >= 20
+    assert time.monotonic() - started < 55
+
+
+def test_a_report_says_what_was_tried_and_what_was_found() -> None:
+    sign = Sign(("wrong-verdict",), "exit code 0", "codex-not-json")
+    one = found(7)
+    small = scenario_(
+        agent="codex", expect={"slot": ("creds-invalid",)}, rules={"slot": ("codex-not-json",)}
+    )
+    fault = Fault(sign=sign, found=one, scenario=small, words="w", runs=9, complete=True)
+    known = replace(fault, twin="codex/empty")
+    tried = Tried(homes=12, rules={"codex-not-json": 5, "": 1}, open=2, broke={"lost": 1})
+    ending = Ending(
+        contract=SLOT, probe={"kind": "command"}, agents=("codex",), seed=4, seconds=1.23456,
+        exit_status=1,
+    )  # fmt: skip
+
+    made = document(
+        tried, Faults(faults=[fault, known], alike=[sign, sign], unsteady=[one]), ending
+    )
+
+    assert json.loads(json.dumps(made)) == made
+    assert (made["homes"], made["open"], made["rules"]) == (12, 2, {"": 1, "codex-not-json": 5})
+    assert (made["seed"], made["seconds"], made["broke"]) == (4, 1.235, {"lost": 1})
+    first, second = made["found"]
+    assert (first["file"], first["twin"]) == (small.file, "")
+    assert (second["file"], second["twin"]) == ("", "codex/empty")
+    assert (first["rule"], first["expected"]) == ("codex-not-json", ["creds-invalid"])
+    assert made["alike"] == ["codex-not-json"]
+    assert made["unsteady"] == [{"home": 7, "message": one.message}]

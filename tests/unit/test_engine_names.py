@@ -22,6 +22,7 @@ from conformance.drivers.container.engine_name import (
     check_platform,
     docker_options,
     fits,
+    machines,
 )
 from conformance.drivers.container.engines import EnginePool
 from conformance.drivers.container.facts import look_up
@@ -259,14 +260,26 @@ def test_one_engine_that_nobody_has_named_is_described_as_ever() -> None:
 # Options and settings
 
 
-@pytest.mark.parametrize("engines", [1, 3])
-def test_each_engine_has_as_many_workers_as_there_are_processors(
-    engines: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [
+        ([], 1),
+        (["default"], 1),
+        (["default", "unix:///run/second.sock"], 1),
+        (["default", "ssh://far"], 2),
+        (["ssh://far", "tcp://away:2376", "mine"], 3),
+        (["unix:///a", "ssh://far", "unix:///b"], 2),
+    ],
+)
+def test_each_machine_has_as_many_workers_as_there_are_processors_here(
+    names: list[str], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Two engines on one machine share its processors."""
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
-    assert worker_count("auto", 500, engines) == 2 * engines
-    assert worker_count("auto", 30, engines) == min(2 * engines, 3)
-    assert worker_count("5", 500, engines) == 5
+    assert machines(names) == count
+    assert worker_count("auto", 500, count) == 2 * count
+    assert worker_count("auto", 30, count) == min(2 * count, 3)
+    assert worker_count("5", 500, count) == 5
 
 
 def invoke(*words: str) -> str:

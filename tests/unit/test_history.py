@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from factories import refusal
 from factories_reports import row, saved, write
+from msgspec.structs import replace
 from support_cli import call
 
 from conformance.compare.history import Dated, history
 from conformance.compare.history_report import history_document, trend_lines
 from conformance.compare.kept import in_directory, in_git
 from conformance.errors import UsageError
+from conformance.model.shard import Shard
 from conformance.report.saved import Named
 
 IDS = [f"some/scenario-{number:02}" for number in range(40)]
@@ -183,6 +185,18 @@ def test_a_folder_of_reports_and_of_other_things(tmp_path: Path) -> None:
     assert kept.copies == 1
     assert len(kept.passed_over) == 4
     assert "later.json has schema_version 2" in kept.passed_over[2]
+
+
+def test_a_shard_is_no_point_of_a_trend(tmp_path: Path) -> None:
+    """Three of four shards would look like nights on which little was run."""
+    shard = Shard(index=2, count=4, scenarios=9, selection="x")
+    write(tmp_path / "2.json", replace(night(1, 0).report, shard=shard))
+    write(tmp_path / "all.json", night(1, 0).report)
+
+    kept = in_directory(str(tmp_path))
+
+    assert [dated.name for dated in kept.reports] == ["all.json"]
+    assert kept.passed_over == ("2.json is shard 2 of 4 of a run: merge them first",)
 
 
 def git(directory: Path, *words: str) -> None:

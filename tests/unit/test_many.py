@@ -175,6 +175,28 @@ def test_exitfirst_ends_everything_at_the_first_that_is_wrong(world: World) -> N
     assert world.open == []
 
 
+def test_exitfirst_leaves_no_report_of_what_was_asked_nothing(world: World) -> None:
+    """It would say that nothing could be judged, which is worse than what was found."""
+    runs = world.runs("a", "b", exitfirst=True)
+    long = next(scenario for scenario in subject("a", PATTERNS).selected if scenario.takes_long)
+    begun = threading.Event()
+
+    def before(name: str, scenario: Scenario) -> None:
+        if name == "b":
+            begun.set()
+            wait_for(lambda: runs.stopped, "the end")
+        elif scenario.id == long.id:
+            assert begun.wait(30)
+
+    world.before = before
+    world.wrong = {("a", long.id)}
+
+    runs.execute()
+
+    assert [part.status() for part in runs.parts] == [1, None]
+    assert Several(runs.parts).exit_status() == 1
+
+
 def test_a_fault_of_ours_ends_everything_and_is_seen(world: World) -> None:
     def before(name: str, scenario: Scenario) -> None:
         raise ZeroDivisionError("ours")

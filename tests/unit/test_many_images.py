@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support_cli import call
-from support_many import Answers, World
+from support_many import World
 
 from conformance.cli.images_file import image_name
 from conformance.run import many
@@ -76,31 +76,11 @@ def test_each_image_has_its_reports_in_the_directory(world: World, project: Path
     assert done.stdout.splitlines()[-1] == "2 images: 1 conformant, 1 not conformant"
 
 
-def test_each_image_has_an_attestation_unless_no_registry_knows_it(
+def test_a_file_says_what_is_particular_to_each(
     world: World, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = {"repo_digests": [f"registry.example/a@sha256:{'a' * 64}"], "platform": "linux/amd64"}
-    described = Answers.describe
-
-    def describe(self: Answers) -> dict[str, Any]:
-        found = described(self)
-        return {**found, "image_id": "sha256:1", "repo_digests": []} | (
-            known if self.name == "a:1" else {}
-        )
-
-    monkeypatch.setattr(Answers, "describe", describe)
-
-    done = call(project, "run", *TWO, "-n", "0", "--contract", "preflight", "--attest", "out")
-
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert os.listdir(project / "out") == ["a-1.intoto.json"]
-    assert "image 'b:1' has no digest" in done.stderr
-    [subject] = document(project / "out/a-1.intoto.json")["subject"]
-    assert subject["digest"] == {"sha256": "a" * 64}
-
-
-def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> None:
-    (project / "images.toml").write_text(FILE)
+    monkeypatch.setenv("STAGE", "own")
+    (project / "images.toml").write_text(f'{FILE}pass-env = ["STAGE"]\n')
     world.wrong = {("b:1", "claude/nested-session")}
     ids = ("claude/nested-session", "claude/baseline-only", "-n", "0")
     common = ("--env", "REGION=us", "--env", "STAGE=ci")
@@ -115,7 +95,7 @@ def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> 
     )
     assert (second.contract, second.agent, second.variables) == (
         *("slot-strict", ""),
-        {"REGION": "us", "STAGE": "ci"},
+        {"REGION": "us", "STAGE": "own"},
     )
     assert second.image is not None
     assert second.image.user == "10001"
@@ -124,7 +104,7 @@ def test_a_file_says_what_is_particular_to_each(world: World, project: Path) -> 
     assert repeat == [
         *("probe-conformance", "repro", "claude/nested-session", "--image", "b:1"),
         *("--user", "10001", "--contract", "slot-strict"),
-        *("--env", "REGION=us", "--env", "STAGE=ci"),
+        *("--env", "REGION=us", "--pass-env", "STAGE"),
     ]
 
 
@@ -143,6 +123,16 @@ def test_a_settings_file_may_name_the_images(world: World, project: Path) -> Non
     assert "settings: probe-conformance.toml (images, isolation, json, summary)" in done.stdout
     shared = {request.image.isolation for request in world.requests.values() if request.image}
     assert shared == {"shared"}
+
+
+def test_one_image_in_the_settings_is_one_word(project: Path) -> None:
+    (project / "probe-conformance.toml").write_text('image = "A B"\n')
+
+    done = call(project, "run", *FEW)
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("probe-conformance: 'A B' is not an image reference")
 
 
 def test_images_that_are_typed_take_the_place_of_those_in_the_settings(
@@ -213,7 +203,7 @@ def test_lines_for_programs_say_which_image_it_is(world: World, project: Path) -
         ((*TWO, "--summary", "no/s.json"), "no directory"),
         ((*TWO, "--agent", "ghost"), "a-1: "),
         ((*TWO, "--attest", "out"), "a-1: --attest is about all scenarios of the contract"),
-        ((*TWO, "--attest", "file"), "--attest file cannot hold reports of several images"),
+        ((*TWO, "--attest", "-"), "--attest standard output cannot hold reports of several"),
     ],
 )
 def test_what_cannot_be_is_one_line(
@@ -291,3 +281,29 @@ def test_names_that_would_be_the_same_get_numbers(world: World, project: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     names = ["index-2.json", "team-a-1-2.json", "team-a-1.json"]
     assert sorted(os.listdir(project / "out")) == names
+
+
+def test_each_shard_has_its_part_of_every_image(world: World, project: Path) -> None:
+    shards = [
+        call(project, "run", *TWO, *FEW, "--shard", f"{n}/2", "--json", f"shard-{n}")
+        for n in (1, 2)
+    ]
+
+    assert [done.returncode for done in shards] == [0, 0], shards[0].stdout + shards[0].stderr
+    for name in ("a-1", "b-1"):
+        parts = [f"shard-{n}/{name}.json" for n in (1, 2)]
+        merged = call(project, "merge", *parts, "-o", f"{name}.json")
+        assert merged.returncode == 0, merged.stderr
+        ids = [row["id"] for row in document(project / f"{name}.json")["scenarios"]]
+        assert sorted(ids) == ["agent/unmapped", "claude/baseline-only"]
+
+
+def test_an_attestation_needs_a_digest_of_each(world: World, project: Path) -> None:
+    """The other images are judged all the same."""
+    world.digests = {"a:1": [f"a@sha256:{'a' * 64}"]}
+
+    done = call(project, "run", *TWO, "-n", "0", "--agent", "codex", "--attest", "out")
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "has no digest, since it was in no registry yet" in done.stdout
+    assert os.listdir(project / "out") == ["a-1.intoto.json"]

@@ -264,6 +264,9 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "counts": {"conforms": 1, "deviates": 1, "unsupported": 0, "broke": 0, "known-failure": 0},
         "advice": 0,
         "as_of": "",
+        "shard": None,
+        "shards": [],
+        "fail_on_unsupported": False,
         "settings": "",
         "stale_known_failures": [],
         "left_out": [],
@@ -271,6 +274,7 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "trouble": [],
         "diagnosis": "",
         "asked": {},
+        "lost_engines": [],
         "causes": [],
     }
     assert document["scenarios"][0] == {
@@ -291,6 +295,8 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
                 "rule": "",
             }
         ],
+        "engine": "",
+        "moved": None,
         "seconds": 0.25,
         "control": "some/control",
         "difference": ["+ f: fifo"],

@@ -31,7 +31,7 @@ from conformance.model.outcome import Finding, ScenarioResult
 from conformance.strength.bank import bundled_bank, read_banks
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The bundled files of each kind; the suite comes without known failures, settings and exports.
+#: The bundled files of each kind; the suite comes without known failures, settings, images and exports.
 FILES = {
     "scenario": sorted(scenarios_dir().rglob("*.toml")),
     "layer": sorted((fixtures_dir() / "layers").glob("*.toml")),
@@ -40,6 +40,7 @@ FILES = {
     "bank": sorted(bundled_bank().glob("*.toml")),
     "known-failures": [],
     "settings": [],
+    "images": [],
     "export": [],
 }
 #: The page with an example of each kind, and a line of that example.
@@ -49,6 +50,7 @@ EXAMPLES = {
     "bank": ("strength.md", "[wrong.any-agent]"),
     "known-failures": ("probes.md", "[known-failures]"),
     "settings": ("settings.md", 'probe = "python3 checks/smoke_probe.py"'),
+    "images": ("many-images.md", "[images.claude-strict]"),
 }
 
 GOOD: dict[str, Any] = {

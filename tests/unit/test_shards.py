@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache, partial
@@ -26,6 +27,11 @@ from conformance.model.contract import Contract
 from conformance.model.outcome import Moved, Result, ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.report.diagnosis import Asks, diagnose
+from conformance.report.junit import junit
+from conformance.report.page.head_view import head_view
+from conformance.report.saved import parse_report
+from conformance.report.terminal import Terminal
+from conformance.report.view import verdict
 from conformance.run.causes_in import add_causes
 from conformance.run.request import Command, OwnProbe, RunRequest, check_now
 from conformance.run.shards import ShardRequest, only_shard
@@ -356,6 +362,7 @@ def test_a_shard_of_another_probe_is_refused() -> None:
 
 def test_a_shard_of_another_build_of_the_image_is_refused() -> None:
     image = {"kind": "image", "image": "slot:ci", "digest": "sha256:a"}
+    image |= {"platform": "linux/amd64"}
     first, second = two_parts(probe=image | {"digest": "sha256:b"})
     report = first.report
     first = other(replace(first, report=replace(report, probe=image)), probe="")
@@ -363,6 +370,29 @@ def test_a_shard_of_another_build_of_the_image_is_refused() -> None:
     assert not_merged(first, other(second, probe=""))[0] == (
         "2.json is of another run: image sha256:b, and 1.json has sha256:a"
     )
+    # One digest of a registry may stand for the images of several platforms.
+    arm = image | {"platform": "linux/arm64"}
+    second = two_parts(probe=arm)[1]
+    assert not_merged(first, other(second, probe=""))[0] == (
+        "2.json is of another run: platform linux/arm64, and 1.json has linux/amd64"
+    )
+
+
+def test_shards_may_run_on_different_engines() -> None:
+    def options(*engines: str) -> str:
+        subject = subject_of(SLOT, IDS)
+        image = ImageRequest(reference="slot:ci", engines=engines)
+        asked = replace(subject, request=replace(subject.request, probe=image))
+        shard = only_shard(asked, ShardRequest(index=1, count=2)).shard
+        assert shard is not None
+        return shard.options
+
+    assert options("ssh://a") == options("ssh://b", "ssh://c")
+    named = [PROBE | {"engines": [{"name": name, "engine": "docker"}]} for name in ("a", "b")]
+    first = two_parts()[0]
+    first = replace(first, report=replace(first.report, probe=named[0]))
+    report = merged([first, two_parts(probe=named[1])[1]], SLOT, bundled_catalogue())
+    assert [engine["name"] for engine in report.probe["engines"]] == ["a", "b"]
 
 
 def test_the_report_of_a_whole_run_is_no_shard() -> None:
@@ -412,6 +442,7 @@ def test_what_was_left_out_or_interrupted_or_in_trouble_is_so_in_the_whole() -> 
         interrupted=True,
         trouble=["a file could not be collected"],
         seconds=9.5,
+        now=NOW - 10,
         asked={"claude auth status": 2},
     )
 
@@ -421,7 +452,7 @@ def test_what_was_left_out_or_interrupted_or_in_trouble_is_so_in_the_whole() -> 
     assert [one.id for one in report.selected] == [id_ for id_ in IDS if id_ != gone]
     assert (report.interrupted, report.exit_status()) == (True, 130)
     assert report.trouble == ["a file could not be collected"]
-    assert report.seconds == 9.5
+    assert (report.seconds, report.now) == (9.5, NOW - 10)
     assert report.asked() == {"claude auth status": 2}
 
 
@@ -501,6 +532,25 @@ def test_what_only_the_probe_could_tell_is_as_a_shard_has_it() -> None:
     assert (known.hints, unknown.hints, other.hints) == ([why], [], [])
     assert known.causes[0].kind == "hint"
     assert len(known.causes[0].scenarios) > 400
+
+
+def test_every_report_of_a_shard_says_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """What looks like the whole is taken for it."""
+    subject = only_shard(subject_of(SLOT, IDS), ShardRequest(index=2, count=2))
+    report = run_of(subject, results_of(subject))
+    whole = merged(two_parts(), SLOT, subject.catalogue)
+
+    Terminal(sys.stdout, report, {}).start(3)
+    Terminal(sys.stdout, whole, {}).start(0)
+    first, last = [line for line in capsys.readouterr().out.splitlines() if "contract" in line]
+    assert first.endswith("contract slot 1: 2 scenarios, 3 workers, shard 2 of 2")
+    assert last.endswith("contract slot 1: 4 scenarios, merged from 2 shards")
+    assert verdict(report).endswith(" (shard 2 of 2)")
+    assert "(shard" not in verdict(whole)
+    assert '<property name="shard" value="shard 2 of 2, 4 scenarios in all" />' in junit(report)
+    assert 'name="shard"' not in junit(whole)
+    saved = parse_report(json.dumps(report.document()), "2.json")
+    assert head_view(saved).contract == "slot 1, shard 2 of 2"
 
 
 # What a shard says it was cut from

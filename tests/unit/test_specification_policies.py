@@ -65,7 +65,7 @@ def each_in_turn(one: Scenario, own: Contract) -> set[str]:
     return possible | {"ready"}
 
 
-@pytest.mark.in_turn(8)
+@pytest.mark.in_turn(16)
 @pytest.mark.parametrize(("name", "rule"), list(rules()))
 def test_a_rule_that_changes_decides_as_the_scenarios_about_it_say(name: str, rule: str) -> None:
     """A scenario that cites all rules that matter says what is right: the first of them, or each of them in turn.

@@ -33,6 +33,8 @@ def told(scenario: Scenario) -> dict[str, Any]:
     for name in ("id", "file", "variant", "layers", "cli_file"):
         del found[name]
     found["entries"] = {entry.path: entry for entry in scenario.entries}
+    # To Python, dictionaries are the same in any order; to a reader of JSON that cannot be told.
+    found["in order"] = {entry.path: repr(entry.content) for entry in scenario.entries}
     return found
 
 
@@ -118,3 +120,21 @@ def test_a_story_is_refused() -> None:
     story = next(s for s in CATALOGUE.scenarios.values() if s.steps)
     with pytest.raises(UsageError, match="is about more than a home"):
         scenario_text(story)
+
+
+LONG = {"text": "x" * 200}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"long": LONG, "short": {"a": 1}},
+        {"first": 1, "long": LONG, "short": {"a": 1}, "last": 2},
+        {"inner": {"long": LONG, "short": {}, "again": LONG}, "after": {"long": LONG, "last": [1]}},
+    ],
+    ids=["short-after-long", "number-after-long", "deeper"],
+)
+def test_members_of_json_stay_in_order(tmp_path: Path, value: dict[str, Any]) -> None:
+    scenario = replace(ANY, entries=(Entry(path="a", kind="file", content=Json(value)),))
+
+    assert told(reread(scenario, tmp_path)) == told(scenario)

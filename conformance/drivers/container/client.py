@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 import docker
 import requests
 from docker.errors import APIError, DockerException
+from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
 from conformance.drivers.container.endpoint import Endpoint, endpoint_of
@@ -47,6 +49,10 @@ class _Client(docker.DockerClient):
             base_url=place.url, tls=place.tls or False, timeout=TIMEOUT, version=_OLDEST
         )
         self.beside = ExitStack()
+        if place.tls is not None:
+            # requests would let REQUESTS_CA_BUNDLE win over the certificates of this engine.
+            self.api.proxies = get_environ_proxies(self.api.base_url)
+            self.api.trust_env = False
 
     def close(self) -> None:
         super().close()
@@ -120,7 +126,10 @@ def _unreachable(error: BaseException, shown: str, engine: str) -> CannotJudge:
         hint = "write where it listens, such as ssh://user@host/run/user/1000/docker.sock"
         return CannotJudge(cause, hint=hint)
     cause = f"the container engine at {shown} does not answer: {message(error)}"
-    return CannotJudge(cause, hint="look at the name" if engine else "look at DOCKER_HOST")
+    hint = "look at its name" if engine else "look at DOCKER_HOST"
+    if engine and shown.startswith("tcp://"):
+        hint = "look at DOCKER_CERT_PATH and DOCKER_TLS_VERIFY, or at its docker context"
+    return CannotJudge(cause, hint=hint)
 
 
 def _number(error: BaseException | None) -> int | None:
@@ -131,7 +140,9 @@ def _number(error: BaseException | None) -> int | None:
         if not isinstance(current, BaseException) or id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, OSError) and isinstance(current.errno, int):
+        # What TLS says has numbers of its own, which mean something else in the system.
+        tls = isinstance(current, ssl.SSLError)
+        if isinstance(current, OSError) and isinstance(current.errno, int) and not tls:
             return current.errno
         pending += [current.__cause__, current.__context__, *current.args]
     return None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-import docker
 from docker.errors import TLSParameterError
 from docker.tls import TLSConfig
 from docker.utils import kwargs_from_env
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.json import Decoder
 
 from conformance.drivers.container.engine_name import SCHEMES
 from conformance.errors import CannotJudge, UsageError
@@ -80,15 +82,15 @@ def _in_context(name: str) -> Endpoint:
     """
     hint = "see 'docker context ls', or give a URL such as ssh://user@host"
     try:
-        context = docker.ContextAPI.get_context(name)
-    except Exception:  # the SDK raises no narrower type
+        found = _context(name)
+    except (OSError, ValueError):
         raise UsageError(f"docker context '{name}' cannot be read", hint=hint) from None
-    if context is None:
+    if found is None:
         raise UsageError(f"there is no docker context '{name}'", hint=hint)
-    if not context.Host or not context.Host.startswith(SCHEMES):
+    if not found.url.startswith(SCHEMES):
         cause = f"docker context '{name}' names no engine that can be reached from here"
         raise UsageError(cause, hint=hint)
-    return Endpoint(context.Host, context.TLSConfig or None)
+    return found
 
 
 def _current_context() -> Endpoint | None:
@@ -97,13 +99,74 @@ def _current_context() -> Endpoint | None:
     A broken docker configuration names none.
     """
     name = os.environ.get("DOCKER_CONTEXT")
-    try:
-        context = docker.ContextAPI.get_context(name)
-    except Exception:  # the SDK raises no narrower type
-        context = None
-    if context is None and name:
+    found = None
+    with suppress(OSError, ValueError):
+        current = name or _current_name()
+        if current == "default":
+            return None
+        found = _context(current)
+    if found is None and name:
         hint = "look at DOCKER_CONTEXT, or set DOCKER_HOST"
         raise CannotJudge(f"there is no docker context '{name}'", hint=hint)
-    if context is None or context.Name == "default" or not context.Host:
+    return found if found is not None and found.url else None
+
+
+class _Config(Struct, frozen=True):
+    """What docker's configuration says of contexts."""
+
+    current: str = field(default="default", name="currentContext")
+
+
+class _Docker(Struct, frozen=True, rename="pascal"):
+    host: str = ""
+    skip_tls_verify: bool = field(default=False, name="SkipTLSVerify")
+
+
+class _Endpoints(Struct, frozen=True):
+    docker: _Docker = _Docker()
+
+
+class _Context(Struct, frozen=True):
+    """What docker keeps of a context."""
+
+    endpoints: _Endpoints = field(default=_Endpoints(), name="Endpoints")
+
+
+# Made here, by one thread: engines are reached in several.
+_CONFIG, _CONTEXT = Decoder(_Config), Decoder(_Context)
+
+
+def _directory() -> str:
+    """Return where docker's configuration is.
+
+    The SDK looks for contexts only beside a ``config.json``, which need not be there.
+    """
+    return os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+
+
+def _current_name() -> str:
+    with open(os.path.join(_directory(), "config.json"), "rb") as file:
+        return _CONFIG.decode(file.read()).current or "default"
+
+
+def _context(name: str) -> Endpoint | None:
+    """Return what the docker context *name* says; None if there is no such context.
+
+    :raises OSError: it cannot be read.
+    :raises ValueError: it is no context.
+    """
+    key = hashlib.sha256(name.encode()).hexdigest()
+    contexts = os.path.join(_directory(), "contexts")
+    try:
+        with open(os.path.join(contexts, "meta", key, "meta.json"), "rb") as file:
+            found = _CONTEXT.decode(file.read()).endpoints.docker
+    except FileNotFoundError:
         return None
-    return Endpoint(context.Host, context.TLSConfig or None)
+    place = os.path.join(contexts, "tls", key, "docker")
+    ca, cert, key = (os.path.join(place, f"{name}.pem") for name in ("ca", "cert", "key"))
+    client = (cert, key) if os.path.isfile(cert) and os.path.isfile(key) else None
+    if client is None and not os.path.isfile(ca):
+        return Endpoint(found.host)
+    authority = ca if os.path.isfile(ca) else None
+    tls = TLSConfig(client_cert=client, ca_cert=authority, verify=not found.skip_tls_verify)
+    return Endpoint(found.host, tls)

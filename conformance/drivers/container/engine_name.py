@@ -16,6 +16,7 @@ __all__ = [
     "check_platform",
     "docker_options",
     "fits",
+    "machines",
     "normal_processor",
 ]
 
@@ -88,6 +89,15 @@ def docker_options(name: str) -> list[str]:
     if not name:
         return []
     return ["--host" if name.startswith(SCHEMES) else "--context", name]
+
+
+def machines(names: Sequence[str]) -> int:
+    """Return how many machines the engines called *names* are on, as far as names tell.
+
+    A context may lead anywhere, so it counts as another machine.
+    """
+    here = [name for name in names if name == "default" or name.startswith("unix://")]
+    return max(1, len(names) - len(here) + bool(here))
 
 
 def check_platform(platform: str) -> None:
