@@ -37,8 +37,9 @@ _SYMBOLIC = Surroundings(home="{home}", opposite="{opposite}", cli="{cli}", path
 #: A time that is not over when a run starts.
 _FUTURE = re.compile(r"\{now\+([0-9]{1,9})(ms|s|m|h|d)[:}]")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-#: A login that has this many seconds left or less may count as over already, under some contracts.
-_SHORT = 300.0
+#: A login that has this many seconds left or less may count as over already: no contract says how
+#: many of them a program may hold back.
+_SHORT = 1800.0
 #: A uid that nothing in a home belongs to: every program runs as somebody else than other owners.
 _NOBODYS = -1
 
@@ -214,14 +215,15 @@ def until(scenario: Scenario, now: float) -> float | None:
     """Return when *scenario*, made at *now*, becomes another one; None where time changes nothing.
 
     That is when the first time in it is over that was not over at *now*, in epoch seconds. It is
-    earlier by the skew that a gate is given, and by the minutes in which a login may count as over.
+    earlier by the skew that a gate is given, and by what programs may hold back: half an hour, or
+    half of what is left.
     """
     said = (scenario.entries, scenario.env, scenario.inputs)
     text = json.dumps(msgspec.to_builtins(said))
     skew = _number(scenario.inputs.get("skew", ""))
     left = (int(amount) * _SECONDS[unit] - skew for amount, unit in _FUTURE.findall(text))
     # What is within the skew counts as over already, and goes on to.
-    ends = [seconds - _SHORT if seconds > _SHORT else seconds for seconds in left if seconds > 0]
+    ends = [seconds - min(_SHORT, seconds / 2) for seconds in left if seconds > 0]
     return now + min(ends) if ends else None
 
 

@@ -117,8 +117,9 @@ def test_until_then_a_contract_calls_for_what_the_index_says(name: str, part: in
     early, late = [], []
     for one in bundled_catalogue().in_contract(contract)[part::2]:
         end = until(one, NOW)
-        # The specification allows for probes that look minutes later; here the time is exact.
+        # The specification allows for probes that look minutes later, and for a skew of their own.
         case = replace(case_of(one, contract, CONTEXT), later=0.0)
+        case = replace(case, inputs={**case.inputs, "skew": case.inputs.get("skew") or "0"})
 
         def verdicts(moment: float, case: Case = case) -> set[str]:
             found = decide(replace(case, now=moment), contract)
@@ -140,13 +141,13 @@ def test_until_then_a_contract_calls_for_what_the_index_says(name: str, part: in
     [
         ("x", {}, None),
         ("{now} {now-8h}", {}, None),
-        ("{now+8h}", {}, 8 * HOUR - 300),
-        ("{now+2d} {now+8h:rfc3339} {now+3h:jwt}", {}, 3 * HOUR - 300),
-        ("{now+200s}", {}, 200),  # within the minutes that are left open: until it is over
-        ("{now+4h}", {"inputs": {"skew": "3600"}}, 3 * HOUR - 300),
+        ("{now+8h}", {}, 7.5 * HOUR),
+        ("{now+2d} {now+8h:rfc3339} {now+3h:jwt}", {}, 2.5 * HOUR),
+        ("{now+200s}", {}, 100),  # no half hour is left
+        ("{now+4h}", {"inputs": {"skew": "3600"}}, 2.5 * HOUR),
         ("{now+30m}", {"inputs": {"skew": "3600"}}, None),  # counts as over, and goes on to
-        ("{now+4h}", {"inputs": {"skew": "soon"}}, 4 * HOUR - 300),
-        ("x", {"env": {"TOKEN": "{now+1h:jwt}"}}, HOUR - 300),
+        ("{now+4h}", {"inputs": {"skew": "soon"}}, 3.5 * HOUR),
+        ("x", {"env": {"TOKEN": "{now+1h:jwt}"}}, HOUR / 2),
     ],
 )
 def test_a_scenario_holds_until_the_first_time_in_it_is_over(
