@@ -276,10 +276,6 @@ def test_the_document_has_everything_that_others_rely_on() -> None:
         "asked": {},
         "lost_engines": [],
         "causes": [],
-        "fail_on_unsupported": False,
-        "lost_engines": [],
-        "shard": None,
-        "shards": [],
     }
     assert document["scenarios"][0] == {
         "id": "a/0",
