@@ -31,11 +31,12 @@ class SecondEngine:
         there = self._directory
         places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         words = [f"--{option}={there / name}" for option, name in places.items()]
-        # It makes no network: containers of the suite have none.
+        # It makes no network: containers of the suite have none. An engine without a bridge removes the one that it finds,
+        # which is that of the other engine: so it looks into a network of its own.
         apart = ("--bridge", "none", "--iptables=false", "--ip6tables=false")
         with (there / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                ["dockerd", "--host", self.name, *words, *apart],
+                ["unshare", "--net", "dockerd", "--host", self.name, *words, *apart],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -2,7 +2,7 @@
 
     python tests/bench/discover.py                    40 of them, 60 s each: as people use it
     python tests/bench/discover.py --homes 2400       all of the sample in the same homes, so many at most
-    python tests/bench/discover.py --busy 600         so many homes, against starting the probe in them and no more
+    python tests/bench/discover.py --busy 20          so many seconds, against starting the probe in these homes and no more
 
 A wrong probe is found where it is wrong in a home in which the contract leaves nothing open. The right probes run beside
 the wrong ones in the second form: what is found in one of them is a false alarm, and ends in exit status 1, as a share
@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 from msgspec.structs import replace
 
 from conformance.bundled import fixtures_dir
@@ -44,7 +45,7 @@ from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.run.assembly import Run, open_run
 from conformance.run.directory import RunDirectory
-from conformance.run.request import Command, RunRequest
+from conformance.run.request import Command, OwnProbe, RunRequest
 from conformance.run.scenario_runner import ScenarioRunner
 from conformance.run.subject import check
 from conformance.strength.bank import Bank, WrongProbe, read_banks
@@ -59,13 +60,14 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=40, help="how many wrong probes")
     parser.add_argument("--seconds", type=float, default=60, help="for each of them")
     parser.add_argument("--homes", type=int, default=0, help="all in the same homes, so many")
-    parser.add_argument("--busy", type=int, default=0, metavar="HOMES", help="measure the rest")
+    parser.add_argument("--busy", type=float, default=0, metavar="SECONDS", help="measure the rest")
+    parser.add_argument("--probe", metavar="CMD", help="of --busy; by default the reference")
     parser.add_argument("--rounds", type=int, default=3, help="of --busy, one after the other")
     parser.add_argument("--seed", type=int, default=17, help="of the sample, and of the homes")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     if args.busy:
-        _busy(args.busy, args.seed, args.workers, args.rounds)
+        _busy(args.probe, args.busy, args.seed, args.workers, args.rounds)
         return 0
     catalogue = load_catalogue()
     banks = [
@@ -204,16 +206,17 @@ def _found_in(
         home.close()
 
 
-def _busy(homes: int, seed: int, workers: int, rounds: int) -> None:
+def _busy(line: str | None, seconds: float, seed: int, workers: int, rounds: int) -> None:
     """Print how long the bare starts take, and the whole, in turn; then the shares."""
-    subject = check(RunRequest(cwd=os.getcwd()))
+    probe = Command(line) if line is not None else OwnProbe()
+    subject = replace(check(RunRequest(cwd=os.getcwd(), probe=probe)), selected=())
     shares = []
-    with open_run(replace(subject, selected=())) as run:
-        for _ in range(rounds):
-            bare = _bare_starts(run, homes, seed, workers)
+    for _ in range(rounds):
+        with open_run(subject) as run:
+            psutil.cpu_percent()  # from here on
             started = time.monotonic()
             tried = Tried()
-            limits = Limits(seconds=3600, homes=homes)
+            limits = Limits(seconds=seconds)
             search(
                 run,
                 None,
@@ -224,10 +227,12 @@ def _busy(homes: int, seed: int, workers: int, rounds: int) -> None:
                 tried=tried,
                 watch=lambda _: True,
             )
-            whole = time.monotonic() - started
+            whole, busy = time.monotonic() - started, psutil.cpu_percent()
+            bare = _bare_starts(run, tried.homes, seed, workers)
             shares.append(bare / whole)
             print(
-                f"{tried.homes} homes: {bare:.1f} s of starting, {whole:.1f} s of discover",
+                f"{tried.homes} homes: {bare:.1f} s of starting, {whole:.1f} s of discover, in which "
+                f"the processors of this machine were busy for {busy:.0f} %",
                 flush=True,
             )
     print(f"median share {statistics.median(shares):.2f} of {workers} processors")

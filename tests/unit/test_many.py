@@ -132,6 +132,14 @@ def test_the_exit_status_is_the_worst(
     assert Several(runs.parts).exit_status() == status
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let this process be interrupted, also where a shell has started it in the background, which ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_at(world: World, runs: ManyRuns, name: str, id_: str) -> None:
     def before(image: str, scenario: Scenario) -> None:
         if (image, scenario.id) == (name, id_):
