@@ -81,11 +81,14 @@ def run_lane(task: LaneTask, trier: Trier, report: Report) -> None:
 
 
 def _homes(task: LaneTask, trier: Trier) -> Iterator[Scenario]:
-    """Yield the homes of *task*, those once that are the same."""
-    known: set[int] = set()
+    """Yield the homes of *task*, those of a batch once that are the same.
+
+    What other batches have is not looked at: that would depend on which of them this lane has.
+    """
     for number in itertools.count(task.lane, task.lanes):
         if task.homes and number * BATCH >= task.homes:
             return
+        known: set[int] = set()
         for scenario in batch(trier.contract, task.agents, task.seed, number):
             if task.homes and number_of(scenario) >= task.homes:
                 return

@@ -94,7 +94,7 @@ def pushed(engine: docker.DockerClient, image: str, name: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(3)
+@pytest.mark.in_turn(5)
 def test_the_subject_is_what_the_engine_says_and_no_other_image_verifies(
     engine: docker.DockerClient, reference_image: str, registry: str, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ from support_image import (
     script,
 )
 
-pytestmark = pytest.mark.in_turn(3)
+pytestmark = pytest.mark.in_turn(5)
 
 
 @pytest.fixture

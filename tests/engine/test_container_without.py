@@ -26,7 +26,7 @@ from support_image import (
 
 HERE = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.in_turn(3)
+pytestmark = pytest.mark.in_turn(5)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from support_image import Images
 
 from conformance.catalogue.catalogue import load_catalogue
 
-pytestmark = pytest.mark.in_turn(3)
+pytestmark = pytest.mark.in_turn(5)
 
 #: A probe that finds no login which lies in a directory below .claude.
 FLAT = b"""#!/bin/sh

@@ -679,7 +679,7 @@ def test_the_line_that_repeats_a_scenario_of_a_file_works_when_it_is_pasted(
     written(tmp_path / "scenarios/mine/family.toml", FAMILY)
     written(tmp_path / "a-file.toml", SCENARIO)
     written(tmp_path / "other.toml", SCENARIO.replace("own", "own, again"))
-    done = suite(tmp_path, "run", *files, "other.toml", "--probe", MISSING)
+    done = suite(tmp_path, "run", "-v", *files, "other.toml", "--probe", MISSING)
     [line] = [line for line in repeats(done.stdout) if f" {id_} " in line]
 
     again = shell(tmp_path, line)

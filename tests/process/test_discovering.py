@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -64,6 +65,28 @@ def test_what_is_found_is_a_scenario_that_repro_shows_and_lint_takes(tmp_path: P
     again = suite(tmp_path, *words, "--homes", "60", "-n", "0", "-o", "new/ones")
     assert again.returncode == 1
     assert {file: file.read_text() for file in files} == before
+
+
+MADE = """
+from conformance.catalogue.catalogue import load_catalogue
+from conformance.discover.generation import agents_of, batch
+
+slot = load_catalogue().contracts["slot"]
+print([(one.entries, one.env, one.inputs, one.cli) for one in batch(slot, agents_of(slot), 3, 0)])
+"""
+
+
+def test_homes_are_the_same_whatever_else_is_loaded() -> None:
+    """Hypothesis reads numbers and texts out of the code that is: a worker has less of it than a command."""
+    made = [
+        subprocess.run(
+            [sys.executable, "-c", f"{first}\n{MADE}"], capture_output=True, text=True, check=True
+        ).stdout
+        for first in ("", "import conformance.cli.discover, conformance.cli.run")
+    ]
+
+    assert made[0] == made[1]
+    assert len(made[0]) > 10_000
 
 
 @pytest.mark.slow

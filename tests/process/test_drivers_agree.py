@@ -130,7 +130,7 @@ def agree(place: Path, contract: str, file: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(3)
+@pytest.mark.in_turn(5)
 @pytest.mark.parametrize("contract", list(WRONG))
 def test_the_reference_gets_the_same_results_from_each_driver(
     contract: str, tmp_path: Path
@@ -158,7 +158,7 @@ def test_twenty_wrong_probes_can_be_tried() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(3)
+@pytest.mark.in_turn(5)
 @pytest.mark.parametrize("contract", list(WRONG))
 def test_most_scenarios_can_be_shown_in_process_to_a_probe_that_walks_opens_and_reads_json(
     contract: str, tmp_path: Path
