@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -22,6 +20,7 @@ from conformance.discover.lane import LaneTask, run_joined, run_lane
 from conformance.discover.trying import Trier
 from conformance.errors import CannotJudge
 from conformance.run.assembly import Run
+from conformance.run.worker_process import end_with_parent
 
 __all__ = ["Limits", "search"]
 
@@ -150,11 +149,8 @@ _DONE = "done"
 
 def _work(data: bytes, connection: Connection) -> None:
     """Run a lane in this process; only its parent is interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
 
     def send(trouble: str, news: Tried) -> bool:
         connection.send_bytes(msgspec.msgpack.encode((trouble, news)))
@@ -166,9 +162,3 @@ def _work(data: bytes, connection: Connection) -> None:
         send(f"{type(e).__name__}: {e}", Tried())
     else:
         send(_DONE, Tried())
-
-
-def _end_after(parent: int) -> None:
-    """End this process, and what it runs, when its *parent* has ended in whatever way."""
-    multiprocessing.connection.wait([parent])
-    os._exit(1)
