@@ -14,7 +14,7 @@ from conformance.catalogue.toml import convert, read_toml
 from conformance.errors import FileError, UsageError
 from conformance.model.contract import Contract
 
-__all__ = ["bundled", "files", "for_agent", "load"]
+__all__ = ["bundled", "files", "for_agent", "is_bundled", "load"]
 
 
 def bundled() -> dict[str, Contract]:
@@ -24,6 +24,11 @@ def bundled() -> dict[str, Contract]:
     for name in shapes:
         _resolve(name, shapes, contracts)
     return contracts
+
+
+def is_bundled(name: str) -> bool:
+    """Return whether a contract called *name* ships with the suite; no file is read for that."""
+    return (contracts_dir() / f"{name}.toml").is_file()
 
 
 def load(name_or_file: str, *, base: Path | None = None) -> Contract:

@@ -87,7 +87,7 @@ def check(request: RunRequest) -> Subject:
             containers=request.image is not None,
             local=request.image is None,
         )
-    if contract.name not in contracts.bundled():
+    if not contracts.is_bundled(contract.name):
         selected = _under_policy(selected, contract, catalogue, request.now)
         catalogue = catalogue.with_scenarios(
             {**catalogue.scenarios, **{scenario.id: scenario for scenario in selected}}
