@@ -118,7 +118,11 @@ def _decision(
         gids=user.gids,
     )
     # The file is for runs: modes keep root out as well, and the probe starts where nothing lies.
-    return decided(replace(case, reads_all=False, cwd=""), contract)
+    decision = decided(replace(case, reads_all=False, cwd=""), contract)
+    if decision.rule:
+        return decision
+    # A scenario that leaves only some answers open cites a rule, and here there is none to cite.
+    return replace(decision, verdicts=tuple(verdict.name for verdict in contract.verdicts))
 
 
 def _check_text(text: str, scenario: Scenario, made: Captured, catalogue: Catalogue) -> None:
@@ -152,8 +156,11 @@ def _report(
     yield f"{output}: {count} {'entry' if count == 1 else 'entries'}"
     for name, decision in decisions.items():
         known = catalogue.contracts[name]
-        by = f", by the rule {decision.rule}" if decision.rule else ""
-        yield f"  {name} calls for {expectation(known, decision.verdicts)}{by}"
+        if decision.rule:
+            calls = expectation(known, decision.verdicts)
+            yield f"  {name} calls for {calls}, by the rule {decision.rule}"
+        else:
+            yield f"  {name} takes any answer, since no rule speaks of it: {decision.why}"
     for path, what in made.files.items():
         words = ", ".join(f"{number} {word}" for word, number in sorted(what.items()))
         yield f"  {path}: {words or 'no member and no text in it'}"

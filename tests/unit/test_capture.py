@@ -25,9 +25,11 @@ from conformance.catalogue.scenarios import parsed_scenario
 from conformance.catalogue.toml import read_toml
 from conformance.cli import cli
 from conformance.errors import ConformanceError
+from conformance.home import build, plan
 from conformance.home.reading import DirectoryHome, read_home
 from conformance.home.seen import SeenHome, SeenNode
 from conformance.model.entry import Entry, Json, Text
+from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 
 NOW = 1_790_000_000.0
@@ -216,6 +218,26 @@ def test_lint_asks_for_nothing_but_summary_and_origin_of_a_home_that_is_full(
     whole = bundled_catalogue()
     made = parsed_scenario(read_toml(file), "captured/slot-17", whole.contracts)
     assert len(made.entries) > 30
+    assert {complaint.check for complaint in about_scenario(made, whole)} == {"summary", "origin"}
+
+
+@pytest.mark.parametrize("contract", ["slot", "slot-strict"])
+def test_where_no_rule_speaks_of_a_home_any_answer_is_taken(tmp_path: Path, contract: str) -> None:
+    """Readers of RFC 3339 differ about a second of 60, and slot-strict says nothing of it."""
+    whole = bundled_catalogue()
+    context = Context(now=NOW, seed="leap", scenario="leap", home=str(tmp_path / "home"))
+    build(plan(whole.get("codex-auth/leap-second").entries, context), tmp_path / "home")
+    file = tmp_path / "slot-17.toml"
+
+    status, said = call(
+        "capture", tmp_path / "home", "-o", file, "--agent", "codex", "--contract", contract
+    )
+
+    assert status == 0, said
+    assert "slot-strict takes any answer, since no rule speaks of it: readers of RFC" in said
+    made = parsed_scenario(read_toml(file), "captured/slot-17", whole.contracts)
+    strict = whole.contracts["slot-strict"]
+    assert made.expected(strict) == tuple(verdict.name for verdict in strict.verdicts)
     assert {complaint.check for complaint in about_scenario(made, whole)} == {"summary", "origin"}
 
 
