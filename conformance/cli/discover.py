@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import sys
 import time
@@ -24,16 +25,16 @@ from conformance.cli.options import (
     probe_options,
     strict_option,
 )
-from conformance.cli.outputs import check_outputs
+from conformance.cli.outputs import check_directory, check_outputs
 from conformance.cli.request import repro_argv, run_request
 from conformance.cli.run import workers_option
 from conformance.cli.settings import WithSettings, taken
-from conformance.discover.faults import Fault, Faults, faults_of
+from conformance.discover.faults import Fault, Faults, faults_of, pending
 from conformance.discover.findings import Tried
 from conformance.discover.generation import agents_of
 from conformance.discover.report import Ending, document
 from conformance.discover.search import Limits, search
-from conformance.errors import UsageError
+from conformance.errors import CannotJudge, UsageError
 from conformance.files import replace_text
 from conformance.model.contract import Contract
 from conformance.report.bar import Bar
@@ -116,12 +117,16 @@ def discover_command(
     found is seen again, reduced to the smallest home that shows it, and written as a scenario.
 
     Exit status: 0 nothing was found, 1 something was, 2 the request is wrong, 3 something could not
-    be judged, 130 interrupted.
+    be judged, or no home at all was, 130 interrupted. An interrupt ends the search, and what it has
+    found is reduced and written all the same; another one ends that, too.
     """
     if options["in_process"]:
         cause = "discover needs a probe that is started"
         raise UsageError(cause, hint="leave out --in-process")
+    if not math.isfinite(seconds):
+        raise UsageError(f"--seconds {seconds} never ends", hint="give a number, such as 3600")
     check_outputs({"json_file": json_file})
+    check_directory(output)
     settings = taken(ctx)
     request = run_request(patterns=(), probe_in=settings.directory, **options)
     asked = _Asked(
@@ -152,10 +157,13 @@ class _Asked(Struct, frozen=True, kw_only=True):
         for line in lines:
             click.echo(line, err=self.json_file == "-")
 
+    def console(self) -> Console:
+        """Return where people see how far it has come."""
+        stream = cast(TextIO, Stream(sys.stderr if self.json_file == "-" else sys.stdout))
+        return Console(file=stream, highlight=False, soft_wrap=True)
+
 
 def _discover(request: RunRequest, against: str | None, asked: _Asked) -> int:
-    if asked.output.exists() and not asked.output.is_dir():
-        raise UsageError(f"-o '{asked.output}' is not a directory", hint="name another one")
     _check_contract(contracts.load(request.contract, base=Path(request.cwd)))
     subject = check(request)
     other = check(replace(request, probe=Command(against))) if against is not None else None
@@ -173,12 +181,22 @@ def _discover(request: RunRequest, against: str | None, asked: _Asked) -> int:
             _search(subject, other, agents, asked, tried, described)
     except KeyboardInterrupt:
         interrupted = True
+    except CannotJudge as e:
+        if not tried.found:
+            raise
+        tried.broke[str(e)] = 1  # what was found until then is still wrong
     seconds = time.monotonic() - started
     asked.say(_tried_lines(tried, seconds))
-    found = Faults(faults=[], alike=[], unsteady=[])
-    if tried.found:
-        found = _faults(subject, other, asked, tried)
-    asked.say(_found_lines(found, asked))
+    found = pending(tried)
+    if found.left:
+        again = "; interrupt again to leave that" if interrupted else ""
+        asked.say([f"reducing what was found{again}"])
+        try:
+            with sigterm_interrupts():
+                _reduce(subject, other, asked, tried, found)
+        except KeyboardInterrupt:
+            interrupted = True
+    asked.say(_found_lines(tried, found, asked))
     status = 130 if interrupted else _status(tried, found)
     if asked.json_file:
         ending = Ending(
@@ -216,16 +234,15 @@ def _search(
 ) -> None:
     """Try homes, and add what comes of them to *tried*; *described* gets what the probe is."""
     limit = asked.limits
-    stream = cast(TextIO, Stream(sys.stderr if asked.json_file == "-" else sys.stdout))
-    console = Console(file=stream, highlight=False, soft_wrap=True)
     total = limit.homes or max(1, round(limit.seconds))
+    lines = not limit.homes and total >= 30
     started = time.monotonic()
     with ExitStack() as stack:
         if subject.request.image is None:
             subject = replace(subject, selected=())  # an image is prepared for all kinds of them
         run, beside = _opened(stack, subject, other)
         described |= run.describe()
-        bar = stack.enter_context(Bar(console, total, lines=not limit.homes and total >= 30))
+        bar = stack.enter_context(Bar(asked.console(), total, lines=lines))
 
         def watch(tried: Tried) -> bool:
             signs = len(tried.signs())
@@ -252,26 +269,39 @@ def _opened(stack: ExitStack, subject: Subject, other: Subject | None) -> tuple[
     return run, stack.enter_context(open_run(replace(other, selected=())))
 
 
-def _faults(subject: Subject, other: Subject | None, asked: _Asked, tried: Tried) -> Faults:
-    """Return what was found, reduced and written."""
+def _reduce(
+    subject: Subject, other: Subject | None, asked: _Asked, tried: Tried, found: Faults
+) -> None:
+    """Add what was *tried* and wrong to *found*, reduced, and write it."""
+    total = len(found.left)
     with ExitStack() as stack:
-        stack.enter_context(sigterm_interrupts())
         # Opened anew: a search may have been long, and times count from when a run was opened.
         run, beside = _opened(stack, subject, other)
-        found = faults_of(
+        bar = stack.enter_context(Bar(asked.console(), total))
+
+        faults_of(
             tried,
             run,
             beside,
             directory=asked.output.absolute(),
             seed=asked.seed,
             workers=asked.workers,
+            found=found,
+            on_fault=lambda fault: _write(fault, asked),
+            on_run=lambda: bar.step(total - len(found.left)),
         )
-    for fault in found.faults:
-        if not fault.twin:
-            file = Path(fault.scenario.file)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            replace_text(file, scenario_text(fault.scenario, comment=_comment(fault, asked)))
-    return found
+
+
+def _write(fault: Fault, asked: _Asked) -> None:
+    """Write the scenario of *fault*, unless the catalogue has it."""
+    if fault.twin:
+        return
+    file = Path(fault.scenario.file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise CannotJudge(f"{file.parent} cannot be made: {e.strerror}") from None
+    replace_text(file, scenario_text(fault.scenario, comment=_comment(fault, asked)))
 
 
 def _comment(fault: Fault, asked: _Asked) -> str:
@@ -299,7 +329,7 @@ def _tried_lines(tried: Tried, seconds: float) -> Iterator[str]:
             yield f"… and {len(several) - _REASONS} more reasons"
 
 
-def _found_lines(found: Faults, asked: _Asked) -> Iterator[str]:
+def _found_lines(tried: Tried, found: Faults, asked: _Asked) -> Iterator[str]:
     for fault in found.faults:
         yield ""
         yield f"FOUND {fault.scenario.id}"
@@ -313,13 +343,25 @@ def _found_lines(found: Faults, asked: _Asked) -> Iterator[str]:
     if found.alike:
         yield ""
         names = ", ".join(dict.fromkeys(sign.rule or "(no rule)" for sign in found.alike))
-        yield f"the same answer is wrong by other rules as well: {names}"
+        yield f"the same answer is wrong by other rules, too, which were not looked into: {names}"
+    for one in found.left:
+        yield ""
+        yield f"home {one.number} was not reduced: {printable(one.message)}"
     for one in found.unsteady:
         yield ""
         yield f"home {one.number} did not show it again: {printable(one.message)}"
     yield ""
-    count = len(found.faults)
-    yield f"{count or 'nothing'} found" if count != 1 else "1 fault found"
+    number = len(found.faults)
+    if number:
+        yield "1 fault found" if number == 1 else f"{number} faults found"
+    elif not tried.judged:
+        yield "no home was judged, so nothing is known of the probe; more --seconds may help"
+    elif found.left:
+        yield "nothing reduced"
+    elif found.unsteady:
+        yield "nothing found that shows again: run --repeat tells whether the answer is steady"
+    else:
+        yield "nothing found"
 
 
 def _repro(asked: _Asked, name: str) -> str:
@@ -327,6 +369,6 @@ def _repro(asked: _Asked, name: str) -> str:
 
 
 def _status(tried: Tried, found: Faults) -> int:
-    if tried.broke or found.unsteady:
+    if tried.broke or found.unsteady or not tried.judged:
         return 3
     return 1 if found.faults else 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.errors import UsageError
 
-__all__ = ["check_new_scenario", "check_outputs", "reports"]
+__all__ = ["check_directory", "check_new_scenario", "check_outputs", "reports"]
 
 #: The name of a scenario file: the end of an id.
 _SCENARIO = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.toml")
@@ -65,6 +65,31 @@ def check_new_scenario(output: Path) -> None:
         raise UsageError(cause, hint="make it first")
     if output.exists() or output.is_symlink():
         raise UsageError(f"{output} is there already", hint="name another file, or remove it")
+    _check_entered(output, output.absolute().parent)
+
+
+def check_directory(output: Path) -> None:
+    """Refuse a directory in which no file can be written, or that cannot be made.
+
+    :raises UsageError: it is one.
+    """
+    place = output.absolute()
+    while not (place.exists() or place.is_symlink()):
+        place = place.parent
+    if not place.is_dir():
+        what = "is not a directory" if place == output.absolute() else f"lies below {place}"
+        raise UsageError(f"-o '{output}' {what}", hint="name another one")
+    _check_entered(output, place)
+
+
+def _check_entered(output: Path, directory: Path) -> None:
+    """Refuse an *output* for which nothing can be written into *directory*.
+
+    :raises UsageError: nothing can be.
+    """
+    if not os.access(directory, os.W_OK | os.X_OK):
+        cause = f"-o '{output}' cannot be written: {directory} is closed to you"
+        raise UsageError(cause, hint="name another place")
 
 
 def _check_writable(file: str) -> None:

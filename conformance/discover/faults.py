@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from conformance.catalogue.lint import fingerprint
@@ -20,7 +21,7 @@ from conformance.reduce.finished import finished
 from conformance.reduce.reduction import LIMIT, reduced
 from conformance.run.assembly import Run
 
-__all__ = ["MOST_ALIKE", "Fault", "Faults", "chosen", "faults_of"]
+__all__ = ["MOST_ALIKE", "Fault", "Faults", "chosen", "faults_of", "pending"]
 
 #: So many faults with the same findings and the same answer are reduced: a probe that always
 #: answers the same breaks every rule, and that is one fault.
@@ -46,11 +47,19 @@ class Fault(Struct, frozen=True, kw_only=True):
 class Faults(Struct, kw_only=True):
     """All that has been found."""
 
-    faults: list[Fault]
-    alike: list[Sign]
+    faults: list[Fault] = field(default_factory=list)
+    alike: list[Sign] = field(default_factory=list)
     """Signs that were not looked into: enough faults have the same findings and answer."""
-    unsteady: list[Found]
+    unsteady: list[Found] = field(default_factory=list)
     """What was not seen again."""
+    left: list[Found] = field(default_factory=list)
+    """What is still to be looked into, or was left when somebody interrupted."""
+
+
+def pending(tried: Tried) -> Faults:
+    """Return what was *tried* and wrong: all of it is still to be looked into."""
+    looked_into, alike = chosen(tried.signs())
+    return Faults(alike=alike, left=[candidates[0] for candidates in looked_into.values()])
 
 
 def faults_of(
@@ -61,33 +70,51 @@ def faults_of(
     directory: Path,
     seed: int,
     workers: int,
-    on_run: Callable[[], None] = lambda: None,
-) -> Faults:
-    """Return the faults in what was *tried*: seen again in the probe of *run*, and reduced.
+    found: Faults,
+    on_fault: Callable[[Fault], None],
+    on_run: Callable[[], None],
+) -> None:
+    """Add to *found* the faults in what was *tried*: seen again in the probe of *run*, and reduced.
 
+    *found* is what :func:`pending` returns, and says at any time what is still to come.
     Scenarios get ids that count from *directory*, where they can be written. So many *workers*
-    reduce at the same time; *on_run* is called after every run of the probe.
+    reduce at the same time. *on_fault* is called with each fault as soon as it stands in *found*,
+    and *on_run*, from several threads, after every run of the probe.
     """
-    looked_into, alike = chosen(tried.signs())
+    looked_into, _ = chosen(tried.signs())
+    names = _Names(directory, run)
+    small: set[bytes] = set()
+    over = threading.Event()
+
+    def ran() -> None:
+        if over.is_set():
+            raise _InterruptedError
+        on_run()
 
     def examine(candidates: Sequence[Found]) -> _Examined | None:
-        return _examined(candidates, run, other, on_run)
+        return _examined(candidates, run, other, ran)
 
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        examined = list(pool.map(examine, looked_into.values()))
-    names = _Names(directory, run)
-    found = Faults(faults=[], alike=alike, unsteady=[])
-    small: set[bytes] = set()
-    for sign, candidates, result in zip(looked_into, looked_into.values(), examined, strict=True):
-        if result is None:
-            found.unsteady.append(candidates[0])
-            continue
-        fault = _fault(sign, result, run, names, seed)
-        key = fingerprint(fault.scenario)
-        if key not in small:
-            small.add(key)
-            found.faults.append(fault)
-    return found
+    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="reduce")
+    try:
+        results = pool.map(examine, looked_into.values())
+        for (sign, candidates), result in zip(looked_into.items(), results, strict=True):
+            if result is None:
+                found.unsteady.append(candidates[0])
+            else:
+                fault = _fault(sign, result, run, names, seed)
+                key = fingerprint(fault.scenario)
+                if key not in small:
+                    small.add(key)
+                    found.faults.append(fault)
+                    on_fault(fault)
+            found.left.pop(0)
+    finally:
+        over.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _InterruptedError(Exception):
+    """Nobody waits for what a thread is about to ask."""
 
 
 def chosen(

@@ -65,6 +65,11 @@ class Tried(Struct, kw_only=True):
     found: list[Found] = field(default_factory=list)
     """The best homes for each sign."""
 
+    @property
+    def judged(self) -> int:
+        """In how many the probe was judged: only these say anything of it."""
+        return sum(self.rules.values())
+
     def add_found(self, found: Found) -> None:
         """Keep *found*, if it is among the best homes for its sign."""
         alike = [one for one in self.found if one.sign == found.sign]

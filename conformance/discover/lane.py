@@ -48,8 +48,8 @@ class LaneTask(Struct, frozen=True, kw_only=True):
     """How many there are: each has every so many-th batch."""
     homes: int
     """The home at which to stop; 0 for none."""
-    end: float
-    """When to stop, on the monotonic clock, which all processes share."""
+    seconds: float
+    """How long it looks, from when it has its first home."""
 
 
 def run_joined(task: LaneTask, report: Report) -> None:
@@ -70,11 +70,14 @@ def run_lane(task: LaneTask, trier: Trier, report: Report) -> None:
     at_once = _AT_ONCE if trier.run.request.image is None else _CONTAINERS_AT_ONCE
     lane = _Lane(trier, report, at_once)
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="home")
+    homes = _homes(task, trier)
+    first = list(itertools.islice(homes, 1))  # it takes a while to load what makes them
+    end = time.monotonic() + task.seconds
     try:
-        for scenario in _homes(task, trier):
-            if not lane.start(pool, scenario, task.end):
+        for scenario in itertools.chain(first, homes):
+            if not lane.start(pool, scenario, end):
                 break
-        lane.finish(task.end)
+        lane.finish(end)
     finally:
         lane.over.set()
         pool.shutdown(wait=False, cancel_futures=True)

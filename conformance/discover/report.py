@@ -50,6 +50,7 @@ def document(tried: Tried, found: Faults, ending: Ending) -> dict[str, Any]:
         "found": list(_found(found, contract)),
         "alike": sorted({sign.rule for sign in found.alike}),
         "unsteady": [{"home": one.number, "message": one.message} for one in found.unsteady],
+        "left": [{"home": one.number, "message": one.message} for one in found.left],
     }
 
 

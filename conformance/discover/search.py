@@ -24,8 +24,8 @@ from conformance.run.worker_process import end_with_parent
 
 __all__ = ["Limits", "search"]
 
-#: How long a lane may take to end by itself, in seconds, when its time is up.
-_LAST = 30.0
+#: How long a lane may take to start, and to end by itself when its time is up, in seconds.
+_AROUND = 60.0
 #: So many homes that could not be judged are enough.
 _BROKE = 20
 
@@ -69,7 +69,7 @@ def search(
         lane=0,
         lanes=max(1, workers),
         homes=limits.homes,
-        end=time.monotonic() + limits.seconds,
+        seconds=limits.seconds,
     )
 
     def goes_on(tried: Tried) -> bool:
@@ -100,7 +100,7 @@ class _Lanes:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         self._running: dict[Connection, BaseProcess] = {}
-        self._deadline = task.end + _LAST
+        self._deadline = time.monotonic() + task.seconds + _AROUND
         for lane in range(task.lanes):
             here, there = context.Pipe(duplex=False)
             data = msgspec.msgpack.encode(replace(task, lane=lane))
@@ -131,7 +131,7 @@ class _Lanes:
             raise CannotJudge("a worker was lost", hint="try it with fewer, or with -n 0") from None
         tried.add(news)
         if trouble == _DONE:
-            self._running.pop(connection).join(_LAST)
+            self._running.pop(connection).join(_AROUND)
         elif trouble:
             raise CannotJudge(f"a worker fell over: {trouble}")
 

@@ -131,6 +131,7 @@ class AgainstProbe:
         self._runs = (run, other)
         self._contract = run.contract
         self._first = self._answers(scenario)
+        self._was_open = self._is_open(scenario)
         ours, theirs = self._first
         if ours.means & theirs.means:
             for _ in range(_ASKED_AGAIN):
@@ -149,9 +150,16 @@ class AgainstProbe:
         """
         return tuple(_answer(_judged(run, scenario), self._contract) for run in self._runs)
 
+    def _is_open(self, scenario: Scenario) -> bool:
+        """Return whether the contract allows both answers in *scenario*."""
+        decision = _decision(self._runs[0], scenario)
+        if decision is None:
+            return False
+        return all(one.means & {*decision.verdicts} for one in self._first)
+
     def same_case(self, scenario: Scenario) -> bool:
-        """See :class:`Fault`: what both answer is all that is held."""
-        return True
+        """See :class:`Fault`: where both may be right, the fault is gone."""
+        return self._was_open or not self._is_open(scenario)
 
     def still_wrong(self, scenario: Scenario) -> bool | None:
         """See :class:`Fault`."""

@@ -50,6 +50,9 @@ def _credentials(case: Case, contract: Contract) -> Iterator[Step]:
     if override:
         yield from _at(case, override, overridden=True)
         return
+    if case.directory == "" and case.reach.open(_FILE).end != "missing":
+        yield unknown("an empty AGENT_HOME leads some languages to the current directory")
+        return
     default = f"{case.directory}/{_FILE}" if case.directory else None
     named = case.env.get("CLAUDE_CONFIG_DIR")
     if not named:

@@ -80,6 +80,11 @@ class Reach(Struct, frozen=True, kw_only=True):
         """Return whether the user can list a directory and look at what is in it."""
         return self.may(node, _READ) and self.may(node, _SEARCH)
 
+    def may_enter(self, path: str) -> bool:
+        """Return whether *path* leads to a directory in which the user can look for a name."""
+        node = self.find(path).node
+        return node is not None and node.kind == "directory" and self.may(node, _SEARCH)
+
     def find(self, path: str) -> Found:
         """Return where *path* leads, all links followed; a relative one counts from ``cwd``."""
         if not path.startswith("/"):

@@ -19,6 +19,7 @@ __all__ = [
     "agent_step",
     "cli_step",
     "home_step",
+    "in_no_directory",
     "runs_step",
     "slot_steps",
     "steps_with",
@@ -202,15 +203,23 @@ def _codex(case: Case) -> Iterator[Step]:
             yield unknown("~/.codex/auth.json was not read, or lies out of the HOME")
         case "missing":
             yield _no_login(case, ("codex-no-file",), f"~/.codex/auth.json: {ENDS[opened.end]}")
-        case "not-directory":  # to some languages no error of a missing file
-            why = f"~/.codex/auth.json: {ENDS[opened.end]}"
-            yield unknown(why, (*MISSING, *INVALID))
         case "there":
             yield _codex_file(opened)
         case end:
-            rules = ("codex-not-a-file",) if end == "not-a-file" else ("codex-unreadable",)
             why = f"~/.codex/auth.json: {ENDS[end]}"
+            if in_no_directory(case, opened, f"{case.home_path}/.codex"):
+                yield unknown(why, (*MISSING, *INVALID))
+                return
+            rules = ("codex-not-a-file",) if end == "not-a-file" else ("codex-unreadable",)
             yield Step(rules=rules, verdicts=INVALID, why=why)
+
+
+def in_no_directory(case: Case, opened: Opened, place: str) -> bool:
+    """Return whether a file could not be *opened* since *place*, where it lies, is no directory.
+
+    A link into a loop is none, either. Languages differ in whether the file is then missing.
+    """
+    return opened.end == "not-directory" or case.reach.find(place).end == "loop"
 
 
 #: What is wrong with a text for every parser that keeps to Unicode.

@@ -10,7 +10,7 @@ from conformance.specification.document import Doubt, Members, read_document
 from conformance.specification.expiry import expiry_of
 from conformance.specification.login import is_header_text, is_text, odd_members
 from conformance.specification.reach import Opened
-from conformance.specification.slot import ENDS, unknown
+from conformance.specification.slot import ENDS, in_no_directory, unknown
 from conformance.specification.steps import ANY, INVALID, MISSING, NOT_READY, OPEN, READY, Step
 from conformance.specification.tokens import elsewhere_rules, has_no_account, object_in
 
@@ -22,6 +22,8 @@ _SCOPE = "user:inference"
 _FILE = ".credentials.json"
 #: Words with which CLAUDE_CODE_SIMPLE surely says yes.
 _YES = ("1", "true")
+#: Switches to a cloud, which the CLI then takes for its login.
+_CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 #: An end so near is left open, in seconds: some programs renew a login ahead of time.
 _SOON = 300.0
 #: What makes a text no strict JSON to everybody.
@@ -38,6 +40,7 @@ def claude_steps(case: Case) -> Iterator[Step]:
     elsewhere = elsewhere_rules(case, place)
     tokens = tuple(rule for rule in elsewhere if rule != "key-elsewhere")
     yield from _told_not_to(case, place, tokens)
+    yield from _configuration(case, place)
     opened = case.reach.open(f"{place}/{_FILE}")
     if opened.end == "missing":
         why = f"{_FILE}: {ENDS[opened.end]}"
@@ -67,6 +70,25 @@ def _told_not_to(case: Case, place: str, tokens: tuple[str, ...]) -> Iterator[St
         yield unknown(why, ANY)
 
 
+def _configuration(case: Case, place: str) -> Iterator[Step]:
+    """Yield what comes of configuration files that are broken.
+
+    A probe that counts them as a fault of the CLI says so before it looks at any login.
+    """
+    for directory in {case.home_path, place}:
+        opened = case.reach.open(f"{directory}/.claude.json")
+        if opened.end == "missing" or not case.reach.may_enter(directory):
+            continue
+        document = read_document(opened.content)
+        good = document.kind == "json" and not document.doubts
+        if opened.end != "there" or not good or not isinstance(document.value, Members):
+            rules, verdicts = ("configuration-broken",), (READY, "cli-broken")
+            yield Step(rules=rules, verdicts=verdicts, why=".claude.json is broken", optional=True)
+    settings = case.reach.open(f"{place}/settings.json").end
+    if settings not in ("missing", "there") and case.reach.may_enter(place):
+        yield unknown("settings.json cannot be read", (READY, "cli-broken"))
+
+
 def _file(case: Case, place: str, opened: Opened) -> Iterator[Step]:
     """Yield what comes of the file of credentials in *place*, which is there in some way."""
     match opened.end:
@@ -75,7 +97,7 @@ def _file(case: Case, place: str, opened: Opened) -> Iterator[Step]:
         case "unknown":
             yield unknown(f"{_FILE} was not read, or lies out of the HOME")
         case end:
-            no_directory = end == "not-directory" or case.reach.find(place).end == "loop"
+            no_directory = in_no_directory(case, opened, place)
             rule = "claude-no-directory" if no_directory else "claude-cannot-open"
             verdicts = (*MISSING, *INVALID) if no_directory else INVALID
             rules = (rule, "claude-missing") if no_directory else (rule,)
@@ -107,7 +129,11 @@ def _document(case: Case, place: str, opened: Opened) -> Iterator[Step]:
         return
     yield from _token(login)
     yield from _scopes(login.get("scopes"))
-    yield from _beside(case, place)
+    if any(case.env.get(name) for name in _CLOUDS):
+        yield unknown("whether a login counts where a cloud is switched on, no rule says", ANY)
+    if has_no_account(case):
+        rules = ("claude-no-account", "claude-usable")
+        yield Step(rules=rules, verdicts=(READY,), why="no account stands in ~/.claude.json")
     if "CLAUDE_CONFIG_DIR" in case.env:
         why = "CLAUDE_CONFIG_DIR says where the credentials lie, unless it is empty"
         yield Step(rules=("claude-config-dir",), verdicts=(READY,), why=why)
@@ -133,24 +159,6 @@ def _scopes(scopes: Any) -> Iterator[Step]:
     elif not isinstance(scopes, list) or _SCOPE not in scopes:
         why = f"the scopes are no list with {_SCOPE}"
         yield Step(rules=("claude-no-scope",), verdicts=INVALID, why=why)
-
-
-def _beside(case: Case, place: str) -> Iterator[Step]:
-    """Yield what comes of what lies beside good credentials."""
-    for path in {f"{case.home_path}/.claude.json", f"{place}/.claude.json"}:
-        opened = case.reach.open(path)
-        if opened.end == "missing":
-            continue
-        document = read_document(opened.content)
-        good = document.kind == "json" and not document.doubts
-        if opened.end != "there" or not good or not isinstance(document.value, Members):
-            rules, verdicts = ("configuration-broken", "claude-usable"), (READY, "cli-broken")
-            yield Step(rules=rules, verdicts=verdicts, why=".claude.json is broken")
-    if case.reach.open(f"{place}/settings.json").end not in ("missing", "there"):
-        yield unknown("settings.json cannot be read", (READY, "cli-broken"))
-    if has_no_account(case):
-        rules = ("claude-no-account", "claude-usable")
-        yield Step(rules=rules, verdicts=(READY,), why="no account stands in ~/.claude.json")
 
 
 def _end(case: Case, login: Members) -> Step:

@@ -12,24 +12,17 @@ from typing import Any, Literal
 from conformance.specification.case import Case
 from conformance.specification.codex_config import Config, config_in
 from conformance.specification.document import Document, Doubt, Members, read_document
+from conformance.specification.login import is_header_text
 from conformance.specification.reach import Opened
-from conformance.specification.slot import ENDS, unknown
+from conformance.specification.slot import ENDS, in_no_directory, unknown
 from conformance.specification.steps import ANY, INVALID, MISSING, NOT_READY, OPEN, READY, Step
 from conformance.specification.tokens import elsewhere_rules
 
 __all__ = ["MODES", "codex_steps", "id_token_words"]
 
-#: Keys that the CLI knows; it refuses a file in which one of them stands twice.
-_ROOT = frozenset(
-    {
-        "auth_mode",
-        "OPENAI_API_KEY",
-        "tokens",
-        "last_refresh",
-        "agent_identity",
-        "personal_access_token",
-    }
-)
+#: Keys that the CLI knows, the newer ones first; it refuses a file in which one stands twice.
+_NEWER = ("agent_identity", "personal_access_token")
+_ROOT = frozenset({"auth_mode", "OPENAI_API_KEY", "tokens", "last_refresh", *_NEWER})
 _TOKENS = frozenset({"id_token", "access_token", "refresh_token", "account_id"})
 #: Modes that are known, and of which nothing is laid down.
 _OTHER_MODES = ("chatgptAuthTokens", "agentIdentity", "personalAccessToken", "bedrockApiKey")
@@ -64,10 +57,35 @@ def codex_steps(case: Case) -> Iterator[Step]:
             yield Step(rules=rules, verdicts=NOT_READY, why="CODEX_HOME names no directory")
             return
     config = config_in(case, place)
+    if config.state == "unknown":
+        yield unknown("config.toml was not read, or lies out of the HOME", ANY)
+        return
     if config.other_store:
         why = "config.toml keeps logins elsewhere than in auth.json"
         yield Step(rules=("codex-other-store", "codex-usable"), verdicts=ANY, why=why)
         return
+    if case.reach.may_enter(place):
+        yield from _configuration(config)
+    yield from _credentials(case, place, config)
+
+
+def _configuration(config: Config) -> Iterator[Step]:
+    """Yield what comes of a config.toml with which codex does not even start.
+
+    A probe that counts that as a fault of the CLI says so before it looks at any login.
+    """
+    if config.state == "broken":
+        rules, verdicts = ("configuration-broken",), (READY, "cli-broken")
+        yield Step(rules=rules, verdicts=verdicts, why="config.toml is broken", optional=True)
+    elif config.elsewise:
+        why = "config.toml forces something by a value that is no text"
+        yield Step(rules=("codex-forced-elsewise",), verdicts=ANY, why=why, optional=True)
+    elif config.own_affair:
+        yield unknown("what config.toml forces here is codex's own affair", ANY)
+
+
+def _credentials(case: Case, place: str, config: Config) -> Iterator[Step]:
+    """Yield what comes of auth.json in *place*, or of what may stand in for it."""
     opened = case.reach.open(f"{place}/auth.json")
     tokens = elsewhere_rules(case, place)
     if opened.end == "missing":
@@ -78,7 +96,7 @@ def codex_steps(case: Case) -> Iterator[Step]:
         else:
             yield Step(rules=("codex-missing",), verdicts=MISSING, why=why)
         return
-    for step in _file(case, config, opened):
+    for step in _file(case, place, config, opened):
         if tokens and READY not in step.verdicts:
             # The CLI may use the token; the rule about tokens only speaks of no file at all.
             yield unknown(f"{step.why}; a token lies elsewhere", (READY, *step.verdicts))
@@ -86,25 +104,27 @@ def codex_steps(case: Case) -> Iterator[Step]:
         yield step
 
 
-def _file(case: Case, config: Config, opened: Opened) -> Iterator[Step]:
-    """Yield what comes of auth.json, which is there in some way."""
+def _file(case: Case, place: str, config: Config, opened: Opened) -> Iterator[Step]:
+    """Yield what comes of auth.json in *place*, which is there in some way."""
     match opened.end:
         case "unknown":
             yield unknown("auth.json was not read, or lies out of the HOME")
-        case "not-directory":
-            yield unknown(f"auth.json: {ENDS[opened.end]}", (*MISSING, *INVALID))
         case "there":
             document = read_document(opened.content)
             yield from _document(document)
             if isinstance(document.value, Members):
-                yield from _login(document.value)
+                # Which of the two a probe looks at first, no rule says.
                 yield from _forced(config, document.value)
+                yield from _login(document.value)
                 if case.env.get("CODEX_HOME") is not None:
                     why = "CODEX_HOME says where auth.json lies, unless it is empty"
                     yield Step(rules=("codex-home",), verdicts=(READY,), why=why)
                 yield Step(rules=("codex-usable",), verdicts=(READY,), why="a usable login")
         case end:
             why = f"auth.json: {ENDS[end]}"
+            if in_no_directory(case, opened, place):
+                yield unknown(why, (*MISSING, *INVALID))
+                return
             yield Step(rules=("codex-cannot-open",), verdicts=INVALID, why=why)
 
 
@@ -124,6 +144,8 @@ def _document(document: Document) -> Iterator[Step]:
 
 def _login(auth: Members) -> Iterator[Step]:
     """Yield what is wrong, or open, with a login."""
+    if any(auth.get(name) is not None for name in _NEWER):
+        yield unknown("whether what newer releases keep in auth.json is good, no rule says", OPEN)
     tokens = auth.get("tokens")
     twice = auth.twice & _ROOT
     if isinstance(tokens, Members):
@@ -131,7 +153,7 @@ def _login(auth: Members) -> Iterator[Step]:
     if twice:
         why = "a known key stands twice in auth.json"
         yield Step(rules=("codex-not-strict",), verdicts=INVALID, why=why)
-    mode, key = _mode(auth), auth.get("OPENAI_API_KEY")
+    mode = _mode(auth)
     if mode not in MODES:
         why = "auth_mode is none that is known"
         yield Step(rules=("codex-mode",), verdicts=INVALID, why=why)
@@ -139,15 +161,23 @@ def _login(auth: Members) -> Iterator[Step]:
         why = "what a login of this auth_mode needs is not laid down"
         yield Step(rules=("codex-other-mode",), verdicts=OPEN, why=why)
     elif mode == "apikey":
-        if not _is_filled(key):
-            why = "OPENAI_API_KEY is no text of more than blanks"
-            yield Step(rules=("codex-no-key",), verdicts=INVALID, why=why)
-        if tokens is not None and _tokens(tokens) != "good":
-            yield unknown("beside the key stand tokens that are not complete", OPEN)
-        if auth.get("last_refresh") is not None and _time(auth["last_refresh"]) != "good":
-            yield unknown("beside the key stands a last_refresh that is no plain time", OPEN)
+        yield from _api_key(auth)
     else:
         yield from _chatgpt(auth)
+
+
+def _api_key(auth: Members) -> Iterator[Step]:
+    """Yield what is wrong, or open, with a login with an API key."""
+    key, tokens = auth.get("OPENAI_API_KEY"), auth.get("tokens")
+    if not _is_filled(key):
+        why = "OPENAI_API_KEY is no text of more than blanks"
+        yield Step(rules=("codex-no-key",), verdicts=INVALID, why=why)
+    elif not is_header_text(key):
+        yield unknown("OPENAI_API_KEY has characters that no header can carry", OPEN)
+    if tokens is not None and _tokens(tokens) != "good":
+        yield unknown("beside the key stand tokens that are not complete", OPEN)
+    if auth.get("last_refresh") is not None and _time(auth["last_refresh"]) != "good":
+        yield unknown("beside the key stands a last_refresh that is no plain time", OPEN)
 
 
 def _chatgpt(auth: Members) -> Iterator[Step]:
@@ -190,7 +220,8 @@ def _tokens(tokens: object) -> _Judgement:
     if not all(_is_filled(tokens.get(name)) for name in ("access_token", "refresh_token")):
         return "bad"
     found, _ = _claims(tokens.get("id_token"))
-    if found == "good" and not isinstance(tokens.get("account_id"), str | None):
+    plain = isinstance(tokens.get("account_id"), str | None)
+    if found == "good" and not (plain and is_header_text(tokens.get("access_token"))):
         return "open"
     return found
 
@@ -199,7 +230,7 @@ def _claims(token: object) -> tuple[_Judgement, Members]:
     """Return whether *token* is a JSON Web Token that can be read, and its claims."""
     none = Members([])
     parts = token.split(".") if isinstance(token, str) else []
-    if len(parts) != 3 or not all(parts) or not re.fullmatch(r"[A-Za-z0-9_-]+", parts[1]):
+    if len(parts) != 3 or not re.fullmatch(r"[A-Za-z0-9_-]+", parts[1]):
         return "bad", none
     try:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
@@ -210,7 +241,8 @@ def _claims(token: object) -> tuple[_Judgement, Members]:
         return "bad", none
     canonical = base64.urlsafe_b64encode(payload).rstrip(b"=").decode() == parts[1]
     claims = document.value
-    if document.doubts or not canonical or not isinstance(claims, Members):
+    whole = all(parts)  # a token that nobody has signed ends in a full stop
+    if document.doubts or not (canonical and whole and isinstance(claims, Members)):
         return "open", none
     plain = isinstance(claims.get("email"), str | None)
     plain = plain and isinstance(claims.get(_CLAIMS), Members | None)
@@ -237,16 +269,9 @@ def _time(text: object) -> _Judgement:
 def _forced(config: Config, auth: Members) -> Iterator[Step]:
     """Yield what comes of config.toml, beside a login that could be used."""
     mode = _mode(auth)
-    usual = mode not in _OTHER_MODES
-    if config.state == "unknown":
-        yield unknown("config.toml was not read, or lies out of the HOME", ANY)
-    elif config.state == "broken":
-        rules, verdicts = ("configuration-broken", "codex-usable"), (READY, "cli-broken")
-        yield Step(rules=rules, verdicts=verdicts, why="config.toml is broken")
-    elif config.elsewise:
-        why = "config.toml forces something by a value that is no text"
-        yield Step(rules=("codex-forced-elsewise", "codex-usable"), verdicts=ANY, why=why)
-    elif config.own_affair or ((config.mode or config.workspaces) and not usual):
+    if config.elsewise or config.own_affair:
+        return
+    if (config.mode or config.workspaces) and mode in _OTHER_MODES:
         yield unknown("what config.toml forces here is codex's own affair", ANY)
     elif config.mode not in ("", mode):
         why = "config.toml forces a login of another kind"

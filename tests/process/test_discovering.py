@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
-from support_cli import suite
+from support import start
+from support_cli import environment, suite
 
 from conformance.bundled import fixtures_dir
 
@@ -132,6 +135,44 @@ def test_two_probes_are_held_against_each_other(tmp_path: Path) -> None:
     assert "where the other probe says ready (0)" in other.stdout
 
 
+def test_where_no_home_was_judged_nothing_is_known_of_the_probe(tmp_path: Path) -> None:
+    words = ["--homes", "8", "--seconds", "500", "-n", "0", "--seed", "1"]
+
+    silent = suite(tmp_path, "discover", *words, "--probe", REFERENCE, "--against", "false")
+
+    assert silent.returncode == 3, silent.stdout + silent.stderr
+    assert "no home was judged" in silent.stdout
+    assert "nothing found" not in silent.stdout
+
+
+#: Says yes to everything, and takes its time for it.
+SLOW_YES = "import sys, time\ntime.sleep(0.3)\nsys.exit(0)\n"
+
+
+def test_what_a_second_interrupt_leaves_is_named(tmp_path: Path) -> None:
+    (tmp_path / "probe.py").write_text(SLOW_YES)
+    words = ["discover", "--probe", f"{sys.executable} -I probe.py", "--seed", "1", "-n", "0"]
+    words += ["--homes", "24", "--seconds", "500", "--json", "report.json", "-o", "new"]
+    command = [sys.executable, "-m", "conformance", *words]
+
+    with start(
+        command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as discover:
+        assert discover.stdout is not None
+        before = [*takewhile(lambda line: not line.startswith("reducing"), discover.stdout)]
+        discover.send_signal(signal.SIGINT)
+        after = discover.stdout.read()
+
+    assert discover.returncode == 130, before
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["exit_status"] == 130
+    assert report["left"]
+    for one in report["left"]:
+        assert f"home {one['home']} was not reduced: {one['message']}" in after
+    written = [str(file) for file in (tmp_path / "new").rglob("*.toml")]
+    assert sorted(one["file"] for one in report["found"] if not one["twin"]) == sorted(written)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -141,6 +182,9 @@ def test_two_probes_are_held_against_each_other(tmp_path: Path) -> None:
         (["--memory", "1g"], "--memory is about an image"),
         (["--json", "no/report.json"], "no directory "),
         (["-o", "file"], "-o 'file' is not a directory"),
+        (["-o", "file/new"], "-o 'file/new' lies below .*/file; name another one"),
+        (["--seconds", "inf"], "--seconds inf never ends; give a number"),
+        (["--seconds", "nan"], "--seconds nan never ends; give a number"),
         (["--agent", "gemini"], "contract 'slot' has no agent 'gemini'"),
         (["--seconds", "0"], "--seconds"),
     ],

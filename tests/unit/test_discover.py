@@ -6,9 +6,12 @@ import json
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
+from factories import file, result
 from factories import scenario as scenario_
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,18 +20,24 @@ from msgspec.structs import replace
 from conformance.catalogue import contracts
 from conformance.catalogue.scenarios import read_scenarios
 from conformance.catalogue.writing import as_read, scenario_text
+from conformance.cli.outputs import check_directory, check_new_scenario
+from conformance.discover import lane
 from conformance.discover.draws import examples, made_by
 from conformance.discover.faults import MOST_ALIKE, Fault, Faults, chosen
 from conformance.discover.findings import CANDIDATES, Found, Sign, Tried
 from conformance.discover.generation import BATCH, agents_of, batch
+from conformance.discover.lane import LaneTask
 from conformance.discover.report import Ending, document
 from conformance.discover.search import Limits, search
+from conformance.discover.trying import Attempt
 from conformance.drivers import Unavailable
 from conformance.errors import UsageError
 from conformance.model.contract import Contract
+from conformance.model.outcome import ScenarioResult
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.run.assembly import open_run
+from conformance.reduce.fault import AgainstProbe
+from conformance.run.assembly import Run, open_run
 from conformance.run.request import Command, RunRequest
 from conformance.run.subject import check
 from conformance.specification import case_of, decide
@@ -198,6 +207,66 @@ def test_a_search_ends_where_nothing_can_be_judged_any_more(tmp_path: Path) -> N
     assert time.monotonic() - started < 55
 
 
+def test_time_counts_from_when_a_lane_has_its_first_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To load what a worker needs takes a slow machine longer than some searches are to last."""
+    run = SimpleNamespace(request=SimpleNamespace(image=None), end=lambda: None)
+    trier = SimpleNamespace(
+        run=run, contract=SLOT, try_home=lambda one: Attempt(scenario=one, wanted=None)
+    )
+    task = LaneTask(
+        shared="", other="", agents=("codex",), seed=1, lane=0, lanes=1, homes=5, seconds=0.5
+    )
+    tried = Tried()
+
+    def joined(*_: str) -> SimpleNamespace:
+        time.sleep(0.6)
+        return run
+
+    def report(news: Tried) -> bool:
+        tried.add(news)
+        return True
+
+    monkeypatch.setattr(lane, "join_run", joined)
+    monkeypatch.setattr(lane, "Trier", lambda *_: trier)
+    lane.run_joined(task, report)
+
+    assert 0 < tried.homes == tried.undecided <= 5
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_directory(tmp_path / "new" / "ones")
+    check_new_scenario(tmp_path / "small.toml")
+    monkeypatch.setattr("os.access", lambda *_: False)  # which root is never refused
+    with pytest.raises(UsageError, match=f"{tmp_path} is closed to you"):
+        check_directory(tmp_path / "new" / "ones")
+    with pytest.raises(UsageError, match=f"{tmp_path} is closed to you"):
+        check_new_scenario(tmp_path / "small.toml")
+
+
+def test_where_both_probes_may_be_right_a_difference_is_gone() -> None:
+    def answering(code: int) -> Run:
+        def run(scenario: Scenario) -> ScenarioResult:
+            return result(scenario.id, "deviates", "wrong-verdict", code=code)
+
+        return cast(
+            Run,
+            SimpleNamespace(
+                contract=SLOT, context=Context(now=0, seed=""), runner=SimpleNamespace(run=run)
+            ),
+        )
+
+    def home(text: str) -> Scenario:
+        return scenario_(file(".codex/auth.json", text), agent="codex")
+
+    fault = AgainstProbe(answering(0), answering(66), home("{"))
+
+    assert fault.same_case(home(""))
+    assert not fault.same_case(home("NaN")), "parsers differ"
+    assert AgainstProbe(answering(0), answering(66), home("NaN")).same_case(home("NaN"))
+
+
 def test_a_report_says_what_was_tried_and_what_was_found() -> None:
     sign = Sign(("wrong-verdict",), "exit code 0", "codex-not-json")
     one = found(7)
@@ -212,9 +281,8 @@ def test_a_report_says_what_was_tried_and_what_was_found() -> None:
         exit_status=1,
     )  # fmt: skip
 
-    made = document(
-        tried, Faults(faults=[fault, known], alike=[sign, sign], unsteady=[one]), ending
-    )
+    faults = Faults(faults=[fault, known], alike=[sign, sign], unsteady=[one], left=[one])
+    made = document(tried, faults, ending)
 
     assert json.loads(json.dumps(made)) == made
     assert (made["homes"], made["open"], made["rules"]) == (12, 2, {"": 1, "codex-not-json": 5})
@@ -224,4 +292,4 @@ def test_a_report_says_what_was_tried_and_what_was_found() -> None:
     assert (second["file"], second["twin"]) == ("", "codex/empty")
     assert (first["rule"], first["expected"]) == ("codex-not-json", ["creds-invalid"])
     assert made["alike"] == ["codex-not-json"]
-    assert made["unsteady"] == [{"home": 7, "message": one.message}]
+    assert made["unsteady"] == made["left"] == [{"home": 7, "message": one.message}]

@@ -114,6 +114,117 @@ def test_what_no_rule_speaks_of_is_open_and_no_rule_is_named(found: Case) -> Non
     assert called_for(found, STRICT) == ("", OPEN)
 
 
+def codex_login(**members: Any) -> Entry:
+    """Return a good login of codex with ChatGPT with these members and tokens changed."""
+    tokens = {"id_token": "e30.e30.x", "access_token": "x", "refresh_token": "y"}
+    good = {"tokens": tokens, "last_refresh": "2020-01-01T00:00:00Z"}
+    changed = {name: members.pop(name) for name in tokens if name in members}
+    return entry(".codex/auth.json", json={**good, "tokens": {**tokens, **changed}, **members})
+
+
+def codex_key(key: str = "{secret:openai-key}", **members: Any) -> Entry:
+    return entry(".codex/auth.json", json={"OPENAI_API_KEY": key, **members})
+
+
+CONFIG = ".codex/config.toml"
+EITHER_REFUSAL = ("creds-missing", "creds-invalid")
+NOT_READY = ("cli-broken", *EITHER_REFUSAL)
+
+
+@pytest.mark.parametrize(
+    ("contract", "entries", "verdicts"),
+    [
+        pytest.param(
+            SLOT, [symlink(".codex", ".codex")], EITHER_REFUSAL, id="slot: .codex in a loop"
+        ),
+        pytest.param(
+            STRICT, [symlink(".codex", ".codex")], EITHER_REFUSAL, id="strict: .codex in a loop"
+        ),
+        pytest.param(
+            STRICT, [file(CONFIG, "[")], ("cli-broken", "creds-missing"),
+            id="a broken config.toml, and no login",
+        ),
+        pytest.param(
+            STRICT, [file(CONFIG, "["), file(".codex/auth.json", "{")],
+            ("cli-broken", "creds-invalid"), id="a broken config.toml, and a broken login",
+        ),
+        pytest.param(
+            STRICT, [file(CONFIG, "forced_login_method = 1")], NOT_READY,
+            id="a config.toml that forces a number, and no login",
+        ),
+        pytest.param(
+            STRICT, [file(CONFIG, 'forced_login_method = "chatgpt"'), codex_key(" ")],
+            NOT_READY, id="a login of another kind than is forced, and no good one",
+        ),
+        pytest.param(
+            STRICT, [codex_login(id_token="e30.e30.")], OPEN, id="an id_token nobody signed"
+        ),
+        pytest.param(
+            STRICT, [codex_login(agent_identity=5)], OPEN, id="a member of newer releases"
+        ),
+        pytest.param(
+            STRICT, [codex_key("{secret:openai-key}\n")], OPEN, id="a key in no header"
+        ),
+        pytest.param(
+            STRICT, [codex_login(access_token="{secret}\n")], OPEN, id="a token in no header"
+        ),
+    ],
+)  # fmt: skip
+def test_what_right_probes_for_codex_may_see_in_two_ways_is_open(
+    contract: Contract, entries: list[Entry], verdicts: tuple[str, ...]
+) -> None:
+    found = case(*entries, contract=contract, agent="codex")
+    assert called_for(found, contract)[1] == verdicts
+
+
+@pytest.mark.parametrize(
+    ("entries", "env", "verdicts"),
+    [
+        pytest.param(
+            [file(".claude.json", "{")], {}, ("cli-broken", "creds-missing"),
+            id="a broken .claude.json, and no login",
+        ),
+        pytest.param(
+            [file(".claude.json", "{"), file(LOGIN, "{")], {}, ("cli-broken", "creds-invalid"),
+            id="a broken .claude.json, and a broken login",
+        ),
+        pytest.param(
+            [directory(".claude/settings.json")], {}, ("cli-broken", "creds-missing"),
+            id="a settings.json that nobody can read, and no login",
+        ),
+        pytest.param(
+            [login()], {"CLAUDE_CODE_USE_BEDROCK": "1"}, ("ready", *NOT_READY),
+            id="a cloud beside a login",
+        ),
+        pytest.param(
+            [], {"CLAUDE_CODE_USE_BEDROCK": "1"}, ("creds-missing",), id="a cloud, and no login"
+        ),
+    ],
+)  # fmt: skip
+def test_what_right_probes_for_claude_may_see_in_two_ways_is_open(
+    entries: list[Entry], env: dict[str, str], verdicts: tuple[str, ...]
+) -> None:
+    assert called_for(case(*entries, contract=STRICT, env=env), STRICT)[1] == verdicts
+
+
+def test_a_closed_directory_hides_its_configuration_too() -> None:
+    closed = [directory(".codex", mode=0), file(CONFIG, "["), codex_key()]
+    assert called_for(case(*closed, contract=STRICT, agent="codex"), STRICT) == (
+        "codex-cannot-open",
+        ("creds-invalid",),
+    )
+    closed = [directory(".claude", mode=0), directory(".claude/settings.json"), login()]
+    assert called_for(case(*closed, contract=STRICT), STRICT)[1] == ("creds-invalid",)
+
+
+def test_an_empty_agent_home_is_open_where_the_current_directory_holds_a_login() -> None:
+    """To some languages an empty path is that directory, and to a shell it is the root."""
+    found = case(login(), contract=PREFLIGHT, inputs={"home": ""})
+    assert called_for(found, PREFLIGHT) == ("no-file", ("creds-missing",))
+    below = replace(found, cwd=found.home_path)
+    assert "ready" in called_for(below, PREFLIGHT)[1]
+
+
 @pytest.mark.parametrize("values", [("null", "{}"), ("{}", "null")], ids=["last", "first"])
 def test_a_name_that_stands_twice_is_open_to_preflight_whichever_counts(
     values: tuple[str, str],
