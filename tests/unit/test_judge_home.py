@@ -41,7 +41,7 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     some = {
         id_: one for id_, one in whole.scenarios.items() if id_.startswith(("claude/", "codex/j"))
     }
-    monkeypatch.setattr(command, "load_catalogue", lambda *_, **__: whole.with_scenarios(some))
+    monkeypatch.setattr(command, "catalogue_under", lambda *_, **__: whole.with_scenarios(some))
 
 
 def judge(*arguments: str) -> Result:
