@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -62,8 +63,9 @@ class Document(Struct, frozen=True, kw_only=True):
     """Why other parsers do not take it; empty where it is strict JSON that all of them read."""
 
 
+@lru_cache(maxsize=16)  # several steps read the same file, some of which are large
 def read_document(data: bytes) -> Document:
-    """Return what *data* says."""
+    """Return what *data* says; nobody may change it."""
     doubts: set[Doubt] = set()
     text = _text(data, doubts)
     if text is None:

@@ -15,7 +15,7 @@ from conformance.model.agent import AGENT_CLIS, HEALTHY
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
-from conformance.specification.case import case_of
+from conformance.specification.case import Case, case_of
 from conformance.specification.decide import decide, specified
 from conformance.specification.steps import Decision
 
@@ -64,13 +64,16 @@ def may_matter(rule: str, scenario: Scenario) -> bool:
 
 def _anew(scenario: Scenario, contract: Contract, base: Contract, context: Context) -> Scenario:
     """Return *scenario* with what *contract*, which extends *base*, calls for in it."""
-    found = _called_for(scenario, contract, context)
+    case = _case(scenario, contract, context)
+    found = _called_for(case, contract)
     same = {*found.verdicts} == {*scenario.expected(contract)}
     # An inherited scenario cites rules of the contract that it names, some of which another has in
     # the place of them: a login of slot is none that slot-strict decides by.
     if same and scenario.decided_by(contract) in found.rules:
         return scenario
-    if {*_called_for(scenario, base, context).verdicts} != {*scenario.expected(base)}:
+    if (contract.inputs, contract.limits) != (base.inputs, base.limits):
+        case = _case(scenario, base, context)
+    if {*_called_for(case, base).verdicts} != {*scenario.expected(base)}:
         return scenario
     return replace(
         scenario,
@@ -79,10 +82,15 @@ def _anew(scenario: Scenario, contract: Contract, base: Contract, context: Conte
     )
 
 
-def _called_for(scenario: Scenario, contract: Contract, context: Context) -> Decision:
-    """Return what *contract* calls for in *scenario*; no verdict where nothing is written."""
+def _case(scenario: Scenario, contract: Contract, context: Context) -> Case | None:
+    """Return the case that *scenario* makes; None where its entries make no home."""
     try:
-        decision = decide(case_of(scenario, contract, context), contract)
-    except CannotJudge:  # its entries make no home
-        decision = None
+        return case_of(scenario, contract, context)
+    except CannotJudge:
+        return None
+
+
+def _called_for(case: Case | None, contract: Contract) -> Decision:
+    """Return what *contract* calls for in *case*; no verdict where nothing is written."""
+    decision = decide(case, contract) if case is not None else None
     return decision or Decision(rule="", verdicts=(), why="")
