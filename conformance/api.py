@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import load_catalogue, select
+from conformance.catalogue.catalogue import select
+from conformance.loading import catalogue_under
 from conformance.model.outcome import Outcome
 from conformance.run.fixtures import FakeHome
 
@@ -36,5 +37,5 @@ def scenarios(
     """
     whole = contracts.load(contract)
     chosen = contracts.for_agent(whole, agent)
-    catalogue = load_catalogue(map(Path, scenarios), contract=whole)
+    catalogue = catalogue_under(whole, map(Path, scenarios))
     return [found.id for found in select(catalogue, tuple(only), chosen, containers=False)]

@@ -20,7 +20,16 @@ from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.text import quote
 
-__all__ = ["NO_SCENARIOS", "Catalogue", "load_catalogue", "root_of", "select"]
+__all__ = [
+    "NO_SCENARIOS",
+    "Catalogue",
+    "check_controls",
+    "load_catalogue",
+    "read_catalogue",
+    "root_of",
+    "same_case",
+    "select",
+]
 
 
 #: Directories beside scenarios that hold parts of them.
@@ -92,9 +101,27 @@ def load_catalogue(
     contract: Contract | None = None,
     files: Iterable[Path] = (),
 ) -> Catalogue:
+    """Return the catalogue as its files say it, with all controls checked.
+
+    See :func:`read_catalogue`. What a contract of the user's own makes of it is not in it: see
+    :mod:`conformance.loading`.
+
+    :raises ManyErrors: names every file that is wrong, one line each.
+    """
+    catalogue = read_catalogue(directories, contract=contract, files=files)
+    check_controls(catalogue)
+    return catalogue
+
+
+def read_catalogue(
+    directories: Iterable[Path] = (),
+    *,
+    contract: Contract | None = None,
+    files: Iterable[Path] = (),
+) -> Catalogue:
     """Return the bundled catalogue with the scenarios below *directories* and in *files*.
 
-    Scenarios may also name *contract*, which is not bundled.
+    Scenarios may also name *contract*, which is not bundled. Nobody has looked at their controls.
 
     :raises ManyErrors: names every file that is wrong, one line each.
     """
@@ -113,14 +140,20 @@ def load_catalogue(
                 by_file.setdefault(str(path), []).append(scenario.id)
         except ConformanceError as e:
             errors.append(e)
-    catalogue = Catalogue(scenarios, known, by_file, own)
-    # After a file that could not be read, every scenario with its control there would look wrong.
-    if not errors:
-        for scenario in catalogue.scenarios.values():
-            errors.extend(_wrong_controls(scenario, catalogue))
     if errors:
         raise ManyErrors(errors)
-    return catalogue
+    return Catalogue(scenarios, known, by_file, own)
+
+
+def check_controls(catalogue: Catalogue) -> None:
+    """Make sure that every scenario of *catalogue* has a control that calls for another answer.
+
+    :raises ManyErrors: names every scenario that has none, one line each.
+    """
+    scenarios = catalogue.scenarios.values()
+    errors = [wrong for scenario in scenarios for wrong in _wrong_controls(scenario, catalogue)]
+    if errors:
+        raise ManyErrors(errors)
 
 
 #: The bundled scenarios by file, once they have been read; they depend on nothing but their files.
@@ -174,10 +207,18 @@ def root_of(path: Path) -> Path:
 
 def _admit(scenario: Scenario, scenarios: dict[str, Scenario]) -> None:
     other = scenarios.setdefault(scenario.id, scenario)
-    if other is scenario or Path(other.file).read_bytes() == Path(scenario.file).read_bytes():
-        return  # the same case twice, such as in a checkout beside the installed package
+    if same_case(scenario, other):
+        return
     wrong = f"its id '{scenario.id}' is taken by {other.file}"
     raise FileError(scenario.file, wrong, hint="ids are unique; rename one")
+
+
+def same_case(scenario: Scenario, other: Scenario) -> bool:
+    """Return whether two scenarios of one id are the same, such as in a checkout and a package."""
+    return (
+        scenario.file == other.file
+        or Path(other.file).read_bytes() == Path(scenario.file).read_bytes()
+    )
 
 
 def _wrong_controls(scenario: Scenario, catalogue: Catalogue) -> Iterable[FileError]:
@@ -288,6 +329,9 @@ def _matching(
     pattern: str, catalogue: Catalogue, candidates: Mapping[str, Scenario], contract: Contract
 ) -> list[str]:
     if pattern in catalogue.scenarios and pattern not in candidates:
+        if catalogue.scenarios[pattern].is_off(contract):
+            wrong = f"contract '{contract.name}' has turned off all rules about '{pattern}'"
+            raise UsageError(wrong, hint="leave it out, or choose another with --contract")
         wrong = f"scenario '{pattern}' is not part of contract '{contract.name}'"
         agent = catalogue.scenarios[pattern].agent
         if agent in contract.agents:

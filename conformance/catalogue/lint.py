@@ -60,16 +60,20 @@ class Complaint(Struct, frozen=True, order=True):
         return f"{self.where}: {self.check}: {self.message}"
 
 
-def lint(catalogue: Catalogue) -> list[Complaint]:
-    """Return what is wrong with *catalogue*, sorted."""
+def lint(catalogue: Catalogue, asked: Catalogue | None = None) -> list[Complaint]:
+    """Return what is wrong with *catalogue*, as its files say it, sorted.
+
+    *asked* is the same with what a contract of the user's own calls for in it, if there is one.
+    """
+    asked = asked or catalogue
     scenarios = list(catalogue.scenarios.values())
     found = list(_twins(scenarios))
     for scenario in scenarios:
-        found += about_scenario(scenario, catalogue)
+        found += about_scenario(scenario, asked)
     found += _states(catalogue)
     for contract in catalogue.contracts.values():
         found += _uncited(contract, scenarios)
-        found += _verdicts(contract, catalogue)
+        found += _verdicts(contract, asked)
     return sorted(found)
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from conformance.capture.captured import Captured, captured
 from conformance.capture.proposed import DIFFERS, ORIGIN, SUMMARY, in_contracts, proposed
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.scenarios import parsed_scenario
 from conformance.catalogue.toml import toml
 from conformance.catalogue.writing import scenario_text
@@ -28,6 +28,7 @@ from conformance.cli.settings import WithSettings
 from conformance.errors import CannotJudge
 from conformance.files import create_text
 from conformance.home.reading import FoundHome, HomeSource, read_home
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.model.wording import expectation
@@ -77,7 +78,7 @@ def capture_command(
     """
     check_new_scenario(output)
     chosen = contract_for(contract, agent)
-    catalogue = load_catalogue(contract=chosen)
+    catalogue = catalogue_under(chosen)
     own = variables(env, pass_env)
     found = read_home(source, own.values())
     made = captured(

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
+from conformance.catalogue.catalogue import Catalogue, select
 from conformance.catalogue.differences import nearest
 from conformance.catalogue.released import catalogue_as_of, contract_as_of, since
 from conformance.cli.completion import complete_ids
@@ -26,6 +26,7 @@ from conformance.cli.options import (
 )
 from conformance.cli.settings import WithSettings
 from conformance.errors import UsageError
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.entry_wording import describe_entry
 from conformance.model.login_wording import login_lines
@@ -51,7 +52,7 @@ def _load(
 ) -> tuple[Catalogue, Contract]:
     whole = contracts.load(contract)
     chosen = contract_as_of(whole, as_of) if as_of else whole
-    catalogue = load_catalogue(directories, contract=whole, files=files)
+    catalogue = catalogue_under(whole, directories, files=files)
     if as_of:
         catalogue = catalogue_as_of(catalogue, chosen)
     return catalogue, contracts.for_agent(chosen, agent)
@@ -150,7 +151,7 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
     """Show one scenario: home, environment, expectations, origin, control."""
     scenario, catalogue, chosen = _find(contract, directories, name)
     click.echo(f"{scenario.id}\n  {scenario.summary}\n")
-    rows = _facts(catalogue, scenario)
+    rows = _facts(catalogue, chosen, scenario)
     width = max(len(title) for title, _ in rows)
     for title, value in rows:
         click.echo(f"  {title:<{width}}  {value}")
@@ -178,10 +179,16 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
         click.echo(f"    {printable(line)}")
 
 
-def _facts(catalogue: Catalogue, scenario: Scenario) -> list[tuple[str, str]]:
-    """Return what there is to say about *scenario*, each with its heading."""
+def _facts(catalogue: Catalogue, chosen: Contract, scenario: Scenario) -> list[tuple[str, str]]:
+    """Return what there is to say about *scenario*, each with its heading.
+
+    It is said what the contracts call for that the scenario names, and the *chosen* one.
+    """
     rows = [("origin", scenario.origin), ("agent", scenario.agent), ("cli", scenario.cli)]
-    for name, expected, rules in expectations(scenario, catalogue.contracts):
+    names = dict.fromkeys(scenario.expect)
+    if scenario.expected(chosen) or scenario.is_off(chosen):
+        names[chosen.name] = None
+    for name, expected, rules in expectations(scenario, catalogue.contracts, names):
         rows.append((f"expect {name}", expected))
         if version := since(catalogue.contracts[name], [scenario]).get(scenario.id):
             rows.append(("", f"since version {version} of {name}"))

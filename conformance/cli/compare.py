@@ -254,15 +254,14 @@ def _chosen(subjects: Sequence[Subject]) -> list[Scenario]:
     What only a container can show is left out where the first probe is an image and another is not,
     and what only a local probe can show where it is the other way round.
     """
-    contracts = [subject.contract for subject in subjects]
-    chosen = common(subjects[0].selected, contracts)
+    chosen = common(subjects)
     images = [subject.request.image is not None for subject in subjects]
     if images[0] and not all(images):
         chosen = [scenario for scenario in chosen if scenario.container is None]
     if any(images) and not images[0]:
         chosen = [scenario for scenario in chosen if not scenario.only_local]
     if not chosen:
-        names = ", ".join(dict.fromkeys(contract.name for contract in contracts))
+        names = ", ".join(dict.fromkeys(subject.contract.name for subject in subjects))
         hint = "compare fewer contracts, or name other scenarios"
         raise UsageError(f"no scenario is part of all of {names}", hint=hint)
     return chosen

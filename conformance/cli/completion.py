@@ -20,7 +20,7 @@ def complete_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     """
     # Imported here, since every command has such arguments, and few are completed.
     from conformance.catalogue import contracts  # noqa: PLC0415
-    from conformance.catalogue.catalogue import load_catalogue  # noqa: PLC0415
+    from conformance.loading import catalogue_under  # noqa: PLC0415
 
     if incomplete.startswith((".", "/", "~")) or incomplete.endswith(".toml"):
         return [CompletionItem(incomplete, type="file")]
@@ -28,7 +28,7 @@ def complete_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     try:
         contract = contracts.load(ctx.params.get("contract") or "slot")
         chosen = contracts.for_agent(contract, ctx.params.get("agent") or "")
-        catalogue = load_catalogue([path.absolute() for path in directories], contract=contract)
+        catalogue = catalogue_under(contract, [path.absolute() for path in directories])
     except ConformanceError:  # it is said when the command is run
         return []
     found = catalogue.in_contract(chosen)

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
+from conformance.catalogue.catalogue import Catalogue, select
 from conformance.cli.completion import complete_contracts, complete_ids
 from conformance.cli.fixed import now_option, seed_option
 from conformance.cli.options import scenarios_option
@@ -19,6 +19,7 @@ from conformance.cli.settings import WithSettings
 from conformance.errors import UsageError
 from conformance.export.scenarios import exportable
 from conformance.export.writing import INDEX, write_export
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
@@ -66,7 +67,7 @@ def export_command(
     one = contracts.load(contract) if contract is not None else None
     if one is not None and (why := exportable(one)):
         raise UsageError(f"contract '{one.name}' {why}: no archive holds that", hint="name another")
-    catalogue = load_catalogue(directories, contract=one, files=files)
+    catalogue = catalogue_under(one, directories, files=files, now=now)
     judging = [one] if one is not None else _judging(catalogue)
     chosen = _chosen(catalogue, patterns, judging)
     left_out = {} if patterns else _left_out(catalogue, judging)

@@ -73,6 +73,9 @@ def contract_for(name: str, agent: str) -> Contract:
     if agent not in contract.agents:
         cause = f"'{contract.name}' knows no agent '{agent}'"
         raise UsageError(cause, hint=f"known: {', '.join(contract.agents)}")
+    if not specified(contract, agent):
+        cause = f"nobody has written down what '{contract.name}' calls for in a home of {agent}"
+        raise UsageError(cause, hint="name an agent of the contract that it extends")
     return contract
 
 

@@ -11,7 +11,6 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.catalogue.catalogue import load_catalogue
 from conformance.cli.home_case import (
     HomeUser,
     contract_for,
@@ -29,6 +28,7 @@ from conformance.cli.options import (
 from conformance.cli.settings import WithSettings, taken
 from conformance.errors import CannotJudge
 from conformance.home.reading import FoundHome, HomeSource, read_home
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.wording import expectation
@@ -105,7 +105,7 @@ def judge_command(
     """
     chosen = contract_for(contract, agent)
     own = variables(env, pass_env)
-    catalogue = load_catalogue([one.absolute() for one in directories], contract=chosen)
+    catalogue = catalogue_under(chosen, [one.absolute() for one in directories])
     found = read_home(source, own.values())
     case = case_in(
         found.seen,

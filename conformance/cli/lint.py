@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import load_catalogue
+from conformance.catalogue.catalogue import check_controls, read_catalogue
 from conformance.catalogue.lint import lint
 from conformance.cli.options import scenarios_option
 from conformance.cli.settings import WithSettings
+from conformance.loading import under_contract
 
 __all__ = ["lint_command"]
 
@@ -31,8 +32,11 @@ def lint_command(
     Exit status: 0 nothing to complain about, 1 a line for each complaint, 2 a file cannot be read.
     """
     own = contracts.load(contract) if contract is not None else None
-    catalogue = load_catalogue([directory.absolute() for directory in directories], contract=own)
-    complaints = lint(catalogue)
+    # A file is held to what it says itself, and not to what a contract of one's own makes of it.
+    catalogue = read_catalogue([directory.absolute() for directory in directories], contract=own)
+    asked = under_contract(catalogue, own) if own is not None else catalogue
+    check_controls(asked)
+    complaints = lint(catalogue, asked)
     for complaint in complaints:
         click.echo(str(complaint))
     rules = 0

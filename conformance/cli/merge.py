@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 import click
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.released import catalogue_as_of, contract_as_of
 from conformance.cli.baseline import baseline
 from conformance.cli.options import scenarios_option
@@ -21,6 +21,7 @@ from conformance.compare.merge import CannotMerge, Part, merged, parse_part
 from conformance.errors import CannotJudge, ConformanceError, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.report.document import write_all
 from conformance.report.known import Known
@@ -116,7 +117,7 @@ def _known(
     """
     first = parts[0].report
     own = contracts.load(options["contract"]) if options["contract"] else None
-    catalogue = load_catalogue(options["directories"], contract=own, files=files)
+    catalogue = catalogue_under(own, options["directories"], files=files, now=first.now)
     contract = catalogue.contracts.get(first.contract.name)
     if contract is None:
         cause = f"contract '{first.contract.name}' is not known here"

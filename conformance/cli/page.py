@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import load_catalogue
 from conformance.cli.options import scenarios_option
 from conformance.cli.outputs import check_outputs
 from conformance.compare.history import Dated, Trend, history
 from conformance.errors import UsageError
+from conformance.loading import catalogue_under
 from conformance.report.badge import badge
 from conformance.report.document import write_all, write_json, write_text
 from conformance.report.known import Known
@@ -75,7 +75,7 @@ class _Own:
     def known(self) -> Known:
         """Return the scenarios and contracts that this suite knows, with those of the user."""
         own = contracts.load(self._contract) if self._contract else None
-        catalogue = load_catalogue(self._directories, contract=own)
+        catalogue = catalogue_under(own, self._directories)
         return Known(catalogue.scenarios, catalogue.contracts)
 
 

@@ -12,10 +12,11 @@ import click
 from click.core import ParameterSource
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.catalogue import Catalogue
 from conformance.cli.options import scenarios_option
 from conformance.cli.settings import WithSettings
 from conformance.errors import UsageError
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.wording import expectation
 from conformance.report.lines import heading_lines, wrapped
@@ -44,10 +45,9 @@ def rule_command(
     is like, such as slot/pinned-file-name, which is explained as well. Without NAME every rule of
     the contract is listed.
     """
-    catalogue = load_catalogue([directory.absolute() for directory in directories])
     typed = ctx.get_parameter_source("contract") is ParameterSource.COMMANDLINE
     if "/" in name and ":" not in name and not typed:
-        found = _vice(name, catalogue)
+        found = _vice(name)
     else:
         before, _, rule = name.rpartition(":")
         chosen = contracts.load(contract or before or "slot")
@@ -56,6 +56,7 @@ def rule_command(
                 cause = f"{name} is no rule of the contract {chosen.name}"
                 raise UsageError(cause, hint="name it without a contract, or leave --contract out")
             chosen = contracts.load(before)  # a settings file names another one than is asked for
+        catalogue = catalogue_under(chosen, [directory.absolute() for directory in directories])
         if not name:
             _list(chosen, catalogue, as_json=as_json)
             return
@@ -91,17 +92,19 @@ def _citing(contract: Contract, name: str, catalogue: Catalogue) -> list[str]:
     return [
         scenario.id
         for scenario in catalogue.in_contract(contract)
-        if name in scenario.cites(contract) or any(name in step.rules for step in scenario.steps)
+        if name in scenario.shows(contract) or any(name in step.rules for step in scenario.steps)
     ]
 
 
-def _vice(name: str, catalogue: Catalogue) -> dict[str, Any]:
+def _vice(name: str) -> dict[str, Any]:
     """Return what there is to say about the wrong probe called *name*."""
     # Imported here so that a rule is explained without reading the banks.
     from conformance.strength.bank import bundled_bank, read_banks  # noqa: PLC0415
 
     vices = {
-        probe.id: probe for bank in read_banks(bundled_bank(), catalogue) for probe in bank.wrong
+        probe.id: probe
+        for bank in read_banks(bundled_bank(), catalogue_under(None))
+        for probe in bank.wrong
     }
     if name not in vices:
         close = difflib.get_close_matches(name, vices, n=3)

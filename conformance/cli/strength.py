@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 import click
 from msgspec.structs import replace
 
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.contracts import for_agent
 from conformance.cli.fault_dictionary import FaultDictionary
 from conformance.cli.options import agent_option, json_option, scenarios_option
@@ -21,6 +21,7 @@ from conformance.cli.outputs import check_outputs
 from conformance.cli.shard import shard_options, shard_request
 from conformance.errors import UsageError
 from conformance.judge.tally import INTERRUPTED
+from conformance.loading import catalogue_under, under_contract
 from conformance.model.placeholders import Context
 from conformance.model.shard import Shard
 from conformance.report.document import write_json
@@ -130,8 +131,8 @@ def _strength(
     check_now(now)
     only_some = bool(agent or patterns or json_file or wanted)
     _check_dictionary(write, against, anew=anew, only_some=only_some)
-    catalogue = load_catalogue([directory.absolute() for directory in directories])
-    banks = _banks(bank if bank is not None else bundled_bank(), catalogue, only)
+    catalogue = catalogue_under(None, [directory.absolute() for directory in directories])
+    banks, catalogue = _banks(bank or bundled_bank(), catalogue, only, now)
     banks = _for_agent(banks, catalogue, agent)
     part: Shard | None = None
     if wanted is not None:
@@ -197,8 +198,13 @@ def _check_dictionary(
         raise UsageError(f"no directory {place} for {name}", hint="make it first")
 
 
-def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[Bank]:
-    """Return the banks in *directory*, or those of the contracts called *only*."""
+def _banks(
+    directory: Path, catalogue: Catalogue, only: Sequence[str], now: float | None
+) -> tuple[list[Bank], Catalogue]:
+    """Return the banks in *directory*, or those of the contracts called *only*.
+
+    With them comes *catalogue* with what their contracts call for *now*.
+    """
     banks = read_banks(directory, catalogue)
     names = [found.contract.name for found in banks]
     if unknown := [name for name in only if name not in names]:
@@ -206,7 +212,10 @@ def _banks(directory: Path, catalogue: Catalogue, only: Sequence[str]) -> list[B
             f"no wrong probes of contract '{unknown[0]}'",
             hint=f"there are some of {', '.join(names)}",
         )
-    return [found for found in banks if not only or found.contract.name in only]
+    banks = [found for found in banks if not only or found.contract.name in only]
+    for found in banks:
+        catalogue = under_contract(catalogue, found.contract, now)
+    return banks, catalogue
 
 
 def _for_agent(banks: list[Bank], catalogue: Catalogue, agent: str) -> list[Bank]:

@@ -10,13 +10,12 @@ from typing import Any, TextIO, cast
 import click
 from msgspec.structs import replace
 
-from conformance.bundled import contracts_dir
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import load_catalogue
 from conformance.cli.options import contract_option, json_option
 from conformance.cli.outputs import check_outputs
 from conformance.drivers.container.request import ImageRequest, check_reference
 from conformance.errors import ManyErrors, UsageError
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.report.document import write_json
 from conformance.report.stream import Stream
@@ -185,8 +184,7 @@ def _logins(contract: Contract) -> tuple[bool, bool]:
 
     Scenarios about that say so. Where it has none of them, nothing is held against a manifest.
     """
-    bundled = (contracts_dir() / f"{contract.name}.toml").is_file()
-    catalogue = load_catalogue(contract=None if bundled else contract)
+    catalogue = catalogue_under(contract)
     links = catalogue.scenarios["claude/kubernetes-secret-mount"].expected(contract)
     any_file = catalogue.scenarios["claude/artifact-not-json"].expected(contract)
     return not links or "ready" in links, "ready" in any_file

@@ -13,7 +13,7 @@ from rich.text import Text
 from conformance import __version__
 from conformance.compare.report import CompareReport
 from conformance.compare.rows import Row
-from conformance.compare.sides import Side, common
+from conformance.compare.sides import Side
 from conformance.compare.tally import CompareTally
 from conformance.errors import CannotJudge
 from conformance.judge.tally import INTERRUPTED
@@ -87,7 +87,7 @@ class Several:
         results = [{r.id: r for r in part.report.reported()} for part in judged if part.report]
         first = judged[0].job.subject.selected if judged else ()
         tally = CompareTally(contracts, 0)
-        for scenario in common(first, contracts):
+        for scenario in first:
             if all(scenario.id in found for found in results):
                 tally.rows.append(Row(scenario, tuple(found[scenario.id] for found in results)))
         tally.total = len(tally.rows)

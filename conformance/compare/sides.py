@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from conformance.compare.rows import Row
-from conformance.model.contract import Contract
+from conformance.loading import scenario_under
 from conformance.model.scenario import Scenario
 from conformance.run.assembly import Run
+from conformance.run.subject import Subject
 
 __all__ = ["Side", "common", "in_parallel", "run_all"]
 
@@ -36,11 +37,18 @@ class Side(Struct, frozen=True):
         }
 
 
-def common(scenarios: Sequence[Scenario], contracts: Sequence[Contract]) -> list[Scenario]:
-    """Return the scenarios that are part of every one of *contracts*."""
-    for contract in contracts:
-        scenarios = [scenario for scenario in scenarios if scenario.expected(contract)]
-    return list(scenarios)
+def common(subjects: Sequence[Subject]) -> list[Scenario]:
+    """Return the scenarios of the first of *subjects* that are part of every one's contract."""
+    return [
+        scenario
+        for scenario in subjects[0].selected
+        if all(_under(subject, scenario).expected(subject.contract) for subject in subjects)
+    ]
+
+
+def _under(asked: Subject | Run, scenario: Scenario) -> Scenario:
+    """Return *scenario* with what the contract of *asked* calls for, whatever others do."""
+    return scenario_under(asked.contract, scenario, asked.catalogue, asked.request.now)
 
 
 def in_parallel(
@@ -64,6 +72,7 @@ def run_all(scenarios: Sequence[Scenario], sides: Sequence[Side], workers: int) 
     """Yield a row for every scenario as it is complete; see :func:`in_parallel`."""
 
     def row(scenario: Scenario) -> Row:
-        return Row(scenario, tuple(side.run.runner.run(scenario) for side in sides))
+        runs = (side.run for side in sides)
+        return Row(scenario, tuple(run.runner.run(_under(run, scenario)) for run in runs))
 
     return in_parallel(scenarios, row, workers)

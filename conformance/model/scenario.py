@@ -130,6 +130,13 @@ class Scenario(Struct, frozen=True, kw_only=True):
             rules = tuple(rule for rule in rules if contract.rules[rule].expect)
         return decided(rules, contract, name, self.expect[name])
 
+    def is_off(self, contract: Contract) -> bool:
+        """Return whether it is no part of *contract* because all rules about it are off there."""
+        about = self._named_by(contract) and self.agent in contract.agents
+        if not about or not self._has_inputs(contract) or self.expected(contract):
+            return False
+        return all(contract.rules[name].off for name in self.cites(contract))
+
     def _can_start(self, entrypoint: Entrypoint, name: str) -> bool:
         """Return whether an *entrypoint* has the mode, and the seed, that it is about."""
         assert self.start is not None, "only such a scenario is asked"
@@ -208,6 +215,17 @@ class Scenario(Struct, frozen=True, kw_only=True):
             if not contract.rules[name].off:
                 return name
         return ""
+
+    def shows(self, contract: Contract) -> tuple[str, ...]:
+        """Return the names of the rules that it is an example of under *contract*.
+
+        Behind the one that decides it cites others, which do where that is off. A contract that
+        inherits the scenario may have rules of its own in the place of them.
+        """
+        cited, decides = self.cites(contract), self.decided_by(contract)
+        if contract.name in self.expect:
+            return cited
+        return tuple(name for name in cited if name == decides or contract.rules[name].findings)
 
     def control_for(self, contract: Contract) -> str:
         """Return the id of the control under *contract*."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from conformance.model.contract import Contract
 from conformance.model.login_wording import login_against
@@ -20,16 +20,19 @@ __all__ = ["condition", "expectations", "whole_difference"]
 
 
 def expectations(
-    scenario: Scenario, contracts: Mapping[str, Contract]
+    scenario: Scenario, contracts: Mapping[str, Contract], names: Iterable[str]
 ) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
-    """Yield each contract that *scenario* names, what conforms there, and the rules it cites.
+    """Yield what conforms in *scenario*, and by which rules, under each contract of these *names*.
 
-    Of each rule that is its name and its text. *contracts* has every contract that may be named.
+    Those that the scenario names come first. Of each rule that is its name and its text.
+    *contracts* has every contract that may be named.
     """
-    for name in scenario.expect:
+    wanted = [*names]
+    for name in sorted(wanted, key=lambda name: name not in scenario.expect):
         known = contracts[name]
-        rules = [(rule, known.rules[rule].text) for rule in scenario.cites(known)]
-        yield name, expectation(known, scenario.expected(known)), rules
+        rules = [(rule, known.rules[rule].text) for rule in scenario.shows(known)]
+        expected = expectation(known, scenario.expected(known))
+        yield name, expected or "nothing: all rules about it are off", rules
 
 
 def condition(scenario: Scenario) -> list[tuple[str, str]]:

@@ -12,10 +12,10 @@ import pytest
 from msgspec import Struct
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import load_catalogue
 from conformance.drivers.local.driver import LocalDriver
 from conformance.drivers.local.standalone import home_in, standalone
 from conformance.errors import UsageError
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.outcome import Outcome
 from conformance.model.placeholders import Context
@@ -70,7 +70,8 @@ class FakeHomes:
         else:
             base = config.invocation_params.dir
             self._contract = contracts.load(config.getoption("--conformance-contract"), base=base)
-            self._catalogue = load_catalogue(contract=self._contract)
+            own = config.getoption("--conformance-scenarios")
+            self._catalogue = catalogue_under(self._contract, (base / each for each in own))
             self._context = Context(now=time.time(), seed=secrets.token_hex(8))
         self._directory = RunDirectory()
         self._numbers = itertools.count(1)

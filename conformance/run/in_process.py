@@ -13,11 +13,12 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue, load_catalogue
+from conformance.catalogue.catalogue import Catalogue
 from conformance.drivers.in_process.escapes import said_of
 from conformance.drivers.in_process.stage import Stage
 from conformance.home.build import Unbuildable
 from conformance.home.fake_system import keep_real
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.run.fixtures import FakeHome
@@ -109,5 +110,5 @@ def _read(name: str, base: Path, directories: tuple[str, ...]) -> tuple[Contract
     key = (name, base, directories)
     if key not in _KNOWN:
         contract = contracts.load(name, base=base)
-        _KNOWN[key] = contract, load_catalogue((base / d for d in directories), contract=contract)
+        _KNOWN[key] = contract, catalogue_under(contract, (base / d for d in directories))
     return _KNOWN[key]

@@ -16,6 +16,7 @@ from conformance.catalogue.catalogue import root_of
 from conformance.catalogue.scenarios import read_scenarios
 from conformance.drivers.container.request import ImageRequest
 from conformance.errors import UsageError
+from conformance.loading import scenario_under
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Scenario
 from conformance.model.wording import probe_lines
@@ -115,7 +116,8 @@ class Session:
         if run.request.patterns is not None:
             return run.scenarios(path)
         found = read_scenarios(path, self._root(path), run.catalogue.contracts)
-        return [scenario for scenario in found if scenario.expected(run.contract)]
+        asked = [scenario_under(run.contract, one, run.catalogue, run.context.now) for one in found]
+        return [scenario for scenario in asked if scenario.expected(run.contract)]
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

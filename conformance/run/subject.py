@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,7 +10,7 @@ from msgspec.structs import replace
 
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue, load_catalogue, select
+from conformance.catalogue.catalogue import Catalogue, select
 from conformance.catalogue.released import catalogue_as_of, contract_as_of
 from conformance.drivers.container.request import ImageRequest, check_reference
 from conformance.drivers.environment import check_extra
@@ -25,8 +23,8 @@ from conformance.drivers.local.command import (
 from conformance.drivers.local.gate_command import gate_in_file, parse_gate
 from conformance.errors import UsageError
 from conformance.judge.known_failures import KnownFailures
+from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
-from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
 from conformance.model.shard import Shard
 from conformance.run.request import (
@@ -73,7 +71,8 @@ def check(request: RunRequest) -> Subject:
     argv = _local_command(request, contract)
     patterns = request.patterns or ()
     files = scenario_files((*patterns, *request.files), cwd)
-    catalogue = load_catalogue(map(Path, request.directories), contract=present, files=files)
+    directories = map(Path, request.directories)
+    catalogue = catalogue_under(present, directories, files=files, now=request.now)
     known_failures = KnownFailures.read(request.known_failures)
     known_failures.check(catalogue, present)  # it may know failures of other agents and versions
     if request.as_of:
@@ -87,30 +86,7 @@ def check(request: RunRequest) -> Subject:
             containers=request.image is not None,
             local=request.image is None,
         )
-    if not contracts.is_bundled(contract.name):
-        selected = _under_policy(selected, contract, catalogue, request.now)
-        catalogue = catalogue.with_scenarios(
-            {**catalogue.scenarios, **{scenario.id: scenario for scenario in selected}}
-        )
     return Subject(request, contract, catalogue, tuple(selected), known_failures, argv)
-
-
-def _under_policy(
-    selected: Sequence[Scenario], contract: Contract, catalogue: Catalogue, now: float | None
-) -> list[Scenario]:
-    """Return *selected* with what a *contract* of the user's own calls for; *now*, by default.
-
-    :raises UsageError: that is nothing in any of them.
-    """
-    # Imported here: a run under a bundled contract does without.
-    from conformance.specification.policy import under_policy  # noqa: PLC0415
-
-    context = Context(now=time.time() if now is None else now, seed="")
-    found = under_policy(selected, contract, catalogue, context)
-    if selected and not found:
-        cause = f"contract '{contract.name}' has turned off all rules about these scenarios"
-        raise UsageError(cause, hint="name others, or leave their names out")
-    return found
 
 
 def asked_contract(request: RunRequest) -> Contract:

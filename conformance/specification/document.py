@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -34,6 +35,7 @@ _TOKEN = re.compile(rf"{_STRING}|[\[\]{{}}]", re.DOTALL)
 _NUMBER = re.compile(
     rf"({_STRING})|[+-]?(?:nan|inf(?:inity)?)\b|[+-]?[0-9.][0-9.eE+-]*", re.DOTALL | re.IGNORECASE
 )
+_ESCAPE = re.compile(r"\\u[dD]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -44,8 +46,10 @@ class Members(dict[str, Any]):
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        times = Counter(name for name, _ in pairs)
-        self.twice = frozenset(name for name, number in times.items() if number > 1)
+        self.twice = frozenset()
+        if len(self) < len(pairs):
+            times = Counter(name for name, _ in pairs)
+            self.twice = frozenset(name for name, number in times.items() if number > 1)
 
 
 class Document(Struct, frozen=True, kw_only=True):
@@ -59,13 +63,14 @@ class Document(Struct, frozen=True, kw_only=True):
     """Why other parsers do not take it; empty where it is strict JSON that all of them read."""
 
 
+@lru_cache(maxsize=16)  # several steps read the same file, some of which are large
 def read_document(data: bytes) -> Document:
-    """Return what *data* says."""
+    """Return what *data* says; nobody may change it."""
     doubts: set[Doubt] = set()
     text = _text(data, doubts)
     if text is None:
         return Document(kind="not-text")
-    if _levels(text) > LEVELS:
+    if _is_deep(text):
         return Document(kind="json", doubts=frozenset({*doubts, "deep"}))
     try:
         value = _parsed(text, doubts)
@@ -75,7 +80,8 @@ def read_document(data: bytes) -> Document:
         except ValueError:
             return Document(kind="not-text" if "not-utf-8" in doubts else "not-json")
         doubts.add("number")
-    if _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+    # Nothing but an escape makes one: no encoding has them.
+    if _ESCAPE.search(text) and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
         doubts.add("surrogate")
     return Document(kind="json", value=value, doubts=frozenset(doubts))
 
@@ -96,16 +102,19 @@ def _text(data: bytes, doubts: set[Doubt]) -> str | None:
     return data.decode(encoding, "replace")
 
 
-def _levels(text: str) -> int:
-    """Return how deep the brackets in *text* are nested."""
-    level = deepest = 0
+def _is_deep(text: str) -> bool:
+    """Return whether the brackets in *text* are nested deeper than :data:`LEVELS`."""
+    if text.count("[") + text.count("{") <= LEVELS:
+        return False
+    level = 0
     for token in _TOKEN.finditer(text):
         if token[0] in "[{":
             level += 1
-            deepest = max(deepest, level)
+            if level > LEVELS:
+                return True
         elif token[0] in "]}":
             level -= 1
-    return deepest
+    return False
 
 
 def _parsed(text: str, doubts: set[Doubt]) -> Any:

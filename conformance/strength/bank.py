@@ -25,6 +25,7 @@ from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue, select
 from conformance.catalogue.toml import convert, read_text, read_toml
 from conformance.errors import ConformanceError, FileError, ManyErrors, UsageError
+from conformance.loading import under_contract
 from conformance.model.contract import Contract
 from conformance.text import one_line
 
@@ -181,9 +182,9 @@ class _Reader:
     def __init__(self, file: Path, catalogue: Catalogue) -> None:
         self.file = file
         self.name = str(file)
-        self.catalogue = catalogue
         self.shape = convert(read_toml(file), BankFile, name=self.name)
         self.contract = contracts.load(self.shape.contract, base=file.parent)
+        self.catalogue = under_contract(catalogue, self.contract)
 
     def bank(self) -> Bank:
         errors: list[ConformanceError] = []

@@ -41,7 +41,7 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     some = {
         id_: one for id_, one in whole.scenarios.items() if id_.startswith(("claude/", "codex/j"))
     }
-    monkeypatch.setattr(command, "load_catalogue", lambda *_, **__: whole.with_scenarios(some))
+    monkeypatch.setattr(command, "catalogue_under", lambda *_, **__: whole.with_scenarios(some))
 
 
 def judge(*arguments: str) -> Result:
@@ -147,3 +147,16 @@ def test_what_cannot_be_judged_is_refused_in_one_line(
         judge(os.fspath(home), *arguments)
 
     assert (words in str(refused.value), refused.value.exit_status) == (True, 2)
+
+
+def test_of_an_agent_of_ones_own_nobody_has_written_down_anything(
+    home: Path, tmp_path: Path
+) -> None:
+    text = 'name = "own"\nversion = "1"\nsummary = "x"\nextends = "slot"\nagents = ["gemini"]\n'
+    (tmp_path / "own.toml").write_text(text)
+
+    with pytest.raises(ConformanceError) as refused:
+        judge(os.fspath(home), "--agent", "gemini", "--contract", os.fspath(tmp_path / "own.toml"))
+
+    assert "nobody has written down what 'own' calls for in a home of gemini" in str(refused.value)
+    assert refused.value.exit_status == 2

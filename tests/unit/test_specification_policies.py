@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from factories import bundled_catalogue, written
+from factories import bundled_catalogue, scenario, written
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
@@ -17,7 +17,9 @@ from conformance.model.placeholders import Context
 from conformance.model.scenario import Runs, Scenario
 from conformance.run.request import Command, RunRequest
 from conformance.run.subject import check
-from conformance.specification import Case, Decision, case_of, decide
+from conformance.specification import Case, Decision, case_of, decide, specified
+from conformance.specification.decide import steps_of
+from conformance.specification.policy import may_matter
 
 CONTEXT = Context(now=1_750_000_000.0, seed="seed")
 CONTRACTS = {name: contracts.load(name) for name in ("slot", "slot-strict", "preflight")}
@@ -94,6 +96,28 @@ def test_a_rule_that_changes_decides_as_the_scenarios_about_it_say(name: str, ru
     assert agreeing or not touched
 
 
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_no_step_speaks_of_a_rule_that_is_said_not_to_matter_in_a_scenario(name: str) -> None:
+    """Most scenarios are spared a look into their homes, because what a rule is about stands in its name."""
+    contract = CONTRACTS[name]
+    wrong = {}
+    spared = 0
+    for one, case, _ in cases(name):
+        spoken = {
+            rule
+            for step in steps_of(case, contract)
+            for rule in (*step.rules, step.without_login)
+            if rule in contract.rules
+        }
+        passed_over = {rule for rule in contract.rules if not may_matter(rule, one)}
+        spared += len(passed_over)
+        if found := spoken & passed_over:
+            wrong[one.id] = found
+
+    assert wrong == {}
+    assert spared > 500
+
+
 # What the scenarios alone do not say
 
 
@@ -105,10 +129,12 @@ def expected(tmp_path: Path, text: str, id_: str, parent: str = "slot-strict") -
         probe=Command("true"),
         cwd=str(tmp_path),
         contract=str(file),
-        patterns=(str(tmp_path / "mine.toml") if id_ == "mine" else id_, "claude/baseline-only"),
+        files=(str(tmp_path / "mine.toml"),) if id_ == "mine" else (),
     )
     subject = check(request)
-    return next((one.expected(subject.contract) for one in subject.selected if one.id == id_), ())
+    found = subject.catalogue.get(id_).expected(subject.contract)
+    assert bool(found) == (id_ in {one.id for one in subject.selected})
+    return found
 
 
 @pytest.mark.parametrize(
@@ -169,5 +195,35 @@ def test_where_all_that_was_asked_for_is_left_out_that_is_said(tmp_path: Path) -
         probe=Command("true"), cwd=str(tmp_path), contract=str(file), patterns=("cli/healthy",)
     )
 
-    with pytest.raises(UsageError, match="'own' has turned off all rules about these scenarios"):
+    with pytest.raises(UsageError) as caught:
         check(request)
+    cause = "contract 'own' has turned off all rules about 'cli/healthy'"
+    assert str(caught.value) == f"{cause}; leave it out, or choose another with --contract"
+
+
+def test_a_report_names_the_rule_that_decides_under_the_contract_that_is_extended(
+    tmp_path: Path,
+) -> None:
+    """What slot-strict inherits cites rules of slot behind the first, which slot-strict has others for."""
+    head = 'name = "own"\nversion = "1"\nsummary = "A policy"\nextends = "slot-strict"\n[rules]\n'
+    file = written(tmp_path / "own.toml", f'{head}cli-fails = "off"\n')
+    ids = ("cli/exit-1", "cli/exit-1-no-credentials", "cli/codex-exit-1", "claude/nested-session")
+    subject = check(
+        RunRequest(probe=Command("true"), cwd=str(tmp_path), contract=str(file), patterns=ids)
+    )
+
+    assert {one.id: one.decided_by(subject.contract) for one in subject.selected} == {
+        "cli/exit-1": "claude-usable",
+        "cli/exit-1-no-credentials": "claude-missing",
+        "cli/codex-exit-1": "codex-usable",
+        "claude/nested-session": "claude-missing",
+    }
+
+
+def test_nothing_is_written_about_the_credentials_of_an_agent_of_ones_own() -> None:
+    own = replace(CONTRACTS["slot"], name="own", agents=("claude", "codex", "gemini"))
+    gate = replace(CONTRACTS["preflight"], name="own", agents=("claude", "codex"))
+
+    for contract, agent in ((own, "gemini"), (gate, "codex")):
+        assert decide(case_of(scenario(agent=agent), contract, CONTEXT), contract) is None
+        assert (specified(contract), specified(contract, agent)) == (contract.lineage[-1], "")

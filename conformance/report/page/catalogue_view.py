@@ -10,7 +10,6 @@ from msgspec import Struct
 from conformance.catalogue.catalogue import Catalogue
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
-from conformance.model.wording import expectation
 from conformance.report.facts import condition, expectations, whole_difference
 from conformance.report.page.scenario_view import Anchors, story
 from conformance.report.page.tree import Node, tree
@@ -97,7 +96,7 @@ def _entry(
         expected=", ".join(verdicts),
         contracts=tuple(one.name for one in parts),
         verdicts=tuple(dict.fromkeys(name for one in parts for name in scenario.expected(one))),
-        expects=tuple(_expects(scenario, catalogue, parts)),
+        expects=tuple(expectations(scenario, known, [one.name for one in parts])),
         origin=scenario.origin,
         condition=[("CLI", scenario.cli), *condition(scenario)],
         home=tree(scenario.entries),
@@ -105,20 +104,6 @@ def _entry(
         controls=tuple(_controls(scenario, catalogue, parts, anchors)),
         container=scenario.container is not None,
     )
-
-
-def _expects(
-    scenario: Scenario, catalogue: Catalogue, parts: Sequence[Contract]
-) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Return what is expected under each contract: those that it names, then those that inherit."""
-    names = {one.name for one in parts}
-    found = [row for row in expectations(scenario, catalogue.contracts) if row[0] in names]
-    named = {name for name, _, _ in found}
-    for one in parts:
-        if one.name not in named:
-            rules = [(rule, one.rules[rule].text) for rule in scenario.cites(one)]
-            found.append((one.name, expectation(one, scenario.expected(one)), rules))
-    return found
 
 
 def _controls(
