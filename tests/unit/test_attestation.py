@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,21 @@ def test_after_a_run_that_is_not_whole_there_is_none(
     kinds: list[Result], fields: dict[str, Any], why: str
 ) -> None:
     assert not_attestable(report({f"a/{n}": kind for n, kind in enumerate(kinds)}, **fields)) == why
+
+
+def test_the_policy_of_the_page_takes_a_run_of_the_whole_contract_and_no_less(
+    tmp_path: Path,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "attest.md").read_text()
+    [least] = re.findall(r"annotations\.catalogue\.scenarios >= ([0-9]+)", page)
+    [name] = re.findall(r'annotations\["contract slot\.toml"\]\.name == "([a-z]+)"', page)
+
+    whole, one_agent = (
+        len(subject(tmp_path, agent=agent).selected) for agent in ("", SLOT.agents[0])
+    )
+
+    assert one_agent < int(least) <= whole
+    assert name == SLOT.name
 
 
 def subject(tmp_path: Path, **fields: Any) -> Subject:
