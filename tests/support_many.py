@@ -33,6 +33,7 @@ DESCRIBED = {
     "platform": "linux/amd64",
     "engine": "docker 1",
     "command": ["/entry"],
+    "overridden": [],
     "user": "1:1",
     "home": "/home/agent",
     "isolation": "fresh",

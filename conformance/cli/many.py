@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 import click
@@ -266,7 +267,9 @@ class _One:
         """
         known = Known(run.catalogue.scenarios, run.catalogue.contracts)
         written = writes(report, self.subject.known_failures, known, self.options, self.name)
-        write_all([*written, *attestations(report, run, self.options)])
+        asked = run.request
+        attested = attestations(report, asked.contract, Path(asked.cwd), self.options)
+        write_all([*written, *attested])
 
 
 def _for_one(name: str, image: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from conformance.catalogue.digest import given, hashed
 from conformance.catalogue.shards import Piece, cut, pieces, selection_digest
 from conformance.drivers.container.request import ImageRequest
 from conformance.errors import UsageError
+from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.model.shard import Shard
 from conformance.report.saved import read_report
@@ -21,7 +22,15 @@ from conformance.report.view import some
 from conformance.run.request import Command, PythonCallable
 from conformance.run.subject import Subject
 
-__all__ = ["ShardRequest", "cut_pieces", "durations_in", "only_shard", "seed_digest", "shard_of"]
+__all__ = [
+    "ShardRequest",
+    "contract_digest",
+    "cut_pieces",
+    "durations_in",
+    "only_shard",
+    "seed_digest",
+    "shard_of",
+]
 
 
 class ShardRequest(Struct, frozen=True, kw_only=True):
@@ -64,12 +73,23 @@ def shard_of(
         scenarios=len(scenarios),
         selection=selection_digest(scenarios, [subject.contract for subject in subjects]),
         durations=durations,
+        contract=contract_digest(_whole_contract(subject) for subject in subjects),
         options=hashed([_options(subject) for subject in subjects]),
         probe=hashed(probes) if any(probes) else "",
         now=request.now,
         seed=seed_digest(request.seed),
     )
     return [scenario for scenario in scenarios if scenario.id in names], shard
+
+
+def contract_digest(contracts: Iterable[Contract]) -> str:
+    """Return what stands for *contracts*, with all of their rules and limits."""
+    return hashed([given(contract) for contract in contracts])
+
+
+def _whole_contract(subject: Subject) -> Contract:
+    """Return the contract of *subject* as its file has it, for all agents."""
+    return subject.catalogue.contracts[subject.contract.name]
 
 
 def seed_digest(seed: str) -> str:
@@ -121,6 +141,7 @@ def _options(subject: Subject) -> list[object]:
         request.strict,
         request.repeat,
         sorted(known.items()),
+        sorted(request.variables),  # what a digest of a short secret stands for can be guessed
         given(image),
     ]
 

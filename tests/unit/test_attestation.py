@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import refusal, result, scenario
+from factories import bundled_catalogue, refusal, result, scenario
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it ships no types
 
 from conformance.bundled import contracts_dir
 from conformance.catalogue import contracts
-from conformance.cli.attest import check_attest
+from conformance.cli.attest import check_attest, check_merged
 from conformance.drivers.container.request import ImageRequest
 from conformance.errors import UsageError
 from conformance.judge.known_failures import KnownFailures
@@ -38,6 +38,7 @@ PROBE = {
     "platform": "linux/arm64",
     "engine": "docker 28.2.2",
     "command": ["/entrypoint.sh"],
+    "overridden": [],
     "user": "1000:1000",
     "home": "/home/agent",
     "isolation": "fresh",
@@ -138,9 +139,9 @@ def test_what_passed_and_what_failed_stands_in_three_lists(
 
 
 def test_what_was_asked_can_be_told_from_it() -> None:
-    made = report(
-        {"a/b": "conforms", "a/c": "unsupported", "a/d": "known-failure"}, as_of="1", strict=True
-    )
+    probe = {**PROBE, "overridden": ["user"], "variables": ["A", "TZ"]}
+    kinds: dict[str, Result] = {"a/b": "conforms", "a/c": "unsupported", "a/d": "known-failure"}
+    made = report(kinds, probe, as_of="1", strict=True)
     rows = made.document()["scenarios"]
     lines = "".join(f"{row['id']} {row['digest']} {','.join(row['expected'])}\n" for row in rows)
     strict = contracts_dir() / "slot-strict.toml"
@@ -148,8 +149,6 @@ def test_what_was_asked_can_be_told_from_it() -> None:
     found = said(
         made,
         contract=[strict, slot],
-        overridden=["user"],
-        variables=["TZ", "A"],
         url="https://ci.example/7",
     )
 
@@ -260,7 +259,8 @@ def subject(tmp_path: Path, **fields: Any) -> Subject:
         (
             {},
             {"shard": "1/2"},
-            "--attest is about all scenarios of the contract; leave out --shard",
+            "--attest is about all scenarios of the contract; "
+            "leave it to merge, which has all shards",
         ),
     ],
 )
@@ -272,6 +272,16 @@ def test_part_of_a_contract_or_a_program_is_refused_before_anything_runs(
     assert refusal(UsageError, check_attest, wanted, subject(tmp_path, **request_)) == line
     check_attest({**wanted, "attest_file": None}, subject(tmp_path, **request_))
     check_attest({"attest_file": "a.json"}, subject(tmp_path, agent="claude"))
+
+
+def test_merged_shards_of_a_program_are_no_image() -> None:
+    catalogue = bundled_catalogue()
+    command = report({"a/b": "conforms"}, {"kind": "command", "command": ["true"]})
+
+    line = refusal(UsageError, check_merged, {"attest_file": "a.json"}, command, catalogue)
+
+    assert line == ("--attest is about an image; merge the shards of one, or leave --attest out")
+    check_merged({"attest_file": None}, command, catalogue)
 
 
 @pytest.mark.parametrize(

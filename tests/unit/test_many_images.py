@@ -15,6 +15,8 @@ from support_many import World
 from conformance.cli.images_file import image_name
 from conformance.run import many
 
+IN_NONE = "since it was in no registry yet; push it first"
+CHOSEN = "merge the shards of a run in which nothing chose among them"
 TWO = ("--image", "a:1", "--image", "b:1")
 FEW = ("agent/unmapped", "claude/baseline-only", "-n", "0")
 FILE = """
@@ -307,3 +309,52 @@ def test_an_attestation_needs_a_digest_of_each(world: World, project: Path) -> N
     assert done.returncode == 2, done.stdout + done.stderr
     assert "has no digest, since it was in no registry yet" in done.stdout
     assert os.listdir(project / "out") == ["a-1.intoto.json"]
+
+
+def statements(world: World, project: Path, *words: str) -> dict[str, Any]:
+    """Return what a run of both images attests, and what its two shards do once they are merged; but for the time."""
+    world.digests = {name: [f"a@sha256:{'a' * 64}"] for name in ("a:1", "b:1")}
+    run = ("run", *TWO, "-n", "0", *words)
+    assert call(project, *run, "--attest", "whole").returncode in (0, 1)
+    for index in (1, 2):
+        call(project, *run, "--shard", f"{index}/2", "--json", f"shard-{index}")
+    done = call(project, "merge", "shard-1/b-1.json", "shard-2/b-1.json", "--attest", "all.json")
+    assert done.returncode in (0, 1), done.stderr
+    found = {}
+    for name, file in (("whole", "whole/b-1.intoto.json"), ("merged", "all.json")):
+        found[name] = document(project / file)
+        del found[name]["predicate"]["configuration"][-1]["annotations"]["started"]
+    return found
+
+
+def test_all_shards_together_attest_what_the_whole_run_does(world: World, project: Path) -> None:
+    world.wrong = {("b:1", "codex/api-key")}
+
+    found = statements(world, project, "--agent", "codex", "--env", "REGION=eu")
+
+    assert found["merged"] == found["whole"]
+    predicate = found["merged"]["predicate"]
+    assert (predicate["result"], predicate["failedTests"]) == ("FAILED", ["codex/api-key"])
+    assert predicate["configuration"][-1]["annotations"]["variables"] == ["REGION"]
+
+
+def test_shards_that_are_not_about_all_of_a_contract_attest_nothing(
+    world: World, project: Path
+) -> None:
+    for index in (1, 2):
+        part = ("--shard", f"{index}/2", "--json", f"shard-{index}")
+        assert call(project, "run", *TWO, *FEW, *part).returncode == 0
+    reports = ("merge", "shard-1/a-1.json", "shard-2/a-1.json", "--attest", "all.json")
+
+    unknown = call(project, *reports)
+    world.digests = {"a:1": [f"a@sha256:{'a' * 64}"]}
+    for index in (1, 2):
+        part = ("--shard", f"{index}/2", "--json", f"shard-{index}")
+        assert call(project, "run", *TWO, *FEW, *part).returncode == 0
+    few = call(project, *reports)
+
+    assert [(done.returncode, done.stdout, done.stderr) for done in (unknown, few)] == [
+        (2, "", f"probe-conformance: --attest: image 'a:1' has no digest, {IN_NONE}\n"),
+        (2, "", f"probe-conformance: --attest is about all scenarios of the contract; {CHOSEN}\n"),
+    ]
+    assert not (project / "all.json").exists()
