@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def test_each_image_has_its_reports_in_the_directory(world: World, project: Path
     assert sorted(os.listdir(project / "pages/all")) == ["a-1.html", "b-1.html", "index.html"]
     good, bad = (document(project / f"out/{name}.json") for name in ("a-1", "b-1"))
     assert (good["conformant"], bad["conformant"]) == (True, False)
+    index = (project / "pages/all/index.html").read_text()
+    assert re.findall('href="([^#"]*[.]html)"', index) == ["a-1.html", "b-1.html"]
     repeat = next(row["repeat"] for row in bad["scenarios"] if row["result"] == "deviates")
     assert repeat == ["probe-conformance", "repro", "claude/baseline-only", "--image", "b:1"]
     summary = document(project / "s.json")
@@ -220,6 +223,50 @@ def test_what_cannot_be_is_one_line(
     assert said in line
     assert world.requests == {}
     assert sorted(os.listdir(project)) == ["file"]
+
+
+def test_images_that_share_no_scenario_are_told_so_and_have_a_page(
+    world: World, project: Path
+) -> None:
+    file = '[images.one]\nimage = "a:1"\nagent = "claude"\n[images.two]\nimage = "b:1"\nagent = "codex"\n'
+    (project / "images.toml").write_text(file)
+    words = ("c*/*/empty", "-n", "0", "--html", "pages")
+
+    done = call(project, "run", "--images", "images.toml", *words)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No scenario was judged in all of them, so they are not compared" in done.stdout
+    index = (project / "pages/index.html").read_text()
+    assert "<h1>They have no scenario in common</h1>" in index
+    assert 'href="two.html"' in index
+
+
+def test_a_page_of_all_says_which_was_not_judged(world: World, project: Path) -> None:
+    world.missing = {"a:1"}
+
+    done = call(project, "run", *TWO, *FEW, "--html", "pages")
+
+    assert done.returncode == 3
+    assert sorted(os.listdir(project / "pages")) == ["b-1.html", "index.html"]
+    index = (project / "pages/index.html").read_text()
+    assert "a-1 was not judged: no image &#39;a:1&#39; on this engine." in index
+    assert "No scenario was judged in all" not in done.stdout
+
+
+def test_a_summary_says_what_could_not_be_written(world: World, project: Path) -> None:
+    """An image without a shell cannot show each scenario, and nobody is to sign that it did."""
+    world.digests = {name: [f"a@sha256:{'a' * 64}"] for name in ("a:1", "b:1")}
+    world.lacking = {("b:1", "codex/api-key")}
+    words = ("--agent", "codex", "--fail-on-unsupported", "--attest", "out", "--summary", "s.json")
+
+    done = call(project, "run", *TWO, "-n", "0", *words)
+
+    summary = document(project / "s.json")
+    why = "b-1: no attestation: 1 scenario cannot be had here"
+    assert done.stderr == f"probe-conformance: {why}\n"
+    assert (done.returncode, summary["exit_status"], summary["unwritten"]) == (3, 3, [why])
+    assert [run["exit_status"] for run in summary["runs"]] == [0, 1]
+    assert [run["files"] for run in summary["runs"]] == [{"attest": "out/a-1.intoto.json"}, {}]
 
 
 def test_pytest_runs_one_image_only(
