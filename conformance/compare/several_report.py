@@ -136,6 +136,9 @@ class ManyScreen:
             self._line(f"probe-conformance {__version__}: {', '.join(counts)}")
             for part in self._parts:
                 self._line(f"{self._label(part)}  {self._what(part)}")
+                shard = part.job.subject.shard
+                if shard is not None and shard.note:
+                    self._line(f"{self._label(part)}  note: {shard.note}")
             if settings:
                 self._line(f"settings: {printable(settings)}")
             self._line()

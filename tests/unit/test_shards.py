@@ -726,6 +726,38 @@ def test_what_is_no_report_of_strength_gives_no_durations(tmp_path: Path) -> Non
     assert line.startswith(f"{tmp_path}/run.json is no report of strength: ")
 
 
+def test_one_scenario_that_is_longer_than_a_shard_should_be_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No cut makes such shards equal, so nobody is to think that more of them help."""
+    subject = subject_of(SLOT, IDS)
+    found = results_of(subject)
+    took = dict(zip(IDS, (2.0, 1.0, 6.0, 1.0), strict=True))
+    timed = {id_: replace(one, result="conforms", seconds=took[id_]) for id_, one in found.items()}
+    (tmp_path / "last.json").write_text(json.dumps(run_of(subject, timed).document()))
+
+    def note(index: int, count: int, durations: str) -> str:
+        wanted = ShardRequest(index=index, count=count, durations=durations)
+        cut_ = only_shard(subject, wanted)
+        assert cut_.shard is not None
+        Terminal(sys.stdout, run_of(cut_, found), {}).start(0)
+        said = capsys.readouterr().out
+        assert (f"note: {cut_.shard.note}\n" in said) == bool(cut_.shard.note)
+        return cut_.shard.note
+
+    last = str(tmp_path / "last.json")
+    assert (
+        note(1, 3, last)
+        == note(3, 3, last)
+        == (
+            "cli/hangs alone takes 6.0 s, and an equal part of everything 3.3 s: "
+            "its shard takes longer than the others, and more than 2 shards gain little"
+        )
+    )
+    assert note(1, 1, last) == ""
+    assert note(1, 3, "") == "", "without durations nobody knows"
+
+
 def test_durations_of_other_scenarios_are_refused(tmp_path: Path) -> None:
     """Each shard would be cut by nothing, and its report say that it was cut by durations."""
     subject = subject_of(SLOT, ["codex/api-key", "codex/blank"])
