@@ -114,4 +114,8 @@ def _write(report: RunReport, contract: str, directory: Path, file: str) -> None
         files = [records_dir() / f"{report.contract.name}-{report.as_of}.json"]
     else:
         files = contracts.files(contract, report.contract, base=directory)
-    write_json(statement(report.document(), contract=files, url=run_url(os.environ)), file)
+    try:
+        said = statement(report.document(), contract=files, url=run_url(os.environ))
+    except OSError as e:  # a run takes minutes, in which it may have been moved
+        raise CannotJudge(f"no attestation: {e.filename} cannot be read: {e.strerror}") from None
+    write_json(said, file)

@@ -15,9 +15,9 @@ from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it shi
 
 from conformance.bundled import contracts_dir
 from conformance.catalogue import contracts
-from conformance.cli.attest import check_attest, check_merged
+from conformance.cli.attest import attestations, check_attest, check_merged
 from conformance.drivers.container.request import ImageRequest
-from conformance.errors import UsageError
+from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.model.outcome import Finding, Result
@@ -272,6 +272,16 @@ def test_part_of_a_contract_or_a_program_is_refused_before_anything_runs(
     assert refusal(UsageError, check_attest, wanted, subject(tmp_path, **request_)) == line
     check_attest({**wanted, "attest_file": None}, subject(tmp_path, **request_))
     check_attest({"attest_file": "a.json"}, subject(tmp_path, agent="claude"))
+
+
+def test_a_contract_that_has_gone_while_the_run_went_on_is_one_line(tmp_path: Path) -> None:
+    made, options = report({"a/b": "conforms"}), {"attest_file": str(tmp_path / "a.json")}
+    [write] = attestations(made, "own.toml", tmp_path, options)
+
+    assert refusal(CannotJudge, write) == (
+        f"no attestation: {tmp_path}/own.toml cannot be read: No such file or directory"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_merged_shards_of_a_program_are_no_image() -> None:
