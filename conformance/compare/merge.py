@@ -200,7 +200,8 @@ def _selected(parts: Sequence[Part], contract: Contract, catalogue: Catalogue) -
     found: list[Scenario] = []
     if contract_digest([catalogue.contracts[contract.name]]) != parts[0].shard.contract:
         cause = f"contract '{contract.name}' is another one here than that of the shards"
-        errors.append(CannotJudge(cause, hint="merge in the checkout of the shards"))
+        hint = "name the file that they were judged by with --contract"
+        errors.append(CannotJudge(cause, hint=hint))
     for part in parts:
         for row in part.report.scenarios:
             scenario = catalogue.scenarios.get(row.id)

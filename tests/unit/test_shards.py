@@ -467,7 +467,7 @@ def test_a_contract_that_is_another_than_that_of_the_shards_is_refused() -> None
 
     assert lines == [
         "contract 'slot' is another one here than that of the shards; "
-        "merge in the checkout of the shards"
+        "name the file that they were judged by with --contract"
     ]
 
 
