@@ -42,7 +42,8 @@ __all__ = ["export_command"]
     "--at",
     metavar="PATH",
     default="",
-    help="Where homes will lie that hold their own path, each below its id; by default DIR/at.",
+    help="Where homes will be unpacked, each below its id: some hold their own path; by default "
+    "DIR/at.",
 )
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("patterns", metavar="[ID|GLOB|FILE]...", nargs=-1, shell_complete=complete_ids)

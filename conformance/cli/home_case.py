@@ -83,5 +83,6 @@ def decided(case: Case, contract: Contract) -> Decision:
     """
     decision = decide(case, contract)
     if decision is None:
-        raise CannotJudge(f"'{contract.name}' has turned off every rule about such a home")
+        cause = f"'{contract.name}' has turned off every rule about such a home"
+        raise CannotJudge(cause, hint="name another one with --contract")
     return decision

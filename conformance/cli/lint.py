@@ -24,8 +24,9 @@ __all__ = ["lint_command"]
 def lint_command(
     ctx: click.Context, /, contract: str | None, directories: tuple[Path, ...]
 ) -> None:
-    """Check the catalogue itself: names, summaries, origins, controls, and that every rule has its
-    scenarios.
+    """Check the catalogue against its own rules.
+
+    Looks at names, summaries, origins, controls and homes, and whether every rule has scenarios.
 
     Exit status: 0 nothing to complain about, 1 a line for each complaint, 2 a file cannot be read.
     """

@@ -75,10 +75,10 @@ def amount_options(command: Command) -> Command:
 def summary(options: Mapping[str, Any]) -> Summary:
     """Return how much of a run is shown to people, by these *options*.
 
-    :raises UsageError: they are opposites.
+    :raises UsageError: they exclude each other.
     """
     if options["verbose"] and options["quiet"]:
-        raise UsageError("--verbose and --quiet are opposites", hint="give one of them")
+        raise UsageError("--verbose and --quiet exclude each other", hint="give one of them")
     if options["quiet"]:
         return "quiet"
     return "all" if options["verbose"] else "first screen"

@@ -188,7 +188,8 @@ def _check_dictionary(
     if place is None:
         return
     if write is not None and against is not None:
-        raise UsageError("--write-dictionary and --check-dictionary do not go together")
+        both = "--write-dictionary and --check-dictionary exclude each other"
+        raise UsageError(both, hint="give one of them")
     if only_some:
         hint = "leave out ID or GLOB, --agent, --shard and --json"
         raise UsageError(f"{name} is about all scenarios, and about nothing else", hint=hint)

@@ -23,11 +23,10 @@ __all__ = ["sweep_command"]
 )
 @engine_option
 def sweep_command(*, kept: bool, engine: tuple[str, ...]) -> None:
-    """Remove what runs that were killed have left: their directories, and containers, volumes and
-    images on the engine.
+    """Remove what killed runs have left, here and on the engine.
 
-    Every run does this when it starts. What belongs to a run that is alive, or to anybody else, is
-    left alone.
+    That is their directories, and containers, volumes and images. Every run does this when it
+    starts. What belongs to a run that is alive, or to anybody else, is left alone.
     """
     # Directories first: they go even if no engine answers.
     for name in sweep_directories():

@@ -46,8 +46,8 @@ _NO_VALIDATOR = (
 @click.option(
     "--probe",
     metavar="CMD",
-    help="The probe's command as it stands in manifests; by default it is told by its name, or is "
-    "what the startupProbe runs.",
+    help="The probe's command as it stands in manifests; by default it is recognised by its name, "
+    "or is what the startupProbe runs.",
 )
 @click.option(
     "--env",

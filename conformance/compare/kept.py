@@ -1,4 +1,4 @@
-"""Reports that were kept: in a folder, or as the versions of a file in git."""
+"""Reports that were kept: in a directory, or as the versions of a file in git."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ def in_directory(directory: str) -> Kept:
     :raises UsageError: there is no such directory.
     """
     if not os.path.isdir(directory):
-        cause = f"{directory} is a file" if os.path.exists(directory) else f"no folder {directory}"
-        raise UsageError(cause, hint="name a folder of reports, or give --git and a file in git")
+        cause = (
+            f"{directory} is a file" if os.path.exists(directory) else f"no directory {directory}"
+        )
+        raise UsageError(cause, hint="name a directory of reports, or give --git and a file in git")
     collected = _Collected()
     for file in _json_files(directory):
         try:
@@ -56,7 +58,7 @@ def in_git(file: str) -> Kept:
     """
     directory, name = os.path.split(os.path.abspath(file))
     if not os.path.isdir(directory):
-        raise UsageError(f"no folder {directory}", hint="name a file in a git repository")
+        raise UsageError(f"no directory {directory}", hint="name a file in a git repository")
     log = _git(directory, "log", "--format=%h", "--diff-filter=AMT", "--", name)
     if not log:
         hint = "name a file that was committed, from anywhere"
@@ -110,7 +112,7 @@ def _git(directory: str, *words: str) -> bytes:
 
     :raises UsageError: it is not there, or refuses.
     """
-    hint = "name a file in a git repository, or a folder of reports without --git"
+    hint = "name a file in a git repository, or a directory of reports without --git"
     try:
         done = subprocess.run(
             ["git", "-C", directory, *words],
@@ -120,7 +122,7 @@ def _git(directory: str, *words: str) -> bytes:
             check=False,
         )
     except FileNotFoundError:
-        raise UsageError("git is not on PATH", hint="install it, or name a folder") from None
+        raise UsageError("git is not on PATH", hint="install it, or name a directory") from None
     except subprocess.TimeoutExpired:
         raise UsageError(f"git did not answer within {_PATIENCE} s", hint=hint) from None
     if done.returncode:

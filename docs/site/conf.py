@@ -1,12 +1,13 @@
 """The site made from README, CHANGELOG, CONTRIBUTING and the pages in docs: ``tox -e site``.
 
-The Markdown stays what GitHub shows. What only the site needs is added here: the order of the
-pages, and a lexer for the sessions that tests run. Nothing comes from the network, search included.
+The Markdown stays what GitHub shows. What only the site needs is added here: a sidebar
+with the pages as README lists them, and a lexer for the sessions that tests run. Nothing comes from
+the network, search included.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 
 from pygments.lexers.shell import BashSessionLexer
 from sphinx.application import Sphinx
@@ -34,43 +35,28 @@ html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {"sidebar_hide_name": False}
 
-DOCS = Path(__file__).resolve().parents[1]
-#: The pages, in the order in which the sidebar shows them.
-PAGES = {
-    "Start": ["write-a-probe", "for-pipelines", "for-reviewers", "for-managers"],
-    "Check": [
-        *(
-            "probes",
-            "settings",
-            "page",
-            "images",
-            "wiring",
-            "entrypoint",
-            "login",
-            "gates",
-            "in-process",
-        ),
-        *("orchestrator", "real-clis", "over-time", "shards"),
-    ],
-    "Change": ["your-contract", "scenarios", "discover", "strength", "design"],
-    "Look up": ["cli", "contracts", "field"],
-}
+
+def groups(readme: str) -> dict[str, list[str]]:
+    """Return the pages that *readme* lists: those to start with, then all others by heading."""
+    sections = {"Start": readme.partition("## Where to go from here\n")[2].partition("\n## ")[0]}
+    below = readme.partition("## All pages\n")[2]
+    sections |= dict(re.findall(r"^### (.+)\n\n((?:.+\n)+)", below, re.MULTILINE))
+    found: dict[str, list[str]] = {}
+    for name, text in sections.items():
+        listed = [page for pages in found.values() for page in pages]
+        pages = re.findall(r"\]\(([\w/-]+)\.md\)", text)
+        found[name] = [page for page in dict.fromkeys(pages) if page not in listed]
+    return found
 
 
 def add_order(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Append the order of all pages to the first one."""
+    """Append the order of all pages, as README lists them, to the first one.
+
+    A page that README does not list is in no group, which is an error.
+    """
     if page != root_doc:
         return
-    there = {file.stem for file in DOCS.glob("*.md")}
-    listed = [each for pages in PAGES.values() for each in pages]
-    groups = {
-        name: [f"docs/{each}" for each in pages if each in there] for name, pages in PAGES.items()
-    }
-    # A page that nobody has put into a group comes last.
-    groups["Look up"] += [f"docs/{each}" for each in sorted(there.difference(listed))]
-    groups["Change"].append("CONTRIBUTING")
-    groups["Look up"].append("CHANGELOG")
-    for name, pages in groups.items():
+    for name, pages in groups(source[0]).items():
         lines = "\n".join(pages)
         source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {name}\n\n{lines}\n```\n"
 

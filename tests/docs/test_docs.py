@@ -495,6 +495,12 @@ def test_links_between_pages_lead_somewhere() -> None:
     ] == []
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    """The sidebar of the site is made from these links."""
+    linked = set(re.findall(r"\]\(([\w/-]+\.md)\)", (ROOT / "README.md").read_text()))
+    assert {str(page.relative_to(ROOT)) for page in PAGES} - {"README.md"} == linked
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of *page*."""
     text = re.sub(r"^(```|~~~).*?^\1", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)

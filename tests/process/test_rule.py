@@ -67,7 +67,7 @@ def test_without_a_name_every_rule_of_the_contract_is_listed(tmp_path: Path) -> 
         (["rule", "nobody:x"], "no contract 'nobody'; bundled: "),
         (["rule", "slot/legacy-name"], "no wrong probe 'slot/legacy-name' in the bank; did you mean slot/legacy-name-only"),
         (["rule", "--contract", "preflight", "slot:claude-login"], "slot:claude-login is no rule of the contract preflight; name it without a contract"),
-        (["run", "-v", "-q"], "--verbose and --quiet are opposites; give one of them"),
+        (["run", "-v", "-q"], "--verbose and --quiet exclude each other; give one of them"),
     ],
 )  # fmt: skip
 def test_a_wrong_name_is_one_line(words: list[str], message: str, tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_full_asks_a_probe_that_never_answers_in_every_scenario_too(tmp_path: Pa
         (["--anew"], "--anew says how --write-dictionary works; name a directory, too"),
         (
             ["--write-dictionary", ".", "--check-dictionary", "."],
-            "--write-dictionary and --check-dictionary do not go together",
+            "--write-dictionary and --check-dictionary exclude each other; give one of them",
         ),
         (
             ["--write-dictionary", ".", "agent/*"],

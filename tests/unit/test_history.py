@@ -168,7 +168,7 @@ def test_what_changed_is_named_where_that_is_asked_for() -> None:
     ]
 
 
-def test_a_folder_of_reports_and_of_other_things(tmp_path: Path) -> None:
+def test_a_directory_of_reports_and_of_other_things(tmp_path: Path) -> None:
     write(tmp_path / "b.json", night(2, 1).report)
     write(tmp_path / "deeper/still/a.json", night(1, 0).report)
     write(tmp_path / "latest.json", night(2, 1).report)
@@ -241,8 +241,8 @@ def test_where_there_is_no_history_there_is_one_line(repository: Path, tmp_path:
 
     assert "git log fails in" in refusal(UsageError, in_git, str(tmp_path / "x.json"))
     assert "git knows no version of" in refusal(UsageError, in_git, str(repository / "x.json"))
-    assert "no folder" in refusal(UsageError, in_git, str(tmp_path / "no/x.json"))
-    assert "no folder" in refusal(UsageError, in_directory, str(tmp_path / "no"))
+    assert "no directory" in refusal(UsageError, in_git, str(tmp_path / "no/x.json"))
+    assert "no directory" in refusal(UsageError, in_directory, str(tmp_path / "no"))
     assert "is a file" in refusal(UsageError, in_directory, str(tmp_path / "x.json"))
 
 
@@ -250,11 +250,11 @@ def test_without_git_there_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert refusal(UsageError, in_git, str(tmp_path / "x.json")) == (
-        "git is not on PATH; install it, or name a folder"
+        "git is not on PATH; install it, or name a directory"
     )
 
 
-def test_the_command_shows_a_folder(tmp_path: Path) -> None:
+def test_the_command_shows_a_directory(tmp_path: Path) -> None:
     for number in range(3):
         write(tmp_path / f"kept/{number}.json", night(number, number).report)
     (tmp_path / "kept/else.json").write_text("{}")
@@ -280,7 +280,7 @@ def test_the_command_shows_a_folder(tmp_path: Path) -> None:
     assert nothing.stderr.count("\n") == 1
 
 
-def test_a_folder_without_reports_is_refused(tmp_path: Path) -> None:
+def test_a_directory_without_reports_is_refused(tmp_path: Path) -> None:
     done = call(tmp_path, "history", ".")
 
     assert (done.returncode, done.stdout) == (2, "")

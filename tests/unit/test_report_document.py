@@ -6,10 +6,11 @@ import errno
 import itertools
 import json
 import os
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 import pytest
 from factories import result, scenario
@@ -21,7 +22,7 @@ from conformance.catalogue.digest import digest
 from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import INTERRUPTED, RunReport
-from conformance.model.outcome import Finding, Result, ScenarioResult
+from conformance.model.outcome import Finding, FindingKind, Result, ScenarioResult
 from conformance.report.document import write_json
 
 SLOT = contracts.bundled()["slot"]
@@ -403,3 +404,17 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, file: str, reas
 
 def test_the_status_of_an_interrupted_run_is_that_of_a_shell() -> None:
     assert INTERRUPTED == 128 + 2
+
+
+# The page about it
+
+
+def test_the_page_has_every_member_of_the_report_and_every_finding() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "probes.md").read_text()
+    text = page.partition("\n## Reports\n")[2].partition("\n### ")[0]
+    tables = [re.findall(r"^\| (`.+?`) \|", part, re.MULTILINE) for part in text.split("\n\n")]
+    whole, each = [set(re.findall(r"`(\w+)`", " ".join(rows))) for rows in tables if rows]
+    document = report({"a/0": "deviates"}).document()
+    assert whole == {*document, "baseline"}
+    assert each == {*document["scenarios"][0]}
+    assert [kind for kind in get_args(FindingKind) if f"`{kind}`" not in page] == []
