@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from factories import bundled_catalogue, exited, ran
+from factories import bundled_catalogue, exited, ran, unsupported
 
 from conformance.catalogue.catalogue import select
 from conformance.drivers.container.request import ImageRequest
@@ -33,6 +33,7 @@ DESCRIBED = {
     "platform": "linux/amd64",
     "engine": "docker 1",
     "command": ["/entry"],
+    "overridden": [],
     "user": "1:1",
     "home": "/home/agent",
     "isolation": "fresh",
@@ -54,6 +55,8 @@ class Answers:
     ) -> Execution:
         self.world.log.append((self.name, scenario.id))
         self.world.before(self.name, scenario)
+        if (self.name, scenario.id) in self.world.lacking:
+            return ran(unsupported("the image lacks it"))
         wrong = (self.name, scenario.id) in self.world.wrong
         code = 1 if wrong else min(scenario.codes(contract))
         return ran(exited(code))
@@ -76,6 +79,7 @@ class World:
         self.open: list[str] = []
         self.most_open = 0
         self.wrong: set[tuple[str, str]] = set()
+        self.lacking: set[tuple[str, str]] = set()
         self.missing: set[str] = set()
         self.before: Callable[[str, Scenario], None] = lambda name, scenario: None
         self.ended: list[tuple[str, int | None]] = []

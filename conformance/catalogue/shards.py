@@ -1,4 +1,7 @@
-"""Cut a selection into shards that take equally long: the same every time, from the same facts."""
+"""Cut a selection into shards that take equally long, as far as no piece is longer than that.
+
+The same selection is cut in the same way every time, from the same facts.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from conformance.catalogue.digest import digest, hashed
 from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 
-__all__ = ["Piece", "cut", "pieces", "selection_digest", "timed"]
+__all__ = ["Piece", "cut", "pieces", "selection_digest", "timed", "too_long"]
 
-#: A shard may take so much longer than the mean where waiting is counted like work.
+#: A shard may take so much longer than the mean where waiting is counted like work, or where a
+#: single piece is so long.
 _EXCESS = 0.1
 #: What costs as much as starting a probe once: to build so many entries, or to write so many bytes.
 _ENTRIES, _BYTES = 2_000, 2 * 1024 * 1024
@@ -53,6 +57,16 @@ def cut(pieces: Sequence[Piece], count: int) -> list[list[str]]:
         sizes[number] += 1
         costs[number] += max(piece.cost, _LEAST)
     return [[piece.name for piece in pieces if of[piece.name] == n] for n in range(count)]
+
+
+def too_long(pieces: Sequence[Piece], count: int) -> Piece | None:
+    """Return the piece that is longer than one of *count* shards should be; None for none.
+
+    Nothing can cut that one, so the shards do not take equally long.
+    """
+    longest = max(pieces, key=lambda piece: piece.cost)
+    mean = sum(piece.cost for piece in pieces) / count
+    return longest if longest.cost > (1 + _EXCESS) * mean else None
 
 
 def _longest_first(pieces: Iterable[Piece]) -> list[Piece]:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from conformance.cli.compare import collect, described
+from conformance.cli.engine_options import engine_option
 from conformance.cli.options import json_option, scenarios_option, variable_options
 from conformance.cli.outputs import check_outputs
 from conformance.cli.run import workers_option
@@ -47,6 +48,7 @@ _PER_PROCESSOR = 2
 )
 @click.option("--probe", metavar="CMD", help="The probe; by default its contract's reference.")
 @click.option("--image", metavar="REF", help="An image whose entrypoint answers as the probe.")
+@engine_option
 @click.option(
     "--login-contract",
     metavar="NAME|FILE",
@@ -89,6 +91,7 @@ class _Options(Struct, frozen=True):
     login_image: str | None
     probe: str | None
     image: str | None
+    engine: tuple[str, ...]
     login_contract: str
     contract: str
     directories: tuple[Path, ...]
@@ -133,14 +136,17 @@ def _subjects(options: _Options) -> tuple[Subject, Subject]:
     )
     only_one({"--login": options.login, "--login-image": options.login_image})
     only_one({"--probe": options.probe, "--image": options.image})
+    if options.engine and options.login_image is None and options.image is None:
+        hint = "name one with --image or --login-image"
+        raise UsageError("--engine is about an image", hint=hint)
     login = replace(
         both,
-        probe=_spec(options.login, options.login_image),
+        probe=_spec(options.login, options.login_image, options.engine),
         contract=options.login_contract,
     )
     probe = replace(
         both,
-        probe=_spec(options.probe, options.image),
+        probe=_spec(options.probe, options.image, options.engine),
         contract=options.contract,
         patterns=options.patterns,
     )
@@ -159,9 +165,9 @@ def _subjects(options: _Options) -> tuple[Subject, Subject]:
     return subjects
 
 
-def _spec(command: str | None, image: str | None) -> ProbeSpec:
+def _spec(command: str | None, image: str | None, engines: tuple[str, ...]) -> ProbeSpec:
     if image is not None:
-        return ImageRequest(reference=image)
+        return ImageRequest(reference=image, engines=engines)
     return Command(command) if command is not None else OwnProbe()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import Catalogue, select
 from conformance.catalogue.released import records_dir
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.tally import RunReport
@@ -19,10 +20,14 @@ from conformance.report.document import write_json
 from conformance.run.assembly import Run
 from conformance.run.subject import Subject
 
-__all__ = ["attest_option", "attestations", "check_attest", "check_digest"]
+__all__ = ["attest_option", "attestations", "check_attest", "check_digest", "check_merged"]
 
-#: Options after which a run says nothing of the contract as a whole.
-_CUT = {"last_failed": "--last-failed", "shard": "--shard"}
+#: Options after which a run says nothing of the contract as a whole, and what to do about it.
+_CUT = {
+    "last_failed": "leave out --last-failed",
+    "shard": "leave it to merge, which has all shards",
+}
+_WHOLE = "--attest is about all scenarios of the contract"
 
 attest_option = click.option(
     "--attest",
@@ -43,10 +48,28 @@ def check_attest(options: Mapping[str, Any], subject: Subject) -> None:
     if subject.request.image is None:
         hint = "name it with --image, or leave --attest out"
         raise UsageError("--attest is about an image", hint=hint)
-    cut = [option for name, option in _CUT.items() if options.get(name)]
+    cut = [hint for name, hint in _CUT.items() if options.get(name)]
     if cut or subject.request.patterns:
-        cause = "--attest is about all scenarios of the contract"
-        raise UsageError(cause, hint=f"leave out {cut[0] if cut else 'what chooses among them'}")
+        raise UsageError(_WHOLE, hint=cut[0] if cut else "leave out what chooses among them")
+
+
+def check_merged(options: Mapping[str, Any], report: RunReport, catalogue: Catalogue) -> None:
+    """Refuse an attestation that a merged *report* cannot be, by the *catalogue* of its contract.
+
+    :raises UsageError: it is not about an image that a registry knows, or not about all that the
+        contract asks of one with such agents.
+    """
+    if not options["attest_file"]:
+        return
+    if report.probe.get("kind") != "image":
+        hint = "merge the shards of one, or leave --attest out"
+        raise UsageError("--attest is about an image", hint=hint)
+    _check_known(report.probe)
+    asked = select(catalogue, (), report.contract, local=False)
+    agents = {scenario.agent for scenario in report.selected}
+    judged = report.left_out | {scenario.id for scenario in report.selected}
+    if any(one.agent in agents and one.id not in judged for one in asked):
+        raise UsageError(_WHOLE, hint="merge the shards of a run in which nothing chose among them")
 
 
 def check_digest(options: Mapping[str, Any], run: Run) -> None:
@@ -54,45 +77,45 @@ def check_digest(options: Mapping[str, Any], run: Run) -> None:
 
     :raises UsageError: no registry knows the image.
     """
-    if options["attest_file"] and not run.describe()["repo_digests"]:
-        image = run.request.image
-        assert image is not None, "that was checked before"
-        cause = (
-            f"--attest: image '{image.reference}' has no digest, since it was in no registry yet"
-        )
+    if options["attest_file"]:
+        _check_known(run.describe())
+
+
+def _check_known(image: Mapping[str, Any]) -> None:
+    """Refuse an *image*, as reports describe it, that no registry knows.
+
+    :raises UsageError: it is one.
+    """
+    if not image["repo_digests"]:
+        cause = f"--attest: image '{image['image']}' has no digest, since it was in no registry yet"
         raise UsageError(cause, hint="push it first")
 
 
 def attestations(
-    report: RunReport, run: Run, options: Mapping[str, Any]
+    report: RunReport, contract: str, directory: Path, options: Mapping[str, Any]
 ) -> Iterator[Callable[[], None]]:
-    """Yield a function that writes the attestation, where the *options* of a run ask for one.
+    """Yield a function that writes the attestation, where *options* ask for one.
 
-    After an interrupt there is none.
+    *contract* is the contract of the *report* as it was named in *directory*. After an interrupt
+    there is none.
     """
     if options["attest_file"] and not report.interrupted:
-        yield partial(_write, report, run, options["attest_file"])
+        yield partial(_write, report, contract, directory, options["attest_file"])
 
 
-def _write(report: RunReport, run: Run, file: str) -> None:
-    """Write the attestation of *report*, whose *run* has ended, to *file*; ``-`` is stdout.
+def _write(report: RunReport, contract: str, directory: Path, file: str) -> None:
+    """Write the attestation of *report* to *file*; ``-`` is standard output.
 
     :raises CannotJudge: nothing can be said of the image after this run, or it cannot be written.
     """
     if why := not_attestable(report):
         raise CannotJudge(f"no attestation: {why}")
-    image, request = run.request.image, run.request
-    assert image is not None, "that was checked before"
-    if request.as_of:
-        files = [records_dir() / f"{report.contract.name}-{request.as_of}.json"]
+    if report.as_of:
+        files = [records_dir() / f"{report.contract.name}-{report.as_of}.json"]
     else:
-        files = contracts.files(request.contract, report.contract, base=Path(request.cwd))
-    given = {"entrypoint": image.entrypoint, "command": image.command, "user": image.user or None}
-    said = statement(
-        report.document(),
-        contract=files,
-        overridden=[name for name, value in given.items() if value is not None],
-        variables=request.variables,
-        url=run_url(os.environ),
-    )
+        files = contracts.files(contract, report.contract, base=directory)
+    try:
+        said = statement(report.document(), contract=files, url=run_url(os.environ))
+    except OSError as e:  # a run takes minutes, in which it may have been moved
+        raise CannotJudge(f"no attestation: {e.filename} cannot be read: {e.strerror}") from None
     write_json(said, file)

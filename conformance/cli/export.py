@@ -23,6 +23,7 @@ from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
+from conformance.report.view import some
 from conformance.run.request import scenario_files
 
 __all__ = ["export_command"]
@@ -73,7 +74,8 @@ def export_command(
     left_out = {} if patterns else _left_out(catalogue, judging)
     context = Context(now=time.time() if now is None else now, seed=seed or secrets.token_hex(8))
     index = write_export(directory, chosen, judging, context, left_out=left_out, at=at.rstrip("/"))
-    click.echo(f"wrote {len(index.scenarios)} scenarios to {directory}; see {directory / INDEX}")
+    wrote = some(len(index.scenarios), "scenario")
+    click.echo(f"wrote {wrote} to {directory}; see {directory / INDEX}")
     for why, count in Counter(index.left_out.values()).items():
         click.echo(f"left out {count}: {why}")
 

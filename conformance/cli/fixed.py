@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 import click
 
 from conformance.errors import UsageError
 
-__all__ = ["now_option", "seed_option"]
+__all__ = ["given_text", "now_option", "seed_option"]
 
 
 def _now(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
@@ -36,14 +37,18 @@ def _timestamp(text: str) -> float:
     return moment.timestamp()
 
 
-def _seed(_: click.Context, __: click.Parameter, value: str | None) -> str:
-    """Return the seed that was given, else an empty string.
+def given_text(option: str, hint: str) -> Callable[..., str]:
+    """Return a callback for *option*, which returns the text that was given, else an empty one.
 
-    :raises UsageError: it is empty, as a variable is that a pipeline has not set.
+    It refuses one that is empty, as a variable is that a pipeline has not set; *hint* says more.
     """
-    if value is not None and not value.strip():
-        raise UsageError("--seed is empty", hint="give a text, or leave it out")
-    return value or ""
+
+    def text(_: click.Context, __: click.Parameter, value: str | None) -> str:
+        if value is not None and not value.strip():
+            raise UsageError(f"{option} is empty", hint=f"{hint}, or leave it out")
+        return value or ""
+
+    return text
 
 
 now_option = click.option(
@@ -56,6 +61,6 @@ now_option = click.option(
 seed_option = click.option(
     "--seed",
     metavar="TEXT",
-    callback=_seed,
+    callback=given_text("--seed", "give a text"),
     help="What the made-up secrets are derived from; by default another text each time.",
 )

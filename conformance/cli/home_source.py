@@ -6,24 +6,29 @@ import functools
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
+from conformance.cli.engine_options import engine_option
 from conformance.errors import CannotJudge, UsageError
 from conformance.home.archive_reading import ArchiveHome, StreamHome
 from conformance.home.reading import DirectoryHome, HomeSource
 
 __all__ = ["source_options"]
 
+_ON_ENGINES = "a container or a volume"
 _HINT = "name a directory, a tar file, '-', --container NAME or --volume NAME"
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what says where the HOME is; *command* gets it as ``source``, to be read."""
+    """Add what says where the HOME is; *command* gets it as ``source``, to be read.
+
+    One that asks an image as well gets the engines for it.
+    """
 
     @click.argument("home", metavar="[HOME]", required=False)
     @click.option(
@@ -36,6 +41,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME[:PATH]",
         help="The HOME that is in this volume, or in its directory PATH.",
     )
+    @engine_option
     @click.option(
         "--at",
         metavar="PATH",
@@ -50,15 +56,29 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         container: str | None,
         volume: str | None,
         at: str,
+        engine: tuple[str, ...],
         **options: Any,
     ) -> Any:
-        return command(*args, source=_source(home, container, volume, at), **options)
+        source = _source(home, container, volume, at, engine)
+        image = options.get("image")
+        if engine and home is not None and image is None:
+            about = "a container, a volume or an image" if "image" in options else _ON_ENGINES
+            raise UsageError(f"--engine is about {about}", hint="name one, or leave it out")
+        if "image" in options:
+            options["engine"] = engine if image is not None else ()
+        return command(*args, source=source, **options)
 
     return with_source
 
 
-def _source(home: str | None, container: str | None, volume: str | None, at: str) -> HomeSource:
-    """Return the HOME that the options lead to.
+def _source(
+    home: str | None,
+    container: str | None,
+    volume: str | None,
+    at: str,
+    engines: Sequence[str],
+) -> HomeSource:
+    """Return the HOME that the options lead to; *engines* are those that were named.
 
     :raises UsageError: they lead to none, or to several, or it is not there.
     :raises CannotJudge: the container engine does not have it, or does not answer.
@@ -74,15 +94,17 @@ def _source(home: str | None, container: str | None, volume: str | None, at: str
         raise UsageError(f"'{given[0]}' names nothing", hint=_HINT)
     if home is not None:
         return _on_this_machine(home, at)
+    if len(engines) > 1:
+        cause = f"{given[0]} is on one engine, and {len(engines)} are named"
+        raise UsageError(cause, hint="name that one with --engine")
     # The SDK of container engines takes long to import.
     from conformance.drivers.container.found_home import (  # noqa: PLC0415
         container_home,
         volume_home,
     )
 
-    if container is not None:
-        return container_home(name, path, at=at)
-    return volume_home(name, path, at=at)
+    found = container_home if container is not None else volume_home
+    return found(name, path, at=at, engine="".join(engines))
 
 
 def _on_this_machine(home: str, at: str) -> HomeSource:

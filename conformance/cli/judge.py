@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ def judge_command(
     directories: tuple[Path, ...],
     probe: str | None,
     image: str | None,
+    engine: tuple[str, ...],
     env: tuple[str, ...],
     pass_env: tuple[str, ...],
     user: HomeUser,
@@ -120,7 +121,7 @@ def judge_command(
     like = nearest(case, chosen, decision, catalogue.in_contract(chosen), _NEAREST)
     copy = None
     if probe is not None or image is not None:
-        request = _request(probe, image, contract, taken(ctx).directory)
+        request = _request(probe, image, engine, contract, taken(ctx).directory)
         copy = _asked(request, agent, case, found, chosen, own)
     if as_json:
         click.echo(json.dumps(_document(case, chosen, decision, like, copy), indent=2))
@@ -133,9 +134,15 @@ def judge_command(
 
 
 def _request(
-    probe: str | None, image: str | None, contract: str, directory: Path | None
+    probe: str | None,
+    image: str | None,
+    engines: Sequence[str],
+    contract: str,
+    directory: Path | None,
 ) -> RunRequest:
     """Return the request for the *probe*, a command that counts from *directory*, or the *image*.
+
+    That is run on *engines*.
 
     :raises UsageError: both are named, or one is wrong.
     """
@@ -151,7 +158,7 @@ def _request(
         probe=probe,
         image=image,
         probe_in=directory,
-        **_AS_IT_IS,
+        **(_AS_IT_IS | {"engine": engines}),
     )
 
 

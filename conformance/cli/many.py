@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 import click
@@ -24,12 +24,10 @@ from conformance.compare.several_report import ManyScreen, Several
 from conformance.drivers.container.engine_name import machines
 from conformance.errors import CannotJudge, UsageError
 from conformance.judge.tally import RunReport
-from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
-from conformance.model.scenario import Scenario
+from conformance.report.attestation import not_attestable
 from conformance.report.document import write_all, write_json, write_text
 from conformance.report.known import Known
-from conformance.report.saved import parse_report
 from conformance.report.stream import Stream
 from conformance.report.terminal import Summary
 from conformance.run.assembly import Run
@@ -266,7 +264,9 @@ class _One:
         """
         known = Known(run.catalogue.scenarios, run.catalogue.contracts)
         written = writes(report, self.subject.known_failures, known, self.options, self.name)
-        write_all([*written, *attestations(report, run, self.options)])
+        asked = run.request
+        attested = attestations(report, asked.contract, Path(asked.cwd), self.options)
+        write_all([*written, *attested])
 
 
 def _for_one(name: str, image: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,50 +337,49 @@ class _Many:
         try:
             self._wanted[part.job].write(part.report, part.run)
         except CannotJudge as e:
-            self._failures.append(str(e))
+            self._failures.append(f"{part.job.name}: {e}")
 
     def finish(self) -> int:
         """Write what is about all of them; return the exit status.
 
         :raises CannotJudge: a file could not be written.
         """
-        summary = Several(self.runs.parts, interrupted=self.runs.interrupted)
+        summary = Several(
+            self.runs.parts, interrupted=self.runs.interrupted, unwritten=self._failures
+        )
         self._screen.finish(summary)
         if self._options["html_file"]:
             self._write_index(summary)
         if self._options["summary_file"]:
-            files = {job.name: _written(one.options) for job, one in self._wanted.items()}
+            files = {
+                part.job.name: _written(self._wanted[part.job].options, part.report)
+                for part in summary.judged
+                if part.report is not None
+            }
             write_json(summary.document(files), self._options["summary_file"])
         if self._failures:
             raise CannotJudge("; ".join(self._failures))
         return summary.exit_status()
 
     def _write_index(self, several: Several) -> None:
-        """Write the page of those that have a report, side by side, where they can be compared."""
-        if len(several.judged) < 2 or not several.compared.total:
+        """Write the page of those that have a report, side by side, with a link to that of each."""
+        if not several.judged:
             return
         # Only who wants a page pays for the template engine.
-        from conformance.report.page.pages import side_page  # noqa: PLC0415
+        from conformance.compare.several_page import several_page  # noqa: PLC0415
 
-        reports = [
-            parse_report(json.dumps(part.report.document()), part.job.name)
-            for part in several.judged
-            if part.report is not None
-        ]
-        scenarios: dict[str, Scenario] = {}
-        contracts: dict[str, Contract] = {}
-        for part in several.judged:
-            if part.run is not None:
-                scenarios.update(part.run.catalogue.scenarios)
-                contracts.update(part.run.catalogue.contracts)
         file = os.path.join(self._options["html_file"], f"{INDEX}.html")
         try:
-            write_text(side_page(reports, Known(scenarios, contracts)), file)
+            write_text(several_page(several), file)
         except CannotJudge as e:
             self._failures.append(str(e))
 
 
-def _written(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the files that are written about one image, by the options that ask for them."""
-    asked = {option: options[parameter] for parameter, (option, _) in _FILES.items()}
-    return {option.removeprefix("--"): file for option, file in asked.items() if file}
+def _written(options: Mapping[str, Any], report: RunReport) -> dict[str, str]:
+    """Return the files that *options* ask for about one image, and that its *report* allows."""
+    asked = {parameter: options[parameter] for parameter in _FILES}
+    if report.interrupted:
+        asked["write_known_failures"] = None
+    if not_attestable(report):
+        asked["attest_file"] = None
+    return {_FILES[name][0].removeprefix("--"): file for name, file in asked.items() if file}

@@ -13,6 +13,7 @@ import click
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.released import catalogue_as_of, contract_as_of
+from conformance.cli.attest import attest_option, attestations, check_merged
 from conformance.cli.baseline import baseline
 from conformance.cli.options import scenarios_option
 from conformance.cli.outputs import check_outputs, reports
@@ -39,6 +40,7 @@ __all__ = ["merge_command"]
     "-o", "--json", "json_file", metavar="FILE", help="Write the report; '-' is standard output."
 )
 @report_options
+@attest_option
 @amount_options
 @click.option(
     "--baseline",
@@ -71,10 +73,13 @@ def merge_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: 
     own = [name for name in arguments if name.endswith(".toml")]
     contract, catalogue = _known(parts, options, scenario_files(own, Path.cwd()))
     report = merged(parts, contract, catalogue)
+    check_merged(options, report, catalogue)
     _compare(report, parts, options["baseline"])
     _show(report, catalogue, options, shown)
     known = Known(catalogue.scenarios, catalogue.contracts)
-    write_all(writes(report, KnownFailures({}), known, options))
+    named = options["contract"] or contract.name
+    written = writes(report, KnownFailures({}), known, options)
+    write_all([*written, *attestations(report, named, Path.cwd(), options)])
     ctx.exit(report.exit_status())
 
 

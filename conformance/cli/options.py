@@ -11,7 +11,7 @@ import click
 
 from conformance.cli.completion import complete_contracts
 from conformance.cli.engine_options import engine_option, platform_option
-from conformance.errors import UsageError
+from conformance.cli.fixed import given_text
 
 __all__ = [
     "IMAGE_OPTIONS",
@@ -70,20 +70,10 @@ agent_option = click.option(
 )
 
 
-def _version(_: click.Context, __: click.Parameter, value: str | None) -> str:
-    """Return the version that was given, else an empty string.
-
-    :raises UsageError: it is empty, as a variable is that a pipeline has not set.
-    """
-    if value is not None and not value.strip():
-        raise UsageError("--as-of is empty", hint="name a version of the contract, or leave it out")
-    return value or ""
-
-
 as_of_option = click.option(
     "--as-of",
     metavar="VERSION",
-    callback=_version,
+    callback=given_text("--as-of", "name a version of the contract"),
     help="Only what this version of a bundled contract demanded, whatever came later.",
 )
 strict_option = click.option(

@@ -112,7 +112,10 @@ def _writes(
 
 
 def _page(found: dict[str, SavedReport], trends: Sequence[Trend], known: Known) -> str:
-    """Return the page of the latest run where all are of one probe; else the probes, compared."""
+    """Return the page of the latest run where all are of one probe; else the probes, compared.
+
+    :raises UsageError: there is no scenario that all of these have.
+    """
     if len(trends) == 1:
         points = trends[0].points
         runs = [(point.name, found[point.name], point.changes) for point in points]
@@ -124,4 +127,8 @@ def _page(found: dict[str, SavedReport], trends: Sequence[Trend], known: Known) 
         noun = "report is" if older == 1 else "reports are"
         notes.append(f"Of each probe the latest run is shown; {older} older {noun} left out.")
     # In the order in which they were named.
-    return side_page([report for file, report in found.items() if file in latest], known, notes)
+    chosen = [report for file, report in found.items() if file in latest]
+    if not set.intersection(*(set(report.rows()) for report in chosen)):
+        cause = "the reports have no scenario in common"
+        raise UsageError(cause, hint="make a page of each, or name reports that have")
+    return side_page(chosen, known, notes)

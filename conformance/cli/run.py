@@ -150,7 +150,8 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
         )
     known = Known(run.catalogue.scenarios, run.catalogue.contracts)
     written = writes(report, subject.known_failures, known, options)
-    write_all([*written, *attestations(report, run, options)])
+    attested = attestations(report, request.contract, Path(request.cwd), options)
+    write_all([*written, *attested])
     ctx.exit(status)
 
 

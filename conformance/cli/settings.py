@@ -29,8 +29,9 @@ _PARAMETERS = {
 #: Settings about the reports of a run: other commands have options of the same name.
 _ONLY_RUN = ("json", "junit", "html", "output_format", "baseline", "images", "summary")
 _PROBES = ("probe", "image", "images_file", "python")
-#: Options that mean nothing without one of the probes.
+#: Options that mean nothing without one of the probes, or without a shard.
 _NEED = {
+    "durations": "shard",
     **dict.fromkeys((*IMAGE_OPTIONS, "summary_file"), "image"),
     "in_process": "python",
     "truth": "python",
@@ -167,6 +168,8 @@ def _settle(ctx: click.Context, settings: Settings | None) -> Taken:
     named = {name for name in _PROBES if ctx.params.get(name) not in _NOTHING}
     named |= {name for name in _PROBES if ctx.params.get(f"{name}s")}  # of several probes
     named |= {"image"} & {name.removesuffix("s_file") for name in named}
+    if ctx.params.get("shard") is not None:
+        named.add("shard")
     _take_back(ctx, from_file, [name for name, probe in _NEED.items() if probe not in named])
     _merge_variables(ctx, from_file, settings)
     names = {value: key for key, value in _PARAMETERS.items()}

@@ -34,7 +34,7 @@ _TABLE = ("tool", "probe-conformance")
 #: Settings that are a path, or a list of them: relative ones count from the file.
 _PATHS = (
     *("scenarios", "known-failures", "baseline", "json", "junit", "html"),
-    *("images", "summary"),
+    *("images", "summary", "durations"),
 )
 
 Word = Annotated[str, Meta(min_length=1, pattern=r"\S")]
@@ -131,6 +131,9 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
     workers: Annotated[
         Annotated[int, Meta(ge=0, le=256)] | Literal["auto"] | UnsetType,
         Meta(description="Parallel workers; 0 runs all in one process."),
+    ] = UNSET
+    durations: Annotated[
+        Word | UnsetType, Meta(description="A JSON report: shards are cut by the seconds in it.")
     ] = UNSET
     known_failures: Annotated[
         Word | UnsetType, Meta(description="The file of failures that are expected.")

@@ -11,6 +11,7 @@ import click
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
+from conformance.cli.engine_options import engine_option
 from conformance.cli.options import contract_option, json_option
 from conformance.cli.outputs import check_outputs
 from conformance.drivers.container.request import ImageRequest, check_reference
@@ -58,6 +59,7 @@ _NO_VALIDATOR = (
     metavar="REF",
     help="Compare with what this image has: its user, HOME, variables, entrypoint and probe.",
 )
+@engine_option
 @click.option(
     "--manager-execs",
     is_flag=True,
@@ -162,6 +164,13 @@ def _request(contract: Contract, options: dict[str, Any]) -> Request:
         raise UsageError(cause, hint="quote it like in a shell") from None
     if options["probe"] is not None and not probe:
         raise UsageError("--probe is empty", hint="name the probe's command")
+    if options["image"]:
+        check_reference(options["image"])
+    elif options["engine"]:
+        raise UsageError("--engine is about an image", hint="name one with --image")
+    if len(options["engine"]) > 1:
+        cause = "the image is looked into on one engine"
+        raise UsageError(cause, hint="name one with --engine")
     variables: dict[str, str | None] = {}
     for pair in options["env"]:
         name, equals, value = pair.partition("=")
@@ -201,8 +210,7 @@ def _checked(
         request = replace(request, links_are_login=links, any_file_is_login=any_file)
     structure = open_structure(options["kubernetes"])
     if options["image"]:
-        check_reference(options["image"])
-        wanted = ImageRequest(reference=options["image"])
+        wanted = ImageRequest(reference=options["image"], engines=options["engine"])
         # Imported here, so that nothing else waits for the SDK of engines.
         from conformance.wiring.inspection import inspect_image  # noqa: PLC0415
 

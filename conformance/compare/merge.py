@@ -28,6 +28,7 @@ from conformance.report.evidence import Evidence, Hint
 from conformance.report.saved import SavedReport, parse_report, parse_results, probe_words
 from conformance.report.view import some
 from conformance.run.causes_in import add_causes
+from conformance.run.shards import contract_digest
 
 __all__ = ["CannotMerge", "Part", "merged", "parse_part"]
 
@@ -38,8 +39,11 @@ _CUT = {
     "durations": "durations",
     "now": "--now",
     "seed": "--seed",
-    "options": "contract, known failures or options",
+    "contract": "contract",
+    "options": "known failures or options",
 }
+#: What a machine may call otherwise than another, although it is the same.
+_NAMES = ("command", "digest", "image_id")
 #: What stands in the place of the file of known failures, which no report names.
 _SOME_FILE = "the file of known failures"
 
@@ -62,6 +66,13 @@ class Part(Struct, frozen=True):
     def code(self) -> str:
         """The digest of its image; empty for any other probe, of which the shard knows more."""
         return str(self.report.probe.get("digest", ""))
+
+    @property
+    def image_digests(self) -> set[str]:
+        """What its image is known by: one that was copied to an engine has no registry's digest."""
+        probe = self.report.probe
+        names = (self.code, probe.get("image_id", ""), *probe.get("repo_digests", ()))
+        return {str(name).rpartition("@")[2] for name in names} - {""}
 
     @property
     def platform(self) -> str:
@@ -117,12 +128,14 @@ def _differs(first: Part, part: Part) -> str:
     versions = [
         ("probe-conformance", ours.suite.version, theirs.suite.version),
         ("contract", _contract(ours), _contract(theirs)),
-        ("probe", probe_words(ours.probe), probe_words(theirs.probe)),
-        ("image", part.code, first.code),
         ("platform", part.platform, first.platform),
     ]
+    if not part.shard.probe:
+        versions.append(("probe", probe_words(ours.probe), probe_words(theirs.probe)))
+    if not part.image_digests & first.image_digests:
+        versions.append(("image", part.code, first.code))
     for name, own, other in versions:
-        if own != other and not (name == "probe" and part.shard.probe):
+        if own != other:
             return f"{name} {own}, and {first.file} has {other}"
     if part.shard.probe != first.shard.probe:
         own, other = probe_words(ours.probe), probe_words(theirs.probe)
@@ -185,6 +198,10 @@ def _selected(parts: Sequence[Part], contract: Contract, catalogue: Catalogue) -
     """
     errors: list[ConformanceError] = []
     found: list[Scenario] = []
+    if contract_digest([catalogue.contracts[contract.name]]) != parts[0].shard.contract:
+        cause = f"contract '{contract.name}' is another one here than that of the shards"
+        hint = "name the file that they were judged by with --contract"
+        errors.append(CannotJudge(cause, hint=hint))
     for part in parts:
         for row in part.report.scenarios:
             scenario = catalogue.scenarios.get(row.id)
@@ -219,11 +236,14 @@ def _known_failures(reports: Sequence[SavedReport]) -> KnownFailures:
 
 
 def _probe(probes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what is said of a probe in all of *probes*: where they differ, each of it once."""
+    """Return what is said of a probe in all of *probes*: where they differ, each of it once.
+
+    What the first one calls it, it is called.
+    """
     result = dict(probes[0])
     for name, value in result.items():
         said = [probe[name] for probe in probes if name in probe]
-        if name == "command":  # it may lie in another place on each machine
+        if name in _NAMES:
             continue
         if isinstance(value, str):
             result[name] = "; ".join(dict.fromkeys(map(str, said)))

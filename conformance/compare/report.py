@@ -99,6 +99,8 @@ class CompareReport:
         yield f"probe-conformance {__version__}, compare: {scenarios}{part}"
         for side in self._sides:
             yield f"  {side.name}  {side.run.contract.name:<12} {printable(side.words)}"
+        if self._tally.shard is not None and self._tally.shard.note:
+            yield f"note: {self._tally.shard.note}"
         yield ""
 
     def table(self, rows: Sequence[Row]) -> Table:

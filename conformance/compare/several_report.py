@@ -40,14 +40,23 @@ _WORDS = {
 
 
 class Several:
-    """What *parts* came to, now that they have ended."""
+    """What *parts* came to, now that they have ended, and what could not be written of them."""
 
-    def __init__(self, parts: Sequence[Part], *, interrupted: bool = False) -> None:
+    def __init__(
+        self, parts: Sequence[Part], *, interrupted: bool = False, unwritten: Sequence[str] = ()
+    ) -> None:
         self.parts = list(parts)
         self.interrupted = interrupted
+        self.unwritten = unwritten
+        """Why files are not there that were asked for, a line each."""
 
     def exit_status(self) -> int:
-        """Return the worst: 130 if interrupted, else 3 before 2 before 1 before 0."""
+        """Return the worst: 130 if interrupted, else 3 before 2 before 1 before 0.
+
+        It is 3 where something could not be written, whatever the parts came to.
+        """
+        if self.unwritten:
+            return CannotJudge.exit_status
         if self.interrupted:
             return INTERRUPTED
         return max(status for part in self.parts if (status := part.status()) is not None)
@@ -59,6 +68,7 @@ class Several:
             "suite": {"name": "probe-conformance", "version": __version__},
             "interrupted": self.interrupted,
             "exit_status": self.exit_status(),
+            "unwritten": list(self.unwritten),
             "runs": [self._run(part, files.get(part.job.name, {})) for part in self.parts],
         }
 
@@ -126,6 +136,9 @@ class ManyScreen:
             self._line(f"probe-conformance {__version__}: {', '.join(counts)}")
             for part in self._parts:
                 self._line(f"{self._label(part)}  {self._what(part)}")
+                shard = part.job.subject.shard
+                if shard is not None and shard.note:
+                    self._line(f"{self._label(part)}  note: {shard.note}")
             if settings:
                 self._line(f"settings: {printable(settings)}")
             self._line()
@@ -179,6 +192,9 @@ class ManyScreen:
 
     def _differences(self, several: Several) -> None:
         apart = several.compared.apart()
+        if len(several.judged) > 1 and not several.compared.total:
+            self._line("No scenario was judged in all of them, so they are not compared")
+            self._line()
         if not apart:
             return
         where = f"{some(len(apart), 'scenario')} of those that all have"

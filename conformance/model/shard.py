@@ -22,8 +22,12 @@ class Shard(Struct, frozen=True, kw_only=True):
     """Stands for these, for what they ask, and for what the contract expects of each."""
     durations: str = ""
     """Stands for the durations by which they were cut; empty where none were given."""
+    note: str = ""
+    """Why the shards do not take equally long, where durations show that; a sentence."""
+    contract: str = ""
+    """Stands for the contract with all of its rules and limits."""
     options: str = ""
-    """Stands for the contract's rules and limits, known failures, and what else decides results."""
+    """Stands for the options and the known failures that decide results."""
     probe: str = ""
     """Stands for a local probe: its command, and the files in it. Empty for an image."""
     now: float | None = None

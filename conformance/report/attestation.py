@@ -43,15 +43,12 @@ def statement(
     document: Mapping[str, Any],
     *,
     contract: Sequence[Path],
-    overridden: Iterable[str] = (),
-    variables: Iterable[str] = (),
     url: str = "",
 ) -> dict[str, Any]:
     """Return the statement about the image that the report *document* of a whole run is about.
 
-    *contract* are the files that the contract is read from, its own one first. *overridden* says
-    which options of the image were not its own, and *variables* names those that every probe got.
-    Neither values nor outputs are part of it. *url* leads to the run, if anything does.
+    *contract* are the files that the contract is read from, its own one first. *url* leads to the
+    run, if anything does. Neither outputs nor values of variables are part of it.
     """
     rows = document["scenarios"]
     passed = [row["id"] for row in rows if row["result"] == "conforms" and not _has_advice(row)]
@@ -65,7 +62,7 @@ def statement(
             | {"annotations": document["contract"] | {"asOf": document["as_of"]}},
             *(_file(file) for file in contract[1:]),
             _catalogue(rows),
-            _run(document, sorted(overridden), sorted(variables)),
+            _run(document),
         ],
         "passedTests": passed,
         "warnedTests": warned,
@@ -135,9 +132,7 @@ def _catalogue(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _run(
-    document: Mapping[str, Any], overridden: list[str], variables: list[str]
-) -> dict[str, Any]:
+def _run(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return how the image was run: a policy may want it as it stands."""
     probe, rows = document["probe"], document["scenarios"]
     algorithm, _, value = probe["image_id"].partition(":")
@@ -150,8 +145,8 @@ def _run(
             "started": document["started"],
             "strict": document["strict"],
             "agents": sorted({row["agent"] for row in rows}),
-            "overridden": overridden,
-            "variables": variables,
+            "overridden": probe["overridden"],
+            "variables": probe.get("variables", []),
             "allowWrites": probe.get("allow_writes", []),
             "knownFailures": [row["id"] for row in rows if row["result"] == "known-failure"],
         },

@@ -51,6 +51,8 @@ class View:
             count += f", merged from {some(len(report.shards), 'shard')}"
         self._line(f"probe-conformance {__version__}, {contract}: {count}")
         about = [*probe_lines(report.probe)]
+        if report.shard is not None and report.shard.note:
+            about.append(f"note: {report.shard.note}")
         if report.settings:
             about.append(f"settings: {printable(report.settings)}")
         for text in about:

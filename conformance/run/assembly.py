@@ -103,10 +103,12 @@ class Run:
         return max(1, len(self._shared.facts))
 
     def describe(self) -> dict[str, Any]:
-        """Return the probe, what isolates it, and what it may write beside: built-in types only."""
+        """Return the probe, what isolates it, what it may write and gets: built-in types only."""
         described = self.driver.describe()
         if further := self.request.allow_writes:
             described["allow_writes"] = list(further)
+        if self.request.variables:  # their values may be secrets
+            described["variables"] = sorted(self.request.variables)
         if "imported" in described:
             described["notes"] = import_notes(described, self.contract, self.selected)
             del described["imported"]

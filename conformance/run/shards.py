@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from conformance.catalogue.digest import given, hashed
-from conformance.catalogue.shards import Piece, cut, pieces, selection_digest
+from conformance.catalogue.shards import Piece, cut, pieces, selection_digest, too_long
 from conformance.drivers.container.request import ImageRequest
 from conformance.errors import UsageError
+from conformance.model.contract import Contract
 from conformance.model.scenario import Scenario
 from conformance.model.shard import Shard
 from conformance.report.saved import read_report
@@ -21,7 +23,16 @@ from conformance.report.view import some
 from conformance.run.request import Command, PythonCallable
 from conformance.run.subject import Subject
 
-__all__ = ["ShardRequest", "cut_pieces", "durations_in", "only_shard", "seed_digest", "shard_of"]
+__all__ = [
+    "Cut",
+    "ShardRequest",
+    "contract_digest",
+    "cut_pieces",
+    "durations_in",
+    "only_shard",
+    "seed_digest",
+    "shard_of",
+]
 
 
 class ShardRequest(Struct, frozen=True, kw_only=True):
@@ -55,7 +66,7 @@ def shard_of(
     :raises UsageError: there are fewer scenarios than shards, or the report of durations is none.
     """
     seconds = durations_in(wanted.durations) if wanted.durations else {}
-    names, durations = cut_pieces(pieces(scenarios, seconds), wanted, seconds, "scenario")
+    part = cut_pieces(pieces(scenarios, seconds), wanted, seconds, "scenario")
     probes = [_probe(subject) for subject in subjects]
     request = subjects[0].request
     shard = Shard(
@@ -63,13 +74,25 @@ def shard_of(
         count=wanted.count,
         scenarios=len(scenarios),
         selection=selection_digest(scenarios, [subject.contract for subject in subjects]),
-        durations=durations,
+        durations=part.durations,
+        note=part.note,
+        contract=contract_digest(_whole_contract(subject) for subject in subjects),
         options=hashed([_options(subject) for subject in subjects]),
         probe=hashed(probes) if any(probes) else "",
         now=request.now,
         seed=seed_digest(request.seed),
     )
-    return [scenario for scenario in scenarios if scenario.id in names], shard
+    return [scenario for scenario in scenarios if scenario.id in part.names], shard
+
+
+def contract_digest(contracts: Iterable[Contract]) -> str:
+    """Return what stands for *contracts*, with all of their rules and limits."""
+    return hashed([given(contract) for contract in contracts])
+
+
+def _whole_contract(subject: Subject) -> Contract:
+    """Return the contract of *subject* as its file has it, for all agents."""
+    return subject.catalogue.contracts[subject.contract.name]
 
 
 def seed_digest(seed: str) -> str:
@@ -77,10 +100,21 @@ def seed_digest(seed: str) -> str:
     return hashed(seed) if seed else ""
 
 
+class Cut(Struct, frozen=True, kw_only=True):
+    """What one shard has."""
+
+    names: frozenset[str]
+    """The names of its pieces."""
+    durations: str = ""
+    """See :class:`Shard`."""
+    note: str = ""
+    """See :class:`Shard`."""
+
+
 def cut_pieces(
     found: Sequence[Piece], wanted: ShardRequest, seconds: Mapping[str, float], noun: str
-) -> tuple[set[str], str]:
-    """Return the names of what the shard has that is *wanted*, and what stands for *seconds*.
+) -> Cut:
+    """Return what the shard has that is *wanted*, of pieces that take so many *seconds*, by name.
 
     Messages call a piece a *noun*.
 
@@ -89,14 +123,28 @@ def cut_pieces(
     if len(found) < wanted.count:
         cause = f"{some(len(found), noun)} cannot be cut into {some(wanted.count, 'shard')}"
         raise UsageError(cause, hint=f"give at most {len(found)}, or leave --shard out")
-    stamp = ""
-    if wanted.durations:
-        known = {piece.name: seconds[piece.name] for piece in found if piece.name in seconds}
-        if not known:
-            cause = f"{wanted.durations} says of no {noun} here how long it takes"
-            raise UsageError(cause, hint="name the report of a run that has them")
-        stamp = hashed(known)
-    return {*cut(found, wanted.count)[wanted.index - 1]}, stamp
+    names = frozenset(cut(found, wanted.count)[wanted.index - 1])
+    if not wanted.durations:
+        return Cut(names=names)
+    known = {piece.name: seconds[piece.name] for piece in found if piece.name in seconds}
+    if not known:
+        cause = f"{wanted.durations} says of no {noun} here how long it takes"
+        raise UsageError(cause, hint="name the report of a run that has them")
+    return Cut(names=names, durations=hashed(known), note=_uneven(found, wanted.count))
+
+
+def _uneven(found: Sequence[Piece], count: int) -> str:
+    """Return why so many shards do not take equally long; empty where they should."""
+    longest = too_long(found, count)
+    if longest is None:
+        return ""
+    total = sum(piece.cost for piece in found)
+    most = math.ceil(total / longest.cost)
+    return (
+        f"{longest.name} alone takes {longest.cost:.1f} s, and an equal part of everything "
+        f"{total / count:.1f} s: its shard takes longer than the others, and more than {most} "
+        "shards gain little"
+    )
 
 
 def durations_in(file: str) -> dict[str, float]:
@@ -121,6 +169,7 @@ def _options(subject: Subject) -> list[object]:
         request.strict,
         request.repeat,
         sorted(known.items()),
+        sorted(request.variables),  # what a digest of a short secret stands for can be guessed
         given(image),
     ]
 

@@ -103,6 +103,8 @@ class StrengthView:
             if self._tally.shard is not None:
                 words += f", {self._tally.shard.words}"
             self._line(words)
+            if self._tally.shard is not None and self._tally.shard.note:
+                self._line(f"note: {self._tally.shard.note}")
             self._line()
         self._bar = Bar(self._console, steps, lines=True)
         self._bar.start()

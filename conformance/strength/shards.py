@@ -50,18 +50,19 @@ def only_shard(
     probes = [probe for bank in banks for probe in bank.wrong]
     seconds = _durations(wanted.durations) if wanted.durations else {}
     pieces = timed([_piece(probe, catalogue) for probe in probes], seconds)
-    names, durations = cut_pieces(pieces, wanted, seconds, "wrong probe")
+    part = cut_pieces(pieces, wanted, seconds, "wrong probe")
     shard = Shard(
         index=wanted.index,
         count=wanted.count,
         scenarios=len(probes),
         selection=hashed([given(probes), list(patterns)]),
-        durations=durations,
+        durations=part.durations,
+        note=part.note,
         now=now,
         seed=seed_digest(seed),
     )
     chosen = [
-        replace(bank, wrong=tuple(probe for probe in bank.wrong if probe.id in names))
+        replace(bank, wrong=tuple(probe for probe in bank.wrong if probe.id in part.names))
         for bank in banks
     ]
     return chosen, shard

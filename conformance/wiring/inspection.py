@@ -17,11 +17,14 @@ __all__ = ["inspect_image"]
 def inspect_image(request: ImageRequest, programs: Iterable[str]) -> ImageView:
     """Return what the image of *request* has, and which of *programs* are in it.
 
+    The first engine of the request is asked.
+
+    :raises UsageError: there is no such docker context.
     :raises CannotJudge: the engine is not there, or the image is not.
     """
     directory = RunDirectory()  # its lock says that what is made on the engine is still in use
     try:
-        client = connect()
+        client = connect(*request.engines[:1])
         labels = Labels(directory.path.name, directory.path.with_suffix(".lock"), "wiring")
         try:
             facts = look_up(client, request, labels, ())

@@ -278,10 +278,10 @@ class Ways:
         )
 
 
-def timed(command: list[str], *, text: str = "") -> float:
+def timed(command: list[str], *, text: str = "", cwd: str | None = None) -> float:
     """Return how long *command* takes, in seconds; what it prints is of no interest, but that it fails is."""
     started = time.perf_counter()
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=text, cwd=cwd, capture_output=True, text=True, check=False)
     took = time.perf_counter() - started
     if done.returncode:
         sys.exit(f"{shlex.join(command)[:300]}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

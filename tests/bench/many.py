@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import docker
 
 sys.path.insert(0, os.fspath(Path(__file__).resolve().parents[1]))
+from containers import timed
 from support_image import Images
 
 IMAGES = 5
@@ -44,15 +42,16 @@ def main() -> None:
             images.like_reference({"/opt/number": str(n).encode()}).removeprefix("sha256:")
             for n in range(IMAGES)
         ]
-        words = [*options.patterns, "--isolation", options.isolation, "-n", "2", "-q"]
-        single = [[*words, "--image", image] for image in made]
-        many = [*words, *(word for image in made for word in ("--image", image))]
-        bare = ["agent/unmapped", "-n", "2", "-q"]
+        run = [sys.executable, "-m", "conformance", "run", "-n", "2", "-q"]
+        asked = [*run, *options.patterns, "--isolation", options.isolation]
+        single = [[*asked, "--image", image] for image in made]
+        many = [*asked, *(word for image in made for word in ("--image", image))]
+        bare = [*run, "agent/unmapped"]
         alone, together, shared = [], [], []
         for _ in range(options.rounds):
-            together.append(timed(many, place))
-            alone.append(sum(timed(one, place) for one in single))
-            shared.append(timed(bare, place))
+            together.append(timed(many, cwd=place))
+            alone.append(sum(timed(one, cwd=place) for one in single))
+            shared.append(timed(bare, cwd=place))
     show(*map(statistics.median, (alone, together, shared)))
 
 
@@ -66,17 +65,6 @@ def show(alone: float, together: float, shared: float) -> None:
     print(f"that is {ratio:.2f} times the sum without what they share (at most {MOST})")
     print(f"and {together / alone:.2f} times the sum")
     sys.exit(ratio > MOST)
-
-
-def timed(words: list[str], place: str) -> float:
-    """Return how many seconds a run takes that has to be conformant."""
-    command = [sys.executable, "-m", "conformance", "run", *words]
-    started = time.perf_counter()
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-    took = time.perf_counter() - started
-    if done.returncode:
-        sys.exit(f"{shlex.join(command)[:300]}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return took
 
 
 if __name__ == "__main__":

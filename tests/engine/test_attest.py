@@ -106,11 +106,12 @@ def test_the_subject_is_what_the_engine_says_and_no_other_image_verifies(
         text = SCENARIO.format(control=control, verdict=verdict, rule=rule, layers=layers)
         written(tmp_path / "own" / "tiny" / f"{name}.toml", text)
     words = ["--contract", "tiny.toml", "--scenarios", "own", "--allow-write", ".codex/**"]
-    words += ["--attest", "a.json", "--no-config"]
+    words += ["--no-config"]
+    attest = ["--attest", "a.json"]
 
     with Images(engine, reference_image) as images:
         image, other = (images.like_reference({"/opt/which": name}) for name in (b"1", b"2"))
-        unknown = suite(tmp_path, "run", "--image", image, *words)
+        unknown = suite(tmp_path, "run", "--image", image, *words, *attest)
         assert (unknown.returncode, (tmp_path / "a.json").exists()) == (2, False)
         assert unknown.stderr.splitlines()[-1] == (
             f"probe-conformance: --attest: image '{image}' has no digest, since it was in no registry yet; push it first"
@@ -121,14 +122,23 @@ def test_the_subject_is_what_the_engine_says_and_no_other_image_verifies(
                 pushed(engine, image, name),
                 pushed(engine, other, other_name),
             )
-            done = suite(tmp_path, "run", "--image", name, *words)
+            done = suite(tmp_path, "run", "--image", name, *words, *attest)
+            for index in ("1", "2"):
+                part = ("--shard", f"{index}/2", "--json", f"{index}.json", "-n", "0")
+                assert suite(tmp_path, "run", "--image", name, *words, *part).returncode == 0
         finally:
             for each in (name, other_name):
                 with suppress(APIError):
                     engine.images.remove(each, force=True)
 
     assert done.returncode == 0, (done.stdout, done.stderr)
-    said = json.loads((tmp_path / "a.json").read_text())
+    own = ("--contract", "tiny.toml", "--scenarios", "own")
+    merged = suite(tmp_path, "merge", "1.json", "2.json", *own, "--attest", "all.json")
+    assert merged.returncode == 0, merged.stderr
+    said, again = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("a", "all"))
+    for each in (said, again):
+        assert each["predicate"]["configuration"][-1]["annotations"].pop("started")
+    assert again == said
     schema = Path(__file__).parents[1] / "schemas" / "in-toto-test-result-0.1.json"
     assert list(Draft7Validator(json.loads(schema.read_text())).iter_errors(said)) == []
     assert said["predicate"]["result"] == "PASSED"

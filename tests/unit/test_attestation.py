@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import refusal, result, scenario
+from factories import bundled_catalogue, refusal, result, scenario
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it ships no types
 
 from conformance.bundled import contracts_dir
 from conformance.catalogue import contracts
-from conformance.cli.attest import check_attest
+from conformance.cli.attest import attestations, check_attest, check_merged
 from conformance.drivers.container.request import ImageRequest
-from conformance.errors import UsageError
+from conformance.errors import CannotJudge, UsageError
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.model.outcome import Finding, Result
@@ -37,6 +38,7 @@ PROBE = {
     "platform": "linux/arm64",
     "engine": "docker 28.2.2",
     "command": ["/entrypoint.sh"],
+    "overridden": [],
     "user": "1000:1000",
     "home": "/home/agent",
     "isolation": "fresh",
@@ -137,9 +139,9 @@ def test_what_passed_and_what_failed_stands_in_three_lists(
 
 
 def test_what_was_asked_can_be_told_from_it() -> None:
-    made = report(
-        {"a/b": "conforms", "a/c": "unsupported", "a/d": "known-failure"}, as_of="1", strict=True
-    )
+    probe = {**PROBE, "overridden": ["user"], "variables": ["A", "TZ"]}
+    kinds: dict[str, Result] = {"a/b": "conforms", "a/c": "unsupported", "a/d": "known-failure"}
+    made = report(kinds, probe, as_of="1", strict=True)
     rows = made.document()["scenarios"]
     lines = "".join(f"{row['id']} {row['digest']} {','.join(row['expected'])}\n" for row in rows)
     strict = contracts_dir() / "slot-strict.toml"
@@ -147,8 +149,6 @@ def test_what_was_asked_can_be_told_from_it() -> None:
     found = said(
         made,
         contract=[strict, slot],
-        overridden=["user"],
-        variables=["TZ", "A"],
         url="https://ci.example/7",
     )
 
@@ -218,6 +218,21 @@ def test_after_a_run_that_is_not_whole_there_is_none(
     assert not_attestable(report({f"a/{n}": kind for n, kind in enumerate(kinds)}, **fields)) == why
 
 
+def test_the_policy_of_the_page_takes_a_run_of_the_whole_contract_and_no_less(
+    tmp_path: Path,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "attest.md").read_text()
+    [least] = re.findall(r"annotations\.catalogue\.scenarios >= ([0-9]+)", page)
+    [name] = re.findall(r'annotations\["contract slot\.toml"\]\.name == "([a-z]+)"', page)
+
+    whole, one_agent = (
+        len(subject(tmp_path, agent=agent).selected) for agent in ("", SLOT.agents[0])
+    )
+
+    assert one_agent < int(least) <= whole
+    assert name == SLOT.name
+
+
 def subject(tmp_path: Path, **fields: Any) -> Subject:
     values: dict[str, Any] = {"probe": ImageRequest(reference="slot-image:ci"), **fields}
     return check(RunRequest(cwd=str(tmp_path), **values))
@@ -244,7 +259,8 @@ def subject(tmp_path: Path, **fields: Any) -> Subject:
         (
             {},
             {"shard": "1/2"},
-            "--attest is about all scenarios of the contract; leave out --shard",
+            "--attest is about all scenarios of the contract; "
+            "leave it to merge, which has all shards",
         ),
     ],
 )
@@ -256,6 +272,26 @@ def test_part_of_a_contract_or_a_program_is_refused_before_anything_runs(
     assert refusal(UsageError, check_attest, wanted, subject(tmp_path, **request_)) == line
     check_attest({**wanted, "attest_file": None}, subject(tmp_path, **request_))
     check_attest({"attest_file": "a.json"}, subject(tmp_path, agent="claude"))
+
+
+def test_a_contract_that_has_gone_while_the_run_went_on_is_one_line(tmp_path: Path) -> None:
+    made, options = report({"a/b": "conforms"}), {"attest_file": str(tmp_path / "a.json")}
+    [write] = attestations(made, "own.toml", tmp_path, options)
+
+    assert refusal(CannotJudge, write) == (
+        f"no attestation: {tmp_path}/own.toml cannot be read: No such file or directory"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_merged_shards_of_a_program_are_no_image() -> None:
+    catalogue = bundled_catalogue()
+    command = report({"a/b": "conforms"}, {"kind": "command", "command": ["true"]})
+
+    line = refusal(UsageError, check_merged, {"attest_file": "a.json"}, command, catalogue)
+
+    assert line == ("--attest is about an image; merge the shards of one, or leave --attest out")
+    check_merged({"attest_file": None}, command, catalogue)
 
 
 @pytest.mark.parametrize(

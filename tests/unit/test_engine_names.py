@@ -36,6 +36,7 @@ from conformance.model.placeholders import Context
 from conformance.model.wording import probe_lines
 from conformance.report.terminal import Terminal
 from conformance.run.pytest_run import worker_count
+from conformance.wiring.inspection import inspect_image
 
 SLOT = contracts.load("slot")
 
@@ -299,6 +300,29 @@ def test_an_engine_is_about_an_image(command: str) -> None:
         "--platform is about an image; name one with --image"
     )
     assert invoke(command, *probes, "--engine", "/run/x").startswith("'/run/x' is neither ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["agree"], "--engine is about an image; name one with --image or --login-image"),
+        (["wiring", "pod.yaml"], "--engine is about an image; name one with --image"),
+        (
+            ["wiring", "pod.yaml", "--image", "agent", "--engine", "second"],
+            "the image is looked into on one engine; name one with --engine",
+        ),
+    ],
+)
+def test_commands_that_ask_an_image_take_an_engine(words: list[str], said: str) -> None:
+    assert invoke(*words, "--engine", "first") == said
+
+
+def test_an_image_that_a_manifest_is_compared_with_is_looked_into_where_it_is() -> None:
+    request = ImageRequest(reference="agent", engines=("unix:///none/docker.sock",))
+
+    assert refusal(CannotJudge, inspect_image, request, ()) == (
+        "no container engine at unix:///none/docker.sock; start it, or name another"
+    )
 
 
 def test_engines_in_a_settings_file_wait_until_an_image_is_named(

@@ -219,6 +219,7 @@ def test_every_scenario_is_exported_or_left_out_with_its_reason(tmp_path: Path) 
     done = CliRunner().invoke(cli, ["export", os.fspath(tmp_path / "e"), "cli/missing"])
 
     assert done.exit_code == 0, done.output
+    assert done.output.startswith("wrote 1 scenario to ")
     assert len(EXPORTED) + len(gone) == len(catalogue.scenarios)
     assert {name for name in catalogue.contracts if name not in JUDGING} == {
         "auth-init",

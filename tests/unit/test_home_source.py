@@ -25,6 +25,13 @@ def command(source: HomeSource, other: str) -> tuple[HomeSource, str]:
     return source, other
 
 
+@click.command()
+@source_options
+@click.option("--image")
+def asking(source: HomeSource, image: str, engine: tuple[str, ...]) -> Any:
+    return source, engine
+
+
 def source(*arguments: str) -> Any:
     return command.main(list(arguments), standalone_mode=False)[0]
 
@@ -76,10 +83,41 @@ def test_a_tar_file_a_pipe_and_standard_input(
 
 @pytest.mark.parametrize("option", ["container", "volume"])
 def test_what_an_engine_has(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
-    monkeypatch.setattr(found_home, f"{option}_home", lambda *args, at: (*args, at))
+    monkeypatch.setattr(found_home, f"{option}_home", lambda *args, at, engine: (*args, at, engine))
 
-    assert source(f"--{option}", "slot") == ("slot", "", "")
-    assert source(f"--{option}", "slot:/a:b", "--at", "/x") == ("slot", "/a:b", "/x")
+    assert source(f"--{option}", "slot") == ("slot", "", "", "")
+    assert source(f"--{option}", "slot:/a:b", "--at", "/x") == ("slot", "/a:b", "/x", "")
+    assert source(f"--{option}", "slot", "--engine", "ssh://far") == ("slot", "", "", "ssh://far")
+
+
+@pytest.mark.parametrize("option", ["container", "volume"])
+def test_an_engine_is_asked_by_its_name(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    """None is there, which both say with the name that was typed."""
+    with pytest.raises(ConformanceError) as error:
+        source(f"--{option}", "slot", "--engine", "unix:///none/docker.sock")
+
+    assert str(error.value) == (
+        "no container engine at unix:///none/docker.sock; start it, or name another"
+    )
+
+
+def test_an_image_that_is_asked_in_a_home_is_on_the_same_engine(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(found_home, "container_home", lambda *_, at, engine: engine)
+
+    def asked(*arguments: str) -> Any:
+        return asking.main(list(arguments), standalone_mode=False)
+
+    here, engines = os.fspath(home), ("--engine", "a1", "--engine", "b1")
+    assert asked(here, "--image", "x", *engines)[1] == ("a1", "b1")
+    assert asked("--container", "slot", "--image", "x", *engines[:2]) == ("a1", ("a1",))
+    assert asked("--container", "slot", *engines[:2]) == ("a1", ())
+    with pytest.raises(ConformanceError) as error:
+        asked(here, *engines)
+    assert str(error.value) == (
+        "--engine is about a container, a volume or an image; name one, or leave it out"
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,6 +131,12 @@ def test_what_an_engine_has(monkeypatch: pytest.MonkeyPatch, option: str) -> Non
         (["/none"], "/none cannot be looked at: No such file or directory; name"),
         (["/dev/null"], "/dev/null is not a directory; name the directory"),
         (["/", "--at", "x"], r"--at x is not an absolute path; begin it with '/'"),
+        (["/", "--engine", "a1"], "--engine is about a container or a volume; name one, or leave"),
+        (
+            ["--volume", "v", "--engine", "a1", "--engine", "b1"],
+            "v is on one engine, and 2 are named; name that one with --engine",
+        ),
+        (["--volume", "v", "--engine", "/run/x"], "'/run/x' is neither the URL of an engine nor"),
         (["-"], "standard input is a terminal, and no tar stream; pipe one in"),
     ],
 )

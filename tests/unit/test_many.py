@@ -47,7 +47,7 @@ def test_each_is_judged_as_a_run_of_its_own(world: World) -> None:
         {**right, "agent/unmapped": "deviates"},
         right,
     ]
-    assert world.ended == [("a", 0), ("b", 1), ("c", 0)]
+    assert sorted(world.ended) == [("a", 0), ("b", 1), ("c", 0)]
     assert Several(runs.parts).exit_status() == 1
     assert world.open == []
     assert sorted(set(world.closed)) == ["a", "b", "c"]
@@ -100,7 +100,8 @@ def test_an_image_that_is_not_there_does_not_keep_others_from_running(world: Wor
     runs.execute()
 
     several = Several(runs.parts)
-    assert world.ended == [("a", 0), ("b", 3), ("c", 0)]
+    # Its last scenarios may still wait when it is known that the second is not there.
+    assert sorted(world.ended) == [("a", 0), ("b", 3), ("c", 0)]
     assert several.exit_status() == 3
     document = several.document({"a": {"json": "a.json"}, "b": {"json": "b.json"}})
     rows = {run["name"]: run for run in document["runs"]}

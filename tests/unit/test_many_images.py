@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from support_many import World
 from conformance.cli.images_file import image_name
 from conformance.run import many
 
+IN_NONE = "since it was in no registry yet; push it first"
+CHOSEN = "merge the shards of a run in which nothing chose among them"
 TWO = ("--image", "a:1", "--image", "b:1")
 FEW = ("agent/unmapped", "claude/baseline-only", "-n", "0")
 FILE = """
@@ -60,6 +63,8 @@ def test_each_image_has_its_reports_in_the_directory(world: World, project: Path
     assert sorted(os.listdir(project / "pages/all")) == ["a-1.html", "b-1.html", "index.html"]
     good, bad = (document(project / f"out/{name}.json") for name in ("a-1", "b-1"))
     assert (good["conformant"], bad["conformant"]) == (True, False)
+    index = (project / "pages/all/index.html").read_text()
+    assert re.findall('href="([^#"]*[.]html)"', index) == ["a-1.html", "b-1.html"]
     repeat = next(row["repeat"] for row in bad["scenarios"] if row["result"] == "deviates")
     assert repeat == ["probe-conformance", "repro", "claude/baseline-only", "--image", "b:1"]
     summary = document(project / "s.json")
@@ -220,6 +225,50 @@ def test_what_cannot_be_is_one_line(
     assert sorted(os.listdir(project)) == ["file"]
 
 
+def test_images_that_share_no_scenario_are_told_so_and_have_a_page(
+    world: World, project: Path
+) -> None:
+    file = '[images.one]\nimage = "a:1"\nagent = "claude"\n[images.two]\nimage = "b:1"\nagent = "codex"\n'
+    (project / "images.toml").write_text(file)
+    words = ("c*/*/empty", "-n", "0", "--html", "pages")
+
+    done = call(project, "run", "--images", "images.toml", *words)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No scenario was judged in all of them, so they are not compared" in done.stdout
+    index = (project / "pages/index.html").read_text()
+    assert "<h1>They have no scenario in common</h1>" in index
+    assert 'href="two.html"' in index
+
+
+def test_a_page_of_all_says_which_was_not_judged(world: World, project: Path) -> None:
+    world.missing = {"a:1"}
+
+    done = call(project, "run", *TWO, *FEW, "--html", "pages")
+
+    assert done.returncode == 3
+    assert sorted(os.listdir(project / "pages")) == ["b-1.html", "index.html"]
+    index = (project / "pages/index.html").read_text()
+    assert "a-1 was not judged: no image &#39;a:1&#39; on this engine." in index
+    assert "No scenario was judged in all" not in done.stdout
+
+
+def test_a_summary_says_what_could_not_be_written(world: World, project: Path) -> None:
+    """An image without a shell cannot show each scenario, and nobody is to sign that it did."""
+    world.digests = {name: [f"a@sha256:{'a' * 64}"] for name in ("a:1", "b:1")}
+    world.lacking = {("b:1", "codex/api-key")}
+    words = ("--agent", "codex", "--fail-on-unsupported", "--attest", "out", "--summary", "s.json")
+
+    done = call(project, "run", *TWO, "-n", "0", *words)
+
+    summary = document(project / "s.json")
+    why = "b-1: no attestation: 1 scenario cannot be had here"
+    assert done.stderr == f"probe-conformance: {why}\n"
+    assert (done.returncode, summary["exit_status"], summary["unwritten"]) == (3, 3, [why])
+    assert [run["exit_status"] for run in summary["runs"]] == [0, 1]
+    assert [run["files"] for run in summary["runs"]] == [{"attest": "out/a-1.intoto.json"}, {}]
+
+
 def test_pytest_runs_one_image_only(
     world: World, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,3 +356,52 @@ def test_an_attestation_needs_a_digest_of_each(world: World, project: Path) -> N
     assert done.returncode == 2, done.stdout + done.stderr
     assert "has no digest, since it was in no registry yet" in done.stdout
     assert os.listdir(project / "out") == ["a-1.intoto.json"]
+
+
+def statements(world: World, project: Path, *words: str) -> dict[str, Any]:
+    """Return what a run of both images attests, and what its two shards do once they are merged; but for the time."""
+    world.digests = {name: [f"a@sha256:{'a' * 64}"] for name in ("a:1", "b:1")}
+    run = ("run", *TWO, "-n", "0", *words)
+    assert call(project, *run, "--attest", "whole").returncode in (0, 1)
+    for index in (1, 2):
+        call(project, *run, "--shard", f"{index}/2", "--json", f"shard-{index}")
+    done = call(project, "merge", "shard-1/b-1.json", "shard-2/b-1.json", "--attest", "all.json")
+    assert done.returncode in (0, 1), done.stderr
+    found = {}
+    for name, file in (("whole", "whole/b-1.intoto.json"), ("merged", "all.json")):
+        found[name] = document(project / file)
+        del found[name]["predicate"]["configuration"][-1]["annotations"]["started"]
+    return found
+
+
+def test_all_shards_together_attest_what_the_whole_run_does(world: World, project: Path) -> None:
+    world.wrong = {("b:1", "codex/api-key")}
+
+    found = statements(world, project, "--agent", "codex", "--env", "REGION=eu")
+
+    assert found["merged"] == found["whole"]
+    predicate = found["merged"]["predicate"]
+    assert (predicate["result"], predicate["failedTests"]) == ("FAILED", ["codex/api-key"])
+    assert predicate["configuration"][-1]["annotations"]["variables"] == ["REGION"]
+
+
+def test_shards_that_are_not_about_all_of_a_contract_attest_nothing(
+    world: World, project: Path
+) -> None:
+    for index in (1, 2):
+        part = ("--shard", f"{index}/2", "--json", f"shard-{index}")
+        assert call(project, "run", *TWO, *FEW, *part).returncode == 0
+    reports = ("merge", "shard-1/a-1.json", "shard-2/a-1.json", "--attest", "all.json")
+
+    unknown = call(project, *reports)
+    world.digests = {"a:1": [f"a@sha256:{'a' * 64}"]}
+    for index in (1, 2):
+        part = ("--shard", f"{index}/2", "--json", f"shard-{index}")
+        assert call(project, "run", *TWO, *FEW, *part).returncode == 0
+    few = call(project, *reports)
+
+    assert [(done.returncode, done.stdout, done.stderr) for done in (unknown, few)] == [
+        (2, "", f"probe-conformance: --attest: image 'a:1' has no digest, {IN_NONE}\n"),
+        (2, "", f"probe-conformance: --attest is about all scenarios of the contract; {CHOSEN}\n"),
+    ]
+    assert not (project / "all.json").exists()

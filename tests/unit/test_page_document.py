@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -14,9 +15,10 @@ from xml.etree import ElementTree as ET
 import html5lib
 import pytest
 from factories import bundled_catalogue, entry, file, result, scenario, symlink
+from support_cli import call
 
 from conformance.catalogue import contracts
-from conformance.errors import CannotJudge, UsageError
+from conformance.errors import CannotJudge
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.model.cause import Cause
@@ -458,9 +460,38 @@ def test_reports_of_different_contracts_show_what_they_share_and_say_so() -> Non
     assert "different contracts (slot, preflight)" in view.notes[0]
 
 
-def test_reports_that_share_nothing_are_refused() -> None:
-    with pytest.raises(UsageError, match="no scenario in common"):
-        side_view([saved(result("a/1")), saved(result("a/2"))], NOTHING)
+def test_reports_that_share_nothing_say_so() -> None:
+    one, other = saved(result("a/1")), saved(result("a/2"))
+
+    page = check_safe(side_page([one, other], NOTHING))
+
+    assert texts(page, "h1") == ["They have no scenario in common"]
+    assert "2 scenarios that not every report has" in words(page)
+    assert texts(check_safe(side_page([one], NOTHING)), "h1") == ["One report"]
+
+
+def test_a_page_for_which_reports_were_named_that_share_nothing_is_refused(tmp_path: Path) -> None:
+    for name, command in (("one", "./one"), ("other", "./other")):
+        probe = {"kind": "command", "command": [command]}
+        report = RunReport(SLOT, [scenario(id_=f"a/{name}")], probe, 0.0, KnownFailures({}))
+        (tmp_path / f"{name}.json").write_text(json.dumps(report.document()))
+
+    done = call(tmp_path, "page", "one.json", "other.json", "-o", "page.html")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "probe-conformance: the reports have no scenario in common; "
+        "make a page of each, or name reports that have\n"
+    )
+
+
+def test_a_page_of_several_leads_to_that_of_each() -> None:
+    page = parsed(
+        side_page([saved(result("a/1")), saved(result("a/1"))], NOTHING, (), ("one", "a.b"))
+    )
+
+    links = [one.get("href", "") for one in page.iter("a")]
+    assert [link for link in links if not link.startswith("#")] == ["one.html", "a.b.html"]
 
 
 def test_reports_have_letters() -> None:

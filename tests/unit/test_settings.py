@@ -17,6 +17,7 @@ from conformance.cli.request import repro_argv
 from conformance.cli.run import run_command
 from conformance.cli.settings import Taken, WithSettings, taken
 from conformance.cli.settings_file import NAME, SettingsFile, find, read
+from conformance.cli.shard import shard_options
 from conformance.errors import ConformanceError, FileError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,7 @@ def run(*words: str, name: str = "run") -> Seen:
     @image_options
     @agent_option
     @strict_option
+    @shard_options
     @click.option("--json", "json_file")
     @click.option("--workers", default="auto")
     @click.pass_context
@@ -295,6 +297,20 @@ def test_what_is_about_an_image_waits_for_one(project: Path) -> None:
     assert image.taken.keys == ("cap-add", "isolation", "read-only")
     assert image.argv == ["--image", "i"]
     assert run("--image", "i", "--writable").options["read_only"] is False
+
+
+def test_durations_wait_for_a_shard(project: Path) -> None:
+    """Without one they would be refused, and a run of the whole has nothing to cut."""
+    write(project / NAME, 'durations = "last.json"\n')
+
+    with chdir("a"):
+        whole, part = run(), run("--shard", "1/2")
+
+    assert (whole.options["durations"], whole.taken.keys) == (None, ())
+    assert (part.options["durations"], part.taken.keys) == (
+        str(project / "last.json"),
+        ("durations",),
+    )
 
 
 def test_each_variable_is_a_setting_of_its_own(project: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import click
 import pytest
 from factories import refusal
 
-from conformance.cli.fixed import _now, _seed
+from conformance.cli.fixed import _now, seed_option
 from conformance.cli.shard import shard_request
 from conformance.errors import UsageError
 from conformance.run.shards import ShardRequest
@@ -166,8 +169,15 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_an_empty_seed_is_refused() -> None:
     """It is a variable that the pipeline has not set: the shards would have different seeds."""
 
-    def seed(text: str | None) -> str:
-        return _seed(None, None, text)  # type: ignore[arg-type]
+    @click.command()
+    @seed_option
+    def command(seed: str) -> str:
+        return seed
 
-    assert (seed(None), seed("17")) == ("", "17")
-    assert refusal(UsageError, seed, " ") == "--seed is empty; give a text, or leave it out"
+    def seed(*words: str) -> Any:
+        return command.main(words, standalone_mode=False)
+
+    assert (seed(), seed("--seed", "17")) == ("", "17")
+    assert (
+        refusal(UsageError, seed, "--seed", " ") == "--seed is empty; give a text, or leave it out"
+    )

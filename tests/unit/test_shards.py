@@ -16,6 +16,7 @@ from factories import bundled_catalogue, refusal, refusals, result, scenario
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
+from conformance.catalogue.catalogue import Catalogue
 from conformance.catalogue.released import since
 from conformance.catalogue.shards import Piece, cut, pieces
 from conformance.compare.merge import CannotMerge, Part, merged, parse_part
@@ -331,7 +332,8 @@ def test_a_shard_that_is_missing_or_there_twice_is_refused() -> None:
         ({"durations": "x"}, "durations"),
         ({"now": NOW}, "--now"),
         ({"seed": "x"}, "--seed"),
-        ({"options": "x"}, "contract, known failures or options"),
+        ({"contract": "x"}, "contract"),
+        ({"options": "x"}, "known failures or options"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
@@ -401,21 +403,29 @@ def test_a_shard_of_another_build_of_the_image_is_refused() -> None:
     )
 
 
-def test_shards_may_run_on_different_engines() -> None:
-    def options(*engines: str) -> str:
-        subject = subject_of(SLOT, IDS)
-        image = ImageRequest(reference="slot:ci", engines=engines)
-        asked = replace(subject, request=replace(subject.request, probe=image))
-        shard = only_shard(asked, ShardRequest(index=1, count=2)).shard
-        assert shard is not None
-        return shard.options
+def test_an_image_is_the_same_by_its_id_or_by_any_digest_of_a_registry() -> None:
+    """As on several engines of one run: one may have pulled it, and another got a copy."""
+    image: dict[str, Any] = {"kind": "image", "image": "slot:ci", "platform": "linux/amd64"}
+    pulled = image | {"digest": "one/slot@sha256:1", "image_id": "sha256:i"}
+    pulled |= {"repo_digests": ["one/slot@sha256:1", "two/slot@sha256:2"]}
+    copied = image | {"digest": "sha256:i", "image_id": "sha256:i", "repo_digests": []}
+    mirrored = image | {"digest": "two/slot@sha256:2", "image_id": "sha256:2"}
+    mirrored |= {"repo_digests": ["two/slot@sha256:2"]}
+    another = image | {"digest": "one/slot@sha256:3", "image_id": "sha256:j"}
+    another |= {"repo_digests": ["one/slot@sha256:3"]}
 
-    assert options("ssh://a") == options("ssh://b", "ssh://c")
-    named = [PROBE | {"engines": [{"name": name, "engine": "docker"}]} for name in ("a", "b")]
-    first = two_parts()[0]
-    first = replace(first, report=replace(first.report, probe=named[0]))
-    report = merged([first, two_parts(probe=named[1])[1]], SLOT, bundled_catalogue())
-    assert [engine["name"] for engine in report.probe["engines"]] == ["a", "b"]
+    def parts(probe: dict[str, Any]) -> list[Part]:
+        first, second = two_parts(probe=probe)
+        first = replace(first, report=replace(first.report, probe=pulled))
+        return [other(first, probe=""), other(second, probe="")]
+
+    for same in (copied, mirrored):
+        whole = merged(parts(same), SLOT, bundled_catalogue())
+        assert (whole.probe["digest"], whole.probe["image_id"]) == ("one/slot@sha256:1", "sha256:i")
+        assert whole.probe["repo_digests"] == ["one/slot@sha256:1", "two/slot@sha256:2"]
+    assert not_merged(*parts(another))[0] == (
+        "2.json is of another run: image one/slot@sha256:3, and 1.json has one/slot@sha256:1"
+    )
 
 
 def test_the_report_of_a_whole_run_is_no_shard() -> None:
@@ -445,6 +455,20 @@ def test_a_catalogue_that_is_another_than_that_of_the_shards_is_refused() -> Non
     lines = refusals(CannotMerge, merged, [first, second], SLOT, known.with_scenarios(altered))
     [line] = lines
     assert line.startswith("codex/api-key is another scenario here than in ")
+
+
+def test_a_contract_that_is_another_than_that_of_the_shards_is_refused() -> None:
+    """Its name and version may be the same, and the report would say by which levels it was."""
+    known = bundled_catalogue()
+    shorter = replace(SLOT, limits=replace(SLOT.limits, seconds=1.0))
+    here = Catalogue(known.scenarios, {**known.contracts, "slot": shorter})
+
+    lines = refusals(CannotMerge, merged, two_parts(), shorter, here)
+
+    assert lines == [
+        "contract 'slot' is another one here than that of the shards; "
+        "name the file that they were judged by with --contract"
+    ]
 
 
 def test_a_report_from_which_a_scenario_was_taken_is_refused() -> None:
@@ -627,8 +651,11 @@ def test_what_decides_results_is_part_of_a_shard() -> None:
     )
     known = only_shard(subject, ShardRequest(index=1, count=2)).shard
     assert known is not None
-    assert len({options(), options(strict=True), options(repeat=2), known.options}) == 4
+    given = options(variables={"REGION": "eu"})
+    assert len({options(), options(strict=True), options(repeat=2), known.options, given}) == 5
     assert options() == options(now=NOW, seed="x", keep="/tmp/x")
+    # A report may be public, and somebody could find out what a short value is.
+    assert given == options(variables={"REGION": "us"})
 
 
 @pytest.mark.parametrize("seconds", [-3600, -700, 700, 10**9])
@@ -697,6 +724,38 @@ def test_what_is_no_report_of_strength_gives_no_durations(tmp_path: Path) -> Non
     line = refusal(UsageError, only_wrong_probes, banks, catalogue, wanted)
 
     assert line.startswith(f"{tmp_path}/run.json is no report of strength: ")
+
+
+def test_one_scenario_that_is_longer_than_a_shard_should_be_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No cut makes such shards equal, so nobody is to think that more of them help."""
+    subject = subject_of(SLOT, IDS)
+    found = results_of(subject)
+    took = dict(zip(IDS, (2.0, 1.0, 6.0, 1.0), strict=True))
+    timed = {id_: replace(one, result="conforms", seconds=took[id_]) for id_, one in found.items()}
+    (tmp_path / "last.json").write_text(json.dumps(run_of(subject, timed).document()))
+
+    def note(index: int, count: int, durations: str) -> str:
+        wanted = ShardRequest(index=index, count=count, durations=durations)
+        cut_ = only_shard(subject, wanted)
+        assert cut_.shard is not None
+        Terminal(sys.stdout, run_of(cut_, found), {}).start(0)
+        said = capsys.readouterr().out
+        assert (f"note: {cut_.shard.note}\n" in said) == bool(cut_.shard.note)
+        return cut_.shard.note
+
+    last = str(tmp_path / "last.json")
+    assert (
+        note(1, 3, last)
+        == note(3, 3, last)
+        == (
+            "cli/hangs alone takes 6.0 s, and an equal part of everything 3.3 s: "
+            "its shard takes longer than the others, and more than 2 shards gain little"
+        )
+    )
+    assert note(1, 1, last) == ""
+    assert note(1, 3, "") == "", "without durations nobody knows"
 
 
 def test_durations_of_other_scenarios_are_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ def described(request: ImageRequest, engines: Sequence[ImageFacts]) -> dict[str,
     """Return the image of *request*, as it was found on *engines*: built-in types only."""
     facts, limits = engines[0], request.confinement
     named = [{"name": one.name, "engine": one.engine} for one in engines if one.name]
+    given = {"entrypoint": request.entrypoint, "command": request.command, "user": request.user}
     return {
         "kind": "image",
         "image": request.reference,
@@ -24,6 +25,7 @@ def described(request: ImageRequest, engines: Sequence[ImageFacts]) -> dict[str,
         "engine": ", ".join(dict.fromkeys(one.engine for one in engines)),
         "engines": named,
         "command": [*facts.entrypoint, *facts.command],
+        "overridden": sorted(name for name, value in given.items() if value not in (None, "")),
         "user": f"{facts.uid}:{facts.gid}",
         "home": facts.home,
         "isolation": facts.isolation,

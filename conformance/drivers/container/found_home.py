@@ -56,15 +56,17 @@ class _Incoming(io.RawIOBase):
         return size
 
 
-def container_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
+def container_home(name: str, path: str = "", *, at: str = "", engine: str = "") -> ArchiveHome:
     """Return the HOME at *path* in the container called *name*: by default, that of its user.
 
-    It need not run. Programs know the HOME as *at*, by default as *path*.
+    It need not run. It is on the *engine* of that name, by default on the one that is here.
+    Programs know the HOME as *at*, by default as *path*.
 
+    :raises UsageError: there is no such docker context.
     :raises CannotJudge: there is no engine, or podman, no such container, or its user has no HOME.
     """
     instead = f"podman exec {name} tar -C {path or 'HOME'} -c ."
-    with _client(instead) as client:
+    with _client(engine, instead) as client:
         container = _inspect(client, name)
         if not path:
             config = container.get("Config") or {}
@@ -79,22 +81,24 @@ def container_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
 
     @contextmanager
     def opened() -> Iterator[BinaryIO]:
-        with _client(instead) as client:
+        with _client(engine, instead) as client:
             yield from _archive(client, container["Id"], path, f"container '{name}'")
 
     return ArchiveHome(f"container '{name}'", opened, path=at or path)
 
 
-def volume_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
+def volume_home(name: str, path: str = "", *, at: str = "", engine: str = "") -> ArchiveHome:
     """Return the HOME at *path* in the volume called *name*: by default, all of the volume.
 
-    Programs know the HOME as *at*. A container is made over the volume, and removed; it is never
-    started, so it needs no image but an empty one.
+    It is on the *engine* of that name, by default on the one that is here. Programs know the HOME
+    as *at*. A container is made over the volume, and removed; it is never started, so it needs no
+    image but an empty one.
 
+    :raises UsageError: there is no such docker context.
     :raises CannotJudge: there is no engine, or podman, or no such volume.
     """
     instead = f"podman volume export {name}"
-    with _client(instead) as client:
+    with _client(engine, instead) as client:
         try:
             with engine_errors(f"volume '{name}' cannot be looked at"):
                 client.api.inspect_volume(name)  # to mount one that is not there would make it
@@ -107,22 +111,22 @@ def volume_home(name: str, path: str = "", *, at: str = "") -> ArchiveHome:
 
     @contextmanager
     def opened() -> Iterator[BinaryIO]:
-        with _client(instead) as client, _over(client, name) as container:
+        with _client(engine, instead) as client, _over(client, name) as container:
             yield from _archive(client, container, inside, f"volume '{name}'")
 
     return ArchiveHome(f"volume '{name}'", opened, path=at)
 
 
 @contextmanager
-def _client(instead: str) -> Iterator[docker.DockerClient]:
-    """Connect to an engine whose archives say who owns what.
+def _client(engine: str, instead: str) -> Iterator[docker.DockerClient]:
+    """Connect to the *engine* of that name, whose archives say who owns what.
 
     Those of podman give all files to the container's user, so that what is closed to it would look
     open. *instead* is the command whose output tells the owners there.
 
     :raises CannotJudge: there is no engine, or it is podman.
     """
-    client = connect()
+    client = connect(engine)
     try:
         with engine_errors("the engine does not say what it is"):
             name = engine_name(client.version())

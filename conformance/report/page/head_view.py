@@ -14,10 +14,14 @@ from conformance.report.verdict import counts, verdict
 __all__ = ["head_view", "started_words"]
 
 
-def head_view(report: SavedReport, letter: str = "") -> Head:
-    """Return the head of *report*, which tables of several call by a *letter*."""
+def head_view(report: SavedReport, letter: str = "", name: str = "") -> Head:
+    """Return the head of *report*, which tables of several call by a *letter*.
+
+    It has a page of its own beside this one where it has a *name*.
+    """
     return Head(
         letter=letter,
+        name=name,
         verdict=verdict(report),
         probe=probe_words(report.probe),
         probe_lines=_probe_lines(report.probe),

@@ -35,12 +35,17 @@ def run_page(
     return render("run.html", run=view, past=past, against=against, link=link)
 
 
-def side_page(reports: Sequence[SavedReport], known: Known, notes: Sequence[str] = ()) -> str:
+def side_page(
+    reports: Sequence[SavedReport],
+    known: Known,
+    notes: Sequence[str] = (),
+    names: Sequence[str] = (),
+) -> str:
     """Return the page of several *reports* side by side, with *notes* about the choice of them.
 
-    :raises UsageError: there is no scenario that all of them have.
+    It leads to the page of each, which lies beside it, where these have *names*.
     """
-    return render("side.html", side=side_view(reports, known), notes=notes)
+    return render("side.html", side=side_view(reports, known, names), notes=notes)
 
 
 def catalogue_page(

@@ -7,13 +7,13 @@ from itertools import chain
 
 from msgspec import Struct
 
-from conformance.errors import UsageError
 from conformance.report.answers import got_words, meaning
 from conformance.report.known import Known
 from conformance.report.page.head_view import head_view
 from conformance.report.page.scenario_view import Anchors, answer_view, origin_view
 from conformance.report.page.values import Head, Link, ScenarioView
 from conformance.report.saved import SavedReport, SavedRow
+from conformance.report.view import some
 from conformance.text import letters
 
 __all__ = ["SideRow", "SideView", "side_view"]
@@ -32,6 +32,7 @@ class SideRow(Struct, frozen=True):
 class SideView(Struct, frozen=True, kw_only=True):
     """What a page says of several reports."""
 
+    title: str
     heads: tuple[Head, ...]
     causes: tuple[tuple[tuple[int, str, str], ...], ...]
     """Of each report its causes: how many scenarios, the text, the name."""
@@ -45,25 +46,23 @@ class SideView(Struct, frozen=True, kw_only=True):
     agents: tuple[str, ...]
 
 
-def side_view(reports: Sequence[SavedReport], known: Known) -> SideView:
+def side_view(reports: Sequence[SavedReport], known: Known, names: Sequence[str] = ()) -> SideView:
     """Return *reports* side by side, each judged by its own contract.
 
-    :raises UsageError: there is no scenario that all of them have.
+    Each has a page of its own, by these *names*, where there are any.
     """
-    return _Sides(reports, known).view()
+    return _Sides(reports, known, names).view()
 
 
 class _Sides:
-    def __init__(self, reports: Sequence[SavedReport], known: Known) -> None:
+    def __init__(self, reports: Sequence[SavedReport], known: Known, names: Sequence[str]) -> None:
         self.reports = list(reports)
         self.known = known
+        self.names = names or [""] * len(reports)
         self.contracts = [known.contracts.get(report.contract.name) for report in reports]
         self.rows = [report.rows() for report in reports]
         self.one_contract = len({report.contract.name for report in reports}) == 1
         self.shared = [id_ for id_ in self.rows[0] if all(id_ in rows for rows in self.rows)]
-        if not self.shared:
-            cause = "the reports have no scenario in common"
-            raise UsageError(cause, hint="make a page of each, or name reports that have")
 
     def view(self) -> SideView:
         """Return what there is to say of them."""
@@ -72,7 +71,8 @@ class _Sides:
         together = [id_ for id_ in answered if self._agree(id_)]
         anchors = Anchors(apart)
         return SideView(
-            heads=tuple(map(head_view, self.reports, letters(len(self.reports)))),
+            title=self._title(len(apart)),
+            heads=tuple(map(head_view, self.reports, letters(len(self.reports)), self.names)),
             causes=tuple(
                 tuple((len(one.scenarios), one.text or one.name, one.name) for one in report.causes)
                 for report in self.reports
@@ -84,6 +84,13 @@ class _Sides:
             scenarios=tuple(self._scenario(id_, anchors) for id_ in apart),
             agents=tuple(sorted({self.rows[0][id_].agent for id_ in apart})),
         )
+
+    def _title(self, apart: int) -> str:
+        if len(self.reports) == 1:
+            return "One report"
+        if not self.shared:
+            return "They have no scenario in common"
+        return f"They differ in {some(apart, 'scenario')}" if apart else "They do not differ"
 
     def _answered(self, id_: str) -> bool:
         return all(rows[id_].result in _ANSWERED for rows in self.rows)

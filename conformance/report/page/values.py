@@ -176,6 +176,8 @@ class Head(Struct, frozen=True, kw_only=True):
 
     letter: str
     """What tables of several reports call it; empty where there is only one."""
+    name: str
+    """What its own page beside this one is called, without the ending; empty where it has none."""
     verdict: Verdict
     probe: str
     probe_lines: tuple[str, ...]
