@@ -157,6 +157,28 @@ def test_a_planted_leak_is_not_written(
     assert list(shown(["k7Qm2Zx9Lp4wBv6RtY3s"], f"{done.output}{done.exception}")) == []
 
 
+def test_a_planted_signature_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a token not only the claims are looked at."""
+    signature = "k7Qm2Zx9Lp4wBv6RtY3s"
+    home = tmp_path / "home"
+    (home / ".codex").mkdir(parents=True)
+    # The claims are {"sub":"a"}.
+    (home / ".codex" / "auth.json").write_text(f'{{"id_token": "e30.eyJzdWIiOiJhIn0.{signature}"}}')
+    output = tmp_path / "slot.toml"
+    words = ["capture", os.fspath(home), "-o", os.fspath(output), "--agent", "codex"]
+    parts = Disguise._parts
+    monkeypatch.setattr(
+        Disguise, "_parts", lambda self, found: f"{parts(self, found[:-1])}.{found[-1]}"
+    )
+
+    done = CliRunner().invoke(cli, words)
+
+    assert not output.exists()
+    assert "eight characters in a row of .codex/auth.json" in str(done.exception)
+
+
 def test_without_it_the_same_home_is_written(tmp_path: Path) -> None:
     """The positive control of the planted leaks."""
     home = tmp_path / "home"
