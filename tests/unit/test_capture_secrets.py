@@ -223,6 +223,35 @@ def test_nothing_gets_out_of_a_home_on_disk(tmp_path: Path) -> None:
     assert list(shown(canaries.made, output.read_text() + said)) == []
 
 
+def test_nothing_gets_out_where_what_was_captured_is_reduced(tmp_path: Path) -> None:
+    """The way of a fault to whoever mends it: neither of the files holds a canary, nor does what is said."""
+    canaries = Canaries(29)
+    home = tmp_path / "home"
+    (home / ".claude" / canaries.one()).mkdir(parents=True)
+    (home / ".codex").mkdir()
+    for path in support_capture.FILES:
+        file = home / os.fsdecode(path)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(canaries.content(path))
+    (home / ".claude" / canaries.one()).symlink_to(canaries.one())
+    (home / ".claude" / f"{canaries.one()}.jsonl").write_text(canaries.text())
+    (tmp_path / "probe.sh").write_text("exit 65\n")
+    made, small = tmp_path / "made.toml", tmp_path / "small.toml"
+    words = ["--agent", "claude", f"--env=CLAUDE_CODE_OAUTH_TOKEN={canaries.text()}"]
+    probe = ["--probe", f"sh {tmp_path / 'probe.sh'}", "--no-config"]
+
+    captured_ = CliRunner().invoke(
+        cli, ["capture", os.fspath(home), "-o", os.fspath(made), *words, "--no-config"]
+    )
+    reduced = CliRunner().invoke(cli, ["reduce", os.fspath(made), "-o", os.fspath(small), *probe])
+
+    assert captured_.exit_code == reduced.exit_code == 0, f"{captured_}{reduced}{reduced.output}"
+    assert "expected ready (0), got creds-missing (65)" in reduced.output
+    assert len(small.read_text()) < len(made.read_text()) // 2
+    said = f"{captured_.output}{reduced.output}".replace(os.fspath(tmp_path), "")
+    assert list(shown(canaries.made, made.read_text() + small.read_text() + said)) == []
+
+
 def test_homes_have_canaries_in_every_place() -> None:
     """Of the homes that are made, some have one in each place that is named."""
     homes = [Canaries(seed).home() for seed in range(30)]
