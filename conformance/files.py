@@ -29,8 +29,13 @@ def create_text(file: Path, text: str) -> None:
     :raises CannotJudge: it cannot be written.
     """
     try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+        stream = file.open("x", encoding="utf-8")
+        try:
+            with stream:
+                stream.write(text)
+        except OSError:
+            file.unlink(missing_ok=True)  # no half of a file
+            raise
     except OSError as e:
         raise CannotJudge(f"{file} cannot be written: {e.strerror}") from None
 

@@ -10,15 +10,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from conformance.capture.contents import disguised
-from conformance.capture.disguise import Disguise, account_in, moment
+from conformance.capture.disguise import Disguise, account_in
 from conformance.capture.grouping import Group, groups
 from conformance.capture.known import Known, known
 from conformance.capture.links import OUTSIDE, target
 from conformance.capture.names import Names
 from conformance.capture.scan import Withheld
 from conformance.capture.scope import children_of, in_scope
+from conformance.capture.times import moment
 from conformance.capture.variables import Variables
 from conformance.catalogue.entry_schema import MAX_PATH
+from conformance.home.links import steps
 from conformance.home.plan import DIRECTORY_MODE, FILE_MODE
 from conformance.home.seen import SeenHome, SeenNode
 from conformance.model.contract import Contract, Role
@@ -90,6 +92,7 @@ class _Capture:
         top = seen.nodes[b""]
         self._uid = top.uid if uid is None else uid
         self._gids = (top.gid,) if gids is None else gids
+        self._toml = _toml_files(seen, self._home)
         self._others: dict[int, int] = {}
         self._files: dict[str, Mapping[str, int]] = {}
         self._counts: Counter[str] = Counter()
@@ -108,6 +111,7 @@ class _Capture:
             self._notes["the HOME itself cannot be listed by who runs the probe"] = None
         self._note_left_out(scope)
         self._counts.update(variables.counts)
+        self._notes.update(dict.fromkeys(variables.notes))
         return Captured(
             entries=entries,
             env=variables.env,
@@ -201,8 +205,7 @@ class _Capture:
         kept = data.rstrip(b" ")
         padded = len(data) - len(kept) >= _PADDING
         self._disguise.counts.clear()
-        toml = path.endswith(b".toml")
-        content = disguised(kept if padded else data, self._disguise, toml=toml)
+        content = disguised(kept if padded else data, self._disguise, toml=path in self._toml)
         self._files[made] = dict(self._disguise.counts)
         whole = len(data) if padded or content is None else None
         return Entry(
@@ -269,3 +272,16 @@ class _Capture:
                 made = self._names.path(path)
                 self._notes[f"{made} could not be searched: in the copy it is empty"] = None
         self._counts["names that were replaced"] += self._names.made
+
+
+def _toml_files(seen: SeenHome, home: bytes) -> set[bytes]:
+    """Return the paths of files that are read as TOML: by a name that says so, theirs or a link's.
+
+    What a name of JSON leads to as well is read as that.
+    """
+    ends: dict[bytes, set[bytes]] = {b".toml": set(), b".json": set()}
+    for path in seen.nodes:
+        for ending, found in ends.items():
+            if path.endswith(ending):
+                found.update([*steps(seen.nodes, path, home)][-1:])
+    return ends[b".toml"] - ends[b".json"]

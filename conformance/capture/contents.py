@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from conformance.capture.disguise import Disguise
 from conformance.capture.shapes import Piece
-from conformance.capture.tokens import tokens
 from conformance.catalogue.entry_schema import MAX_LEVELS
 from conformance.model.entry import Bytes, Content, Json, Runs, Text
 from conformance.model.placeholders import Context, expand_bytes, expand_json
@@ -25,13 +24,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-#: Where the NULs are in the first four bytes of a text that has no mark (RFC 4627).
-_NULS: dict[tuple[bool, ...], str] = {
-    (False, True, True, True): "utf-32-le",
-    (True, True, True, False): "utf-32-be",
-    (False, True, False, True): "utf-16-le",
-    (True, False, True, False): "utf-16-be",
-}
 #: A part that is repeated so often is written once, with the number of times.
 _REPEATED = re.compile(r"(.{1,8}?)\1{63,}", re.DOTALL)
 #: Only to compare what two ways to write something come to.
@@ -83,7 +75,7 @@ def disguised(data: bytes, disguise: Disguise, *, toml: bool = False) -> Content
     width = 4 if "32" in encoding else 2
     whole = len(data) // width * width
     text = data[:whole].decode(encoding, "surrogatepass" if width == 2 else "replace")
-    made = _written(text, disguise, toml=toml).plain().replace("\udce9", "\u00e9")
+    made = _written(text, disguise, toml=toml).plain()
     # The bytes that are left over are half a character.
     return Bytes(made.encode(encoding, "surrogatepass") + b"x" * (len(data) - whole))
 
@@ -93,26 +85,13 @@ def encoding_of(data: bytes) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return encoding
-    return _NULS.get(tuple(byte == 0 for byte in data[:4]), "")
+    # Without a mark, the NULs in the first characters tell.
+    found = json.detect_encoding(data)
+    return found if found.startswith(("utf-16", "utf-32")) else ""
 
 
 def _written(text: str, disguise: Disguise, *, toml: bool) -> _Written:
-    return _Written(pieces=tuple(_pieces(text, disguise, toml=toml)))
-
-
-def _pieces(text: str, disguise: Disguise, *, toml: bool) -> Iterator[Piece]:
-    for token in tokens(text, toml=toml):
-        match token.kind:
-            case "blank" | "mark":
-                yield Piece(text=token.raw)
-            case "key":
-                yield from disguise.key(token)
-            case "string":
-                yield from disguise.value(token)
-            case "comment":
-                yield from disguise.comment(token)
-            case "bare":
-                yield from disguise.number(token)
+    return _Written(pieces=tuple(disguise.pieces(text, toml=toml)))
 
 
 def _content(written: _Written) -> Content:
@@ -141,11 +120,15 @@ def _refuse(constant: str) -> None:
 
 def _levels(value: object) -> int:
     """Return how deeply *value* is nested."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return 1 + max((_levels(inner) for inner in value), default=0)
-    return 0
+    levels, inside = 0, [value]
+    while inside := [each for each in inside if isinstance(each, dict | list)]:
+        levels += 1
+        inside = [
+            inner
+            for each in inside
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return levels
 
 
 def _runs(text: str) -> Iterator[tuple[str, int]]:

@@ -11,8 +11,9 @@ import base64
 import binascii
 import json
 import re
+import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,51 +27,41 @@ from conformance.capture.shapes import (
     literal,
     string_like,
 )
-from conformance.capture.tokens import Token
+from conformance.capture.times import RFC_3339, like_zone, moment, no_time
+from conformance.capture.tokens import Token, tokens
 from conformance.model.placeholders import ACCOUNT_ID, KINDS, PREFIXES, Context
+from conformance.specification.document import Doubt, read_document
 
-__all__ = ["CLAIM_NAMES", "Disguise", "account_in", "moment"]
+__all__ = ["Disguise", "account_in"]
 
 #: More beginnings of tokens that everybody knows.
 _MORE_PREFIXES = ("sk-ant-", "sk-", "gho_", "ghs_", "github_pat_", "xoxb-")
 #: How many characters follow the beginning of a placeholder for a secret.
 _SECRET = len(Context(now=0, seed="").secret("jwt"))
-_RFC_3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)([Tt ])(\d\d:\d\d:\d\d)(\.\d{1,12})?([Zz]|[-+]\d\d:\d\d)", re.ASCII
-)
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", re.ASCII)
-#: What was meant to be a number, or may be one in another format.
-_NUMERIC = re.compile(r"[-+]?(0[xob][0-9A-Fa-f_]+|[0-9._]+([eE][-+]?[0-9]*)?|[0-9]+-[-0-9T]+Z?)")
-_LITERALS = {"true", "false", "null", "NaN", "Infinity", "-Infinity", "nan", "inf", "-inf", "+inf"}
+#: What was meant to be a number, or may be one to some parser.
+_NUMERIC = re.compile(
+    r"[-+]{0,2}(?:0[xob][0-9A-Fa-f_]+|\.{0,2}[0-9]+(?:[.eE+-]{1,2}[0-9]+)*[.eE+-]{0,2})"
+)
+_LITERALS = re.compile(r"true|false|null|[-+]?(?i:nan|inf(?:inity)?)")
 _DOTTED = re.compile(r"[A-Za-z0-9_+/=-]*(\.[A-Za-z0-9_+/=-]*)+")
-_CLAIMS = "https://api.openai.com/auth"
-_ACCOUNT = "chatgpt_account_id"
-#: Claims that say where a token of codex names an account; the catalogue has them in placeholders.
-CLAIM_NAMES = (_CLAIMS, _ACCOUNT)
+_PART = re.compile(r"[\w-]+={0,2}", re.ASCII)
+#: What a part of a token may have and be JSON to those who read tokens.
+_READ: frozenset[Doubt] = frozenset({"twice", "surrogate", "deep", "long-number"})
+#: Where a token of codex names an account.
+_CLAIMS, _ACCOUNT = "https://api.openai.com/auth", "chatgpt_account_id"
+#: A name in TOML that needs no quotes; with dots, it is several.
+_BARE_KEY = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 #: Members that name an account: whether two are the same is what rules look at.
 _ACCOUNTS = {"account_id", _ACCOUNT, "forced_chatgpt_workspace_id"}
 #: A time is one that could be meant: from 2001 to 2100, in seconds.
 _FIRST, _LAST = 1_000_000_000, 4_102_444_800
-_DAY = 86_400
-
-
-def moment(seconds: float) -> str:
-    """Return what stands in a placeholder for a time so many *seconds* from now: ``now+8h``.
-
-    To the second within a day, beyond it to the minute.
-    """
-    whole = round(seconds) if abs(seconds) < _DAY else round(seconds / 60) * 60
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if whole and whole % size == 0:
-            return f"now{whole // size:+d}{unit}"
-    return f"now{whole:+d}s" if whole else "now"
 
 
 def account_in(data: bytes) -> str:
     """Return the account that the first JSON Web Token in *data* is for; empty if none is."""
-    for match in re.finditer(rb"eyJ[\w-]+\.([\w-]+)\.", data):
-        claims = _decoded(match[1].decode())
-        about = claims.get(_CLAIMS) if isinstance(claims, dict) else None
+    for match in re.finditer(rb"(?<![\w-])eyJ[\w-]++\.([\w-]++)\.", data):
+        about = _claims_in(match[1].decode()).get(_CLAIMS)
         account = about.get(_ACCOUNT) if isinstance(about, dict) else None
         if isinstance(account, str) and account:
             return account
@@ -95,6 +86,23 @@ class Disguise:
         if account and account != ACCOUNT_ID:
             self._accounts = {account: ACCOUNT_ID}
 
+    def pieces(self, text: str, *, toml: bool = False) -> Iterator[Piece]:
+        """Yield what stands in the place of *text*, which is JSON, or *toml*; it may be broken."""
+        for token in tokens(text, toml=toml):
+            match token.kind:
+                case "blank" | "mark":
+                    yield literal(token.raw)
+                case "key":
+                    yield from self.key(token)
+                case "string":
+                    yield from self.value(token)
+                case "comment":
+                    yield from self.comment(token)
+                case "bare" if toml:
+                    yield from self._toml_value(token)
+                case "bare":
+                    yield from self.number(token)
+
     def key(self, token: Token) -> Iterator[Piece]:
         """Yield what stands in the place of the name of a member, quotes included."""
         text = token.text
@@ -103,11 +111,13 @@ class Disguise:
             yield literal(token.raw)
             return
         self.counts["members renamed"] += 1
-        if not text.strip():
+        if token.quote and not text.strip():
             yield from string_like(token)
             return
         name = self._members.setdefault(text, f"member-{len(self._members) + 1}")
-        yield literal(f"{token.quote}{name}{token.quote if token.closed else ''}")
+        # What needs quotes and has none is a fault, and stays one.
+        fault = "" if token.quote or _BARE_KEY.fullmatch(text) else "!"
+        yield literal(f"{token.quote}{name}{fault}{token.quote if token.closed else ''}")
 
     def value(self, token: Token) -> Iterator[Piece]:
         """Yield what stands in the place of a string, quotes included."""
@@ -118,8 +128,9 @@ class Disguise:
             yield literal(token.raw)
             return
         found: list[Piece] = []
-        plain = text.isascii() and text.isprintable() and "\\" not in token.raw
-        if plain:
+        # What is recognised is written without escapes, so their faults would be lost.
+        is_sound = "\\" not in token.raw or read_document(token.raw.encode()).kind == "json"
+        if text.isascii() and text.isprintable() and is_sound:
             found = self._recognised(text, member)
         if not found:
             self.counts["other texts"] += 1
@@ -141,7 +152,7 @@ class Disguise:
     def number(self, token: Token) -> Iterator[Piece]:
         """Yield what stands in the place of a number, a literal, or what is neither."""
         raw = token.raw
-        if raw in _LITERALS:
+        if _LITERALS.fullmatch(raw):
             yield Piece(text=raw, bare=raw == "null")
             return
         if _NUMBER.fullmatch(raw):
@@ -155,6 +166,15 @@ class Disguise:
             return
         yield from filled(raw)
 
+    def _toml_value(self, token: Token) -> Iterator[Piece]:
+        """Yield what stands in the place of a number, a time or a literal of TOML."""
+        if not _is_toml(token.raw):
+            yield from filled(token.raw)  # no value, either
+        elif _NUMBER.fullmatch(token.raw) or _LITERALS.fullmatch(token.raw):
+            yield from self.number(token)
+        else:
+            yield literal(like_number(token.raw))
+
     def comment(self, token: Token) -> Iterator[Piece]:
         """Yield what stands in the place of a comment."""
         raw = token.raw
@@ -167,7 +187,7 @@ class Disguise:
     def _recognised(self, text: str, member: str) -> list[Piece]:
         """Return what stands for a *text* whose kind is known; nothing for any other."""
         if member in self._known.times:
-            if match := _RFC_3339.fullmatch(text):
+            if match := RFC_3339.fullmatch(text):
                 return self._date(match)
             if _NUMBER.fullmatch(text) and (time := self._time(text)):
                 return [Piece(text=piece.text, plain=piece.plain) for piece in time]
@@ -226,18 +246,18 @@ class Disguise:
         """Return a token of several parts: those that hold JSON are JSON again."""
         self.counts["credentials"] += 1
         parts = text.split(".")
-        claims = _decoded(parts[1]) if len(parts) == 3 else None
-        if claims is not None and "=" not in text and (whole := self._whole(claims)):
+        claims = _claims_in(parts[1]) if len(parts) == 3 and all(parts) else {}
+        if claims and "=" not in text and (whole := self._whole(claims)):
             return [Piece(text="{" + whole + ":jwt}", plain=self._parts(parts))]
-        if len(parts) == 3 and claims is not None and len(parts[2]) >= _SECRET:
+        if claims and len(parts[2]) >= _SECRET:
             head = self._parts(parts[:2])
             rest = FILLER * (len(parts[2]) - _SECRET)
             return [Piece(text=f"{head}.{{secret:jwt}}{rest}", plain=self._parts(parts))]
         return [literal(self._parts(parts))]
 
-    def _whole(self, claims: Any) -> str:
+    def _whole(self, claims: Mapping[str, Any]) -> str:
         """Return the time of a token that has the claims of the placeholder, or nothing."""
-        if not isinstance(claims, dict) or type(claims.get("exp")) is not int:
+        if type(claims.get("exp")) is not int or not isinstance(claims.get("email"), str | None):
             return ""
         about = claims.get(_CLAIMS)
         account = about.get(_ACCOUNT) if isinstance(about, dict) else None
@@ -251,33 +271,14 @@ class Disguise:
         return ".".join(self._part(part) for part in parts)
 
     def _part(self, part: str) -> str:
-        """Return a part of a token: JSON with its values replaced, or letters."""
-        claims = _decoded(part)
-        if claims is None:
+        """Return a part of a token: JSON without what it says, or letters."""
+        text = _text_in(part)
+        if not text:
             return re.sub(r"[^=+/]", FILLER, part)
-        made = json.dumps(self.claims(claims), separators=(",", ":")).encode()
-        coded = base64.urlsafe_b64encode(made).decode()
+        pieces = self.pieces(text)
+        made = "".join(piece.text if piece.plain is None else piece.plain for piece in pieces)
+        coded = base64.urlsafe_b64encode(made.encode()).decode()
         return coded if part.endswith("=") else coded.rstrip("=")
-
-    def claims(self, value: Any, member: str = "") -> Any:
-        """Return what the claims of a token say, with nothing of whom it is for."""
-        if isinstance(value, dict):
-            return {self._claim(name): self.claims(inner, name) for name, inner in value.items()}
-        if isinstance(value, list):
-            return [self.claims(inner, member) for inner in value]
-        if isinstance(value, str):
-            if member in _ACCOUNTS and value.strip():
-                return self._account(value)[0].text
-            return value if (member, value) in self._known.values else FILLER * len(value)
-        if isinstance(value, bool) or value is None:
-            return value
-        if member in self._known.times and value > 1:
-            return 9_999_999_999 if value > self._now else _FIRST
-        return int(value > 0)
-
-    def _claim(self, name: str) -> str:
-        known = name in self._known.members or name in CLAIM_NAMES
-        return name if known else self._members.setdefault(name, f"member-{len(self._members) + 1}")
 
     def _date(self, match: re.Match[str]) -> list[Piece]:
         self.counts["times"] += 1
@@ -285,7 +286,7 @@ class Disguise:
         try:
             at = datetime.fromisoformat(match[0].upper()).timestamp()
         except (ValueError, OverflowError):
-            return [literal(f"2001-02-30{between}00:00:00Z")]  # no date, either
+            return [literal(no_time(match))]
         plain = "2001-01-01" if at <= self._now else "2999-01-01"
         digits = "." + "0" * (len(fraction) - 1) if fraction else ""
         if (between, zone) == ("T", "Z") and len(digits) <= 10 and _FIRST <= at < _LAST:
@@ -293,8 +294,7 @@ class Disguise:
             made = "{" + f"{moment(at - self._now)}:{form}" + "}"
             return [Piece(text=made, plain=f"{plain}T00:00:00{digits}Z")]
         # The placeholder has no other form. It is kept, and of the time whether it is over.
-        offset = zone if zone in "Zz" else f"{zone[0]}01:00"
-        return [literal(f"{plain}{between}00:00:00{digits}{offset}")]
+        return [literal(f"{plain}{between}00:00:00{digits}{like_zone(zone)}")]
 
     def _time(self, raw: str) -> list[Piece]:
         """Return a number that is a time, in seconds or milliseconds; nothing for any other."""
@@ -327,11 +327,30 @@ class Disguise:
         return made
 
 
-def _decoded(part: str) -> Any:
-    """Return the JSON object that a part of a token holds; None if it holds none."""
+def _is_toml(raw: str) -> bool:
+    """Return whether *raw* is a value in TOML."""
+    try:
+        tomllib.loads(f"x = {raw}")
+    except ValueError:
+        return False
+    return True
+
+
+def _text_in(part: str) -> str:
+    """Return the JSON that a part of a token holds for who reads tokens; empty if it holds none."""
+    if not _PART.fullmatch(part):
+        return ""
     try:
         data = base64.urlsafe_b64decode(part.rstrip("=") + "==")
-        value = json.loads(data)
-    except (ValueError, binascii.Error, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    except (ValueError, binascii.Error):
+        return ""
+    document = read_document(data)
+    return data.decode() if document.kind == "json" and document.doubts <= _READ else ""
+
+
+def _claims_in(part: str) -> dict[str, Any]:
+    """Return the claims that a part of a token holds; none where readers differ about them."""
+    text = _text_in(part)
+    document = read_document(text.encode())
+    value = json.loads(text) if document.kind == "json" and not document.doubts else None
+    return value if isinstance(value, dict) else {}

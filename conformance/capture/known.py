@@ -31,6 +31,7 @@ hasCompletedOnboarding forced_login_method forced_chatgpt_workspace_id
 cli_auth_credentials_store chatgpt_base_url model_provider model_providers
 model_reasoning_effort mcp_servers profile profiles preferred_auth_method approval_policy
 sandbox_mode exp iat nbf iss aud sub alg kid typ email email_verified
+https://api.openai.com/auth chatgpt_account_id
 """.split()  # noqa: SIM905 - a list would be one word a line
 _VARIABLES = """
 ANTHROPIC_API_KEY ANTHROPIC_AUTH_TOKEN ANTHROPIC_BASE_URL CLAUDE_CODE_OAUTH_TOKEN

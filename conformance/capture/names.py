@@ -39,9 +39,7 @@ class Names:
     def path(self, path: bytes) -> str:
         """Return what a *path* becomes, with placeholders for bytes that are no text."""
         if path not in self._paths:
-            above, slash, name = path.rpartition(b"/")
-            start = f"{self.path(above)}/" if slash else ""
-            self._paths[path] = start + self.part(name)
+            self._paths[path] = "/".join(map(self.part, path.split(b"/")))
         return self._paths[path]
 
     def part(self, name: bytes) -> str:

@@ -14,10 +14,10 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from conformance.capture.contents import encoding_of
-from conformance.capture.disguise import CLAIM_NAMES
 from conformance.capture.known import Known
 from conformance.capture.links import OUTSIDE
 from conformance.capture.names import ENDINGS
@@ -40,22 +40,28 @@ _PLACEHOLDER = re.compile(
     r"\{(?:secret(?::[a-z-]+(?:-[0-9]{1,4})?)?|now(?:[-+][0-9]{1,9}[smhd])?(?::(?:s|rfc3339(?:\.[1-9])?|jwt))?"
     r"|home|byte:e9|n|null)\}"
 )
+#: Of characters with a number, a letter, halves of pairs, and blanks.
 _ESCAPE = re.compile(
-    r"\\(?:u00e9|u0078|ud800|udc00|u000[09ad]|U000000e9|U00000078|[bfnrtquU\"/\\])"
+    r"\\(?:(?:u|U0000)(?:00(?:e9|78|0[09a-d]|1[c-f]|20|7f|85|a0)|1680|20(?:0[0-9a]|2[89f]|5f)"
+    r"|3000|feff|d800|dc00)|[bfnrtquU\"/\\])"
 )
 _PREFIX = "|".join(
     map(re.escape, (*PREFIXES, "sk-ant-", "sk-", "gho_", "ghs_", "github_pat_", "xoxb-"))
 )
 _MADE = re.compile(
-    rf"(?:{_PREFIX})?[x\u00e9]*[0-9]{{0,3}}[x\u00e9]*"
+    rf"(?:{_PREFIX})?[x\u00e9\U00010000]*+[0-9]{{0,3}}[x\u00e9\U00010000]*+"
+    r"|true|false|null|[-+]?(?i:nan|inf(?:inity)?)"
     r"|[.-]?(?:entry|many|member)-[0-9]{1,6}[-\u00e9x\udce9$]*(?:\.[a-z0-9]{1,11})?~?"
-    r"|[-+]?0*(?:\.0*)?[1-9]?1*(?:\.1*)?(?:[eE][-+]?[0-9]{1,4})?|0[xob]1+"
-    r"|(?:2001-01-01|2001-02-30|2999-01-01)(?:[Tt]0*)?|00(?:\.1*)?[Zz]?(?:[-+]01)?|0*1+(?:-1+)*[TZ]?"
+    r"|[-+]?0*(?:\.0*)?[1-9]?1*(?:\.1*)?(?:[eE][-+]?[0-9]{1,4})?"
+    r"|[-+.]{0,2}(?:0[xob])?0*1*(?:[-+._eETt]{1,2}(?:0+1*|1+))*[-+._eETt]{0,2}Z?"
+    r"|(?:0000-01-01|2001-01-01|2001-02-30|2999-01-01)(?:[Tt](?:0*|23|24|99))?"
+    r"|(?:00|59|60|99)[Zz]?(?:[-+](?:01|99))?"
     r"|00000000-0000-4000-8000-[0-9]{12}|9999999999|1000000000(?:000)?|4102444799(?:000)?"
 )
 #: So many marks of JSON in a row are no part of a value.
 _MARKS = re.compile(rf'[\s{{}}\[\]":,\x01]{{{LEAST},}}')
-_TOKEN = re.compile(r"(?:[\w=-]*\.){1,}[\w=-]*")
+#: Where no dot follows, that is seen once, and not again from each character on.
+_TOKEN = re.compile(r"(?<![\w=.-])[\w=-]*+(?:\.[\w=-]*+)+")
 #: Words of the format itself.
 _FORMAT = {
     *EntryTable.__struct_fields__,
@@ -101,7 +107,8 @@ class Withheld:
     def unexplained(self, table: Any, constants: Iterable[str] = ()) -> list[str]:
         """Return the texts in *table* in which something is that not everybody knows."""
         own = {*constants, *_FORMAT, *bundled_layers()}
-        return [t for t in _texts(table) if t not in own and not self._is_explained(t)]
+        texts = dict.fromkeys(_texts(table))
+        return [t for t in texts if t not in own and not self._is_explained(t)]
 
     def _is_explained(self, text: str) -> bool:
         """Return whether nothing in *text* can come from a home, but what everybody knows."""
@@ -123,24 +130,31 @@ class Withheld:
         return known or self._known.is_name(word)
 
     def _is_token(self, text: str) -> bool:
-        """Return whether *text* is a JSON Web Token whose claims are explained."""
-        claims = [claim for part in text.split(".") if (claim := _claims(part)) is not None]
-        texts = {inner for claim in claims for inner in _texts(claim)}
-        return bool(claims) and all(self._is_explained(inner) for inner in texts)
+        """Return whether *text* is a JSON Web Token of which all is explained."""
+        parts = [(part, _claims(part)) for part in text.split(".")]
+        others = [part for part, claims in parts if claims is None]
+        texts = {text for _, claims in parts for text in claims or ()}
+        return (
+            len(others) < len(parts)
+            and all(self._is_word(part.strip("=")) for part in others)
+            and all(self._is_explained(inner) for inner in texts)
+        )
 
 
 @cache
 def _vocabulary(known: Known) -> frozenset[str]:
     """Return the words of all that everybody knows."""
-    texts = {*known.names, *known.members, *known.variables, *ENDINGS, *CLAIM_NAMES}
+    texts = {*known.names, *known.members, *known.variables, *ENDINGS}
     texts |= {ACCOUNT_ID, OUTSIDE}
     texts |= {value for _, value in known.values}
     return frozenset(word for text in texts for word in _WORD.findall(text))
 
 
-def _claims(part: str) -> Any:
+def _claims(part: str) -> list[str] | None:
+    """Return the texts in the JSON that a part of a token holds, or None; no name hides another."""
     try:
-        return json.loads(base64.urlsafe_b64decode(part.rstrip("=") + "=="))
+        data = base64.urlsafe_b64decode(part.rstrip("=") + "==")
+        return [*_texts(json.loads(data, object_pairs_hook=lambda pairs: [*chain(*pairs)]))]
     except (ValueError, binascii.Error, RecursionError):
         return None
 
@@ -160,7 +174,7 @@ def _texts(value: Any, key: str = "") -> Iterator[str]:
         yield _decoded(bytes.fromhex(value))
     elif key == "base64" and isinstance(value, str):
         yield _decoded(base64.b64decode(value))
-    elif key not in _AMOUNTS and not isinstance(value, bool):
+    elif key not in _AMOUNTS and not isinstance(value, bool | None):
         yield str(value)
 
 

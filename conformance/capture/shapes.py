@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import string
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -15,8 +15,9 @@ __all__ = ["DIGIT", "FILLER", "Piece", "filled", "like_number", "literal", "stri
 FILLER, DIGIT = "x", "1"
 #: A letter that is not ASCII, and a byte that is no UTF-8.
 _LETTER, _BYTE = "\u00e9", "{byte:e9}"
-#: Control characters that a parser or a header treats in a way of their own.
-_CONTROLS = "\0\t\n\r"
+#: Characters that a parser or a header treats in a way of their own; blanks are more of them.
+_SPECIAL = "\0\t\n\r\x7f\ufeff"
+_RUN = re.compile("[ -~]+|[^ -~]")
 
 
 class Piece(Struct, frozen=True, kw_only=True):
@@ -55,7 +56,7 @@ def like_number(raw: str) -> str:
         elif character == "0":
             # The zeros before the first other digit say how the number is written.
             made.append(DIGIT if started else "0")
-        elif raw[:2] == "0x" and place > 1 and character != "_":
+        elif raw[:2] in ("0x", "0o", "0b") and place > 1 and character != "_":
             made.append(DIGIT)
         else:
             made.append(character)
@@ -65,48 +66,52 @@ def like_number(raw: str) -> str:
 def filled(body: str, *, escapes: bool = False, numeric: bool = False) -> Iterator[Piece]:
     """Yield what stands in the place of *body*, character for character.
 
-    With *escapes*, those of JSON are one character each; with *numeric*, digits stay digits.
+    Of the blanks inside of it the first stays: a text of two words is no token. With *escapes*,
+    those of JSON are one character each; with *numeric*, digits stay digits.
     """
-    first = len(body) - len(body.lstrip(" "))
-    last = len(body.rstrip(" "))
-    place = 0
-    for raw, meant in units(body) if escapes else zip(body, body, strict=True):
-        if place < first or place >= last:
-            yield literal(" ")
-        elif raw == meant:
-            yield literal(DIGIT) if numeric and raw in string.digits else _character(raw)
-        elif meant in _CONTROLS or "\ud800" <= meant <= "\udfff":
-            yield literal(raw if len(raw) == 2 else _surrogate(meant))
-        else:
+    inner = body.strip(" ")
+    before = len(body) - len(body.lstrip(" "))
+    yield literal(" " * before)
+    one_word = True
+    for raw, meant in units(inner) if escapes else ((run, run) for run in _RUN.findall(inner)):
+        if escapes and raw[0] == "\\":
             yield literal(_escape(raw, meant))
-        place += len(raw)
+        elif not (raw.isascii() and raw.isprintable()):
+            yield _character(raw)
+        else:
+            start, blank, rest = raw.partition(" ") if one_word else (raw, "", "")
+            one_word = one_word and not blank
+            yield literal(
+                _letters(start, numeric=numeric) + blank + _letters(rest, numeric=numeric)
+            )
+    yield literal(" " * (len(body) - before - len(inner)))
+
+
+def _letters(run: str, *, numeric: bool) -> str:
+    return re.sub("[^1]", FILLER, re.sub("[0-9]", DIGIT, run)) if numeric else FILLER * len(run)
 
 
 def _escape(raw: str, meant: str) -> str:
     """Return an escape of the same kind: one that there is not is a fault, and stays one."""
-    if len(raw) in (6, 10):
-        made = FILLER if meant.isascii() and meant.isprintable() else _LETTER
-        return f"{raw[:2]}{ord(made):0{len(raw) - 2}x}"
-    if raw in ('\\"', "\\\\", "\\/", "\\b", "\\f"):
+    if raw[1:] in ("", *'"\\/bfnrt') or raw[1:].isspace():
         return raw
-    if raw.startswith(("\\u", "\\U")):
-        return raw[:2]
-    return "\\q"
-
-
-def _surrogate(meant: str) -> str:
-    if meant in _CONTROLS:
-        return f"\\u{ord(meant):04x}"
-    return "\\ud800" if meant < "\udc00" else "\\udc00"
+    if len(raw) not in (6, 10):
+        return "\\u" if raw.startswith("\\u") else "\\q"
+    if meant == "\ufffd" and len(raw) == 10:  # beyond the last character
+        return "\\U"
+    if "\ud800" <= meant <= "\udfff":
+        return "\\ud800" if meant < "\udc00" else "\\udc00"
+    if meant in _SPECIAL or meant.isspace():
+        made = meant
+    else:
+        made = FILLER if meant.isascii() and meant.isprintable() else _LETTER
+    return f"{raw[:2]}{ord(made):0{len(raw) - 2}x}"
 
 
 def _character(character: str) -> Piece:
-    if "\udc80" <= character <= "\udcff":  # a byte that is no UTF-8
-        return Piece(text=_BYTE, plain="\udce9")
-    if character in _CONTROLS or character == "\ufeff":
+    """Return what stands in the place of a *character* that is not plain ASCII."""
+    if "\ud800" <= character <= "\udfff":  # a byte that is no UTF-8, or half of a pair in UTF-16
+        return Piece(text=_BYTE, plain="\udc00")
+    if character in _SPECIAL or character.isspace():
         return literal(character)
-    if not character.isascii():
-        return literal(_LETTER)
-    if not character.isprintable():
-        return literal("\1")
-    return literal(FILLER)
+    return literal("\1" if character.isascii() else _LETTER)

@@ -12,7 +12,7 @@ __all__ = ["Token", "tokens", "units"]
 
 Kind = Literal["blank", "mark", "key", "string", "bare", "comment"]
 
-_STRING = r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)'
+_STRING = r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
 _COMMENT = r"/\*.*?(?:\*/|\Z)|//[^\n]*"
 _JSON = re.compile(
     rf"(?P<blank>[ \t\r\n\ufeff]+)|(?P<comment>{_COMMENT}|\#[^\n]*)"
@@ -24,13 +24,17 @@ _TOML = re.compile(
     r"(?P<blank>[ \t\r\n\ufeff]+)|(?P<comment>\#[^\n]*)"
     r'|(?P<string>"""(?:[^\\]|\\.)*?(?:"""|\\?\Z)'
     r"|'''.*?(?:'''|\Z)"
-    r'|"(?:[^"\\\n]|\\.)*(?:"|\\?(?=\n|\Z))'
+    r'|"(?:[^"\\\n]++|\\.)*+(?:"|\\?(?=\n|\Z))'
     r"|'[^'\n]*'?)"
-    r"""|(?P<mark>[{}\[\]:,=.])|(?P<bare>[^\s{}\[\]:,=."'\#\ufeff]+|.)""",
+    r"|(?P<mark>[{}\[\]:,=.])"
+    # A number or a time is one, with all its dots and colons.
+    r"|(?P<bare>(?:[0-9]{4}-[0-9]{2}-[0-9]{2} )?[-+]?[0-9][\w.:+-]*"
+    r"""|[^\s{}\[\]:,=."'\#\ufeff]+|.)""",
     re.DOTALL,
 )
 _UNIT = re.compile(
-    r"\\u[0-9a-fA-F]{4}|\\U00[0-9a-fA-F]{6}|\\u[0-9a-fA-F]{0,3}|\\.|\\|[^\\]", re.DOTALL
+    r"[ -\[\]-~]+|\\u[0-9a-fA-F]{4}|\\U00[0-9a-fA-F]{6}|\\u[0-9a-fA-F]{0,3}|\\.|\\|[^\\]",
+    re.DOTALL,
 )
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _PAIR = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
@@ -69,7 +73,7 @@ class _Reader:
 
     def __init__(self, *, toml: bool) -> None:
         self._toml = toml
-        self._holders: list[str] = []
+        self._holders: list[tuple[str, str]] = []  # brackets that are open, each with its member
         self._member = ""
         self._in_value = False
 
@@ -93,10 +97,14 @@ class _Reader:
         if raw == "=":
             self._in_value = True
         elif raw[0] in "{[" and (self._in_value or not self._toml):
-            self._holders += [self._member] * len(raw)
+            self._holders += [(raw[0], self._member)] * len(raw)
+            self._in_value = raw[0] == "["
         elif raw[0] in "}]" and self._holders:
-            self._member = self._holders[-len(raw) :][0]
+            self._member = self._holders[-len(raw) :][0][1]
             del self._holders[-len(raw) :]
+            self._in_value = True
+        elif raw == "," and self._holders and self._holders[-1][0] == "{":
+            self._in_value = False
 
     def _string(self, raw: str, follows: str) -> Token:
         quote = raw[:3] if self._toml and raw[:3] in ('"""', "'''") else raw[0]
@@ -125,10 +133,13 @@ def _escaped(raw: str, quote: str) -> bool:
 
 
 def units(body: str) -> Iterator[tuple[str, str]]:
-    """Yield the characters of a string, each as it is written, and what it stands for."""
+    """Yield the parts of a string, each as it is written, and what it stands for.
+
+    They are escapes, runs of plain ASCII, and single characters.
+    """
     for match in _UNIT.finditer(body):
         raw = match[0]
-        if len(raw) in (6, 10):
+        if raw[0] == "\\" and len(raw) in (6, 10):
             code = int(raw[2:], 16)  # noqa: FURB166 - what it begins with is no prefix of int
             yield raw, chr(code if code < 0x110000 else 0xFFFD)
         elif len(raw) == 2 and raw[0] == "\\":

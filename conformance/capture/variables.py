@@ -13,6 +13,7 @@ from conformance.capture.links import OUTSIDE
 from conformance.capture.names import Names
 from conformance.capture.scan import Withheld
 from conformance.home.links import UNEXPANDED, below, expanded
+from conformance.judge.leaks import LEAST
 from conformance.model.contract import ROLES, Contract, Role
 
 __all__ = ["Variables"]
@@ -23,7 +24,7 @@ _OWN = {"HOME", "PATH", "LANG", "TZ"}
 _OWN_ROLES = {"home"}
 _PATHS = re.compile(r".*(_DIR|_HOME|_PATH|_FILE)")
 _FLAGS = {"", "0", "1", "true", "false", "yes", "no", "on", "off"}
-_NUMBER = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,3})?")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class Variables:
@@ -34,12 +35,14 @@ class Variables:
         self._known = known
         self._names = names
         self._disguise = disguise
-        self._home = home
+        self._home = os.fsencode(home)
         self.env: dict[str, str] = {}
         self.inputs: dict[Role, str] = {}
         self.named: list[bytes] = []
         """Places below the HOME that variables name."""
         self.counts: Counter[str] = Counter()
+        self.notes: list[str] = []
+        """Where the copy may answer otherwise, and why."""
 
     def take(self, env: Mapping[str, str], contract: Contract | None, withheld: Withheld) -> None:
         """Take the variables in *env*; those that carry inputs of the *contract* become these."""
@@ -51,8 +54,15 @@ class Variables:
                 withheld.add("a variable", os.fsencode(value))
                 self.counts["variables that nothing looks at, left out"] += name not in _OWN
                 continue
+            if role == "home" and os.fsencode(value).rstrip(b"/") != self._home.rstrip(b"/"):
+                self.notes.append(
+                    f"{name} names another place than this home: the copy has its own"
+                )
+            if role == "agent" and contract is not None and value in contract.agents:
+                self.inputs[role] = value
+                continue
             withheld.add(f"the variable {name}", os.fsencode(value))
-            made = self._value(name, value)
+            made = self._value(name, value, is_path=role == "override")
             if role == "switch" and contract is not None:
                 ways = {contract.inputs.value("switch", way): way for way in ("on", "off")}
                 # What is neither cannot be said by the role.
@@ -62,12 +72,14 @@ class Variables:
             elif role not in _OWN_ROLES:
                 self.inputs[role] = made
 
-    def _value(self, name: str, value: str) -> str:
+    def _value(self, name: str, value: str, *, is_path: bool) -> str:
+        is_secret = self._known.is_secret(name)
         if (name, value) in self._known.values or value.strip().lower() in _FLAGS:
             return value
-        if _NUMBER.fullmatch(value):
+        if _NUMBER.fullmatch(value) and len(value) < LEAST and not is_secret:
             return value
-        if "/" in value or value in UNEXPANDED or _PATHS.fullmatch(name):
+        looks_so = not is_secret and ("/" in value or value in UNEXPANDED)
+        if is_path or looks_so or _PATHS.fullmatch(name):
             return self._path(value)
         return self._disguise.text(value, name)
 
@@ -77,7 +89,7 @@ class Variables:
         before, after = value[:at], value[at + len(bare) :]
         inside = None
         if bare.startswith("/"):
-            inside = below(os.fsencode(bare), os.fsencode(self._home))
+            inside = below(os.fsencode(bare), self._home)
             if inside is None:
                 return f"{before}/{OUTSIDE}{after}"
             self.named.append(inside)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import tomlkit
 from msgspec.structs import replace
-from tomlkit.items import Item, Table
 
 from conformance.catalogue.layers import bundled_layers
 from conformance.errors import UsageError
@@ -17,6 +17,8 @@ from conformance.model.scenario import Bytes, Entry, Json, Runs, Scenario, Text
 
 __all__ = ["as_read", "scenario_table", "scenario_text"]
 
+#: A key that needs no quotes.
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 #: Columns of a line; an entry that needs more becomes a table of its own, as far as it can.
 _COLUMNS = 120
 #: Bytes up to this many are written as hexadecimal digits, which people can read; more as base64.
@@ -34,17 +36,13 @@ def scenario_text(scenario: Scenario, *, comment: str = "") -> str:
 
     :raises UsageError: it is about a gate, an entrypoint or a login: see :func:`scenario_table`.
     """
-    document = tomlkit.document()
-    for line in comment.splitlines():
-        document.add(tomlkit.comment(line))
+    lines = [f"# {line}".rstrip() for line in comment.splitlines()]
     table = scenario_table(scenario)
-    for key, value in table.items():
-        if key not in _TABLES:
-            document.add(key, _inline(value))
+    lines += [f"{key} = {_inline(value)}" for key, value in table.items() if key not in _TABLES]
     for key in _TABLES:
         if key in table:
-            document.add(key, _table(table[key]))
-    return tomlkit.dumps(document).rstrip("\n") + "\n"
+            lines += _lines(table[key], key)
+    return "\n".join(lines) + "\n"
 
 
 def as_read(entry: Entry) -> Entry:
@@ -181,8 +179,8 @@ def _attributes(entry: Entry) -> dict[str, Any]:
     return table
 
 
-def _table(values: Mapping[str, Any], *, ordered: bool = False) -> Table:
-    """Return *values* as a table with a header; what is too long for a line gets one of its own.
+def _lines(values: Mapping[str, Any], path: str = "", *, ordered: bool = False) -> Iterator[str]:
+    """Yield the lines of a table at *path*; what is too long for a line gets a header of its own.
 
     These come last, for else the rest would belong to them. Where the order counts, as it does for
     members of JSON (*ordered*), only what is last anyway gets one.
@@ -194,39 +192,43 @@ def _table(values: Mapping[str, Any], *, ordered: bool = False) -> Table:
         while not all(isinstance(values[key], dict) for key in keys[first:]):
             first += 1
         long = keys[first:]
-    table = tomlkit.table()
+    if path and (len(long) < len(values) or not values):
+        yield f"\n[{path}]"
     for key, value in values.items():
         if key not in long:
-            table.add(tomlkit.key(key), _inline(value))
+            yield f"{_key(key)} = {_inline(value)}"
     for key in long:
-        table.add(tomlkit.key(key), _table(values[key], ordered=ordered or key == "json"))
-    return table
+        below = f"{path}.{_key(key)}" if path else _key(key)
+        yield from _lines(values[key], below, ordered=ordered or key == "json")
 
 
 def _is_long(key: str, value: Any) -> bool:
     """Return whether *value* is better read as a table of its own."""
     if not isinstance(value, dict):
         return False
-    line = f"{tomlkit.key(key).as_string()} = {_inline(value).as_string()}"
-    return key in _HEADED or len(line) > _COLUMNS
+    return key in _HEADED or len(f"{_key(key)} = {_inline(value)}") > _COLUMNS
 
 
-def _inline(value: Any) -> Item:
-    """Return *value* as it is written on one line."""
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else _basic(key)
+
+
+def _inline(value: Any) -> str:
+    """Return *value* as it is written on one line, but for a literal text of several."""
     if isinstance(value, dict):
-        table = tomlkit.inline_table()
-        for key, inner in value.items():
-            table.append(tomlkit.key(key), _inline(inner))
-        return table
+        return f"{{{', '.join(f'{_key(key)} = {_inline(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list):
-        array = tomlkit.array()
-        for inner in value:
-            array.append(_inline(inner))
-        return array
-    if isinstance(value, str) and _is_literal(value):
-        return tomlkit.string(value, literal=True, multiline="\n" in value)
-    item: Item = tomlkit.item(value)
-    return item
+        return f"[{', '.join(map(_inline, value))}]"
+    if isinstance(value, str):
+        if not _is_literal(value):
+            return _basic(value)
+        return f"'''{value}'''" if "\n" in value else f"'{value}'"
+    return json.dumps(value)
+
+
+def _basic(text: str) -> str:
+    """Return *text* as a basic string, whose escapes are those of JSON, and one for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_literal(text: str) -> bool:

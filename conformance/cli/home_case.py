@@ -1,24 +1,27 @@
-"""By what a real HOME is judged: contract, agent, and who runs the probe."""
+"""A real HOME, by what it is judged, and who runs the probe there."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct
 
 from conformance.catalogue import contracts
+from conformance.cli.home_source import source_options
+from conformance.cli.options import contract_option, variable_options
 from conformance.errors import CannotJudge, UsageError
+from conformance.home.reading import FoundHome, HomeSource, read_home
 from conformance.model.contract import Contract
-from conformance.specification import Case, Decision, decide, specified
+from conformance.run.request import variables
+from conformance.specification import Case, Decision, case_in, decide, specified
 
-__all__ = ["HomeUser", "contract_for", "decided", "home_agent_option", "home_user_option"]
+if TYPE_CHECKING:
+    from conformance.capture.captured import Captured
 
-home_agent_option = click.option(
-    "--agent", metavar="NAME", required=True, help="The agent whose slot it is."
-)
+__all__ = ["RealHome", "decided", "real_home_options", "user_words"]
 
 
 class HomeUser(Struct, frozen=True):
@@ -30,20 +33,106 @@ class HomeUser(Struct, frozen=True):
     """None for the group of the HOME."""
 
 
-def home_user_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that says who runs the probe; *command* gets it as ``user``."""
+class RealHome:
+    """A HOME that is not of a scenario, and all else that an answer in it depends on."""
 
+    def __init__(
+        self,
+        source: HomeSource,
+        *,
+        agent: str,
+        contract_name: str,
+        env: Mapping[str, str],
+        user: HomeUser,
+    ) -> None:
+        """Take the HOME that *source* leads to; *env* are variables that the probe has.
+
+        :raises UsageError: the contract does not know the agent, or is not written down.
+        :raises FileError: the file of the contract is wrong.
+        """
+        self._source = source
+        self._env = env
+        self._user = user
+        self.agent = agent
+        self.contract_name = contract_name
+        self.contract = _contract_for(contract_name, agent)
+
+    @functools.cached_property
+    def found(self) -> FoundHome:
+        """What lies there; it is read when it is asked for.
+
+        :raises UsageError: there is no HOME.
+        :raises CannotJudge: it cannot be read.
+        """
+        return read_home(self._source, self._env.values())
+
+    def case(self, contract: Contract) -> Case:
+        """Return the case that the HOME makes under *contract*."""
+        return case_in(
+            self.found.seen,
+            contract,
+            agent=self.agent,
+            home_path=self.found.path,
+            env=self._env,
+            uid=self._user.uid,
+            gids=self._user.gids,
+        )
+
+    def captured(self) -> Captured:
+        """Return what is put into a scenario of it."""
+        # Imported here so that a home is judged without what copies it.
+        from conformance.capture.captured import captured  # noqa: PLC0415
+
+        return captured(
+            self.found.seen,
+            home_path=self.found.path,
+            contract=self.contract,
+            env=self._env,
+            uid=self._user.uid,
+            gids=self._user.gids,
+        )
+
+
+def real_home_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options about a real HOME; *command* gets it as ``home``."""
+
+    @click.option("--agent", metavar="NAME", required=True, help="The agent whose slot it is.")
+    @contract_option
+    @variable_options("the probe in that HOME")
     @click.option(
         "--user",
         metavar="UID[:GID]...",
         default="",
         help="Who runs the probe, and the groups; by default owner and group of the HOME.",
     )
+    @source_options
     @functools.wraps(command)
-    def with_user(*args: Any, user: str, **options: Any) -> Any:
-        return command(*args, user=_user(user), **options)
+    def with_home(
+        *args: Any,
+        source: HomeSource,
+        agent: str,
+        contract: str,
+        env: tuple[str, ...],
+        pass_env: tuple[str, ...],
+        user: str,
+        **options: Any,
+    ) -> Any:
+        home = RealHome(
+            source,
+            agent=agent,
+            contract_name=contract,
+            env=variables(env, pass_env),
+            user=_user(user),
+        )
+        return command(*args, home=home, **options)
 
-    return with_user
+    return with_home
+
+
+def user_words(case: Case) -> str:
+    """Return who runs the probe."""
+    groups = ", ".join(map(str, case.gids))
+    return f"uid {case.uid}, groups {groups}" if groups else f"uid {case.uid}"
 
 
 def _user(text: str) -> HomeUser:
@@ -60,7 +149,7 @@ def _user(text: str) -> HomeUser:
     return HomeUser(uid, tuple(gids) if gids else None)
 
 
-def contract_for(name: str, agent: str) -> Contract:
+def _contract_for(name: str, agent: str) -> Contract:
     """Return the contract called *name*, or in the file of that name, to judge a HOME of *agent*.
 
     :raises UsageError: it does not know the agent, or what it calls for is written down nowhere.

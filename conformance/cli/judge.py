@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +11,17 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from conformance.cli.home_case import (
-    HomeUser,
-    contract_for,
-    decided,
-    home_agent_option,
-    home_user_option,
-)
-from conformance.cli.home_source import source_options
-from conformance.cli.options import (
-    IMAGE_OPTIONS,
-    contract_option,
-    scenarios_option,
-    variable_options,
-)
+from conformance.cli.home_case import RealHome, decided, real_home_options, user_words
+from conformance.cli.options import IMAGE_OPTIONS, scenarios_option
 from conformance.cli.settings import WithSettings, taken
 from conformance.errors import CannotJudge
-from conformance.home.reading import FoundHome, HomeSource, read_home
 from conformance.loading import catalogue_under
 from conformance.model.contract import Contract
 from conformance.model.outcome import ScenarioResult
 from conformance.model.wording import expectation
 from conformance.report.lines import heading_lines
-from conformance.run.request import RunRequest, variables
-from conformance.specification import Case, Decision, case_in, decide
+from conformance.run.request import RunRequest
+from conformance.specification import Case, Decision, decide
 from conformance.specification.likeness import Likeness, nearest
 from conformance.text import printable
 
@@ -62,8 +49,7 @@ class _Copy(Struct, frozen=True, kw_only=True):
 
 
 @click.command("judge", cls=WithSettings)
-@home_agent_option
-@contract_option
+@real_home_options
 @scenarios_option
 @click.option(
     "--probe",
@@ -75,54 +61,37 @@ class _Copy(Struct, frozen=True, kw_only=True):
     metavar="REF",
     help="Ask the entrypoint of this container image in that copy, in place of a local command.",
 )
-@variable_options("the probe in that HOME")
-@home_user_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@source_options
 @click.pass_context
 def judge_command(
     ctx: click.Context,
     /,
-    source: HomeSource,
-    agent: str,
-    contract: str,
+    home: RealHome,
     directories: tuple[Path, ...],
     probe: str | None,
     image: str | None,
     engine: tuple[str, ...],
-    env: tuple[str, ...],
-    pass_env: tuple[str, ...],
-    user: HomeUser,
     as_json: bool,
 ) -> None:
     """Say what the contract calls for in a real HOME, and by which rule.
 
     The HOME is only read: nothing is started or written in it, and no value of a file is shown. The
-    agent's CLI is taken to run. Shown are the rule, what was found, and the scenarios of the
-    catalogue that the HOME is most like, with what tells it apart from each.
+    agent's CLI is taken to run, and root to read everything, as it does outside of runs. Shown are
+    the rule, what was found, and the scenarios of the catalogue that the HOME is most like, with
+    what tells it apart from each.
 
     Exit status: 0 it was judged, and a probe that was asked conforms, 1 the probe deviates, 2 the
     request is wrong, 3 the HOME could not be read, or the probe not be judged.
     """
-    chosen = contract_for(contract, agent)
-    own = variables(env, pass_env)
+    chosen = home.contract
     catalogue = catalogue_under(chosen, [one.absolute() for one in directories])
-    found = read_home(source, own.values())
-    case = case_in(
-        found.seen,
-        chosen,
-        agent=agent,
-        home_path=found.path,
-        env=own,
-        uid=user.uid,
-        gids=user.gids,
-    )
+    case = home.case(chosen)
     decision = decided(case, chosen)
     like = nearest(case, chosen, decision, catalogue.in_contract(chosen), _NEAREST)
     copy = None
     if probe is not None or image is not None:
-        request = _request(probe, image, engine, contract, taken(ctx).directory)
-        copy = _asked(request, agent, case, found, chosen, own)
+        request = _request(probe, image, engine, home.contract_name, taken(ctx).directory)
+        copy = _asked(request, home)
     if as_json:
         click.echo(json.dumps(_document(case, chosen, decision, like, copy), indent=2))
     else:
@@ -162,40 +131,26 @@ def _request(
     )
 
 
-def _asked(
-    request: RunRequest,
-    agent: str,
-    case: Case,
-    found: FoundHome,
-    contract: Contract,
-    env: Mapping[str, str],
-) -> _Copy:
-    """Return what the probe of *request* answers in a copy of the home that was *found*.
+def _asked(request: RunRequest, home: RealHome) -> _Copy:
+    """Return what the probe of *request* answers in a copy of *home*.
 
     :raises UsageError: there is no such probe.
     :raises CannotJudge: there is nothing to start it with.
     """
     # Imported here so that a home is judged without what runs probes.
-    from conformance.capture.captured import captured  # noqa: PLC0415
     from conformance.model.scenario import Scenario  # noqa: PLC0415
     from conformance.run.assembly import open_run  # noqa: PLC0415
     from conformance.run.subject import check  # noqa: PLC0415
     from conformance.specification import case_of  # noqa: PLC0415
 
-    made = captured(
-        found.seen,
-        home_path=found.path,
-        contract=contract,
-        env=env,
-        uid=case.uid,
-        gids=case.gids,
-    )
+    contract = home.contract
+    made = home.captured()
     scenario = Scenario(
         id="judged/copy",
         file="",
         summary="A copy of a home that is judged",
         origin="judge",
-        agent=agent,
+        agent=home.agent,
         control={},
         expect={contract.name: tuple(verdict.name for verdict in contract.verdicts)},
         entries=made.entries,
@@ -253,9 +208,9 @@ def _told(decision: Decision) -> list[str]:
 
 
 def _user_words(case: Case) -> str:
-    groups = ", ".join(map(str, case.gids))
-    words = f"uid {case.uid}, groups {groups}" if groups else f"uid {case.uid}"
-    return f"{words}; no mode keeps root out" if case.reads_all else words
+    if not case.reads_all:
+        return user_words(case)
+    return f"{user_words(case)}; no mode keeps root out, as modes do in runs and captured homes"
 
 
 def _copy_lines(contract: Contract, decision: Decision, copy: _Copy) -> Iterator[str]:

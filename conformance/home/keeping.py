@@ -68,13 +68,17 @@ class Keeping:
         Directories come before what they hold; of one that does not, nothing but its place is
         known. Something at the same path is replaced.
         """
-        above = node.path.rpartition(b"/")[0]
-        if node.path and not self._is_known(above):
-            if not (self.is_visible(node.path) or self._has_room(self._first_unknown(above))):
+        if unknown := self._unknown_above(node.path):
+            if not (self.is_visible(node.path) or self._has_room(unknown[0])):
                 self.count(node.path)
                 return False
-            self.add(_unknown_directory(above, node))
-            self._chain_of[above] = self._chains.setdefault((above,), len(self._chains) + 1)
+            for above in unknown:
+                self._add(_unknown_directory(above, node))
+                self._chain_of[above] = self._chains.setdefault((above,), len(self._chains) + 1)
+        return self._add(node)
+
+    def _add(self, node: SeenNode) -> bool:
+        """Keep *node*, or count it; the directory that it lies in is known."""
         signature = self._signature(node) if node.path.startswith(self._walked) else None
         if node.kind == "directory" and signature is not None:
             self._enter(node)
@@ -90,11 +94,12 @@ class Keeping:
     def _is_known(self, directory: bytes) -> bool:
         return directory in self._kept or directory in self._aside
 
-    def _first_unknown(self, directory: bytes) -> bytes:
-        """Return the uppermost directory on the way to *directory* that is not known."""
-        while (above := directory.rpartition(b"/")[0]) != directory and not self._is_known(above):
-            directory = above
-        return directory
+    def _unknown_above(self, path: bytes) -> list[bytes]:
+        """Return the directories on the way to *path* that are not known, the uppermost first."""
+        found: list[bytes] = []
+        while path and not self._is_known(path := path.rpartition(b"/")[0]):
+            found.append(path)
+        return found[::-1]
 
     def count(self, path: bytes, number: int = 1) -> None:
         """Count *number* things that are not kept, of which one is at *path*."""

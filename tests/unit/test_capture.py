@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from conformance.catalogue.lint import about_scenario
 from conformance.catalogue.scenarios import parsed_scenario
 from conformance.catalogue.toml import read_toml
 from conformance.cli import cli
-from conformance.errors import ConformanceError
+from conformance.errors import CannotJudge, ConformanceError
+from conformance.files import create_text
 from conformance.home import build, plan
 from conformance.home.reading import DirectoryHome, read_home
 from conformance.home.seen import SeenHome, SeenNode
@@ -259,6 +261,69 @@ def test_capture_takes_the_groups_of_the_probe(tmp_path: Path, user: str, verdic
     assert f"slot calls for {verdict}" in judged[1]
     assert f"slot calls for {verdict}" in said
     assert read_toml(file)["expect"]["slot"] == verdict
+
+
+@ROOT_ONLY
+def test_what_root_is_to_runs_and_elsewhere_is_said(tmp_path: Path) -> None:
+    """Runs take from root what lets it read everything, so a file for them calls for something else."""
+    top = full(tmp_path)
+    (top / ".claude" / ".credentials.json").chmod(0)
+    words = (top, "--agent", "claude", "--contract", "preflight")
+
+    judged = call("judge", *words, "--user", "0")[1]
+    captured_for_root = call("capture", *words, "-o", tmp_path / "root.toml", "--user", "0")[1]
+    captured_for_owner = call("capture", *words, "-o", tmp_path / "me.toml", "--user", "1:1")[1]
+
+    assert judged.startswith("preflight calls for ready (0)\n")
+    assert "no mode keeps root out, as modes do in runs" in " ".join(judged.split())
+    assert "for uid 0, groups 0\n  preflight calls for creds-invalid (1)" in captured_for_root
+    note = "note: outside of runs no mode keeps root out; preflight calls for ready (0) there"
+    assert note in captured_for_root
+    assert "for uid 1, groups 1\n  preflight calls for creds-" in captured_for_owner
+    assert note not in captured_for_owner
+
+
+def test_a_copy_that_calls_for_something_else_is_told(tmp_path: Path) -> None:
+    """The header of this token is no base64, which no rule looks at; in the copy no part of it is."""
+    held = {"id_token": "\u00e9.e30.c2ln", "access_token": "a", "refresh_token": "b"}
+    login = {"tokens": held, "last_refresh": "2026-06-30T10:00:00Z"}
+    (tmp_path / "home" / ".codex").mkdir(parents=True)
+    (tmp_path / "home" / ".codex" / "auth.json").write_text(json.dumps(login))
+    words = ("--agent", "codex", "--contract", "slot-strict")
+
+    status, said = call("capture", tmp_path / "home", "-o", tmp_path / "slot-17.toml", *words)
+
+    assert status == 0, said
+    assert "slot-strict calls for ready (0), by the rule codex-usable" in said
+    assert "note: in the copy, slot-strict calls for creds-invalid (66): the tokens are not" in said
+
+
+def test_a_file_that_no_command_would_read_is_not_written(tmp_path: Path) -> None:
+    top = full(tmp_path)
+    (top / ".claude.json").write_text(json.dumps({"pasted": "q" * 1024 * 1024}))
+    file = tmp_path / "slot-17.toml"
+
+    status, said = call("capture", top, "-o", file, "--agent", "claude")
+
+    assert status == 3
+    assert (
+        "no scenario may have over 1048576; capture a copy of the HOME in which .claude.json"
+        in said
+    )
+    assert not file.exists()
+
+
+def test_no_half_of_a_file_stays_where_there_is_no_room(tmp_path: Path) -> None:
+    """It would be in the way of the next attempt."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    try:
+        with pytest.raises(CannotJudge, match="File too large"):
+            create_text(tmp_path / "slot.toml", "x" * 100_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["judge", "capture"])

@@ -157,6 +157,28 @@ def test_a_planted_leak_is_not_written(
     assert list(shown(["k7Qm2Zx9Lp4wBv6RtY3s"], f"{done.output}{done.exception}")) == []
 
 
+def test_a_planted_signature_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a token not only the claims are looked at."""
+    signature = "k7Qm2Zx9Lp4wBv6RtY3s"
+    home = tmp_path / "home"
+    (home / ".codex").mkdir(parents=True)
+    # The claims are {"sub":"a"}.
+    (home / ".codex" / "auth.json").write_text(f'{{"id_token": "e30.eyJzdWIiOiJhIn0.{signature}"}}')
+    output = tmp_path / "slot.toml"
+    words = ["capture", os.fspath(home), "-o", os.fspath(output), "--agent", "codex"]
+    parts = Disguise._parts
+    monkeypatch.setattr(
+        Disguise, "_parts", lambda self, found: f"{parts(self, found[:-1])}.{found[-1]}"
+    )
+
+    done = CliRunner().invoke(cli, words)
+
+    assert not output.exists()
+    assert "eight characters in a row of .codex/auth.json" in str(done.exception)
+
+
 def test_without_it_the_same_home_is_written(tmp_path: Path) -> None:
     """The positive control of the planted leaks."""
     home = tmp_path / "home"
@@ -199,6 +221,35 @@ def test_nothing_gets_out_of_a_home_on_disk(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.exception
     said = done.output.replace(os.fspath(tmp_path), "")
     assert list(shown(canaries.made, output.read_text() + said)) == []
+
+
+def test_nothing_gets_out_where_what_was_captured_is_reduced(tmp_path: Path) -> None:
+    """The way of a fault to whoever mends it: neither of the files holds a canary, nor does what is said."""
+    canaries = Canaries(29)
+    home = tmp_path / "home"
+    (home / ".claude" / canaries.one()).mkdir(parents=True)
+    (home / ".codex").mkdir()
+    for path in support_capture.FILES:
+        file = home / os.fsdecode(path)
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(canaries.content(path))
+    (home / ".claude" / canaries.one()).symlink_to(canaries.one())
+    (home / ".claude" / f"{canaries.one()}.jsonl").write_text(canaries.text())
+    (tmp_path / "probe.sh").write_text("exit 65\n")
+    made, small = tmp_path / "made.toml", tmp_path / "small.toml"
+    words = ["--agent", "claude", f"--env=CLAUDE_CODE_OAUTH_TOKEN={canaries.text()}"]
+    probe = ["--probe", f"sh {tmp_path / 'probe.sh'}", "--no-config"]
+
+    captured_ = CliRunner().invoke(
+        cli, ["capture", os.fspath(home), "-o", os.fspath(made), *words, "--no-config"]
+    )
+    reduced = CliRunner().invoke(cli, ["reduce", os.fspath(made), "-o", os.fspath(small), *probe])
+
+    assert captured_.exit_code == reduced.exit_code == 0, f"{captured_}{reduced}{reduced.output}"
+    assert "expected ready (0), got creds-missing (65)" in reduced.output
+    assert len(small.read_text()) < len(made.read_text()) // 2
+    said = f"{captured_.output}{reduced.output}".replace(os.fspath(tmp_path), "")
+    assert list(shown(canaries.made, made.read_text() + small.read_text() + said)) == []
 
 
 def test_homes_have_canaries_in_every_place() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
+from conformance.drivers.container import found_home
 from conformance.drivers.container.found_home import in_memory
 
 
@@ -41,3 +44,14 @@ def test_a_home_at_the_root_is_hidden_where_rules_look() -> None:
 
     assert in_memory(container, "/") == "/.codex"
     assert in_memory({"State": {"Running": True}}, "/") == ""
+
+
+@pytest.mark.parametrize("path", ["home/agent", "/home/agent"])
+def test_a_path_in_a_container_counts_from_its_root(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """As it does for the engine: a HOME that lay nowhere would leave every answer open."""
+    monkeypatch.setattr(found_home, "_client", nullcontext)
+    monkeypatch.setattr(found_home, "_inspect", lambda *_: {"Id": "1"})
+
+    assert found_home.container_home("slot-17", path).path == "/home/agent"

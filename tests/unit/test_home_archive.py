@@ -121,6 +121,15 @@ def test_directories_that_are_not_in_the_archive_are_made_up(
 
 
 @both
+def test_they_may_lie_deeper_than_functions_can_call_each_other(
+    read: Callable[[bytes], SeenHome],
+) -> None:
+    found = read(archive((f".claude/{'d/' * 1_500}login", FILE, b"")))
+
+    assert len(found.nodes) == 1_503
+
+
+@both
 def test_of_two_entries_with_one_path_the_later_counts(read: Callable[[bytes], SeenHome]) -> None:
     """As it does when the archive is unpacked: ``tar -r`` adds a newer file at the end."""
     found = read(archive(HOME, (".claude.json", FILE, b"old"), (".claude.json", FILE, b"new")))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def container_home(name: str, path: str = "", *, at: str = "", engine: str = "")
     """Return the HOME at *path* in the container called *name*: by default, that of its user.
 
     It need not run. It is on the *engine* of that name, by default on the one that is here.
-    Programs know the HOME as *at*, by default as *path*.
+    Programs know the HOME as *at*, by default as *path*, which counts from ``/``.
 
     :raises UsageError: there is no such docker context.
     :raises CannotJudge: there is no engine, or podman, no such container, or its user has no HOME.
@@ -74,6 +75,7 @@ def container_home(name: str, path: str = "", *, at: str = "", engine: str = "")
             with engine_errors(f"container '{name}' cannot be looked into"):
                 found = identity(client, container["Id"], config.get("User") or "", home or "")
             path = found[2]
+        path = posixpath.join("/", path)
         if place := in_memory(container, path):
             cause = f"container '{name}' has {place} in memory, where the engine does not look"
             tar = f"docker exec {name} tar -C {path} -c ."
