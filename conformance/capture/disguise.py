@@ -50,6 +50,7 @@ _PART = re.compile(r"[\w-]+={0,2}", re.ASCII)
 _READ: frozenset[Doubt] = frozenset({"twice", "surrogate", "deep", "long-number"})
 #: Where a token of codex names an account.
 _CLAIMS, _ACCOUNT = "https://api.openai.com/auth", "chatgpt_account_id"
+_LINE_ENDS = re.compile(r"([\r\n]+)")
 #: A name in TOML that needs no quotes; with dots, it is several.
 _BARE_KEY = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 #: Members that name an account: whether two are the same is what rules look at.
@@ -141,9 +142,17 @@ class Disguise:
         yield literal(end)
 
     def text(self, text: str, member: str) -> str:
-        """Return what stands in the place of a *text* of its own, such as a variable's value."""
+        """Return what stands in the place of a *text* of its own, such as a variable's value.
+
+        Of several lines, each is a text: a token that was wrapped is a token to whoever reads on.
+        """
         if not text or (member, text) in self._known.values:
             return text
+        if len(lines := _LINE_ENDS.split(text)) > 1:
+            # Every second one is what ends a line.
+            return "".join(
+                line if number % 2 else self.text(line, member) for number, line in enumerate(lines)
+            )
         if text.isascii() and text.isprintable() and (found := self._recognised(text, member)):
             return "".join(piece.text for piece in found)
         numeric = _NUMERIC.fullmatch(text.strip()) is not None

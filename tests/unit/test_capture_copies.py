@@ -209,6 +209,18 @@ def test_a_variable_says_the_same_to_rules(contract: str, name: str, value: str)
     assert (here.rule, here.verdicts) == (there.rule, there.verdicts)
 
 
+def test_each_line_of_a_token_that_was_wrapped_is_one() -> None:
+    """So a probe that shows how the variable begins shows a secret in the copy as well."""
+    token = f"sk-ant-oat01-{'q7' * 60}"
+    env = {"CLAUDE_CODE_OAUTH_TOKEN": f"{token}\r\n{'z9' * 30}"}
+
+    made = captured(home({".claude/x": b""}), contract=contracts.load("slot"), env=env)
+
+    first, last = made.env["CLAUDE_CODE_OAUTH_TOKEN"].split("\r\n")
+    assert first.startswith("{secret}")
+    assert last == "x" * 60
+
+
 def test_digits_are_kept_of_what_is_no_secret() -> None:
     env = {"ANTHROPIC_API_KEY": "123456", "ORCH_AUTH_EXPIRY_SKEW_SECONDS": "3600"}
 

@@ -52,7 +52,7 @@ PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}"
 VALUES = st.recursive(
     st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(allow_nan=False)
     | PLAIN,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PLAIN, inner, max_size=3),
     max_leaves=8,
