@@ -51,7 +51,7 @@ def test_a_path_in_a_container_counts_from_its_root(
     monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """As it does for the engine: a HOME that lay nowhere would leave every answer open."""
-    monkeypatch.setattr(found_home, "_client", nullcontext)
+    monkeypatch.setattr(found_home, "_client", lambda *_: nullcontext())
     monkeypatch.setattr(found_home, "_inspect", lambda *_: {"Id": "1"})
 
     assert found_home.container_home("slot-17", path).path == "/home/agent"
