@@ -35,7 +35,7 @@ WHOLE = os.environ.get("CONFORMANCE_WHOLE_BANK") == "1"
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not in turn today, of the slow tests five sixths; CONFORMANCE_WHOLE_BANK=1 runs all, and so does the name of a test.
+    """Leave out what is not in turn today, of the slow tests seven eighths; CONFORMANCE_WHOLE_BANK=1 runs all, and so does the name of a test.
 
     Each worker begins with its share of the slow tests: what comes last must not keep one of them busy alone.
     """
@@ -50,12 +50,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def one_in_runs(item: pytest.Item) -> int:
-    """Return in which part of all runs *item* runs: as its marker says, else each sixth one if it is slow."""
+    """Return in which part of all runs *item* runs: as its marker says, else each eighth one if it is slow."""
     marker = item.get_closest_marker("in_turn")
     if marker is not None:
         turns: int = marker.args[0]
         return turns
-    return 6 if item.get_closest_marker("slow") is not None else 1
+    return 8 if item.get_closest_marker("slow") is not None else 1
 
 
 @pytest.fixture(autouse=True)

@@ -223,7 +223,7 @@ def _inline(value: Any) -> str:
         if not _is_literal(value):
             return _basic(value)
         return f"'''{value}'''" if "\n" in value else f"'{value}'"
-    return repr(value) if isinstance(value, float) else json.dumps(value)  # TOML has inf and nan
+    return json.dumps(value)
 
 
 def _basic(text: str) -> str:

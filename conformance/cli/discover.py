@@ -190,9 +190,9 @@ def _discover(request: RunRequest, against: str | None, asked: _Asked) -> int:
     found = pending(tried)
     if found.left:
         again = "; interrupt again to leave that" if interrupted else ""
-        asked.say([f"reducing what was found{again}"])
         try:
             with sigterm_interrupts():
+                asked.say([f"reducing what was found{again}"])
                 _reduce(subject, other, asked, tried, found)
         except KeyboardInterrupt:
             interrupted = True

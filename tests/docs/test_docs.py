@@ -306,7 +306,7 @@ def test_a_file_that_a_page_shows_again_is_another_from_there_on() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(7)
+@pytest.mark.in_turn(10)
 @pytest.mark.parametrize(
     "page",
     [
@@ -362,7 +362,7 @@ def test_a_finished_probe_conforms_in_every_scenario(name: str, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(7)
+@pytest.mark.in_turn(10)
 def test_the_finished_probe_answers_in_an_image(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:
@@ -403,7 +403,7 @@ def test_contributors_are_told_of_every_method_of_a_driver() -> None:
     assert set(re.findall(r"^- `(\w+)` ", section, re.MULTILINE)) == methods
 
 
-@pytest.mark.in_turn(7)
+@pytest.mark.in_turn(10)
 @pytest.mark.slow
 def test_the_page_of_pipelines_is_what_happens(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
@@ -420,7 +420,7 @@ def test_the_page_of_pipelines_is_what_happens(
         session(ROOT / "docs" / "for-pipelines.md", tmp_path, names)
 
 
-@pytest.mark.in_turn(7)
+@pytest.mark.in_turn(10)
 @pytest.mark.slow
 def test_an_image_that_knows_no_mode_is_asked_as_the_page_says(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path

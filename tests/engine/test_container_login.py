@@ -35,7 +35,7 @@ FEW = (
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(6)
 def test_an_image_is_asked_in_both_modes_and_agrees_with_itself(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:
@@ -60,7 +60,7 @@ def test_an_image_is_asked_in_both_modes_and_agrees_with_itself(
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(6)
 def test_a_vice_in_an_image_is_named_and_one_that_cannot_listen_is_unsupported(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:

@@ -42,7 +42,7 @@ def at_work(client: docker.DockerClient) -> bool:
     return any(one["Labels"]["probe-conformance.worker"].startswith("gw") for one in found)
 
 
-@pytest.mark.in_turn(4)
+@pytest.mark.in_turn(8)
 def test_an_engine_that_is_killed_in_the_middle_costs_no_scenario(
     engine: docker.DockerClient, reference_image: str, second: SecondEngine, tmp_path: Path
 ) -> None:

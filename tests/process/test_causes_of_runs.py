@@ -59,6 +59,7 @@ def test_the_vice_of_a_wrong_probe_is_named(tmp_path: Path) -> None:
     assert cause["answers"] == ["expected cli-broken (64), got ready (0)"]
 
 
+@pytest.mark.slow
 def test_a_contract_with_other_codes_knows_the_same_vices(tmp_path: Path) -> None:
     (tmp_path / "harbour.toml").write_text(HARBOUR)
     probe = Path(shlex.split(wrong_probe(tmp_path, "agent-unmapped-is-creds-missing"))[-1])

@@ -174,7 +174,7 @@ def test_without_its_defects_the_probe_conforms_in_the_scenarios_about_them(
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(6)
 @pytest.mark.parametrize(("probe", "defect"), ALONE)
 def test_a_defect_alone_shows_in_each_scenario_about_it(
     tmp_path: Path, probe: str, defect: str

@@ -79,6 +79,7 @@ print([(one.entries, one.env, one.inputs, one.cli) for one in batch(slot, agents
 """
 
 
+@pytest.mark.slow
 def test_homes_are_the_same_whatever_else_is_loaded() -> None:
     """Hypothesis reads numbers and texts out of the code that is: a worker has less of it than a command."""
     made = [

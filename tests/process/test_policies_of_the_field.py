@@ -128,7 +128,7 @@ def test_an_example_can_be_read_and_lint_has_nothing_against_it(name: str, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(8)
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_a_probe_that_follows_the_policy_conforms(name: str, tmp_path: Path) -> None:
     """In a part of what the policy changes, and in some of the other scenarios."""

@@ -33,6 +33,9 @@ POLICIES = {
 TELLING = "cli/exit-1-no-credentials"
 MISSING = ["--probe", "sh -c 'exit 65'"]
 
+#: Each reads the whole catalogue several times.
+pytestmark = pytest.mark.in_turn(3)
+
 
 def policy(place: Path, about: str = "a CLI that fails is no reason to refuse") -> Path:
     """Write the contract ``own`` with one of the policies; return its file."""

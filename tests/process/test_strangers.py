@@ -55,7 +55,7 @@ def disputable(report: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.in_turn(2)
+@pytest.mark.in_turn(8)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_right_probe_conforms_in_every_scenario(tmp_path: Path, language: str) -> None:
     """Those that an interpreter starts slowly share the scenarios: each has every second one."""

@@ -335,7 +335,7 @@ def part_of_the_bank(directory: Path) -> Path:
     return place
 
 
-@pytest.mark.in_turn(1)
+@pytest.mark.in_turn(3)
 @pytest.mark.slow
 def test_wrong_probes_of_the_bundled_bank_are_caught_by_a_scenario_about_their_vice(
     tmp_path: Path,

@@ -298,6 +298,7 @@ def test_a_copy_that_calls_for_something_else_is_told(tmp_path: Path) -> None:
     assert "note: in the copy, slot-strict calls for creds-invalid (66): the tokens are not" in said
 
 
+@pytest.mark.slow
 def test_a_file_that_no_command_would_read_is_not_written(tmp_path: Path) -> None:
     top = full(tmp_path)
     (top / ".claude.json").write_text(json.dumps({"pasted": "q" * 1024 * 1024}))

@@ -75,6 +75,7 @@ def test_most_homes_are_others() -> None:
     assert len({msgspec.msgpack.encode(scenario) for scenario in made}) > 0.7 * len(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "least"), [("slot", 30), ("slot-strict", 40), ("preflight", 13)])
 def test_homes_come_to_most_rules(name: str, least: int) -> None:
     contract = CONTRACTS[name]

@@ -115,6 +115,7 @@ def homes(catalogue: Catalogue, *own: Entry, **fields: Any) -> list[str]:
     return [line for line in found if line.startswith(f"{GOOD}: home: ")]
 
 
+@pytest.mark.slow
 def test_a_home_may_differ_in_one_thing(bundled: Catalogue) -> None:
     assert homes(bundled) == []
     assert homes(bundled, directory(".claude/a", mode=0)) == []

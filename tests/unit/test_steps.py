@@ -218,6 +218,7 @@ def complaints(story: Scenario) -> list[str]:
     return [str(one) for one in found if one.where == story.id]
 
 
+@pytest.mark.slow
 def test_lint_wants_a_rule_for_each_answer(tmp_path: Path) -> None:
     story = replace(read(tmp_path, HEAD + GOOD), summary="Some other rule")
     bare = replace(story, steps=(*story.steps[:-1], replace(story.steps[-1], rules=("after-ttl",))))
@@ -232,6 +233,7 @@ def test_lint_wants_a_rule_for_each_answer(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_stories_that_differ_in_their_steps_are_no_twins(tmp_path: Path) -> None:
     story = read(tmp_path, HEAD + GOOD)
     twin = replace(story, id="zz/twin", summary="Some third rule")

@@ -50,7 +50,10 @@ ANY = CATALOGUE.scenarios["claude/baseline-only"]
 #: Anything but lone surrogates, which UTF-8 has not; and braces, which are the business of who makes an entry.
 PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}"))
 VALUES = st.recursive(
-    st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | PLAIN,
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | PLAIN,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PLAIN, inner, max_size=3),
     max_leaves=8,
 )
