@@ -62,7 +62,7 @@ OF_USERS = (
 BROKEN = ("cli/exit*", "cli/hang*", "cli/no*")
 
 
-@pytest.mark.in_turn(3)
+@pytest.mark.in_turn(6)
 def test_the_reference_image_conforms_alike_in_both_isolations(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:
@@ -104,7 +104,7 @@ def says_what_was_run(
     assert f"({probe['digest']}) on {probe['engine']}" in printed
 
 
-@pytest.mark.in_turn(6)
+@pytest.mark.in_turn(12)
 def test_the_reference_image_conforms_as_root_in_shared_containers(
     reference_image: str, tmp_path: Path
 ) -> None:
@@ -117,7 +117,7 @@ def test_the_reference_image_conforms_as_root_in_shared_containers(
     assert (report["probe"]["isolation"], report["probe"]["user"]) == ("shared", "0:0")
 
 
-@pytest.mark.in_turn(6)
+@pytest.mark.in_turn(12)
 def test_the_gate_of_s2_runs_in_the_image_too(reference_image: str, tmp_path: Path) -> None:
     arguments = (
         "--contract",
@@ -134,7 +134,7 @@ def test_the_gate_of_s2_runs_in_the_image_too(reference_image: str, tmp_path: Pa
     assert report["counts"]["conforms"] == len(rows(report)) > 15
 
 
-@pytest.mark.in_turn(6)
+@pytest.mark.in_turn(12)
 def test_runs_are_judged_in_the_image_and_logs_of_100_mb_cost_the_suite_little_memory(
     reference_image: str, tmp_path: Path
 ) -> None:
@@ -151,6 +151,7 @@ def test_runs_are_judged_in_the_image_and_logs_of_100_mb_cost_the_suite_little_m
     assert growth(tmp_path, "--image", reference_image, *arguments) < 64 * 1024
 
 
+@pytest.mark.in_turn(4)
 def test_the_plugin_takes_an_image(reference_image: str, tmp_path: Path) -> None:
     where = next(Path(__file__).parents[2].glob("scenarios/claude/nested-session.toml"))
     words = [
@@ -210,7 +211,7 @@ def until_it_rests(client: docker.DockerClient) -> None:
         time.sleep(1)
 
 
-@pytest.mark.in_turn(6)
+@pytest.mark.in_turn(12)
 @pytest.mark.parametrize("isolation", ["fresh", "shared"])
 def test_an_interrupted_run_leaves_nothing(
     engine: docker.DockerClient, reference_image: str, isolation: str, tmp_path: Path
@@ -227,6 +228,7 @@ def test_an_interrupted_run_leaves_nothing(
     assert ours(engine) == []
 
 
+@pytest.mark.in_turn(4)
 def test_the_next_run_removes_what_a_killed_one_has_left(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:
@@ -240,6 +242,7 @@ def test_the_next_run_removes_what_a_killed_one_has_left(
     assert ours(engine) == []
 
 
+@pytest.mark.in_turn(4)
 def test_sweep_removes_what_is_dead_and_ours_and_nothing_else(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:
@@ -329,7 +332,7 @@ def way_to_the_engine(place: Path) -> Iterator[tuple[Path, threading.Event]]:
             one.close()
 
 
-@pytest.mark.in_turn(6)
+@pytest.mark.in_turn(12)
 @pytest.mark.parametrize("isolation", ["fresh", "shared"])
 def test_an_engine_that_goes_away_ends_the_run(
     engine: docker.DockerClient, reference_image: str, isolation: str, tmp_path: Path
@@ -352,6 +355,7 @@ def test_an_engine_that_goes_away_ends_the_run(
     assert ours(engine) == []
 
 
+@pytest.mark.in_turn(4)
 def test_the_line_that_repro_prints_repeats_the_case(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def test_the_reference_image_conforms(reference_image: str, part: int, tmp_path:
     assert report["counts"]["conforms"] == len(chosen)
 
 
+@pytest.mark.in_turn(4)
 def test_each_vice_of_one_image_is_named(images: Images, tmp_path: Path) -> None:
     """The image runs a mode nobody knows, makes an empty login, fills in the HOME first, and waits for its CLI.
 

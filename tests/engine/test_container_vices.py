@@ -31,7 +31,7 @@ from support_image import (
     script,
 )
 
-pytestmark = pytest.mark.in_turn(10)
+pytestmark = pytest.mark.in_turn(20)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import pytest
 from support_cli import suite
 from support_image import PROBE, Images
 
@@ -22,6 +23,7 @@ FEW = [
 BOTH = ("creds-missing", "creds-invalid")
 
 
+@pytest.mark.in_turn(4)
 def test_an_image_and_a_manager_are_in_lockstep_or_the_probe_that_was_renumbered_is_named(
     engine: docker.DockerClient, reference_image: str, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def wrong_probe(directory: Path, name: str) -> str:
     return shlex.join(probe.install(directory / name))
 
 
+@pytest.mark.slow
 def test_the_vice_of_a_wrong_probe_is_named(tmp_path: Path) -> None:
     [cause] = causes_of(tmp_path, wrong_probe(tmp_path, "agent-trimmed"), *IDS)
 

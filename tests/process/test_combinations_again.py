@@ -36,6 +36,7 @@ def recorded(of: Dictionary, name: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(2))
 def test_combinations_answer_as_was_recorded(tmp_path: Path, number: int) -> None:
     catalogue, ran, rng = (

@@ -136,6 +136,7 @@ def test_two_probes_are_held_against_each_other(tmp_path: Path) -> None:
     assert "where the other probe says ready (0)" in other.stdout
 
 
+@pytest.mark.slow
 def test_where_no_home_was_judged_nothing_is_known_of_the_probe(tmp_path: Path) -> None:
     words = ["--homes", "8", "--seconds", "500", "-n", "0", "--seed", "1"]
 
@@ -150,6 +151,7 @@ def test_where_no_home_was_judged_nothing_is_known_of_the_probe(tmp_path: Path) 
 SLOW_YES = "import sys, time\ntime.sleep(0.3)\nsys.exit(0)\n"
 
 
+@pytest.mark.slow
 def test_what_a_second_interrupt_leaves_is_named(tmp_path: Path) -> None:
     (tmp_path / "probe.py").write_text(SLOW_YES)
     words = ["discover", "--probe", f"{sys.executable} -I probe.py", "--seed", "1", "-n", "0"]

@@ -72,6 +72,7 @@ def test_right_entrypoints_conform_in_every_scenario(probe: list[str], tmp_path:
     assert len(rows) - len(left) > 60
 
 
+@pytest.mark.slow
 def test_each_vice_of_one_entrypoint_is_named(tmp_path: Path) -> None:
     """The limit is short here, so that nobody waits long for the CLI that hangs."""
     entrypoint(tmp_path, VICES)
@@ -105,6 +106,7 @@ def test_each_vice_of_one_entrypoint_is_named(tmp_path: Path) -> None:
     assert waits.endswith("within 4 s: it waits for 'claude --version', which does not end")
 
 
+@pytest.mark.slow
 def test_what_a_stub_shows_is_what_the_program_got(tmp_path: Path) -> None:
     """A contract and a scenario of one's own: another mode, other arguments, a variable that must not reach it."""
     (tmp_path / "contract.toml").write_text(

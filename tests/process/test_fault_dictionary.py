@@ -83,6 +83,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_dictionary_is_written_and_renewed_where_something_is_new(project: Project) -> None:
     assert project.dictionary().write(anew=False) == 0
     assert project.said == [

@@ -239,6 +239,7 @@ def seen(once: Once, tmp_path: Path) -> dict[str, Any]:
     return dict(once("browser", lambda: observed(tmp_path)))
 
 
+@pytest.mark.in_turn(2)
 def test_no_page_asks_anybody_for_anything_or_complains(seen: dict[str, Any]) -> None:
     assert seen["console"] == []
     assert len(seen["asked"]) >= 6
@@ -339,6 +340,7 @@ def test_a_run_writes_its_page(tmp_path: Path) -> None:
     assert again.stdout == page
 
 
+@pytest.mark.slow
 def test_only_who_wants_a_page_pays_for_it(tmp_path: Path) -> None:
     words = ["run", "claude/nested-session", "-n", "0", "--probe", "sh -c 'exit 0'"]
     done = subprocess.run(

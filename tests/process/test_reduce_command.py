@@ -50,6 +50,7 @@ def called_for(one: Scenario) -> object:
     return decision and (decision.rule, decision.verdicts)
 
 
+@pytest.mark.slow
 def test_a_home_full_of_other_things_comes_down_to_the_fault(tmp_path: Path) -> None:
     """What is written is the same fault: it deviates in the same way, has a control in which the probe is right, and lint asks for words alone."""
     by_hand = load_catalogue().get("claude/nested-session")
@@ -80,6 +81,7 @@ def test_a_home_full_of_other_things_comes_down_to_the_fault(tmp_path: Path) -> 
     assert set(complaints) <= {"summary", "origin"}
 
 
+@pytest.mark.slow
 def test_two_probes_are_compared_where_that_is_asked_for(tmp_path: Path) -> None:
     flat = probe(tmp_path, FLAT)
 

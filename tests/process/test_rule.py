@@ -27,6 +27,7 @@ def test_a_finding_of_every_scenario_is_a_rule_too(tmp_path: Path) -> None:
     assert "broken by outside-contract" in words
 
 
+@pytest.mark.slow
 def test_a_vice_that_a_report_names_is_explained(tmp_path: Path) -> None:
     found = json.loads(suite(tmp_path, "rule", "slot/legacy-name-only", "--json").stdout)
 
@@ -35,6 +36,7 @@ def test_a_vice_that_a_report_names_is_explained(tmp_path: Path) -> None:
     assert "claude/nested-session" in found["scenarios"]
 
 
+@pytest.mark.slow
 def test_a_rule_of_the_projects_contract_is_found_by_the_name_that_reports_have(
     tmp_path: Path,
 ) -> None:

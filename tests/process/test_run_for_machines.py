@@ -41,6 +41,7 @@ def test_standard_output_is_for_the_program_and_the_summary_for_people(
         assert {line.partition(":")[0] for line in done.stdout.splitlines()} == WRONG
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_exitfirst_ends_at_the_first_deviation_and_says_how_many_did_not_run(
     tmp_path: Path, workers: str
@@ -57,6 +58,7 @@ def test_exitfirst_ends_at_the_first_deviation_and_says_how_many_did_not_run(
     assert f", {len(report['left_out'])} not run in " in done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_what_failed_last_runs_again_until_nothing_fails(tmp_path: Path) -> None:
     words = ["--json", "report.json", "--last-failed", "report.json"]
     first = run(tmp_path, *MISSING, *words[:2])
@@ -92,6 +94,7 @@ def test_what_failed_last_has_to_be_here(tmp_path: Path) -> None:
         assert done.stderr.startswith(f"probe-conformance: {said}"), done.stderr
 
 
+@pytest.mark.slow
 def test_unsupported_scenarios_can_fail_a_run(tmp_path: Path) -> None:
     own = tmp_path / "own/mine"
     own.mkdir(parents=True)

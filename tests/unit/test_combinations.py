@@ -111,6 +111,7 @@ def test_few_vices_are_hidden_by_others_or_known_by_what_they_are_like(
     assert len(by_name) >= 0.8 * len(put_in)
 
 
+@pytest.mark.slow
 def test_the_combinations_are_those_that_are_drawn(
     combinations: Combinations, ran: Dictionary
 ) -> None:

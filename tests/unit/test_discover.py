@@ -57,6 +57,7 @@ def homes(seed: int, number: int, contract: Contract = SLOT) -> list[Scenario]:
     return list(batch(contract, agents_of(contract), seed, number))
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_homes_whatever_was_made_before() -> None:
     first = homes(3, 5)
     homes(3, 4)
@@ -67,6 +68,7 @@ def test_the_same_seed_makes_the_same_homes_whatever_was_made_before() -> None:
     assert [scenario.id for scenario in first] == [f"home-{5 * BATCH + n}" for n in range(BATCH)]
 
 
+@pytest.mark.slow
 def test_most_homes_are_others() -> None:
     made = [
         replace(scenario, id="", file="") for number in range(5) for scenario in homes(1, number)
@@ -110,6 +112,7 @@ def test_a_home_can_be_written_as_a_scenario_file(tmp_path: Path, name: str) -> 
         assert told(again) == told(scenario)
 
 
+@pytest.mark.slow
 def test_no_login_is_near_a_line_that_time_draws() -> None:
     """A probe that looks a minute later finds the same as one that looks at once, whatever the skew."""
     contract = CONTRACTS["preflight"]

@@ -170,6 +170,7 @@ def test_what_is_missing_differs_but_for_what_cannot_be_judged_here() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_bundled_bank_can_be_digested_and_no_two_vices_are_the_same() -> None:
     catalogue = bundled_catalogue()
     for bank in read_banks(bundled_bank(), catalogue):

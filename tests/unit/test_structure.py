@@ -298,6 +298,7 @@ def test_in_features_only_reports_know_how_they_are_shown() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_run_of_a_local_probe_does_without_the_sdk_of_engines(
     tmp_path: Path, workers: str
