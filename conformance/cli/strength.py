@@ -282,9 +282,9 @@ class _Trying:
 
     def _in_all(self, patterns: Sequence[str]) -> None:
         """Try all probes in all scenarios."""
-        run = FullRun(
-            self._tally.catalogue, all_pairs(self._banks, self._tally.catalogue, patterns)
-        )
+        pairs = all_pairs(self._banks, self._tally.catalogue, patterns)
+        self._tally.asked = {scenario for _, scenario in pairs}
+        run = FullRun(self._tally.catalogue, pairs)
         try:
             self._run(run)
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -41,6 +41,8 @@ class StrengthTally:
         self.full = full
         self.seconds = 0.0
         self.interrupted = False
+        self.asked: Collection[str] | None = None
+        """The scenarios that were chosen; None for all."""
         self.trials: list[Trial] = []
         self.right: list[Trial] = []
 
@@ -117,7 +119,8 @@ class StrengthTally:
         """Return, for every scenario run under *contract*, the wrong probes it catches."""
         found: dict[str, list[str]] = {}
         for scenario in self.catalogue.in_contract(contract):
-            if scenario.container is None:
+            asked = self.asked is None or scenario.id in self.asked
+            if scenario.container is None and asked:
                 found[scenario.id] = []
         for trial in self.sorted(contract):
             for id_ in self.catchers(trial):

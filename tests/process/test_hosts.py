@@ -142,6 +142,36 @@ def test_a_script_ends_as_it_does_in_a_new_interpreter(
     assert {file.name: file.read_text() for file in here.iterdir()} == written
 
 
+def test_a_script_takes_apart_nothing_that_the_process_it_comes_from_holds(
+    place: Path, hosts: Hosts
+) -> None:
+    # A fork that frees what it shares has to copy it first: all scripts that were compiled before.
+    script = place / "looks_below.py"
+    script.write_text(
+        "import sys\n"
+        "class Last:\n"
+        "    below = [sys._getframe(1).f_back.f_back.f_globals]\n"
+        "    def __del__(self):\n"
+        "        print(*(name for name, held in self.below[0].items() if held is None))\n"
+        "        print(len(self.below[0]['_compiled']) > 0)\n"
+        "last = Last()\n"
+    )
+    request = Request(
+        argv=(sys.executable, "-I", str(script)),
+        env=ENV,
+        cwd=str(place),
+        seconds=PATIENCE,
+        target=PythonScript(str(script)),
+    )
+
+    outcome = hosts.run(request)
+
+    assert outcome.stderr == b""
+    gone, kept = outcome.stdout.decode().splitlines()
+    assert {*gone.split()} <= {"__package__", "__spec__", "__doc__", "__cached__"}
+    assert kept == "True"
+
+
 # What a callable says
 
 MODULE = """\

@@ -126,6 +126,9 @@ def test_full_tells_what_each_scenario_is_good_for(tmp_path: Path) -> None:
     caught = {row["id"]: len(row["caught_by"]) for row in report["wrong_probes"]}
     assert caught["slot/legacy"] > 2
     assert set(rows) >= set(caught_ids(report))
+    # Of a scenario in which nothing ran, nobody knows what it catches.
+    assert {row.partition("/")[0] for row in rows} == {"claude", "agent"}
+    assert all(row.startswith(("claude/n", "agent/unmapped")) for row in rows)
 
 
 def caught_ids(report: dict[str, Any]) -> list[str]:

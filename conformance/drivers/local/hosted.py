@@ -252,7 +252,8 @@ def main() -> NoReturn:
     else:
         for name in USUAL:
             importlib.import_module(name)
-    hosted_end.remember()
+    # Of what this program holds itself, a fork lets nothing go: to free it would copy all of it.
+    hosted_end.remember(before=("__main__",))
     channel.sendall(marshal.dumps(facts))
     try:
         supervisor.hand_out_reapers(channel, HostedProbe)
