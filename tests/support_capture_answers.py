@@ -111,7 +111,9 @@ def probes(catalogue: Catalogue, count: int = WRONG, *, seed: int = 17) -> list[
     banks = [b for b in read_banks(bundled_bank(), catalogue) if b.contract.name in CONTRACTS]
     right = [bank.right for bank in banks if bank.right is not None]
     wrong = [probe for bank in banks for probe in bank.wrong if probe.repeat == 1]
-    return [*right, *random.Random(seed).sample(wrong, count)]
+    found = [*right, *random.Random(seed).sample(wrong, count)]
+    # One contract after the other: probes of the same share a home, which else is built for each.
+    return sorted(found, key=lambda probe: probe.contract)
 
 
 def scenarios(catalogue: Catalogue) -> list[Scenario]:

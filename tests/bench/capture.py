@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
@@ -37,8 +37,11 @@ from support_capture_answers import (
 from conformance.catalogue.catalogue import Catalogue, load_catalogue
 from conformance.model.scenario import Scenario
 from conformance.strength.bank import WrongProbe
+from conformance.strength.trials import batched
 
 whole = cache(load_catalogue)
+#: How many homes one process takes, for which it starts what runs the probes once.
+AT_ONE_GO = 6
 
 
 def main() -> int:
@@ -64,22 +67,27 @@ def main() -> int:
 
 
 def _probes(ids: list[str], wrong: int) -> Iterator[Row]:
-    # Those that wait come first, so that others run beside them.
-    ordered = sorted(ids, key=lambda id_: not whole().get(id_).waits)
+    waiting = [id_ for id_ in ids if whole().get(id_).waits]
+    others = [id_ for id_ in ids if id_ not in waiting]
+    # Those that wait come first, so that others run beside them, of which several share their processes.
+    chunks = [*batched(waiting, 1), *batched(others, AT_ONE_GO)]
+    done = 0
     with ProcessPoolExecutor(2 * len(os.sched_getaffinity(0))) as pool:
-        for number, rows in enumerate(pool.map(partial(_in_home, wrong), ordered), 1):
+        for chunk, rows in zip(chunks, pool.map(partial(_in_homes, wrong), chunks), strict=True):
             yield from rows
-            if number % 20 == 0:
-                print(f"{number} of {len(ordered)}", file=sys.stderr, flush=True)
+            done += len(chunk)
+            print(f"{done} of {len(ids)}", file=sys.stderr, flush=True)
 
 
-def _in_home(wrong: int, id_: str) -> list[Row]:
-    catalogue, tried = whole(), _tried(wrong)
+def _in_homes(wrong: int, ids: Sequence[str]) -> list[Row]:
+    catalogue = whole()
     with tempfile.TemporaryDirectory() as top:
         directory = Path(top)
         directory.chmod(0o755)
-        pair = _copy(id_, catalogue, directory)
-        return [pair] if isinstance(pair, Row) else differing([pair], catalogue, tried, directory)
+        seen = [_copy(id_, catalogue, directory) for id_ in ids]
+        pairs = [pair for pair in seen if isinstance(pair, Pair)]
+        rows = [row for row in seen if isinstance(row, Row)]
+        return rows + differing(pairs, catalogue, _tried(wrong), directory)
 
 
 @cache
