@@ -21,6 +21,7 @@ from conformance.cli.request import repro_argv, run_request
 from conformance.cli.settings import WithSettings, taken
 from conformance.errors import UsageError
 from conformance.files import replace_text
+from conformance.judge.tally import INTERRUPTED
 from conformance.model.entry_wording import describe_entry
 from conformance.model.scenario import Scenario
 from conformance.model.wording import against_control, describe_surroundings
@@ -38,6 +39,7 @@ __all__ = ["reduce_command"]
 
 #: So many entries are shown.
 _SHOWN = 20
+_STOPPED = "stopped there, so more may be taken away: see --max-runs"
 
 
 @click.command("reduce", cls=WithSettings)
@@ -86,6 +88,8 @@ def reduce_command(
     refused. A scenario outside of the catalogue takes the FILE that it is in, and those of its
     controls.
 
+    After an interrupt what is smallest by then is written; a second one leaves that.
+
     Exit status: 0 the reduced scenario was written, 2 the request is wrong, or nothing is, 3
     something could not be judged, or the answer is not steady, 130 interrupted.
     """
@@ -106,17 +110,24 @@ def reduce_command(
         click.echo(f"{scenario.id}: {_size(scenario)}")
         click.echo(f"  {printable(fault.words)}")
         started = time.monotonic()
-        found = _reduced(scenario, fault, max_runs)
+        found, interrupted = _reduced(scenario, fault, max_runs)
+        if interrupted:
+            click.echo("interrupted; looking for a control (interrupt again to write nothing)")
         seconds = time.monotonic() - started
         id_ = output.resolve().relative_to(root_of(output.resolve())).with_suffix("").as_posix()
-        done = finished(found.scenario, fault, run, id_=id_, file=output.resolve())
-    for line in _report(done, found, seconds):
+        done = finished(
+            found.scenario, fault, run, complete=found.complete, id_=id_, file=output.resolve()
+        )
+    state = _state(found, interrupted=interrupted)
+    for line in _report(done, found, seconds, state):
         click.echo(line)
-    text = scenario_text(done.scenario, comment=_comment(scenario, found))
+    text = scenario_text(done.scenario, comment=_comment(scenario, found, state))
     replace_text(output, text)
     argv = repro_argv(options, settings)
     argv.insert(2, str(output))
     click.echo(f"written to {output}; see it with\n  {join(argv)}")
+    if interrupted:
+        ctx.exit(INTERRUPTED)
 
 
 def _only(subject: Subject, name: str) -> Scenario:
@@ -132,31 +143,50 @@ def _only(subject: Subject, name: str) -> Scenario:
     return scenario
 
 
-def _reduced(scenario: Scenario, fault: Fault, limit: int) -> Reduction:
-    with Bar(Console(stderr=True), limit) as bar:
-        return reduced(
-            scenario,
-            fault.still_wrong,
-            same_case=fault.same_case,
-            limit=limit,
-            on_run=lambda runs, best: bar.step(runs),
-        )
+def _reduced(scenario: Scenario, fault: Fault, limit: int) -> tuple[Reduction, bool]:
+    """Return what has become of *scenario*, and whether an interrupt has ended that.
+
+    :raises KeyboardInterrupt: before anything was taken away.
+    """
+    best, done = scenario, 0
+
+    def watch(runs: int, smallest: Scenario) -> None:
+        nonlocal best, done
+        best, done = smallest, runs
+        bar.step(runs)
+
+    try:
+        with Bar(Console(stderr=True), limit) as bar:
+            found = reduced(
+                scenario,
+                fault.still_wrong,
+                same_case=fault.same_case,
+                limit=limit,
+                on_run=watch,
+            )
+    except KeyboardInterrupt:
+        if replace(best, layers=scenario.layers) == scenario:
+            raise
+        return Reduction(scenario=best, nearest=None, runs=done, complete=False), True
+    return found, False
 
 
-def _comment(original: Scenario, found: Reduction) -> str:
-    state = "nothing more can be taken away" if found.complete else "more may be taken away"
+def _state(found: Reduction, *, interrupted: bool) -> str:
+    if found.complete:
+        return "nothing more can be taken away"
+    return "interrupted, so more may be taken away" if interrupted else _STOPPED
+
+
+def _comment(original: Scenario, found: Reduction, state: str) -> str:
     return (
         f"Reduced from {original.id} ({_size(original)}) in {found.runs} runs: {state}.\n"
         "The summary and the origin are still to be written."
     )
 
 
-def _report(done: Finished, found: Reduction, seconds: float) -> Iterator[str]:
+def _report(done: Finished, found: Reduction, seconds: float, state: str) -> Iterator[str]:
     """Yield what has become of the scenario, and what is left of it."""
     small = done.scenario
-    state = "nothing more can be taken away"
-    if not found.complete:
-        state = "stopped there, so more may be taken away: see --max-runs"
     yield f"{_size(small)} left after {found.runs} runs in {seconds:.1f} s; {state}"
     for entry in small.entries[:_SHOWN]:
         yield f"  {printable(f'{entry.path}: {describe_entry(entry)}')}"

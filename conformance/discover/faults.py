@@ -187,7 +187,14 @@ def _any_control(scenario: Scenario, run: Run) -> str:
 def _fault(sign: Sign, examined: _Examined, run: Run, names: _Names, seed: int) -> Fault:
     """Return the fault with its scenario as it can be written."""
     id_, file = names.take(examined.scenario.agent, sign)
-    done = finished(examined.scenario, examined.shown, run, id_=id_, file=file)
+    done = finished(
+        examined.scenario,
+        examined.shown,
+        run,
+        complete=examined.complete,
+        id_=id_,
+        file=file,
+    )
     where = f"found by discover in home {examined.found.number} of seed {seed}"
     scenario = replace(done.scenario, origin=where)
     return Fault(

@@ -20,6 +20,10 @@ from conformance.text import shortened
 
 __all__ = ["Finished", "finished"]
 
+#: Why a scenario is far from its control.
+_NEEDED = "nothing that is left in it can be left out without losing the fault"
+_NOT_TRIED = "it was not reduced to its end, so that more of it may be left out"
+
 
 class Finished(Struct, frozen=True, kw_only=True):
     """A scenario that is ready to be written, but for its summary and its origin."""
@@ -31,8 +35,13 @@ class Finished(Struct, frozen=True, kw_only=True):
     """Whether the probe is right in the control."""
 
 
-def finished(small: Scenario, fault: Fault, run: Run, *, id_: str, file: Path) -> Finished:
-    """Return *small*, which shows *fault*, as the scenario called *id_* in *file*."""
+def finished(
+    small: Scenario, fault: Fault, run: Run, *, complete: bool, id_: str, file: Path
+) -> Finished:
+    """Return *small*, which shows *fault*, as the scenario called *id_* in *file*.
+
+    *complete* says whether nothing more can be taken away from it.
+    """
     expecting = fault.expecting(replace(small, entries=tuple(map(as_read, small.entries))))
     control, right = nearest_control(expecting, _controls(run), run.contract, fault.is_right)
     scenario = replace(
@@ -45,8 +54,7 @@ def finished(small: Scenario, fault: Fault, run: Run, *, id_: str, file: Path) -
         differs="",
     )
     if len(nearest(scenario, run.catalogue.scenarios)[1]) > MOST_IN_HOME:
-        differs = "nothing that is left in it can be left out without losing the fault"
-        scenario = replace(scenario, differs=differs)
+        scenario = replace(scenario, differs=_NEEDED if complete else _NOT_TRIED)
     return Finished(scenario=scenario, control=control, right=right)
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from ballast import laden
-from support_cli import suite
+from factories import wait_for
+from support import start
+from support_cli import environment, suite
 
 from conformance.bundled import fixtures_dir
 from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
 from conformance.catalogue.lint import lint
+from conformance.catalogue.scenarios import parsed_scenario
+from conformance.catalogue.toml import read_toml
 from conformance.catalogue.writing import scenario_text
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Scenario
@@ -79,6 +87,68 @@ def test_a_home_full_of_other_things_comes_down_to_the_fault(tmp_path: Path) -> 
     assert control.returncode == 0, control.stdout
     complaints = [one.check for one in lint(catalogue) if one.where == small.id]
     assert set(complaints) <= {"summary", "origin"}
+
+
+#: As above, but once little is left it takes longer than anybody waits.
+FLAT_AND_SLOW = f"""
+[ "$(find "$HOME" | wc -l)" -lt 20 ] && exec sleep 8.{os.getpid()}
+{FLAT}"""
+
+
+def interrupted_while_asleep(directory: Path, words: list[str], seconds: str) -> tuple[int, str]:
+    """Interrupt a command once its probe sleeps for so many *seconds* and a part that is ours alone."""
+    wanted = f"sleep\0{seconds}.{os.getpid()}\0".encode()
+
+    def is_asleep() -> bool:
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # one that has ended meanwhile
+                if file.read_bytes() == wanted:
+                    return True
+        return False
+
+    with start(
+        [sys.executable, "-m", "conformance", *words],
+        cwd=directory,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as command:
+        wait_for(is_asleep, "probe that is slow")
+        command.send_signal(signal.SIGINT)
+        said, _ = command.communicate()
+    return command.returncode, said
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_what_is_smallest_by_then(tmp_path: Path) -> None:
+    by_hand = load_catalogue().get("claude/nested-session")
+    home = laden(by_hand, 13, lambda one: called_for(one) == called_for(by_hand))
+    (tmp_path / "found.toml").write_text(scenario_text(home))
+    command = probe(tmp_path, FLAT_AND_SLOW)
+    words = ["reduce", "found.toml", "--probe", command, "-o", "small.toml"]
+
+    status, said = interrupted_while_asleep(tmp_path, words, "8")
+    again = suite(tmp_path, "repro", "small.toml", "--probe", command)
+
+    assert status == 130, said
+    assert "interrupted; looking for a control" in said
+    assert "left after" in said
+    assert "interrupted, so more may be taken away" in (tmp_path / "small.toml").read_text()
+    small = parsed_scenario(read_toml(tmp_path / "small.toml"), "small", {"slot": SLOT})
+    assert len(small.entries) < len(home.entries)
+    assert "can be left out without losing the fault" not in small.differs
+    assert "got: creds-missing (65)" in again.stdout
+
+
+@pytest.mark.slow
+def test_an_interrupt_before_anything_is_smaller_writes_nothing(tmp_path: Path) -> None:
+    command = probe(tmp_path, f"sleep 1.{os.getpid()}; exit 65")
+    words = ["reduce", "claude/nested-session", "--probe", command, "-o", "small.toml"]
+
+    status, _ = interrupted_while_asleep(tmp_path, words, "1")
+
+    assert status == 130
+    assert not (tmp_path / "small.toml").exists()
 
 
 @pytest.mark.slow
