@@ -16,7 +16,8 @@ __all__ = ["FullRun", "Pair", "all_pairs"]
 
 #: How many probes run one after the other at one go.
 _AT_ONE_GO = 100
-#: After so many scenarios without an answer a probe is known to wait: then many run at once.
+#: After so many scenarios without an answer a probe is known to wait, unless it answers in most:
+#: then many run at once, each in a home of its own.
 _SILENCES = 2
 
 #: The id of a probe, and that of a scenario.
@@ -50,6 +51,7 @@ class FullRun:
         self.pairs = list(dict.fromkeys(pairs))
         self.answers: dict[Pair, Answer] = {}
         self._catalogue = catalogue
+        self._asked: Counter[str] = Counter()
         self._silences: Counter[str] = Counter()
 
     def batches(self) -> Iterator[Batch]:
@@ -70,13 +72,17 @@ class FullRun:
 
     def _is_silent(self, pair: Pair) -> bool:
         """Return whether the probe has given no answer so often that it will mostly wait."""
-        return self._silences[pair[0]] >= _SILENCES
+        silences = self._silences[pair[0]]
+        return silences >= _SILENCES and 2 * silences > self._asked[pair[0]]
 
     def add(self, answers: Iterable[Answer]) -> None:
         """Take in what came of a batch."""
         for answer in answers:
             self.answers[answer.pair] = answer
-            if "timed-out" in answer.kinds and not self._waits(answer.pair):
+            if self._waits(answer.pair):
+                continue
+            self._asked[answer.probe] += 1
+            if "timed-out" in answer.kinds:
                 self._silences[answer.probe] += 1
 
     def trials(self, probes: Iterable[WrongProbe]) -> list[Trial]:

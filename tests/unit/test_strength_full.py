@@ -79,6 +79,21 @@ def test_a_probe_that_gives_no_answer_is_asked_everywhere_and_the_rest_at_once_i
     assert last in of_silent
 
 
+def test_a_probe_that_waits_in_few_scenarios_goes_on_in_the_homes_that_others_share() -> None:
+    run = FullRun(CATALOGUE, all_pairs([bank(3)], CATALOGUE))
+    shared = []
+    for batch in run.batches():
+        shared += [pair for pair in batch.pairs if not batch.at_once]
+        run.add(
+            answer(
+                pair, *(["timed-out"] if pair in {("slot/p1", "a/3"), ("slot/p1", "a/4")} else [])
+            )
+            for pair in batch.pairs
+        )
+
+    assert {id_ for name, id_ in shared if name == "slot/p1"} == {each.id for each in SCENARIOS}
+
+
 def test_a_trial_holds_what_every_scenario_has_shown() -> None:
     one = bank(2)
     run = FullRun(CATALOGUE, all_pairs([one], CATALOGUE))
