@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 import tempfile
 import time
@@ -69,10 +70,12 @@ def main() -> int:
 def _probes(ids: list[str], wrong: int) -> Iterator[Row]:
     waiting = [id_ for id_ in ids if whole().get(id_).waits]
     others = [id_ for id_ in ids if id_ not in waiting]
-    # Those that wait come first, so that others run beside them, of which several share their processes.
+    # Of those that do not wait, several share their processes.
     chunks = [*batched(waiting, 1), *batched(others, AT_ONE_GO)]
+    # One kind beside the other, so that the processors have something to do where there is only waiting.
+    random.Random(17).shuffle(chunks)
     done = 0
-    with ProcessPoolExecutor(2 * len(os.sched_getaffinity(0))) as pool:
+    with ProcessPoolExecutor(4 * len(os.sched_getaffinity(0))) as pool:
         for chunk, rows in zip(chunks, pool.map(partial(_in_homes, wrong), chunks), strict=True):
             yield from rows
             done += len(chunk)
