@@ -23,6 +23,8 @@ __all__ = ["FaultDictionary"]
 _NAMED = 5
 #: After how many executions what is known is written.
 _PART = 10_000
+#: After how many what differs is said. A part ends with waiting for probes that give no answer.
+_PART_CHECKED = 40_000
 
 
 class FaultDictionary:
@@ -66,7 +68,7 @@ class FaultDictionary:
         needed = self._needed(known)
         self._say(f"{some(len(needed), 'execution')}, {some(len(known), 'answer')} kept")
         answers: dict[Pair, Answer] = {}
-        for part in _parts(needed):
+        for part in _parts(needed, _PART):
             self._ask(part, answers, unsteady)
             for bank in self._banks:
                 found = self._dictionary(bank, known, answers, unsteady)
@@ -80,40 +82,65 @@ class FaultDictionary:
             self._say(f"{self._file(bank)}: {some(len(found.vices), 'vice')} in {scenarios}")
         return 0
 
-    def check(self) -> int:
+    def check(self, patterns: Sequence[str] = ()) -> int:
         """Make all anew, and say where what is there differs; return 1 if it does anywhere.
 
-        :raises CannotJudge: something broke, or a right probe fails.
+        With *patterns*, only in the scenarios that they name. What differs is said part by part.
+
+        :raises CannotJudge: something broke twice, or a right probe fails.
         :raises FileError: a file cannot be read, or is no dictionary.
+        :raises UsageError: a pattern names no scenario.
         """
         there = {bank.contract.name: read_dictionary(self._file(bank)) for bank in self._banks}
-        status = 0
-        needed = self._needed({})
+        needed = self._needed({}, patterns)
         self._say(some(len(needed), "execution"))
         answers: dict[Pair, Answer] = {}
         unsteady: set[str] = set()
-        self._ask(needed, answers, unsteady)
-        for bank in self._banks:
-            name = bank.contract.name
-            found = self._dictionary(bank, {}, answers, unsteady)
-            self._say_not_judged(name, found, answers)
-            not_judged = self._now[name]["scenarios"].keys() - found.scenarios
-            lines = list(differences(there[name], found, not_judged))
-            for line in lines:
-                self._say(f"{name}: {line}")
-            self._say(f"{self._file(bank)}: {some(len(lines), 'difference')}")
-            status |= bool(lines)
-        return status
+        said: set[str] = set()
+        found: dict[str, Dictionary] = {}
+        different: dict[str, list[str]] = {}
+        try:
+            for part in _parts(needed, _PART_CHECKED):
+                self._ask(part, answers, unsteady)
+                for bank in self._banks:
+                    name = bank.contract.name
+                    found[name] = self._dictionary(bank, {}, answers, unsteady)
+                    not_judged = self._now[name]["scenarios"].keys() - found[name].scenarios
+                    lines = list(differences(there[name], found[name], not_judged))
+                    different[name] = lines
+                    for line in lines:
+                        if f"{name}: {line}" not in said:
+                            self._say(f"{name}: {line}")
+                            said.add(f"{name}: {line}")
+        finally:
+            for bank in self._banks:
+                if bank.contract.name in found:
+                    self._say_checked(bank, found[bank.contract.name], answers, different)
+        return 1 if any(different.values()) else 0
+
+    def _say_checked(
+        self,
+        bank: Bank,
+        found: Dictionary,
+        answers: Mapping[Pair, Answer],
+        different: Mapping[str, Sequence[str]],
+    ) -> None:
+        name = bank.contract.name
+        self._say_not_judged(name, found, answers)
+        count = some(len(different[name]), "difference")
+        scenarios = some(len(found.scenarios), "scenario")
+        self._say(f"{self._file(bank)}: {count} in {scenarios}")
 
     def _file(self, bank: Bank) -> Path:
         return self._directory / f"{bank.contract.name}.json"
 
-    def _needed(self, known: Collection[Pair]) -> list[Pair]:
-        """Return what has to run for all that is not *known*.
+    def _needed(self, known: Collection[Pair], patterns: Sequence[str] = ()) -> list[Pair]:
+        """Return what has to run, in the scenarios that *patterns* name, for all not *known*.
 
         The right probe of a scenario comes along wherever one of the wrong ones has to run.
         """
-        needed = [pair for pair in all_pairs(self._banks, self._catalogue) if pair not in known]
+        pairs = all_pairs(self._banks, self._catalogue, patterns)
+        needed = [pair for pair in pairs if pair not in known]
         wrong = {pair[1] for pair in needed if not _is_right(pair)}
         return [pair for pair in needed if pair[1] in wrong]
 
@@ -121,6 +148,12 @@ class FaultDictionary:
         """Run what is *needed*; add to *answers*, and to *unsteady* who answered in two ways."""
         first = FullRun(self._catalogue, needed)
         self._run(first)
+        # What broke on our side, where much else went on, may not break again.
+        broken = [pair for pair, answer in first.answers.items() if answer.result == "broke"]
+        if broken:
+            once_more = FullRun(self._catalogue, broken)
+            self._run(once_more)
+            first.answers |= once_more.answers
         self._refuse(first)
         # One answer in a thousand may be an accident of the moment: what deviates is asked again.
         deviating = [pair for pair, answer in first.answers.items() if answer.signature]
@@ -128,7 +161,7 @@ class FaultDictionary:
         self._run(again)
         for (name, id_), answer in sorted(again.answers.items()):
             said = (first.answers[name, id_].signature, answer.signature)
-            if said[0] != said[1]:
+            if said[0] != said[1] and answer.result != "broke":
                 words = " and ".join(one or "conforms" for one in said)
                 self._say(f"unsteady: {name} in {id_}: {words}")
                 unsteady.add(name)
@@ -148,7 +181,8 @@ class FaultDictionary:
     def _say_not_judged(
         self, contract: str, found: Dictionary, answers: Mapping[Pair, Answer]
     ) -> None:
-        missing = sorted(self._now[contract]["scenarios"].keys() - found.scenarios)
+        asked = {pair[1] for pair in answers} & self._now[contract]["scenarios"].keys()
+        missing = sorted(asked.difference(found.scenarios))
         reasons = {pair[1]: answer.reason for pair, answer in answers.items() if answer.reason}
         for id_ in missing[:_NAMED]:
             self._say(f"{contract}: {id_} is not judged here: {one_line(reasons.get(id_, ''))}")
@@ -166,13 +200,13 @@ class FaultDictionary:
                 raise CannotJudge(cause, hint="mend it first")
 
 
-def _parts(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    """Yield *pairs* in parts of at least so many, without parting those of one scenario."""
+def _parts(pairs: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
+    """Yield *pairs* in parts of at least *size*, without parting those of one scenario."""
     part: list[Pair] = []
     by_scenario = groupby(sorted(pairs, key=_scenario), key=_scenario)
     for _, group in by_scenario:
         part += group
-        if len(part) >= _PART:
+        if len(part) >= size:
             yield part
             part = []
     if part:

@@ -79,7 +79,8 @@ _PER_PROCESSOR = 4
     "against",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Run all that the fault dictionary in DIR is about, and say where it differs.",
+    help="Run all that the fault dictionary in DIR is about, in all scenarios or those of ID or"
+    " GLOB, and say where it differs.",
 )
 @agent_option
 @scenarios_option
@@ -129,7 +130,7 @@ def _strength(
     check_outputs({"json_file": json_file})
     wanted = shard_request({"shard": shard, "durations": durations})
     check_now(now)
-    only_some = bool(agent or patterns or json_file or wanted)
+    only_some = bool(agent or json_file or wanted or (patterns and write is not None))
     _check_dictionary(write, against, anew=anew, only_some=only_some)
     catalogue = catalogue_under(None, [directory.absolute() for directory in directories])
     banks, catalogue = _banks(bank or bundled_bank(), catalogue, only, now)
@@ -159,7 +160,7 @@ def _strength(
     trying = _Trying(context, banks, workers, tally, view)
     try:
         if write is not None or against is not None:
-            return trying.dictionary(write, against, anew=anew)
+            return trying.dictionary(write, against, patterns, anew=anew)
         trying.try_all(patterns)
     finally:
         directory.close()
@@ -192,8 +193,9 @@ def _check_dictionary(
         both = "--write-dictionary and --check-dictionary exclude each other"
         raise UsageError(both, hint="give one of them")
     if only_some:
-        hint = "leave out ID or GLOB, --agent, --shard and --json"
-        raise UsageError(f"{name} is about all scenarios, and about nothing else", hint=hint)
+        left_out = "--agent, --shard and --json"
+        hint = f"leave out {left_out if write is None else f'ID or GLOB, {left_out}'}"
+        raise UsageError(f"{name} is about whole banks, and about nothing else", hint=hint)
     if not place.is_dir():
         raise UsageError(f"no directory {place} for {name}", hint="make it first")
 
@@ -302,7 +304,9 @@ class _Trying:
             self._view.step(len(run.answers))
         self._view.stop()
 
-    def dictionary(self, write: Path | None, against: Path | None, *, anew: bool) -> int:
+    def dictionary(
+        self, write: Path | None, against: Path | None, patterns: Sequence[str], *, anew: bool
+    ) -> int:
         """Write the fault dictionary, or check the one that is there; return the exit status."""
         place = write if write is not None else against
         assert place is not None, "there is a directory"
@@ -311,7 +315,7 @@ class _Trying:
         )
         try:
             with sigterm_interrupts():
-                return found.write(anew=anew) if write is not None else found.check()
+                return found.write(anew=anew) if write is not None else found.check(patterns)
         except KeyboardInterrupt:
             self._view.stop()
             return INTERRUPTED

@@ -113,7 +113,7 @@ def test_a_dictionary_is_written_and_renewed_where_something_is_new(project: Pro
 def test_a_wrong_entry_is_found_and_named(project: Project) -> None:
     project.dictionary().write(anew=False)
     assert project.dictionary().check() == 0
-    assert project.said[-1] == f"{project.file}: 0 differences"
+    assert project.said[-1] == f"{project.file}: 0 differences in 3 scenarios"
 
     text = project.file.read_text()
     project.file.write_text(
@@ -123,8 +123,69 @@ def test_a_wrong_entry_is_found_and_named(project: Project) -> None:
     assert project.said[-3:] == [
         "slot: vice codes-65-and-66-swapped in claude/nested-session: conforms, not wrong-verdict:66",
         "slot: vice codes-65-and-66-swapped in codex/no-auth: wrong-verdict:66, not conforms",
-        f"{project.file}: 2 differences",
+        f"{project.file}: 2 differences in 3 scenarios",
     ]
+
+
+def test_a_part_of_it_can_be_checked(project: Project) -> None:
+    project.dictionary().write(anew=False)
+    text = project.file.read_text()
+    project.file.write_text(text.replace('"wrong-verdict:66": [1, 2]', '"wrong-verdict:66": [0]'))
+
+    assert project.dictionary().check(["codex/*"]) == 1
+    assert project.said == [
+        "3 executions",
+        "slot: vice codes-65-and-66-swapped in codex/no-auth: wrong-verdict:66, not conforms",
+        f"{project.file}: 1 difference in 1 scenario",
+    ]
+
+
+def test_what_differs_is_said_part_by_part_so_that_an_interrupt_loses_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.dictionary().write(anew=False)
+    text = project.file.read_text()
+    project.file.write_text(text.replace('"wrong-verdict:66": [1, 2]', '"wrong-verdict:66": [2]'))
+    monkeypatch.setattr("conformance.cli.fault_dictionary._PART_CHECKED", 4)
+    dictionary = project.dictionary()
+    run = dictionary._run
+
+    def interrupted(full: FullRun) -> None:
+        if any(id_ == "codex/no-auth" for _, id_ in full.pairs):  # the second part
+            raise KeyboardInterrupt
+        run(full)
+
+    dictionary._run = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        dictionary.check()
+
+    assert project.said[1:] == [
+        "slot: vice codes-65-and-66-swapped in claude/no-dot-claude: wrong-verdict:66, not conforms",
+        f"{project.file}: 1 difference in 2 scenarios",
+    ]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_broke_is_asked_once_more(project: Project, times: int) -> None:
+    project.dictionary().write(anew=False)
+    dictionary = project.dictionary()
+    run, left = dictionary._run, [times]
+    pair = ("slot/codes-65-and-66-swapped", "codex/no-auth")
+
+    def breaks(full: FullRun) -> None:
+        run(full)
+        if pair in full.answers and left[0]:
+            left[0] -= 1
+            full.answers[pair] = replace(
+                full.answers[pair], result="broke", reason="no memory", signature=""
+            )
+
+    dictionary._run = breaks
+    if times == 1:
+        assert dictionary.check() == 0
+    else:
+        line = refusal(CannotJudge, dictionary.check)
+        assert line.startswith(f"{pair[0]} in {pair[1]} broke: no memory")
 
 
 def test_nothing_is_written_where_the_right_probe_is_wrong(project: Project) -> None:

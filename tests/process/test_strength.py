@@ -192,7 +192,7 @@ def test_full_asks_a_probe_that_never_answers_in_every_scenario_too(tmp_path: Pa
         ),
         (
             ["--write-dictionary", ".", "agent/*"],
-            "--write-dictionary is about all scenarios, and about nothing else; leave out ",
+            "--write-dictionary is about whole banks, and about nothing else; leave out ",
         ),
         (["--check-dictionary", "nowhere"], "no directory nowhere for --check-dictionary; make it"),
         (
