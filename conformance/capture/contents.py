@@ -26,6 +26,8 @@ _MARKS = (
 )
 #: A part that is repeated so often is written once, with the number of times.
 _REPEATED = re.compile(r"(.{1,8}?)\1{63,}", re.DOTALL)
+#: Texts of so many characters are worth that.
+_LONG = 4096
 #: Only to compare what two ways to write something come to.
 _ANYWHERE = Context(now=1_000_000_000, seed="", home="/home")
 
@@ -97,9 +99,12 @@ def _written(text: str, disguise: Disguise, *, toml: bool) -> _Written:
 def _content(written: _Written) -> Content:
     """Return the plainest content that makes the same bytes."""
     parts = written.parts()
-    if len(parts) == 1 and (value := _value(written, parts[0])):
-        return value
     runs = tuple(run for part in parts for run in _runs(part))
+    length = sum(map(len, parts))
+    # What is long because it repeats itself is not written out, JSON or not.
+    is_long = length > _LONG and 2 * sum(len(text) for text, _ in runs) < length
+    if len(parts) == 1 and not is_long and (value := _value(written, parts[0])):
+        return value
     return Text(parts[0]) if len(runs) == 1 and runs[0][1] == 1 else Runs(runs)
 
 

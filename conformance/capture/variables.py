@@ -95,7 +95,8 @@ class Variables:
             self.named.append(inside)
             made = "{home}" + (f"/{self._names.path(inside)}" if inside else "")
         else:
-            if place := expanded(bare):
+            place = expanded(bare)
+            if place not in ("", "."):  # at the top of the HOME only what is known is captured
                 self.named.append(os.fsencode(place))
             parts = bare.split("/")
             made = "/".join(

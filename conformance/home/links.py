@@ -27,11 +27,11 @@ def below(path: bytes, top: bytes) -> bytes | None:
 def expanded(path: str) -> str:
     """Return where a program looks below the HOME that expands *path* as a shell does.
 
-    Empty where it would not, or looks elsewhere.
+    ``.`` is the HOME itself. Empty where it would not, or looks elsewhere.
     """
     first, _, rest = path.partition("/")
-    place = posixpath.normpath(rest) if first in UNEXPANDED and rest else ""
-    return "" if place.split("/")[0] in (".", "..") else place
+    place = posixpath.normpath(rest or ".") if first in UNEXPANDED else ""
+    return "" if place.split("/")[0] == ".." else place
 
 
 def steps(nodes: Mapping[bytes, SeenNode], path: bytes, top: bytes) -> Iterator[bytes]:

@@ -93,7 +93,7 @@ def _inside(path: bytes, top: bytes) -> bytes | None:
 
 def _through_links(seen: SeenHome, wanted: Wanted, top: bytes) -> Wanted:
     """Return *wanted* with the places that links in the HOME lead to, as far as they were kept."""
-    directories, files = set(wanted.directories), set(wanted.files)
+    directories, files, taken = set(wanted.directories), set(wanted.files), set(wanted.taken)
     read = wanted.read_by_rules()
     for path in wanted.directories | read:
         end = [*steps(seen.nodes, path, top)][-1:]
@@ -101,7 +101,11 @@ def _through_links(seen: SeenHome, wanted: Wanted, top: bytes) -> Wanted:
             directories.update(end)
         if path in read and end != [path]:
             files.update(end)
-    return Wanted(frozenset(directories), frozenset(files))
+    for path in wanted.taken_for_logins():
+        end = [*steps(seen.nodes, path, top)][-1:]
+        if end != [path]:
+            taken.update(end)
+    return Wanted(frozenset(directories), frozenset(files), frozenset(taken))
 
 
 class DirectoryHome:

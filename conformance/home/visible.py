@@ -49,6 +49,8 @@ class Wanted(Struct, frozen=True):
     """Directories of agents: rules look for the files there, and walk through all below them."""
     files: frozenset[bytes] = frozenset({b".claude.json"})
     """Further files that are read."""
+    taken: frozenset[bytes] = frozenset()
+    """Further files that probes without a contract may take for a login: links lead there."""
 
     def is_read_by_rules(self, path: bytes) -> bool:
         """Return whether a rule of any contract can depend on what the file at *path* holds."""
@@ -59,11 +61,17 @@ class Wanted(Struct, frozen=True):
         """Return up to how many bytes are read of a file at *path*; 0 for one that is not read."""
         if self.is_read_by_rules(path):
             return READ_BYTES
+        if path in self.taken:
+            return _TAKEN_BYTES
+        # Most names are none of these, and a HOME may have a great many.
         name = path.rpartition(b"/")[2]
-        if name not in _TAKEN_FOR_LOGINS:
-            return 0
-        inside = (_join(top, below) for top in self.directories for below in _LOGIN_DIRECTORIES)
-        return _TAKEN_BYTES if path in {place + name for place in inside} else 0
+        is_one = name in _TAKEN_FOR_LOGINS and path in self.taken_for_logins()
+        return _TAKEN_BYTES if is_one else 0
+
+    def taken_for_logins(self) -> frozenset[bytes]:
+        """Return the paths that probes without a contract look at as well, there or not."""
+        inside = [_join(top, below) for top in self.directories for below in _LOGIN_DIRECTORIES]
+        return frozenset(place + name for place in inside for name in _TAKEN_FOR_LOGINS)
 
     def walked(self) -> tuple[bytes, ...]:
         """Return what paths begin with that rules may walk over: they are in such a directory."""

@@ -30,8 +30,8 @@ from conformance.files import create_text
 from conformance.home import build, plan
 from conformance.home.reading import DirectoryHome, read_home
 from conformance.home.seen import SeenHome, SeenNode
-from conformance.model.entry import Entry, Json, Text
-from conformance.model.placeholders import Context
+from conformance.model.entry import Entry, Json, Runs, Text
+from conformance.model.placeholders import Context, expand_bytes
 from conformance.model.scenario import Scenario
 
 NOW = 1_790_000_000.0
@@ -182,6 +182,25 @@ def test_what_a_probe_finds_that_expands_a_variable_is_captured(tmp_path: Path, 
     [entry] = made.entries
     assert (entry.path, entry.content) == ("entry-1/auth.json", Json({"OPENAI_API_KEY": ""}))
     assert made.env == {"CODEX_HOME": f"{start}/./entry-1"}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_long_because_it_repeats_itself_is_not_written_out(
+    tmp_path: Path, *, whole: bool
+) -> None:
+    """Else no file would be large enough for it, where the home has a document of 1 MiB."""
+    top = tmp_path / "home"
+    (top / ".codex").mkdir(parents=True)
+    start, end = '{"OPENAI_API_KEY": "', '"}' if whole else ""
+    (top / ".codex" / "auth.json").write_text(f"{start}{'x' * 1024 * 1024}{end}")
+
+    made = captured(read_home(DirectoryHome(top)).seen)
+
+    [content] = [one.content for one in made.entries if one.path == ".codex/auth.json"]
+    assert isinstance(content, Runs)
+    assert sum(len(text) for text, _ in content.runs) < 100
+    built = b"".join(expand_bytes(text, Context(now=0, seed="")) * n for text, n in content.runs)
+    assert len(built) == len(f"{start}{end}") + 1024 * 1024
 
 
 def call(*words: object) -> tuple[int, str]:

@@ -115,6 +115,33 @@ def test_links_are_followed_within_the_home(
     assert contents(seen(home)) == {os.fsencode(read.relative_to(home)): LOGIN}
 
 
+@pytest.mark.parametrize("name", ["session.json", "credentials.json"])
+def test_what_careless_probes_take_for_a_login_is_read_where_links_lead_there(
+    home: Path, name: str
+) -> None:
+    """Their answers depend on it as if it lay there, and not on what lies beside it."""
+    (home / "secrets").mkdir()
+    (home / "secrets" / name).write_text("behind a directory")
+    (home / "secrets" / "notes.json").write_text("not looked for")
+    (home / ".claude/.credentials").symlink_to("../secrets")
+    (home / "elsewhere").write_text("behind a file")
+    (home / ".claude" / name).symlink_to("../elsewhere")
+
+    assert contents(seen(home)) == {
+        b".claude/.credentials.json": LOGIN,
+        b"elsewhere": b"behind a file",
+        os.fsencode(f"secrets/{name}"): b"behind a directory",
+    }
+
+
+@pytest.mark.parametrize("start", ["~", "~/", "~/.", "$HOME"])
+def test_a_variable_that_a_shell_would_expand_to_the_home_names_it(home: Path, start: str) -> None:
+    (home / "auth.json").write_bytes(b"{}")
+
+    assert b"auth.json" not in contents(seen(home, "~x"))
+    assert contents(seen(home, start))[b"auth.json"] == b"{}"
+
+
 def test_no_link_is_followed_out_of_the_home(home: Path, tmp_path: Path) -> None:
     (tmp_path / "auth.json").write_text("outside")
     (home / ".codex").mkdir()
