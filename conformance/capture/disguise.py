@@ -130,7 +130,7 @@ class Disguise:
             return
         found: list[Piece] = []
         # What is recognised is written without escapes, so their faults would be lost.
-        is_sound = "\\" not in token.raw or read_document(token.raw.encode()).kind == "json"
+        is_sound = "\\" not in token.raw or _is_json(token.raw)
         if text.isascii() and text.isprintable() and is_sound:
             found = self._recognised(text, member)
         if not found:
@@ -363,3 +363,8 @@ def _claims_in(part: str) -> dict[str, Any]:
     document = read_document(text.encode())
     value = json.loads(text) if document.kind == "json" and not document.doubts else None
     return value if isinstance(value, dict) else {}
+
+
+def _is_json(raw: str) -> bool:
+    """Return whether *raw*, a string as it was found, is sound; one that is no UTF-8 is not."""
+    return read_document(raw.encode("utf-8", "surrogatepass")).kind == "json"

@@ -49,8 +49,9 @@ _PREFIX = "|".join(
     map(re.escape, (*PREFIXES, "sk-ant-", "sk-", "gho_", "ghs_", "github_pat_", "xoxb-"))
 )
 _MADE = re.compile(
-    rf"(?:{_PREFIX})?[x\u00e9\U00010000]*+[0-9]{{0,3}}[x\u00e9\U00010000]*+"
-    r"|true|false|null|[-+]?(?i:nan|inf(?:inity)?)"
+    rf"(?:{_PREFIX})?[x\u00e9\U00010000]*+(?:[0-9]{{0,3}}|1*)[x\u00e9\U00010000]*+"
+    r"|[x\u00e9\U00010000]*+(?:true|false|null)"
+    r"|[-+]?(?i:nan|inf(?:inity)?)"
     r"|[.-]?(?:entry|many|member)-[0-9]{1,6}[-\u00e9x\udce9$]*(?:\.[a-z0-9]{1,11})?~?"
     r"|[-+]?0*(?:\.0*)?[1-9]?1*(?:\.1*)?(?:[eE][-+]?[0-9]{1,4})?"
     r"|[-+.]{0,2}(?:0[xob])?0*1*(?:[-+._eETt]{1,2}(?:0+1*|1+))*[-+._eETt]{0,2}Z?"
@@ -136,7 +137,7 @@ class Withheld:
         texts = {text for _, claims in parts for text in claims or ()}
         return (
             len(others) < len(parts)
-            and all(self._is_word(part.strip("=")) for part in others)
+            and all(self._is_word(word) for part in others for word in part.split("="))
             and all(self._is_explained(inner) for inner in texts)
         )
 

@@ -16,7 +16,9 @@ from support_capture import Canaries, shown
 
 from conformance.capture.captured import Captured, captured
 from conformance.capture.disguise import Disguise
+from conformance.capture.known import known
 from conformance.capture.proposed import ORIGIN, SUMMARY
+from conformance.capture.scan import Withheld
 from conformance.capture.shapes import literal
 from conformance.catalogue import contracts
 from conformance.catalogue.toml import toml
@@ -29,6 +31,8 @@ from conformance.model.scenario import Scenario
 
 #: How many homes are made; the environment ``capture`` of tox makes the rest of 2,000.
 HOMES = int(os.environ.get("CONFORMANCE_CAPTURE_HOMES", "40"))
+#: Homes in which something was found once: no UTF-8 beside an escape, and long numbers before a filler.
+FOUND_ONCE = (348, 1728)
 WHOLE = contracts.load("preflight")
 CONSTANTS = [SUMMARY, ORIGIN, "slot", "ready", "claude/baseline-only"]
 #: Parts of the catalogue; the day says which one has canaries.
@@ -52,7 +56,7 @@ def as_scenario(made: Captured) -> Scenario:
     )
 
 
-@pytest.mark.parametrize("seed", range(HOMES))
+@pytest.mark.parametrize("seed", sorted({*range(HOMES), *FOUND_ONCE}))
 def test_nothing_of_a_canary_is_captured(seed: int) -> None:
     canaries = Canaries(seed)
     made = captured(canaries.home(), home_path="/home/me", contract=WHOLE, env=canaries.env())
@@ -63,6 +67,20 @@ def test_nothing_of_a_canary_is_captured(seed: int) -> None:
     # The scan that stands before the file knows of nothing either, and has nothing to wonder about.
     table = toml("home.toml", text)
     assert made.withheld.unexplained(table, CONSTANTS) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# xxxxxxxnull xx true",
+        "'111111111111x'x'",
+        "eyJhbGciOiAieHh4eCJ9.xxxxxxxxxxxx=xxxxxxxxxx.xxxxxxxxxxxx",
+        "xxxxxxxxxxxx==xxxxxxxxxxxx.eyJhbGciOiAieHh4eCJ9.xxxxxxxxxxxx",
+    ],
+)
+def test_the_scan_knows_all_that_the_disguise_makes(text: str) -> None:
+    """Else a home with such a text cannot be captured: its own beginning is found in the copy."""
+    assert Withheld(known()).unexplained({"text": text}, ["text"]) == []
 
 
 @pytest.mark.in_turn(PARTS)
