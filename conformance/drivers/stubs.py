@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -104,8 +105,16 @@ class Stubs(Struct, frozen=True, kw_only=True):
 
     @property
     def writes(self) -> tuple[str, ...]:
-        """Paths that the agent's stub may add to the HOME."""
-        return tuple(named_path(path, self.agent) for path in self._state.writes)
+        """Paths that the agent's stub may add to the HOME.
+
+        It makes the directories first, and gets no further where the umask closes these to it.
+        """
+        answers = itertools.chain.from_iterable(self._state.answers.values())
+        own = [answer for answer in answers if answer.program in ("", self.agent)]
+        written = [entry.path for answer in own for entry in answer.writes]
+        above = [str(place) for path in written for place in PurePosixPath(path).parents]
+        paths = (*self._state.writes, *(path for path in above if path != "."))
+        return tuple(dict.fromkeys(named_path(path, self.agent) for path in paths))
 
 
 def _open(node: Node) -> Node:
