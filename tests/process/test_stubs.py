@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from factories import PATIENCE, bundled_catalogue, scenario, wait_for
 from support import start
+from support_cli import suite
 
+from conformance.bundled import fixtures_dir
 from conformance.catalogue.agents import cli_state, cli_states
 from conformance.catalogue.contracts import bundled
 from conformance.drivers.asked import questions
@@ -467,6 +469,26 @@ def test_a_stub_writes_nothing_to_the_home_but_what_it_declares(
         after = snapshot(empty)
         assert changes({b"": after[b""]}, after, allowed) == ()
         assert bool(list(empty.iterdir())) is state.startswith("writes-")
+
+
+@pytest.mark.parametrize("agent", ["claude", "codex"])
+@pytest.mark.parametrize("state", ["writes-cache", "writes-home"])
+def test_nobody_is_blamed_for_directories_in_which_the_cli_gets_no_further(
+    tmp_path: Path, state: str, agent: str
+) -> None:
+    """With such a umask it makes them, and may not write into them."""
+    login = "claude-login" if agent == "claude" else "codex-auth"
+    (tmp_path / "closed.toml").write_text(
+        f"summary = 's'\norigin = 'o'\nagent = '{agent}'\ncontrol = 'claude/no-dot-claude'\n"
+        f"[expect]\nslot = 'ready'\n[home]\ninclude = ['{login}']\n"
+        f"[cli]\nstate = '{state}'\n[process]\numask = '0777'\n"
+    )
+    probe = f"{sys.executable} -I {fixtures_dir() / 'probes' / 'slot.py'}"
+
+    done = suite(tmp_path, "repro", "closed", "closed.toml", "--probe", probe)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "conforms" in done.stdout
 
 
 # Which programs stand there.
