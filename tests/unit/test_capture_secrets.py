@@ -69,13 +69,17 @@ def test_nothing_of_a_canary_is_captured(seed: int) -> None:
     assert made.withheld.unexplained(table, CONSTANTS) == []
 
 
+#: The first part of a token, as the disguise makes it.
+HEADER = base64.urlsafe_b64encode(b'{"alg": "xxxx"}').decode()
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "# xxxxxxxnull xx true",
         "'111111111111x'x'",
-        "eyJhbGciOiAieHh4eCJ9.xxxxxxxxxxxx=xxxxxxxxxx.xxxxxxxxxxxx",
-        "xxxxxxxxxxxx==xxxxxxxxxxxx.eyJhbGciOiAieHh4eCJ9.xxxxxxxxxxxx",
+        f"{HEADER}.xxxxxxxxxxxx=xxxxxxxxxx.xxxxxxxxxxxx",
+        f"xxxxxxxxxxxx==xxxxxxxxxxxx.{HEADER}.xxxxxxxxxxxx",
     ],
 )
 def test_the_scan_knows_all_that_the_disguise_makes(text: str) -> None:
