@@ -13,9 +13,11 @@ from typing import Any, NoReturn
 
 import docker
 import pytest
+from factories import bundled_catalogue
 from support import not_in_turn, shared_out
 from support_image import Once
 
+from conformance.catalogue.catalogue import Catalogue
 from conformance.drivers.container.client import connect
 from conformance.errors import CannotJudge
 from conformance.images import reference as images
@@ -64,6 +66,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(cache))
     return cache
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Catalogue:
+    """Return the bundled catalogue, which nobody changes."""
+    return bundled_catalogue()
 
 
 @pytest.fixture(scope="session")

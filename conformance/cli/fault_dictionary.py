@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from conformance.catalogue.catalogue import Catalogue
 from conformance.errors import CannotJudge
@@ -25,6 +26,13 @@ _NAMED = 5
 _PART = 10_000
 #: After how many what differs is said. A part ends with waiting for probes that give no answer.
 _PART_CHECKED = 40_000
+
+
+class _Checked(NamedTuple):
+    """What a run says of one dictionary so far."""
+
+    found: Dictionary
+    differences: list[str]
 
 
 class FaultDictionary:
@@ -97,38 +105,41 @@ class FaultDictionary:
         answers: dict[Pair, Answer] = {}
         unsteady: set[str] = set()
         said: set[str] = set()
-        found: dict[str, Dictionary] = {}
-        different: dict[str, list[str]] = {}
+        checked: dict[str, _Checked] = {}
         try:
             for part in _parts(needed, _PART_CHECKED):
                 self._ask(part, answers, unsteady)
                 for bank in self._banks:
                     name = bank.contract.name
-                    found[name] = self._dictionary(bank, {}, answers, unsteady)
-                    not_judged = self._now[name]["scenarios"].keys() - found[name].scenarios
-                    lines = list(differences(there[name], found[name], not_judged))
-                    different[name] = lines
-                    for line in lines:
-                        if f"{name}: {line}" not in said:
-                            self._say(f"{name}: {line}")
-                            said.add(f"{name}: {line}")
+                    one = self._checked(bank, there[name], answers, unsteady)
+                    checked[name] = one
+                    for line in one.differences:
+                        if line not in said:
+                            self._say(line)
+                            said.add(line)
         finally:
             for bank in self._banks:
-                if bank.contract.name in found:
-                    self._say_checked(bank, found[bank.contract.name], answers, different)
-        return 1 if any(different.values()) else 0
+                if bank.contract.name in checked:
+                    self._say_checked(bank, checked[bank.contract.name], answers)
+        return 1 if any(one.differences for one in checked.values()) else 0
 
-    def _say_checked(
+    def _checked(
         self,
         bank: Bank,
-        found: Dictionary,
+        there: Dictionary,
         answers: Mapping[Pair, Answer],
-        different: Mapping[str, Sequence[str]],
-    ) -> None:
+        unsteady: Collection[str],
+    ) -> _Checked:
         name = bank.contract.name
-        self._say_not_judged(name, found, answers)
-        count = some(len(different[name]), "difference")
-        scenarios = some(len(found.scenarios), "scenario")
+        found = self._dictionary(bank, {}, answers, unsteady)
+        not_judged = self._now[name]["scenarios"].keys() - found.scenarios
+        lines = differences(there, found, not_judged)
+        return _Checked(found, [f"{name}: {line}" for line in lines])
+
+    def _say_checked(self, bank: Bank, one: _Checked, answers: Mapping[Pair, Answer]) -> None:
+        self._say_not_judged(bank.contract.name, one.found, answers)
+        count = some(len(one.differences), "difference")
+        scenarios = some(len(one.found.scenarios), "scenario")
         self._say(f"{self._file(bank)}: {count} in {scenarios}")
 
     def _file(self, bank: Bank) -> Path:

@@ -88,7 +88,7 @@ def reduce_command(
     refused. A scenario outside of the catalogue takes the FILE that it is in, and those of its
     controls.
 
-    After an interrupt what is smallest by then is written; a second one leaves that.
+    After an interrupt what is smallest by then is written; after a second one, nothing is.
 
     Exit status: 0 the reduced scenario was written, 2 the request is wrong, or nothing is, 3
     something could not be judged, or the answer is not steady, 130 interrupted.

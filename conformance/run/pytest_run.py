@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -90,7 +90,7 @@ class PytestRun:
         started = time.monotonic()
         # pytest's own arguments need its usual reports.
         plugin = _RunPlugin(self, brief=not pytest_args, partial=bool(pytest_args))
-        arguments = [*_ARGUMENTS, "--rootdir", str(data_root())]
+        arguments = [*_ARGUMENTS, "--confcutdir", str(data_root())]
         arguments += ["-n", str(workers)] if workers else []
         if workers and self.run.engines > 1:
             arguments += ["--dist", "worksteal"]  # a slow engine is not waited for in the end
@@ -141,9 +141,14 @@ class PytestRun:
             self.report.trouble.append("pytest failed; see what it says above")
 
 
+#: Below it lies every file, so each has a node id of its own; pytest gives none to others.
+_ROOT = Path("/")
+
 _ARGUMENTS = (
     "-c",
     os.devnull,
+    "--rootdir",
+    str(_ROOT),
     "--noconftest",
     "--capture=no",
     "-p",
@@ -200,18 +205,26 @@ class _RunPlugin:
 
     def _id(self, node_id: str) -> str | None:
         file, _, item = node_id.partition("::")
-        return self._by_item.get((str((data_root() / file).resolve()), item))
+        return self._by_item.get((str((_ROOT / file).resolve()), item))
+
+    def _collect(self, node_ids: Iterable[str]) -> None:
+        """Record which scenarios are left; one that cannot be told from its node id is trouble."""
+        found = {node_id: self._id(node_id) for node_id in node_ids}
+        self.collected = {id_ for id_ in found.values() if id_}
+        self._report.trouble += [
+            f"{one} is none of the scenarios" for one in found if not found[one]
+        ]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Record what was collected, in a run without workers."""
         if self.partial and session.items:
-            self.collected = {id_ for item in session.items if (id_ := self._id(item.nodeid))}
+            self._collect(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
         """Record what a worker has collected."""
-        if self.partial:
-            self.collected = {id_ for node_id in ids if (id_ := self._id(node_id))}
+        if self.partial and self.collected is None:
+            self._collect(ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: Any) -> None:
@@ -231,9 +244,14 @@ class _RunPlugin:
         if fields is not None:
             self._report.add(msgspec.convert(fields, ScenarioResult))
             self._terminal.step()
-        elif report.failed and (id_ := self._id(report.nodeid)):
+        elif report.failed:
+            id_ = self._id(report.nodeid)
             lines = [line for line in report.longreprtext.splitlines() if line.strip()]
-            self._report.broke(id_, lines[-1] if lines else "the worker was lost")
+            reason = lines[-1] if lines else "the worker was lost"
+            if id_ is not None:
+                self._report.broke(id_, reason)
+            else:
+                self._report.trouble.append(f"{report.nodeid}: {reason}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:

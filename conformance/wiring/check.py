@@ -12,7 +12,7 @@ from conformance.wiring.compared import check_image
 from conformance.wiring.context import Context
 from conformance.wiring.findings import Finding
 from conformance.wiring.inputs import check_inputs, unknown_inputs
-from conformance.wiring.mounts import check_gate, check_mounts
+from conformance.wiring.mounts import check_gate, check_mounts, check_volumes
 from conformance.wiring.pods import check_policies, check_workload
 from conformance.wiring.running import check_command, check_handlers, check_places
 from conformance.wiring.runs import Request, Subject, find_subjects
@@ -107,6 +107,7 @@ def _of_subject(context: Context) -> Iterator[Finding]:
     yield from check_places(context)
     yield from check_handlers(context)
     yield from check_policies(context)
+    yield from check_volumes(context)
     if context.agent is not None:
         yield from check_mounts(context, context.agent)
     for run in context.subject.runs:

@@ -10,9 +10,15 @@ from msgspec import Struct
 
 from conformance.wiring.shell import Line, base, read_line
 
-__all__ = ["Command", "Recogniser", "is_shell", "is_stand_in", "read_command"]
+__all__ = ["Command", "Recogniser", "is_shell", "is_stand_in", "read_command", "takes_text"]
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh", "ksh"}
+#: Other programs that take a line for a shell, or a program's text, as the value of an option.
+_TAKE_TEXT = {
+    *("fish", "su", "runuser", "script", "flock"),
+    *("python", "python3", "node", "deno", "bun", "perl", "ruby", "php"),
+}
+_TEXT_OPTION = re.compile(r"-[A-Za-z]*[ce]|--command|--eval")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 #: Wrappers that take nothing but options in front of the program.
 _PLAIN = {
@@ -40,7 +46,9 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 #: Programs that are surely not the probe of an agent, however they are used.
 _STAND_INS = {
     *("true", "false", ":", "cat", "test", "[", "ls", "stat", "echo", "printf", "exit", "sleep"),
-    *("curl", "wget", "nc", "netcat", "pgrep", "pidof", "ps", "kill", "grep", "find", "head"),
+    *("cp", "mv", "ln", "install", "rsync", "tar", "unzip", "mkdir", "rmdir", "rm", "touch", "tee"),
+    *("chmod", "chown", "chgrp", "curl", "wget", "nc", "netcat", "pgrep", "pidof", "ps", "kill"),
+    *("grep", "find", "head"),
     *("pg_isready", "redis-cli", "mysqladmin", "grpc_health_probe", "grpc-health-probe"),
 }
 #: Names that say what a program is for.
@@ -50,6 +58,17 @@ _SPEAKING = re.compile(r"probe|smoke|preflight")
 def is_shell(word: str) -> bool:
     """Return whether *word* names a shell."""
     return base(word) in _SHELLS
+
+
+def takes_text(words: Sequence[str], number: int) -> bool:
+    """Return whether the word at *number* is a line, or the text of a program, that others read.
+
+    That is what comes after ``-c`` or ``-e`` of a shell or an interpreter, or has blanks there.
+    """
+    before = words[:number]
+    if not before or not _TEXT_OPTION.fullmatch(before[-1]):
+        return False
+    return " " in words[number] or any(base(word) in _SHELLS | _TAKE_TEXT for word in before)
 
 
 class Command(Struct, frozen=True):

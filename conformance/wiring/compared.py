@@ -44,9 +44,8 @@ def check_image(context: Context) -> Iterator[Finding]:
         if image is not None:
             yield from _programs(context, run, image)
             yield from _entrypoint(context, run, image)
-    image = context.image(context.agent) if context.agent is not None else None
-    if context.agent is not None and image is not None:
-        yield from _root(context, context.agent, image)
+    if context.agent is not None:
+        yield from _root(context, context.agent, context.image(context.agent))
 
 
 def _programs(context: Context, run: ProbeRun, image: ImageView) -> Iterator[Finding]:
@@ -83,15 +82,15 @@ def _entrypoint(context: Context, run: ProbeRun, image: ImageView) -> Iterator[F
             yield context.finding("entrypoint-in-wrong-mode", place, message, way_out, run)
 
 
-def _root(context: Context, container: Container, image: ImageView) -> Iterator[Finding]:
-    """Yield that the kubelet refuses the container: it is root, or may be."""
+def _root(context: Context, container: Container, image: ImageView | None) -> Iterator[Finding]:
+    """Yield that the kubelet refuses the container: it is root, or, by its *image*, may be."""
     if container.security("runAsNonRoot") is not True:
         return
     key = "runAsNonRoot"
     place = container.place.at("securityContext", key)
     place = place or context.workload.pod.nearest("securityContext", key)
     said = container.security("runAsUser")
-    if said is None:
+    if said is None and image is not None:
         name = image.user.partition(":")[0]
         if not name.isdecimal() and image.uid != 0:
             message = f"the image's user is '{name}', a name, and nothing tells that it is not root"

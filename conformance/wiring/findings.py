@@ -41,7 +41,8 @@ class Finding(Struct, frozen=True, kw_only=True):
 #: Every rule by name. Names are stable: people suppress and search them.
 RULES = {
     "nothing-runs-the-probe": Rule(
-        "must", "A startupProbe, an init container or a Job runs the probe"
+        "must",
+        "A startupProbe, a readinessProbe, an init container or a Job runs the probe",
     ),
     "not-exec": Rule(
         "must", "The startupProbe runs the probe: what asks a port asks something else"

@@ -12,7 +12,7 @@ from conformance.wiring.runs import ProbeRun
 from conformance.wiring.tree import Place
 from conformance.wiring.workloads import Container, Mount, is_placeholder
 
-__all__ = ["check_gate", "check_mounts"]
+__all__ = ["check_gate", "check_mounts", "check_volumes"]
 
 _SCRATCH = ("/tmp", "/var/tmp", "/run", "/dev", "/var/run", "/var/cache", "/var/log")
 #: Files of the CLIs, which a directory of the same name hides.
@@ -67,15 +67,21 @@ def _usual_place(path: str, names: Sequence[str]) -> str:
     return match[1] if match else ""
 
 
+def check_volumes(context: Context) -> Iterator[Finding]:
+    """Yield the mounts of the containers that count which name no volume."""
+    agent = [context.agent] if context.agent is not None else []
+    for container in dict.fromkeys([*agent, *(run.container for run in context.subject.runs)]):
+        for mount in container.mounts():
+            if not mount.kind and mount.volume and not is_placeholder(mount.volume):
+                message = f"there is no volume '{mount.volume}' in the Pod"
+                way_out = "add it to volumes, or correct the name"
+                place = mount.place.nearest("name")
+                yield context.finding("no-such-volume", place, message, way_out)
+
+
 def check_mounts(context: Context, container: Container) -> Iterator[Finding]:
     """Yield what is wrong with what *container*, the agent's, has mounted."""
     area = _Area(context, container)
-    for mount in area.mounts:
-        if not mount.kind and mount.volume and not is_placeholder(mount.volume):
-            message = f"there is no volume '{mount.volume}' in the Pod"
-            way_out = "add it to volumes, or correct the name"
-            place = mount.place.nearest("name")
-            yield context.finding("no-such-volume", place, message, way_out)
     unreadable: set[str] = set()
     for mount in area.holding():
         for found in _modes(context, container, mount):
@@ -171,7 +177,7 @@ def _modes(context: Context, container: Container, mount: Mount) -> Iterator[Fin
         return
     groups = [place.scalar() for place in pod.elements("securityContext", "supplementalGroups")]
     group = container.security("runAsGroup")
-    if mount.kind == "secret" and mount.source is not None:
+    if mount.kind in ("secret", "projected") and mount.source is not None:
         yield from _unreadable(context, mount, in_root_group=group in (None, 0) or 0 in groups)
     elif mount.kind in ("persistentVolumeClaim", "ephemeral") and not groups:
         if _prepared(context, mount):
@@ -189,7 +195,10 @@ def _modes(context: Context, container: Container, mount: Mount) -> Iterator[Fin
 def _unreadable(context: Context, mount: Mount, *, in_root_group: bool) -> Iterator[Finding]:
     assert mount.source is not None
     source = mount.source.nearest(mount.kind)
-    places = [source.at("defaultMode"), *(item.at("mode") for item in source.elements("items"))]
+    if any(part.at("serviceAccountToken") is not None for part in source.elements("sources")):
+        return  # whom that belongs to is for the kubelet to say
+    items = [item for part in _parts(source) for item in part.elements("items")]
+    places = [source.at("defaultMode"), *(item.at("mode") for item in items)]
     needed = 0o044 if in_root_group else 0o004
     counts = {place.keys for place in _modes_that_count(source, mount)}
     for place in places:
@@ -212,15 +221,24 @@ def _modes_that_count(source: Place, mount: Mount) -> Iterator[Place]:
     """
     if mount.place.text("subPathExpr"):
         return  # only the kubelet knows what that is
-    default, items = source.at("defaultMode"), source.elements("items")
-    if not items and default is not None:
-        yield default
-    part = mount.place.text("subPath").rstrip("/")
-    for item in items:
-        if not part or _below(item.text("path"), part):
-            mode = item.at("mode") or default
-            if mode is not None:
-                yield mode
+    default = source.at("defaultMode")
+    wanted = mount.place.text("subPath").rstrip("/")
+    for part in _parts(source):
+        items = part.elements("items")
+        if not items and default is not None:
+            yield default
+        for item in items:
+            if not wanted or _below(item.text("path"), wanted):
+                mode = item.at("mode") or default
+                if mode is not None:
+                    yield mode
+
+
+def _parts(source: Place) -> list[Place]:
+    """Return what a projected volume is put together of; of another one, itself."""
+    sources = source.elements("sources")
+    found = [one.nearest(kind) for one in sources for kind in one.entries()]
+    return found if sources else [source]
 
 
 def _mode(mode: int) -> str:

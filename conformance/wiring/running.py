@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 
 from conformance.text import join, shortened
-from conformance.wiring.commands import is_stand_in, read_command
+from conformance.wiring.commands import is_stand_in, read_command, takes_text
 from conformance.wiring.context import Context
 from conformance.wiring.findings import Finding
 from conformance.wiring.runs import KINDS, ProbeRun, exec_words
@@ -89,9 +89,8 @@ def _odd_place(context: Context, run: ProbeRun) -> Iterator[Finding]:
 
 def _as_main(context: Context, run: ProbeRun) -> Iterator[Finding]:
     """Yield what keeps the exit code of a container that only runs the probe from being read."""
-    policy = context.workload.restart_policy
     if context.workload.kind in ("Job", "CronJob"):
-        if policy == "OnFailure":
+        if context.workload.restart_policy == "OnFailure":
             message = (
                 "with restartPolicy OnFailure the Job removes its Pod in the end, exit code and all"
             )
@@ -102,7 +101,7 @@ def _as_main(context: Context, run: ProbeRun) -> Iterator[Finding]:
                 "set restartPolicy: Never",
                 run,
             )
-    elif policy == "Always":
+    elif run.container.restart_policy == "Always":
         message = "the container runs the probe and ends, and restartPolicy Always starts it again"
         way_out = "run it in a Job, as an init container, or as a startupProbe"
         yield context.finding("probe-restarts", run.place, message, way_out, run)
@@ -150,7 +149,10 @@ def check_command(context: Context, run: ProbeRun) -> Iterator[Finding]:
     known = context.request.recogniser.probe
     if is_placeholder(place.text()):
         return
-    if place.text() or (words and words[0] not in known and _is_a_line(words[0].strip())):
+    # What reads args alone is the image's ENTRYPOINT, and that may be a shell.
+    read_here = run.where != "main" or run.place.at("command") is not None
+    a_line = words and words[0] not in known and _is_a_line(words[0].strip())
+    if place.text() or (read_here and a_line):
         message = f"the command is one string, {_shown(words)}, and no shell splits it"
         split = json.dumps(" ".join(words).split(), ensure_ascii=False)
         yield context.finding("one-long-string", place, message, f"write {split}", run)
@@ -158,7 +160,7 @@ def check_command(context: Context, run: ProbeRun) -> Iterator[Finding]:
     yield from _numbers(context, run)
     if run.command.line is None:
         odd = [word for number, word in enumerate(words) if _is_for_a_shell(words, number)]
-        if odd:
+        if odd and read_here:
             message = f"'{odd[0]}' is for a shell, and none reads {_shown(words)}"
             way_out = f'write ["sh", "-c", {json.dumps(_as_a_line(words), ensure_ascii=False)}]'
             yield context.finding("no-shell", place, message, way_out, run)
@@ -205,6 +207,8 @@ def _as_a_line(words: tuple[str, ...]) -> str:
 def _is_for_a_shell(words: tuple[str, ...], number: int) -> bool:
     """Return whether the word at *number* is meant for a shell, and not for the program itself."""
     word = words[number]
+    if takes_text(words, number):
+        return False
     if _EXPANDED.search(word) or word in _NO_ARGUMENTS:
         return True
     # The value of an option may be one of these, and the last word of some programs.

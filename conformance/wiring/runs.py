@@ -34,6 +34,8 @@ KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
 _MODES = ("interactive", "worker", "auth-init", "smoke-test")
 #: How much speaks for a container that runs the probe, of those in its Pod.
 _RUNS_IT = 5
+#: The same, of one whose program has the name of a probe, and no more.
+_SOUNDS = 1.5
 #: Those in which a person is at work, and no slot takes tasks.
 _NO_SLOT = ("auth-init", "interactive")
 
@@ -218,7 +220,10 @@ def _runs(container: Container, request: Request) -> list[ProbeRun]:
         command = read_command(words)
         if words and request.recogniser.runs_probe(command):
             runs.append(ProbeRun(container, where, place, command, certain=True))
-    command = read_command(container.argv())
+    argv = container.argv()
+    if re.fullmatch(r"-\w*c", next(iter(argv), "")):
+        argv = ("sh", *argv)  # args alone: only a shell as ENTRYPOINT knows what to do with them
+    command = read_command(argv)
     mode = _literal(container, "AGENT_MODE", request)
     by_mode = mode == "smoke-test" and not request.recogniser.probe
     if by_mode or (command.words and request.recogniser.runs_probe(command)):
@@ -237,9 +242,13 @@ def _literal(container: Container, name: str, request: Request) -> str:
     return (variable.value or "") if variable is not None else ""
 
 
-def _rank(container: Container, request: Request) -> int:
-    """Return how much speaks for *container*, of those in its Pod; 0 for nothing."""
-    return _RUNS_IT if _runs(container, request) else _evidence(container, request)
+def _rank(container: Container, request: Request) -> float:
+    """Return how much speaks for *container*, of those in its Pod; 0 for nothing.
+
+    A program that only sounds like a probe, as livenessprobe does, says less than a variable.
+    """
+    runs, evidence = _runs(container, request), _evidence(container, request)
+    return evidence if not runs else _RUNS_IT if evidence > 1 else _SOUNDS
 
 
 def _evidence(container: Container, request: Request) -> int:

@@ -48,6 +48,8 @@ class Timeline(Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...]
     grace: int
     """Seconds that the container gets to end by itself when it is killed."""
+    restarts: bool = True
+    """Whether it begins anew then."""
 
     @property
     def outcome(self) -> str:
@@ -97,9 +99,11 @@ class Timeline(Struct, frozen=True, kw_only=True):
             case "started":
                 return f"started after {at}; liveness and readiness probes begin now"
             case "killed":
-                return (
-                    f"killed after {at}, with {self.grace} s to end by itself; the next container "
-                    "begins anew, at once, then after 10 s, 20 s, … 5 min"
+                killed = f"killed after {at}, with {self.grace} s to end by itself; "
+                if not self.restarts:
+                    return killed + "restartPolicy Never: no other container begins"
+                return killed + (
+                    "the next container begins anew, at once, then after 10 s, 20 s, … 5 min"
                 )
             case "ready" | "not-ready" | "alive":
                 return f"{self.outcome.replace('-', ' ')} at {at}; it goes on like that"
@@ -190,4 +194,5 @@ def _timeline(
         behaviour=behaviour,
         events=tuple(events(times, behaviour.answers, kind, limit)),
         grace=30 if grace is None else grace,
+        restarts=run.container.restart_policy != "Never",
     )

@@ -168,6 +168,11 @@ class Container(Struct, frozen=True, eq=False):
         """Its image; empty if the manifest does not say it."""
         return self.place.text("image")
 
+    @property
+    def restart_policy(self) -> str:
+        """When it is started again: as it says itself, or else as its Pod does."""
+        return self.place.text("restartPolicy") or self.workload.restart_policy
+
     def argv(self) -> tuple[str, ...]:
         """Return command and args, as far as the manifest says them."""
         return (*self.place.words("command"), *self.place.words("args"))
@@ -220,6 +225,9 @@ class Container(Struct, frozen=True, eq=False):
             path = place.text("mountPath")
             sub_path = bool(place.text("subPath") or place.text("subPathExpr"))
             read_only = place.scalar("readOnly") is True
+            # A claim that is read-only makes each mount of it so.
+            if source is not None and source.scalar(kind, "readOnly") is True:
+                read_only = True
             if path.startswith("/"):
                 path = posixpath.normpath(path).replace("//", "/")
             found.append(Mount(path, name, kind, read_only, sub_path, place, source))

@@ -95,8 +95,13 @@ FLAT_AND_SLOW = f"""
 {FLAT}"""
 
 
-def interrupted_while_asleep(directory: Path, words: list[str], seconds: str) -> tuple[int, str]:
-    """Interrupt a command once its probe sleeps for so many *seconds* and a part that is ours alone."""
+def interrupted_while_asleep(
+    directory: Path, words: list[str], seconds: str, *, again: bool = False
+) -> tuple[int, str]:
+    """Interrupt a command once its probe sleeps for so many *seconds* and a part that is ours alone.
+
+    And *again*, once it has said so and another probe sleeps.
+    """
     wanted = f"sleep\0{seconds}.{os.getpid()}\0".encode()
 
     def is_asleep() -> bool:
@@ -115,8 +120,17 @@ def interrupted_while_asleep(directory: Path, words: list[str], seconds: str) ->
     ) as command:
         wait_for(is_asleep, "probe that is slow")
         command.send_signal(signal.SIGINT)
-        said, _ = command.communicate()
-    return command.returncode, said
+        said = ""
+        if again:
+            assert command.stdout is not None
+            while "interrupted;" not in said:
+                line = command.stdout.readline()
+                assert line, said
+                said += line
+            wait_for(is_asleep, "probe that is slow in what may be a control")
+            command.send_signal(signal.SIGINT)
+        rest, _ = command.communicate()
+    return command.returncode, said + rest
 
 
 @pytest.mark.slow
@@ -138,6 +152,21 @@ def test_an_interrupt_leaves_what_is_smallest_by_then(tmp_path: Path) -> None:
     assert len(small.entries) < len(home.entries)
     assert "can be left out without losing the fault" not in small.differs
     assert "got: creds-missing (65)" in again.stdout
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_writes_nothing(tmp_path: Path) -> None:
+    by_hand = load_catalogue().get("claude/nested-session")
+    home = laden(by_hand, 13, lambda one: called_for(one) == called_for(by_hand))
+    (tmp_path / "found.toml").write_text(scenario_text(home))
+    command = probe(tmp_path, FLAT_AND_SLOW)
+    words = ["reduce", "found.toml", "--probe", command, "-o", "small.toml"]
+
+    status, said = interrupted_while_asleep(tmp_path, words, "8", again=True)
+
+    assert status == 130, said
+    assert "left after" not in said
+    assert not (tmp_path / "small.toml").exists()
 
 
 @pytest.mark.slow

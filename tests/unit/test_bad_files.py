@@ -1,58 +1,41 @@
-"""Scenario files that are wrong: one line each, which names the file, the key and what is allowed."""
+"""Scenario files with one thing wrong each: one line that names it, and nothing left behind."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from factories import LAYERS, entry, refusal
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from factories import LAYERS
+from support_bad_files import (
+    FIELDS,
+    GOOD,
+    TOP,
+    Bad,
+    bad,
+    entry_refusal,
+    load_entries,
+    with_file,
+    write,
+)
 from support_cli import call, suite
 
-from conformance.catalogue import catalogue, contracts
+from conformance.catalogue import contracts
 from conformance.catalogue.catalogue import load_catalogue
-from conformance.errors import CannotJudge, ConformanceError, ManyErrors
-from conformance.home.plan import plan
-from conformance.model.placeholders import Context
-from conformance.model.scenario import Entry, Scenario
+from conformance.errors import ManyErrors
 
-TOP = 'summary = "A login kept anywhere counts"\norigin = "contract slot"\nagent = "claude"\ncontrol = "claude/baseline-only"\n'
-GOOD = TOP + '[expect]\nslot = "ready"\n'
-FIELDS = "text, json, patch, moved, copied, hex, base64, runs, symlink, type, size, mode, owner, mtime, count, depth"
 VERDICTS = "allowed: ready, cli-broken, creds-missing, creds-invalid"
+
+
 LEAVES = "leaves the home"
-
-
-class Bad(NamedTuple):
-    """A file, and what the only line about it says: the key right after the file's name, and some words."""
-
-    content: str | bytes
-    key: str
-    words: tuple[str, ...]
-
-
-def bad(content: str | bytes, key: str, *words: str) -> Bad:
-    return Bad(content, key, words)
 
 
 def top(line: str) -> str:
     """Return a good file with one more key at its top."""
     return f"{line}\n{GOOD}"
-
-
-def with_file(line: str) -> str:
-    """Return a good file with this line in its table of files."""
-    return f"{GOOD}[home.files]\n{line}\n"
 
 
 def container(line: str) -> str:
@@ -478,6 +461,7 @@ BAD = {
     ),
 }
 
+
 #: Whether a control is right can only be judged once all files can be read.
 BAD_CONTROL = {
     "unknown": bad(
@@ -536,18 +520,9 @@ BAD_CONTROL = {
         "does not call for another exit code",
     ),
 }
+
+
 ALL = {**BAD, **{f"control-{name}": case for name, case in BAD_CONTROL.items()}}
-
-
-def write(directory: Path, cases: dict[str, Bad], below: str = "bad") -> dict[str, Path]:
-    """Write a file for each of *cases* into a new directory below *directory*; return them by name."""
-    place = directory / below
-    place.mkdir()
-    files = {name: place / f"{name}.toml" for name in sorted(cases, key="{}.toml".format)}
-    for name, file in files.items():
-        content = cases[name].content
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return files
 
 
 def check_line(line: str, file: Path, case: Bad) -> None:
@@ -785,6 +760,7 @@ def test_a_bad_layer_is_named(text: str, words: str, tmp_path: Path) -> None:
 
 # What does not leave the home, and other things that only look wrong.
 
+
 GOOD_LINKS = {
     "kubernetes": ('"..data"', "..2026_01_01_00_00_00.1234567890"),
     "through-kubernetes": ('"auth.json"', "..data/auth.json"),
@@ -847,497 +823,3 @@ def test_a_loop_of_links_is_accepted(tmp_path: Path) -> None:
 )
 def test_a_path_that_stays_in_the_home_is_accepted(path: str, tmp_path: Path) -> None:
     assert [made.path for made in load_entries(tmp_path, f'{json.dumps(path)} = ""')] == [path]
-
-
-# Limits, from both sides.
-
-
-def load_scenario(directory: Path, text: str | bytes) -> Scenario:
-    """Return the scenario in a file with this text."""
-    directory = directory / f"limits-{len(os.listdir(directory))}"
-    write_to = {"case": bad(text, "")}
-    directory.mkdir()
-    write(directory, write_to)
-    return load_catalogue([directory]).get("bad/case")
-
-
-def load_entries(directory: Path, lines: str) -> tuple[Entry, ...]:
-    """Return the entries of a home whose table of files has these lines."""
-    return load_scenario(directory, with_file(lines)).entries
-
-
-def entry_refusal(directory: Path, lines: str) -> str:
-    """Return what is wrong with a table of files with these lines, without the name of the file."""
-    return refusal(ManyErrors, load_entries, directory, lines).partition("/bad/case.toml: ")[2]
-
-
-def test_a_file_of_one_mebibyte_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
-    exact = GOOD.encode().ljust(1024**2, b"#")
-    assert load_scenario(tmp_path, exact).expect == {"slot": ("ready",)}
-    with pytest.raises(ManyErrors, match="is larger than 1048576 bytes"):
-        load_scenario(tmp_path, exact + b"#")
-
-
-LONG = "/".join(["x" * 99] * 30)  # 2,999 bytes
-
-LIMITS = {
-    "count": (
-        '"a{n}" = { text = "", count = 100000 }',
-        '"a{n}" = { text = "", count = 100001 }',
-        "count: expected int <= 100000",
-    ),
-    "count-low": (
-        '"a{n}" = { text = "", count = 1 }',
-        '"a{n}" = { text = "", count = 0 }',
-        "count: expected int >= 1",
-    ),
-    "depth": (
-        'a = { text = "", depth = 1000 }',
-        'a = { text = "", depth = 1001 }',
-        "depth: expected int <= 1000",
-    ),
-    "depth-low": (
-        'a = { text = "", depth = 0 }',
-        'a = { text = "", depth = -1 }',
-        "depth: expected int >= 0",
-    ),
-    "size": ("a = { size = 1073741824 }", "a = { size = 1073741825 }", "size: write bytes"),
-    "size-low": ("a = { size = 0 }", "a = { size = -1 }", "size: write bytes"),
-    "size-gib": ('a = { size = "1 GiB" }', 'a = { size = "2 GiB" }', "size: write bytes"),
-    "size-mib": ('a = { size = "1024MiB" }', 'a = { size = "1025MiB" }', "size: write bytes"),
-    "size-kib": (
-        'a = { size = "1048576 KiB" }',
-        'a = { size = "1048577 KiB" }',
-        "size: write bytes",
-    ),
-    "size-times-count": (
-        '"a{n}" = { size = "1 MiB", count = 1024 }',
-        '"a{n}" = { size = "1 MiB", count = 1025 }',
-        "holds over 1073741824 bytes",
-    ),
-    "text-times-count": (
-        f'"a{{n}}" = {{ text = "{"x" * 16_384}", count = 65536 }}',
-        f'"a{{n}}" = {{ text = "{"x" * 16_385}", count = 65536 }}',
-        "holds over 1073741824 bytes",
-    ),
-    "hex-times-count": (
-        f'"a{{n}}" = {{ hex = "{"00" * 16_384}", count = 65536 }}',
-        f'"a{{n}}" = {{ hex = "{"00" * 16_385}", count = 65536 }}',
-        "holds over 1073741824 bytes",
-    ),
-    "json-times-count": (
-        f'"a{{n}}" = {{ json = "{"x" * 16_000}", count = 65536 }}',
-        f'"a{{n}}" = {{ json = "{"x" * 17_000}", count = 65536 }}',
-        "holds over 1073741824 bytes",
-    ),
-    "runs": (
-        'a = { runs = [["xy", 536870912]] }',
-        'a = { runs = [["xy", 536870912], ["x", 1]] }',
-        "holds over 1073741824 bytes",
-    ),
-    "runs-bytes": (
-        'a = { runs = [["é", 536870912]] }',
-        'a = { runs = [["é", 536870913]] }',
-        "holds over 1073741824 bytes",
-    ),
-    "runs-of-placeholders": (
-        'a = { runs = [["{secret}", 13944699]] }',
-        'a = { runs = [["{secret}", 13944700]] }',
-        "holds over 1073741824 bytes",
-    ),
-    "runs-of-nothing": (
-        'a = { runs = [["", 1073741824]] }',
-        'a = { runs = [["", 1073741825]] }',
-        "holds over 1073741824 bytes",
-    ),
-    "runs-low": (
-        'a = { runs = [["x", 0]] }',
-        'a = { runs = [["x", -1]] }',
-        "runs.0.1: expected int >= 0",
-    ),
-    "levels": (
-        f"a.json{'.b' * 100} = 1",
-        f"a.json{'.b' * 101} = 1",
-        "json: is nested deeper than 100 levels",
-    ),
-    "levels-of-lists": (
-        f"a = {{ json = {'[' * 100}{']' * 100} }}",
-        f"a = {{ json = {'[' * 101}{']' * 101} }}",
-        "json: is nested deeper than 100 levels",
-    ),
-    "part": (
-        f'"a/{"x" * 255}/b" = ""',
-        f'"a/{"x" * 256}/b" = ""',
-        "has a part that no file system takes",
-    ),
-    "part-bytes": (
-        f'"{"é" * 127}x" = ""',
-        f'"{"é" * 128}" = ""',
-        "has a part that no file system takes",
-    ),
-    "part-one-byte": (
-        f'"{"x" * 254}{{byte:ff}}" = ""',
-        f'"{"x" * 255}{{byte:ff}}" = ""',
-        "has a part that no file system takes",
-    ),
-    "part-number": (
-        f'"{"x" * 253}{{n}}" = {{ text = "", count = 99 }}',
-        f'"{"x" * 253}{{n}}" = {{ text = "", count = 100 }}',
-        "has a part that no file system takes",
-    ),
-    "path": (f'"x{LONG}" = ""', f'"xx{LONG}" = ""', "is longer than 3000 bytes"),
-    "path-bytes": (f'"{LONG[:-1]}é" = ""', f'"{LONG}é" = ""', "is longer than 3000 bytes"),
-    "path-number": (
-        f'"{LONG[:-1]}{{n}}" = {{ text = "", count = 99 }}',
-        f'"{LONG[:-1]}{{n}}" = {{ text = "", count = 100 }}',
-        "is longer than 3000 bytes",
-    ),
-    "path-depth": (
-        f'"x{LONG[:-200]}" = {{ text = "", depth = 100 }}',
-        f'"x{LONG[:-200]}" = {{ text = "", depth = 101 }}',
-        "is longer than 3000 bytes",
-    ),
-    "target": (
-        f'a = {{ symlink = "x{LONG}" }}',
-        f'a = {{ symlink = "xx{LONG}" }}',
-        "the target is longer than 3000 bytes",
-    ),
-    "target-in-home": (
-        f'a = {{ symlink = "{{home}}{LONG.replace("x", "/", 1)}/" }}',
-        f'a = {{ symlink = "{{home}}/{LONG}/" }}',
-        "the target is longer than 3000 bytes",
-    ),
-    "mode": (
-        'a = { text = "", mode = "7777" }',
-        'a = { text = "", mode = "7778" }',
-        "mode: write an octal text",
-    ),
-    "mode-digits": (
-        'a = { text = "", mode = "07777" }',
-        'a = { text = "", mode = "17777" }',
-        "mode: write an octal text",
-    ),
-    "mode-low": (
-        'a = { text = "", mode = "000" }',
-        'a = { text = "", mode = "00" }',
-        "mode: write an octal text",
-    ),
-    "owner": (
-        "a = { size = 1, owner = 4294967294 }",
-        "a = { size = 1, owner = 4294967295 }",
-        "owner: expected int <= 4294967294",
-    ),
-    "owner-low": (
-        "a = { size = 1, owner = 0 }",
-        "a = { size = 1, owner = -1 }",
-        "owner: expected int >= 0",
-    ),
-    "time": (
-        'a = "{now+365000d:rfc3339}"',
-        'a = "{now+365001d:rfc3339}"',
-        "unknown placeholder {now+365001d:rfc3339}",
-    ),
-    "time-back": (
-        'a = "{now-8760000h:rfc3339}"',
-        'a = "{now-8760001h:rfc3339}"',
-        "unknown placeholder {now-8760001h:rfc3339}",
-    ),
-    "time-digits": (
-        'a = "{now+999999999s}"',
-        'a = "{now+1000000000s}"',
-        "unknown placeholder {now+1000000000s}",
-    ),
-    "byte": ('a = "{byte:80}"', 'a = "{byte:7f}"', "unknown placeholder {byte:7f}"),
-    "byte-high": ('a = "{byte:ff}"', 'a = "{byte:100}"', "unknown placeholder {byte:100}"),
-}
-
-
-@pytest.mark.parametrize("name", LIMITS)
-def test_a_limit_holds_from_both_sides(name: str, tmp_path: Path) -> None:
-    inside, outside, words = LIMITS[name]
-    assert len(load_entries(tmp_path, inside)) == 1
-    assert words in entry_refusal(tmp_path, outside)
-
-
-HERE = Context(now=1_700_000_000, seed="seed", scenario="x", home="/nowhere/home")
-
-
-def test_the_planned_path_has_a_limit_from_both_sides() -> None:
-    path = "x" + LONG
-    assert [node.path for node in plan([entry(path)], HERE)][-1] == path.encode()
-    with pytest.raises(CannotJudge, match="fix the scenario"):
-        plan([entry(path + "x")], HERE)
-
-
-@pytest.mark.parametrize(
-    ("lines", "words"),
-    [
-        ('"a{n}" = { text = "", count = 2 }\na2 = ""', "two entries make"),
-        ('"é" = ""\n"{byte:c3}{byte:a9}" = ""', "two entries make"),
-        ('a = { text = "", depth = 1 }\n"d/a" = ""', "two entries make"),
-        (
-            '"a{n}" = { symlink = "b", count = 2 }\n"a1/x" = ""',
-            "lies below b'a1', which is not a directory",
-        ),
-        (
-            '"a{n}/b/c" = { text = "", count = 2 }\na2 = { symlink = "x" }',
-            "lies below b'a2', which is not a directory",
-        ),
-        (
-            'd = { symlink = "x" }\na = { text = "", depth = 2 }',
-            "lies below b'd', which is not a directory",
-        ),
-    ],
-)
-def test_entries_that_only_meet_when_written_out_are_refused_before_anything_is_built(
-    lines: str, words: str, tmp_path: Path
-) -> None:
-    """A file below a link would be written to wherever the link leads."""
-    entries = load_entries(tmp_path, lines)
-    with pytest.raises(CannotJudge, match=words):
-        plan(entries, HERE)
-
-
-# Files nobody thought of.
-
-ATTEMPTS = settings(
-    derandomize=True,
-    deadline=None,
-    max_examples=150,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-
-DOCUMENT: dict[str, Any] = {
-    "summary": "x",
-    "origin": "y",
-    "agent": "claude",
-    "control": {"slot": "control", "preflight": "control"},
-    "expect": {"slot": "ready", "preflight": ["ready"]},
-    "home": {
-        "include": ["claude-baseline"],
-        "files": {
-            "text": "{secret}",
-            "a/text": {
-                "text": "{now+1h}",
-                "mode": "0600",
-                "owner": 0,
-                "mtime": "{now-1d}",
-                "size": "1 KiB",
-                "depth": 2,
-            },
-            "a/json": {"json": {"a": [1, {"b": "{null}"}], "c": 1.5, "d": True}},
-            "a/hex": {"hex": "00ff"},
-            "a/base64": {"base64": "AAAA"},
-            "a/runs{n}": {"runs": [["[", 10], ["]", 10]], "count": 3},
-            "a/link": {"symlink": "../text"},
-            "b": {"type": "directory"},
-        },
-    },
-    "cli": {"state": "hangs"},
-    "env": {"set": {"A": "{home}/x"}, "unset": ["B"]},
-}
-CONTROL = (
-    TOP.replace("claude/baseline-only", "bad/case")
-    + '[expect]\nslot = "cli-broken"\npreflight = "cli-broken"\n'
-)
-
-
-def toml(value: Any) -> str:
-    """Return *value* as TOML writes it inside a line."""
-    if isinstance(value, dict):
-        return (
-            "{"
-            + ", ".join(f"{toml(str(key))} = {toml(inner)}" for key, inner in value.items())
-            + "}"
-        )
-    if isinstance(value, list):
-        return f"[{', '.join(map(toml, value))}]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return repr(value)
-
-
-def document_text(document: dict[str, Any]) -> str:
-    return "".join(f"{toml(key)} = {toml(value)}\n" for key, value in document.items())
-
-
-def places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Yield the way to every value inside *value*."""
-    if isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield (*above, key)
-            yield from places(inner, (*above, key))
-
-
-def mutated(value: Any, way: tuple[str | int, ...], change: str, new: Any) -> Any:
-    """Return a copy of *value* in which the value at *way* is replaced or removed, or its key renamed."""
-    if isinstance(value, list):
-        return [
-            mutated(inner, way[1:], change, new)
-            if n == way[0] and way[1:]
-            else new
-            if n == way[0]
-            else inner
-            for n, inner in enumerate(value)
-        ]
-    copy = {}
-    for key, inner in value.items():
-        if key != way[0]:
-            copy[key] = inner
-        elif way[1:]:
-            copy[key] = mutated(inner, way[1:], change, new)
-        elif change == "replace":
-            copy[key] = new
-        elif change == "rename":
-            copy[new if isinstance(new, str) else "renamed"] = inner
-    return copy
-
-
-#: Text that is likely to mean something here, and any other.
-WORDS = st.sampled_from(
-    [
-        "",
-        "..",
-        "../x",
-        "/",
-        "{home}",
-        "{home}/../x",
-        "{n}",
-        "{now}",
-        "{now+1h:jwt}",
-        "{byte:ff}",
-        "{nope}",
-        "{",
-        "\0",
-        "\x1b[2J",
-        "a\nb",
-        "control",
-    ]
-)
-TEXTS = WORDS | st.text(max_size=20)
-LEAVES_OF_TOML = (
-    st.booleans()
-    | st.integers(-(2**70), 2**70)
-    | st.floats()
-    | TEXTS
-    | st.dates()
-    | st.datetimes(min_value=datetime(1000, 1, 1))
-    | st.times()
-)
-VALUES = st.recursive(
-    LEAVES_OF_TOML,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=6,
-)
-WAYS = list(places(DOCUMENT))
-
-
-@pytest.fixture(scope="module")
-def little(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory for one file at a time, with a catalogue so small that reading it costs nothing."""
-    bundled = tmp_path_factory.mktemp("bundled")
-    (bundled / "control.toml").write_text(CONTROL)
-    directory = tmp_path_factory.mktemp("generated")
-    (directory / "bad").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalogue, "scenarios_dir", lambda: bundled)
-        yield directory
-
-
-def check_any(directory: Path, content: bytes) -> bool:
-    """Return whether *content* is a scenario file; if it is none, every line about it must be in order."""
-    file = directory / "bad" / "case.toml"
-    file.write_bytes(content)
-    try:
-        scenario = load_catalogue([directory]).get("bad/case")
-    except ConformanceError as e:
-        error = e
-    else:
-        with suppress(
-            CannotJudge
-        ):  # entries that meet; anything else would be a crash in the middle of a run
-            plan(scenario.entries, HERE)
-        return True
-    assert error.exit_status == 2
-    assert error.lines()
-    # The control names the case in turn, so it may be the one that is wrong.
-    assert [
-        line
-        for line in error.lines()
-        if not re.match(rf"{file}: |\S*/control\.toml: control: ", line)
-    ] == []
-    assert [line for line in error.lines() if not line.isprintable()] == []
-    return False
-
-
-def test_the_file_that_is_mutated_is_good(little: Path) -> None:
-    assert check_any(little, document_text(DOCUMENT).encode())
-
-
-@ATTEMPTS
-@given(
-    way=st.sampled_from(WAYS), change=st.sampled_from(["replace", "rename", "remove"]), new=VALUES
-)
-@example(
-    way=("home", "files", "a/json", "json"), change="replace", new={"a": [datetime(2026, 1, 1)]}
-)
-@example(way=("expect", "slot"), change="replace", new=[])
-@example(way=("control",), change="replace", new={})
-@pytest.mark.slow
-def test_a_file_with_one_thing_changed_is_read_or_refused_in_lines(
-    little: Path, way: tuple[str | int, ...], change: str, new: Any
-) -> None:
-    check_any(little, document_text(mutated(DOCUMENT, way, change, new)).encode())
-
-
-@pytest.mark.slow
-@ATTEMPTS
-@given(
-    key=TEXTS,
-    table=st.dictionaries(st.sampled_from(FIELDS.split(", ")) | TEXTS, VALUES, max_size=4),
-)
-def test_any_entry_is_read_or_refused_in_lines(
-    little: Path, key: str, table: dict[str, Any]
-) -> None:
-    check_any(little, document_text({**DOCUMENT, "home": {"files": {key: table}}}).encode())
-
-
-@ATTEMPTS
-@given(key=TEXTS, target=TEXTS | st.lists(WORDS, max_size=4).map("/".join), depth=st.integers(0, 3))
-@pytest.mark.slow
-def test_a_link_that_is_accepted_leads_nowhere_outside(
-    little: Path, key: str, target: str, depth: int
-) -> None:
-    """Whatever the home is called, and although its links are followed by nothing but the text of their targets."""
-    files = {key: {"symlink": target, "depth": depth}}
-    if not check_any(little, document_text({**DOCUMENT, "home": {"files": files}}).encode()):
-        return
-    [*_, node] = plan([entry(key, "symlink", target=target, depth=depth)], HERE)
-    above = os.path.dirname(os.path.join(b"/nowhere/home", node.path))
-    there = os.path.normpath(os.path.join(above, node.target))
-    assert (there + b"/").startswith(b"/nowhere/home/")
-
-
-@pytest.mark.slow
-@ATTEMPTS
-@given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused_in_lines(little: Path, content: bytes) -> None:
-    assert not check_any(little, content)
-
-
-@pytest.mark.slow
-@ATTEMPTS
-@given(data=st.data())
-def test_a_good_file_with_bytes_changed_is_read_or_refused_in_lines(
-    little: Path, data: st.DataObject
-) -> None:
-    good = document_text(DOCUMENT).encode()
-    start = data.draw(st.integers(0, len(good)))
-    end = data.draw(st.integers(start, min(len(good), start + 20)))
-    new = data.draw(st.binary(max_size=8) | TEXTS.map(str.encode))
-    check_any(little, good[:start] + new + good[end:])

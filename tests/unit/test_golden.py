@@ -6,8 +6,7 @@ import base64
 import json
 from typing import Any
 
-import pytest
-from factories import bundled_catalogue, json_of
+from factories import json_of
 
 from conformance.catalogue.agents import golden_entries, good_login
 from conformance.catalogue.catalogue import Catalogue
@@ -27,11 +26,6 @@ WITHOUT_ACCOUNT = (
     "environment/claude-settings-token/",
     "environment/claude-simple-on/beside-key",
 )
-
-
-@pytest.fixture(scope="module")
-def bundled() -> Catalogue:
-    return bundled_catalogue()
 
 
 def filled(name: str, path: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from factories import bundled_catalogue, directory, entry, file
+from factories import directory, entry, file
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
@@ -24,11 +24,6 @@ from conformance.cli import cli
 from conformance.model.scenario import Entry, Scenario
 
 GOOD = "claude/nested-session"
-
-
-@pytest.fixture(scope="module")
-def bundled() -> Catalogue:
-    return bundled_catalogue()
 
 
 def complaints(catalogue: Catalogue, change: Callable[[Scenario], Scenario]) -> list[str]:

@@ -216,6 +216,15 @@ def test_a_timeline_shows_an_end() -> None:
     assert timeline("periodSeconds: 10", "0@12").grace == 5
 
 
+def test_what_is_never_restarted_has_no_next_container() -> None:
+    text = pod("periodSeconds: 10").replace("\n  containers:", "\n  restartPolicy: Never\n  containers:")
+    found = check(read_documents("pod.yaml", text), Request(contract=SLOT, recogniser=Recogniser()))
+    [shown], _ = timelines(found.subjects, [read_behaviour("65")])
+
+    assert shown.outcome == "killed"
+    assert list(shown.lines())[-1].endswith("; restartPolicy Never: no other container begins")
+
+
 def test_a_timeline_shows_attempts_that_do_not_count() -> None:
     lines = list(timeline("timeoutSeconds: 15", "error,0").lines())
 
