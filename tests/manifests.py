@@ -618,7 +618,7 @@ UNUSUAL = {
     "line-for-the-shell-of-another-user": command("[su, agent, -c, '$HOME/bin/slot-probe']"),
     "line-for-fish": command("[fish, -c, 'exec $HOME/bin/slot-probe']"),
     "line-for-python": command(
-        "[python3, -c, 'import os; os.execv(os.path.expandvars(\"$HOME/bin/probe\"), [\"probe\"])']"
+        '[python3, -c, \'import os; os.execv(os.path.expandvars("$HOME/bin/probe"), ["probe"])\']'
     ),
     "args-that-the-entrypoint-reads": edited(
         ("  initContainers: []\n", "  restartPolicy: Never\n"),

@@ -5,8 +5,7 @@ Nothing is written here. Drivers place a layout as directories, or in the volume
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -16,6 +15,7 @@ from conformance.catalogue.agents import good_login
 from conformance.drivers.environment import FIXED, environment, unset_variables
 from conformance.drivers.starts import entry_variables, program_names
 from conformance.drivers.stubs import Stubs, stubs_for
+from conformance.drivers.writes import places_of
 from conformance.home import Node, plan
 from conformance.model.agent import AGENT_CLIS, HEALTHY
 from conformance.model.contract import Contract
@@ -131,22 +131,11 @@ def lay_out(
         has_opposite=bool(contract.inputs.opposite_home),
         stubs=stubs,
         asked=around.asked,
-        writes=(*writes, *_below(variables.get("HOME", ""), around.home, writes)),
+        writes=places_of(writes, around.home, variables, home),
         environment=variables,
         context=context,
         unset=unset_variables(scenario, contract),
     )
-
-
-def _below(named: str, home: str, writes: Sequence[str]) -> Iterator[str]:
-    """Yield *writes* as paths from *home*, where HOME has *named* a directory below it.
-
-    A CLI writes into the directory that HOME names.
-    """
-    place = posixpath.relpath(named, home) if posixpath.isabs(named) else "."
-    if place.partition("/")[0] not in (".", ".."):
-        for pattern in writes:
-            yield f"{place}/{pattern}"
 
 
 def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from conformance.errors import CannotJudge, UsageError
-from conformance.home import remove
+from conformance.home import remove, unfit
 
 __all__ = ["RunDirectory", "cache_dir", "keep_directory", "sweep_directories"]
 
@@ -29,7 +29,8 @@ def cache_dir() -> Path:
     """Return the suite's cache directory; make it if need be.
 
     It is ``$XDG_CACHE_HOME/probe-conformance``, by default below ``~/.cache`` (XDG base directory
-    specification). If that cannot be written, it is the user's own directory in ``/var/tmp``.
+    specification). If that cannot be written, or no CLI can be run there, it is the user's own
+    directory in ``/var/tmp``.
 
     :raises CannotJudge: neither can be written.
     """
@@ -40,26 +41,40 @@ def cache_dir() -> Path:
             continue
         with suppress(OSError):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.access(place, os.W_OK | os.X_OK) and place.lstat().st_uid == os.getuid():
+            own = place.lstat().st_uid == os.getuid()
+            if own and os.access(place, os.W_OK | os.X_OK) and not unfit(place):
                 return place
-    raise CannotJudge("no directory to write to", hint="set XDG_CACHE_HOME to one that you own")
+    hint = "set XDG_CACHE_HOME to one that you own, in which programs can be run"
+    raise CannotJudge("no directory to write to", hint=hint)
 
 
 def keep_directory(directory: str, base: Path) -> Path:
     """Return *directory*, relative to *base*, if homes can be kept there; make it if need be.
 
-    :raises UsageError: it is not empty, or cannot be made.
+    What a run that goes on, or was killed, has there does not count.
+
+    :raises UsageError: it is not empty, cannot be made, or nothing can be run there.
     """
     path = base / directory
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        if any(entry for entry in path.iterdir() if not entry.name.startswith("run-")):
-            hint = "keep homes in a directory that does not exist yet"
-            raise UsageError(f"{directory} is not empty", hint=hint)
+        why = unfit(path)
+        if not why:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(entry for entry in path.iterdir() if not _is_of_a_run(entry)):
+                hint = "keep homes in a directory that does not exist yet"
+                raise UsageError(f"{directory} is not empty", hint=hint)
     except OSError as e:
+        why = e.strerror or str(e)
+    if why:
         hint = "name another directory"
-        raise UsageError(f"homes cannot be kept in {directory}: {e.strerror}", hint=hint) from None
+        raise UsageError(f"homes cannot be kept in {directory}: {why}", hint=hint)
     return path.resolve()
+
+
+def _is_of_a_run(entry: Path) -> bool:
+    """Return whether *entry* is a run's directory or lock. A directory without a lock is not."""
+    name = _NAME.fullmatch(entry.name)
+    return name is not None and (name[1] is not None or entry.with_suffix(".lock").exists())
 
 
 class RunDirectory:
@@ -71,7 +86,8 @@ class RunDirectory:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             sweep(parent)
             while True:
-                self.path = parent / f"run-{secrets.token_hex(6)}"
+                # By its real path: a link may lie where probes have directories of their own.
+                self.path = parent.resolve() / f"run-{secrets.token_hex(6)}"
                 self._lock_file = self.path.with_suffix(".lock")
                 flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
                 self._lock = os.open(self._lock_file, flags, 0o600)
@@ -106,20 +122,25 @@ def sweep_directories() -> list[str]:
 
 
 def sweep(parent: Path) -> list[str]:
-    """Remove what dead runs have left in *parent*; return their names."""
+    """Remove what dead runs have left in *parent*; return their names.
+
+    A run makes its lock first and removes it last, so a directory without one belongs to others.
+    """
     swept = []
-    entries = [entry for entry in parent.glob("run-*") if _NAME.fullmatch(entry.name)]
-    for path in {entry.with_suffix("") for entry in entries}:
-        lock_file = path.with_suffix(".lock")
+    for lock_file in sorted(parent.glob("run-*.lock")):
+        path = lock_file.with_suffix("")
+        if not _NAME.fullmatch(lock_file.name):
+            continue
         try:
-            lock = os.open(lock_file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            lock = os.open(lock_file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            remove(path)
-            lock_file.unlink(missing_ok=True)
-            swept.append(path.name)
+            if os.fstat(lock).st_nlink:  # else another sweep was faster
+                remove(path)
+                lock_file.unlink(missing_ok=True)
+                swept.append(path.name)
         except OSError:
             pass  # it is alive, or cannot be removed completely: the next run tries again
         finally:

@@ -26,7 +26,6 @@ from conformance.run.assembly import Run
 from conformance.run.causes_in import add_causes
 from conformance.run.conclusion import find_hints, new_report
 from conformance.run.items import item_name
-from conformance.run.request import scenario_files
 
 __all__ = ["PytestRun", "sigterm_interrupts", "worker_count"]
 
@@ -119,8 +118,10 @@ class PytestRun:
         files = sorted({scenario.file for scenario in self.report.selected})
         if len(files) <= _FEW:
             return files
-        outside = scenario_files(self.run.request.patterns or (), Path(self.run.request.cwd))
-        return [str(scenarios_dir()), *self.run.request.directories, *map(str, outside)]
+        below = [scenarios_dir(), *map(Path, self.run.request.directories)]
+        inside = {directory.resolve() for directory in below}
+        outside = [file for file in files if inside.isdisjoint(Path(file).parents)]
+        return [*map(str, below), *outside]
 
     def _select(self, ids: set[str]) -> None:
         """Reduce the report to the scenarios with these *ids*."""

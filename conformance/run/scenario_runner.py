@@ -113,9 +113,12 @@ class ScenarioRunner:
                 remove(Path(execution.kept))
                 continue
             target = self._keep / scenario.id
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # The run's directory is on the same file system for this reason.
-            Path(execution.kept).rename(target)
+            target.mkdir(parents=True, exist_ok=True)
+            # It may be there: the id of another scenario can lie below this one. The run's
+            # directory is on the same file system, so that all can be moved.
+            for part in sorted(Path(execution.kept).iterdir()):
+                part.rename(target / part.name)
+            Path(execution.kept).rmdir()
             kept = str(target)
         return kept
 

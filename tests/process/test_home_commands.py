@@ -73,6 +73,18 @@ def test_keep_leaves_the_homes_of_what_deviated_and_nothing_else(tmp_path: Path)
     )
 
 
+def test_homes_are_kept_where_one_id_lies_below_another(tmp_path: Path) -> None:
+    for name in ("mine/case", "mine/case/deeper"):
+        written(tmp_path / f"scenarios/{name}.toml", SCENARIO)
+    words = ["mine/case/deeper", "mine/case", "--scenarios", "scenarios", "--probe", MISSING]
+
+    found = report(tmp_path, *words, "-n", "0", "--keep", "kept")
+
+    assert set(results(found).values()) == {"deviates"}, found
+    assert (tmp_path / "kept/mine/case/home/.claude/own").exists()
+    assert (tmp_path / "kept/mine/case/deeper/home/.claude/own").exists()
+
+
 def test_the_summary_says_where_a_home_was_kept(tmp_path: Path) -> None:
     done = suite(tmp_path, "run", *PAIR, "--probe", MISSING, "--keep", "kept")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from factories import written
-from support import diagnoses, repeats
+from support import NOBODY, ROOT, diagnoses, repeats
 from support_commands import (
     MISSING,
     PAIR,
@@ -179,6 +180,19 @@ def test_arguments_after_two_dashes_go_to_pytest(tmp_path: Path, workers: str) -
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not ROOT, reason="only root can make directories of another user")
+def test_a_right_probe_is_not_blamed_for_a_cache_that_it_may_not_reach(tmp_path: Path) -> None:
+    """As with sudo that keeps HOME: probes of root have no capability to pass by modes."""
+    closed = tmp_path / "home"
+    closed.mkdir(0o700)
+    os.chown(closed, NOBODY, NOBODY)
+
+    done = suite(tmp_path, "run", "claude/nested-session", XDG_CACHE_HOME=str(closed / "cache"))
+
+    assert done.returncode == 3, done.stdout
+    assert "cannot be read by uid 0 without CAP_DAC_OVERRIDE" in done.stdout
+
+
 @pytest.mark.parametrize("workers", WORKERS)
 def test_scenarios_of_ones_own_count_with_arguments_for_pytest_as_well(
     tmp_path: Path, workers: str
@@ -193,6 +207,21 @@ def test_scenarios_of_ones_own_count_with_arguments_for_pytest_as_well(
     assert "1 conform, 1 deviate" in done.stdout
 
 
+@pytest.mark.slow
+def test_many_scenarios_that_failed_are_run_again_wherever_their_files_lie(tmp_path: Path) -> None:
+    """Of many files, pytest gets the directories, and each file outside of them."""
+    written(tmp_path / "case.toml", SCENARIO)
+    words = ["case.toml", "codex/*", "--probe", "sh -c 'exit 66'", "-n", "0"]
+
+    (tmp_path / "report.json").write_text(json.dumps(report(tmp_path, *words)))
+    again = report(tmp_path, *words, "--last-failed", "report.json")
+
+    assert len({row["id"].rpartition("/")[2] for row in again["scenarios"]}) > 20
+    assert set(results(again).values()) == {"deviates"}, again["scenarios"]
+    assert "case" in results(again)
+
+
+@pytest.mark.slow
 def test_pytest_can_be_told_to_stop_at_the_first_failure(tmp_path: Path) -> None:
     found = report(tmp_path, "claude/near-*", "-n", "0", "--probe", MISSING, "--", "-x")
 

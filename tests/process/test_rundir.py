@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from support import NOBODY, ROOT, as_plain_user
 
-from conformance.errors import CannotJudge
+from conformance.errors import CannotJudge, UsageError
 from conformance.home import remove
 from conformance.run import directory as rundir
-from conformance.run.directory import RunDirectory, cache_dir, sweep
+from conformance.run.directory import RunDirectory, cache_dir, keep_directory, sweep
 
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can make directories of another user")
 
@@ -151,6 +151,52 @@ def test_a_cache_of_somebody_else_gives_way_to_another_place(
 
 
 @needs_root
+def test_a_cache_in_which_nothing_can_be_run_gives_way_to_another_place(
+    tmp_path: Path,
+) -> None:
+    """PATH ends at a colon, and a CLI on a file system that is mounted noexec does not start."""
+    call = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from conformance.run import directory\n"
+        f"path, directory.Path = directory.Path, lambda text: path(str(text).replace('/var', {str(tmp_path)!r}))\n"
+        "print(directory.cache_dir())"
+    )
+    noexec = tmp_path / "noexec"
+    noexec.mkdir()
+    found = {}
+    for place in (noexec, tmp_path / "12:00"):
+        line = f"mount -t tmpfs -o noexec none {noexec} && exec '{sys.executable}' -c \"$0\""
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", line, call],
+            env={**os.environ, "XDG_CACHE_HOME": str(place)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found[place.name] = done.stdout.strip() or done.stderr
+
+    assert found == dict.fromkeys(
+        ["noexec", "12:00"], f"{tmp_path}/tmp/probe-conformance-{os.getuid()}"
+    )
+
+
+def test_homes_are_kept_only_where_a_probe_can_be_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="homes cannot be kept in 12:00: its path has a colon"):
+        keep_directory("12:00", tmp_path)
+    assert not (tmp_path / "12:00").exists()
+
+
+def test_a_run_lies_at_its_real_path(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+
+    run = RunDirectory(tmp_path / "link")
+    run.close()
+
+    assert run.path.parent == tmp_path / "real"
+
+
+@needs_root
 def test_nobody_can_plant_the_place_below_a_directory_for_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: Path
 ) -> None:
@@ -171,7 +217,10 @@ def test_a_run_without_any_writable_directory_cannot_judge(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(CannotJudge) as caught:
         RunDirectory()
-    assert str(caught.value) == "no directory to write to; set XDG_CACHE_HOME to one that you own"
+    assert (
+        str(caught.value)
+        == "no directory to write to; set XDG_CACHE_HOME to one that you own, in which programs can be run"
+    )
     assert caught.value.exit_status == 3
 
 
@@ -278,18 +327,22 @@ def test_the_next_run_removes_leftovers_of_a_killed_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "left",
-    [
-        ["run-0123456789ab"],
-        ["run-0123456789ab.lock"],
-        ["run-0123456789ab", "run-0123456789ab.lock"],
-    ],
+    "left", [["run-0123456789ab.lock"], ["run-0123456789ab", "run-0123456789ab.lock"]]
 )
-def test_either_half_of_what_is_left_is_removed(tmp_path: Path, left: list[str]) -> None:
+def test_what_is_left_with_a_lock_is_removed(tmp_path: Path, left: list[str]) -> None:
     for name in left:
         (tmp_path / name).touch() if name.endswith(".lock") else (tmp_path / name).mkdir()
-    sweep(tmp_path)
+    assert sweep(tmp_path) == ["run-0123456789ab"]
     assert os.listdir(tmp_path) == []
+
+
+def test_a_directory_without_a_lock_is_not_ours(tmp_path: Path) -> None:
+    """A run makes its lock first and removes it last; a date may look like the name of a run."""
+    (tmp_path / "results/run-202401011200").mkdir(parents=True)
+    with pytest.raises(UsageError, match="results is not empty"):
+        keep_directory("results", tmp_path)
+    RunDirectory(tmp_path / "results").close()
+    assert os.listdir(tmp_path / "results") == ["run-202401011200"]
 
 
 def test_nothing_is_removed_that_no_run_has_made(tmp_path: Path) -> None:

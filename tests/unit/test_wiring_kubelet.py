@@ -217,7 +217,9 @@ def test_a_timeline_shows_an_end() -> None:
 
 
 def test_what_is_never_restarted_has_no_next_container() -> None:
-    text = pod("periodSeconds: 10").replace("\n  containers:", "\n  restartPolicy: Never\n  containers:")
+    text = pod("periodSeconds: 10").replace(
+        "\n  containers:", "\n  restartPolicy: Never\n  containers:"
+    )
     found = check(read_documents("pod.yaml", text), Request(contract=SLOT, recogniser=Recogniser()))
     [shown], _ = timelines(found.subjects, [read_behaviour("65")])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import time
 from contextlib import suppress
@@ -22,6 +21,10 @@ from conformance.model.outcome import Exited, Killed, Outcome, TimedOut
 
 __all__ = ["FreshRun", "with_signal"]
 
+#: Seconds that the engine may take to say that a container has ended whose streams have.
+_SAYS = 1.0
+#: The same of one whose streams are open after the last moment: so it has not ended by then.
+_AT_ONCE = 0.05
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
 
 
@@ -47,10 +50,12 @@ class FreshRun:
         try:
             self._start()
             started = time.monotonic()
+            least = _AT_ONCE
             with suppress(TimeoutError):
                 keep(attached, outputs, started + seconds)
+                least = _SAYS
             # A program can close its streams long before it ends.
-            code = self._code(started + seconds)
+            code = self._code(max(started + seconds, time.monotonic() + least))
             took = time.monotonic() - started
         finally:
             attached.close()
@@ -79,10 +84,12 @@ class FreshRun:
         Kill a container that has not ended by then, and return None.
         """
         api = self._client.api
-        timeout = max(math.ceil(deadline - time.monotonic()), 1)
+        timeout = max(deadline - time.monotonic(), _AT_ONCE)
         with engine_errors("the engine does not say how the container ended"):
             try:
-                return int(api.wait(self.container, timeout=timeout)["StatusCode"])
+                # requests takes parts of a second, too.
+                ended = api.wait(self.container, timeout=timeout)  # type: ignore[arg-type]
+                return int(ended["StatusCode"])
             except (requests.ReadTimeout, requests.ConnectionError) as e:
                 if not _is_timeout(e):
                     raise

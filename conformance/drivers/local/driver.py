@@ -81,7 +81,8 @@ class LocalDriver:
         # Probes run without the capabilities that bypass modes. So root may be unable to read
         # what another user owns, and the supervisor checks that.
         files = [os.path.join(self.cwd, word) for word in self.argv]
-        readable = [path for path in (str(self.cwd), *files) if os.access(path, os.R_OK)]
+        ours = str(self.directory)  # which may lie below a home that is closed to others
+        readable = [path for path in (ours, str(self.cwd), *files) if os.access(path, os.R_OK)]
         self._needed = [("readable", os.fsencode(path)) for path in readable]
 
     def with_command(

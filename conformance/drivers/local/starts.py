@@ -57,7 +57,7 @@ class LocalStarts:
         for number in range(2 if todo.start.again is not None else 1):
             if number:
                 self._change(todo)
-                before = HomeSeen(stamps=snapshot(self.place.home), files=self._files(todo))
+                before = HomeSeen(stamps=snapshot(self.place.home, known), files=self._files(todo))
             calls = len(calls_in(self._records(), todo.directory))
             outcome = self.supervisor.run(
                 replace(
