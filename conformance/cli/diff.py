@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from conformance.cli.options import json_option
-from conformance.cli.outputs import check_outputs
+from conformance.cli.outputs import check_kept, check_outputs
 from conformance.cli.screen import screen
 from conformance.compare.changes import changes, is_judged
 from conformance.errors import UsageError
@@ -40,6 +40,7 @@ def diff_command(
     be judged any more. 2 a file is no report, or the two have nothing in common.
     """
     check_outputs({"json_file": json_file})
+    check_kept([json_file or "-"], [old, new], "one of the reports")
     before, now = read_report(old), read_report(new)
     found = changes(before, now, old_name=old, new_name=new)
     _check_common(before, now, old, new)
@@ -61,6 +62,8 @@ def _check_common(before: SavedReport, now: SavedReport, old: str, new: str) -> 
 
     :raises UsageError: there is none.
     """
+    if not any(map(is_judged, before.scenarios)):
+        raise UsageError(f"{old} has judged no scenario", hint="name the report of another run")
     rows = now.rows()
     if not any(is_judged(row) and row.id in rows for row in before.scenarios):
         cause = f"{new} has none of the scenarios that {old} has judged"

@@ -263,9 +263,11 @@ class _One:
         :raises CannotJudge: one of them cannot be written.
         """
         known = Known(run.catalogue.scenarios, run.catalogue.contracts)
-        written = writes(report, self.subject.known_failures, known, self.options, self.name)
         asked = run.request
-        attested = attestations(report, asked.contract, Path(asked.cwd), self.options)
+        place = Path(asked.cwd)
+        failures = self.subject.known_failures
+        written = writes(report, failures, known, self.options, probe_in=place, name=self.name)
+        attested = attestations(report, asked.contract, place, self.options)
         write_all([*written, *attested])
 
 

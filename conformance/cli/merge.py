@@ -16,7 +16,7 @@ from conformance.catalogue.released import catalogue_as_of, contract_as_of
 from conformance.cli.attest import attest_option, attestations, check_merged
 from conformance.cli.baseline import baseline
 from conformance.cli.options import scenarios_option
-from conformance.cli.outputs import check_outputs, reports
+from conformance.cli.outputs import check_kept, check_outputs, reports
 from conformance.cli.results import amount_options, report_options, summary, writes
 from conformance.compare.merge import CannotMerge, Part, merged, parse_part
 from conformance.errors import CannotJudge, ConformanceError, UsageError
@@ -78,7 +78,7 @@ def merge_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: 
     _show(report, catalogue, options, shown)
     known = Known(catalogue.scenarios, catalogue.contracts)
     named = options["contract"] or contract.name
-    written = writes(report, KnownFailures({}), known, options)
+    written = writes(report, KnownFailures({}), known, options, probe_in=Path.cwd())
     write_all([*written, *attestations(report, named, Path.cwd(), options)])
     ctx.exit(report.exit_status())
 
@@ -90,10 +90,7 @@ def _check_kept(options: dict[str, Any], files: Sequence[str]) -> None:
     """
     if not files:
         raise UsageError("there is no report to merge", hint="name what run --shard --json wrote")
-    read = {*map(os.path.realpath, files)}
-    for file in reports(options).values():
-        if file != "-" and os.path.realpath(file) in read:
-            raise UsageError(f"{file} is one of the reports", hint="name another file to write")
+    check_kept(reports(options).values(), files, "one of the reports")
 
 
 def _parts(files: dict[str, None]) -> list[Part]:

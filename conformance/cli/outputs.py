@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from conformance.errors import UsageError
 
-__all__ = ["check_directory", "check_new_scenario", "check_outputs", "reports"]
+__all__ = [
+    "check_directory",
+    "check_kept",
+    "check_new_scenario",
+    "check_outputs",
+    "reports",
+]
+
+#: Options that name a JSON report which is read.
+_REPORTS = ("baseline", "last_failed", "durations")
+#: Options that name a file which is read, and must not be lost.
+_READ = (*_REPORTS, "known_failures")
 
 #: The name of a scenario file: the end of an id.
 _SCENARIO = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.toml")
@@ -37,19 +48,38 @@ def check_outputs(options: Mapping[str, Any]) -> None:
     """
     new = options.get("write_known_failures")
     files = reports(options)
-    for file in (*files.values(), new):
-        if file:
-            _check_writable(file)
+    written = {**files, "--write-known-failures": new} if new else files
+    for file in written.values():
+        _check_writable(file)
     first: dict[str, str] = {}
-    for option, file in files.items():
-        other = first.setdefault("-" if file == "-" else os.path.abspath(file), option)
+    for option, file in written.items():
+        other = first.setdefault("-" if file == "-" else os.path.realpath(file), option)
         if other != option:
-            where = "standard output" if file == "-" else files[other]
+            where = "standard output" if file == "-" else written[other]
             cause = f"{other} and {option} both write to {where}"
             raise UsageError(cause, hint="name another file for one")
+    for name in _READ:
+        # A JSON report may take the place of the one that it is compared with.
+        kept = {**files, "--json": "-"} if name in _REPORTS else files
+        check_kept(
+            kept.values(),
+            filter(None, [options.get(name)]),
+            f"the file of --{name.replace('_', '-')}",
+        )
     if new and Path(new).exists() and not _same_file(options.get("known_failures"), new):
         hint = f"give --known-failures {new} as well to update it and keep its reasons"
         raise UsageError(f"{new} is there already", hint=hint)
+
+
+def check_kept(written: Iterable[str], read: Iterable[str], what: str) -> None:
+    """Refuse to write over a file that is *read*, as which it is called *what*.
+
+    :raises UsageError: one of those *written* is one.
+    """
+    kept = {*map(os.path.realpath, read)}
+    for file in written:
+        if file != "-" and os.path.realpath(file) in kept:
+            raise UsageError(f"{file} is {what}", hint="name another file to write")
 
 
 def check_new_scenario(output: Path) -> None:

@@ -11,7 +11,7 @@ import click
 
 from conformance.catalogue import contracts
 from conformance.cli.options import scenarios_option
-from conformance.cli.outputs import check_outputs
+from conformance.cli.outputs import check_kept, check_outputs
 from conformance.compare.history import Dated, Trend, history
 from conformance.errors import UsageError
 from conformance.loading import catalogue_under
@@ -85,8 +85,7 @@ def _check_files(output: str | None, badge_file: str | None, reports: Sequence[s
         raise UsageError("there is nothing to write", hint="name a file with --output or --badge")
     for file in filter(None, (output, badge_file)):
         check_outputs({"html_file": file})
-        if os.path.realpath(file) in map(os.path.realpath, reports):
-            raise UsageError(f"{file} is one of the reports", hint="name another file to write")
+        check_kept([file], reports, "one of the reports")
     if output and badge_file and os.path.realpath(output) == os.path.realpath(badge_file):
         where = "standard output" if output == "-" else output
         cause = f"--output and --badge both write to {where}"
@@ -106,7 +105,7 @@ def _writes(
         if len(latest) > 1:
             cause = f"a badge is about one probe, and the reports are about {len(latest)}"
             raise UsageError(cause, hint="name reports of one probe, or give --one-probe")
-        yield partial(write_json, badge(found[latest[0]], latest[0]), badge_file)
+        yield lambda: write_json(badge(found[latest[0]], latest[0]), badge_file)
     if output:
         yield partial(write_text, _page(found, trends, own.known()), output)
 

@@ -15,7 +15,7 @@ from conformance.files import repository
 from conformance.judge.known_failures import KnownFailures, write
 from conformance.judge.tally import RunReport
 from conformance.report.document import write_json, write_text
-from conformance.report.formats import FORMATS, rendered
+from conformance.report.formats import FORMATS, Format, rendered
 from conformance.report.github import escaped
 from conformance.report.junit import junit
 from conformance.report.known import Known
@@ -89,28 +89,34 @@ def writes(
     known_failures: KnownFailures,
     known: Known,
     options: Mapping[str, Any],
+    *,
+    probe_in: Path,
     name: str = "",
 ) -> Iterator[Callable[[], None]]:
-    """Yield a function that writes each file that *options* ask for.
+    """Yield a function that makes and writes each file that *options* ask for.
 
     *known* is what the page knows of scenarios; *known_failures* give reasons that were written
-    before. *name* is that of an image where there are several: each line on standard output then
-    says which of them it is about.
+    before. The probe has started *probe_in* that directory. *name* is that of an image where there
+    are several: each line on standard output then says which of them it is about.
     """
     if options["output_format"] != "full":
-        here = Path.cwd()
-        places = Places(repository(here) or here, here)
-        text = rendered(report, options["output_format"], places)
-        yield partial(write_text, _named(text, name) if name else text, "-")
+        yield partial(_write_form, report, options["output_format"], probe_in, name)
     if options["json_file"]:
-        yield partial(write_json, report.document(), options["json_file"])
+        yield lambda: write_json(report.document(), options["json_file"])
     if options["junit_file"]:
-        yield partial(write_text, junit(report), options["junit_file"])
+        yield lambda: write_text(junit(report), options["junit_file"])
     if options["html_file"]:
         yield partial(_write_html, report, known, options["html_file"])
     if options.get("write_known_failures") and not report.interrupted:
         file = Path(options["write_known_failures"])
         yield partial(write, file, report.results(), known_failures)
+
+
+def _write_form(report: RunReport, form: Format, probe_in: Path, name: str) -> None:
+    here = Path.cwd()
+    places = Places(repository(here) or here, here, probe_in)
+    text = rendered(report, form, places)
+    write_text(_named(text, name) if name else text, "-")
 
 
 def _named(text: str, name: str) -> str:

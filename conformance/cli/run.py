@@ -149,8 +149,9 @@ def run_command(ctx: click.Context, /, arguments: tuple[str, ...], **options: An
             workers, exitfirst=options["exitfirst"], pytest_args=pytest_args
         )
     known = Known(run.catalogue.scenarios, run.catalogue.contracts)
-    written = writes(report, subject.known_failures, known, options)
-    attested = attestations(report, request.contract, Path(request.cwd), options)
+    place = Path(request.cwd)
+    written = writes(report, subject.known_failures, known, options, probe_in=place)
+    attested = attestations(report, request.contract, place, options)
     write_all([*written, *attested])
     ctx.exit(status)
 

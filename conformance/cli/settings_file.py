@@ -37,8 +37,11 @@ _PATHS = (
     *("images", "summary", "durations"),
 )
 
-Word = Annotated[str, Meta(min_length=1, pattern=r"\S")]
+Word = Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]*[^\s\x00][^\x00]*\Z")]
 Variable = Annotated[str, Meta(pattern=r"^[^=\x00]+\Z")]
+
+
+Value = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
 
 
 class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
@@ -81,7 +84,7 @@ class SettingsFile(Struct, forbid_unknown_fields=True, kw_only=True, rename="keb
         list[Word] | UnsetType, Meta(description="Directories with scenarios of your own.")
     ] = UNSET
     env: Annotated[
-        dict[Variable, str] | UnsetType,
+        dict[Variable, Value] | UnsetType,
         Meta(description="Variables for every probe. A secret does not belong here: pass-env."),
     ] = UNSET
     pass_env: Annotated[
@@ -182,6 +185,10 @@ def find(directory: Path) -> Settings | None:
     :raises FileError: the file is wrong.
     """
     for place in _places(directory.absolute()):
+        own = place / NAME
+        if os.path.lexists(own) and not os.path.isfile(own):
+            cause = "is no regular file, or a link to none"
+            raise FileError(os.path.relpath(own), cause, hint="make it one, or remove it")
         for name in (NAME, _SHARED):
             if os.path.isfile(place / name) and (found := _read(place / name)) is not None:
                 return found

@@ -24,6 +24,7 @@ from conformance.model.entry import Bytes, Entry, Json, Runs, Text
 from conformance.model.login import Write
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import Process, Scenario
+from conformance.model.yes import verdicts_of_yes
 
 __all__ = ["AgreeRow", "AgreeTally", "as_login", "as_logins", "is_home_of_login", "run_both"]
 
@@ -77,7 +78,7 @@ class AgreeTally:
     def right(self, row: AgreeRow) -> Literal["login", "probe", "either"]:
         """Return which of the two, which disagree, the probe's contract sides with."""
         expected = {*row.scenario.expected(self.probe)}
-        yes = {*self.probe.verdicts_of(0)}
+        yes = verdicts_of_yes(self.probe)
         if expected & yes and expected - yes:
             return "either"
         return "probe" if self.ready(row) == bool(expected & yes) else "login"
@@ -115,7 +116,7 @@ class AgreeTally:
 
 
 def _says_yes(result: ScenarioResult, contract: Contract) -> bool:
-    return bool(meanings(result, contract) & {*contract.verdicts_of(0)})
+    return bool(meanings(result, contract) & verdicts_of_yes(contract))
 
 
 def is_home_of_login(scenario: Scenario) -> bool:
@@ -164,12 +165,13 @@ def as_login(scenario: Scenario, login: Contract, probe: Contract) -> Scenario:
         if entry.path in baseline and entry.kind == "file" and entry.mode is None
     )
     written = tuple(entry for entry in scenario.entries if entry not in before)
-    yes = {*probe.verdicts_of(0)}
+    yes, logged_in = verdicts_of_yes(probe), verdicts_of_yes(login)
     expected = {*scenario.expected(probe)}
     wanted = [
         verdict.name
         for verdict in login.verdicts
-        if (0 in verdict.codes and expected & yes) or (0 not in verdict.codes and expected - yes)
+        if (expected & yes and verdict.name in logged_in)
+        or (expected - yes and verdict.name not in logged_in)
     ]
     return replace(
         scenario,

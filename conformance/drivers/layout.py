@@ -21,6 +21,7 @@ from conformance.model.agent import AGENT_CLIS, HEALTHY
 from conformance.model.contract import Contract
 from conformance.model.placeholders import Context
 from conformance.model.scenario import Entry, Scenario
+from conformance.model.yes import verdicts_of_yes
 
 __all__ = ["Layout", "Surroundings", "known_clis", "lay_out", "opposite_home"]
 
@@ -145,7 +146,7 @@ def opposite_home(scenario: Scenario, contract: Contract) -> tuple[Entry, ...]:
 
     :raises FileError: the agent has no known good login.
     """
-    ready = contract.verdicts_of(0)
+    ready = verdicts_of_yes(contract)
     if all(verdict in ready for verdict in scenario.expected(contract)):
         return ()
     # A user's own layers lie where ids start: above the file, a directory for each part of the id.

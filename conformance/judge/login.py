@@ -15,6 +15,7 @@ from conformance.model.login_seen import LoginSeen, RequestSeen
 from conformance.model.outcome import Execution, Finding
 from conformance.model.placeholders import Context, expand
 from conformance.model.scenario import Scenario
+from conformance.model.yes import verdicts_of_yes
 from conformance.text import one_line, shortened
 
 __all__ = ["event_lines", "login_findings"]
@@ -130,12 +131,12 @@ class _LoginJudge:
         """Return whether the program may say that there is no login, and does."""
         expected, means_login = {*self._scenario.expected(self._contract)}, self._logged_in
         is_open = bool(expected & means_login) and bool(expected - means_login)
-        return is_open and self._execution.outcome.code != 0
+        return is_open and self._execution.outcome.code not in self._contract.codes(means_login)
 
     @property
-    def _logged_in(self) -> set[str]:
+    def _logged_in(self) -> frozenset[str]:
         """The verdicts that mean a login."""
-        return {*self._contract.verdicts_of(0)}
+        return verdicts_of_yes(self._contract)
 
     def _user_code(self, document: dict[str, Any]) -> str:
         member = self._requests.url.members.get("user_code", "")
@@ -155,8 +156,8 @@ class _LoginJudge:
     def _completion(self) -> str:
         """Return what is wrong with the news of a login, or with the want of it."""
         expected = {*self._scenario.expected(self._contract)}
-        code = self._execution.outcome.code
-        logged_in = code == 0
+        said = self._execution.outcome.code in self._contract.codes(self._logged_in)
+        logged_in = said
         if expected.isdisjoint(self._logged_in):
             logged_in = False
         elif expected <= self._logged_in:
@@ -164,7 +165,7 @@ class _LoginJudge:
         found = self._all("complete")
         if not logged_in and found:
             return f"'{_line(found[0])}' says that somebody has logged in, and nobody has"
-        if logged_in and not found and code == 0:
+        if logged_in and not found and said:
             return "the Manager never heard that somebody has logged in ('complete')"
         return self._incomplete(found[-1]) if found else ""
 

@@ -176,12 +176,13 @@ class RunReport:
         130: interrupted. 3: something could not be judged, or nothing was. 1: something deviates, a
         known failure conforms, something was left out, or is unsupported where that counts. 0: none
         of these. Against a baseline, 1 means that something got worse, that a known failure
-        conforms, or that something is unsupported where that counts.
+        conforms, that something was left out, or is unsupported where that counts.
         """
         status = self._status_alone()
         if self.changes is None or status not in (0, 1):
             return status
-        return 1 if self.changes.worse() or self.stale() or self._lacks_something() else 0
+        wrong = (self.changes.worse(), self.stale(), self.left_out, self._lacks_something())
+        return 1 if any(wrong) else 0
 
     def _status_alone(self) -> int:
         """Return the exit status of the run where there is no baseline."""

@@ -17,6 +17,7 @@ from conformance.model.contract import (
     DocumentAnswer,
     Inputs,
     Limits,
+    Route,
     Rule,
     Verdict,
 )
@@ -61,6 +62,9 @@ def draft(base: Contract, answers: Answers, name: str, source: str, parent: Cont
     elif parent is None or base.otherwise != parent.otherwise:
         lines.append(f"otherwise = {_list(base.otherwise)}")
     lines += _keys(base, codes, parent)
+    known = {verdict.name for verdict in base.verdicts}
+    off = [one.name for one in (parent.verdicts if parent else ()) if one.name not in known]
+    lines += ["", "[verdicts]", *(f'{name} = "off"' for name in off)] if off else []
     taken: set[Action] = set()
     for verdict in base.verdicts:
         lines += ["", *_verdict(verdict, codes, taken)]
@@ -99,8 +103,9 @@ def _tables(base: Contract, parent: Contract | None) -> Iterator[str]:
     """Yield the tables in which *base* differs from *parent*."""
     if parent is None or base.inputs != parent.inputs:
         yield from ("", "[inputs]")
+        taken = asdict(parent.inputs) if parent is not None else {}
         for key, value in asdict(base.inputs).items():
-            if value:
+            if value or taken.get(key):  # what is empty takes away what the parent has
                 yield f"{key} = {_text(value)}"
     if parent is None or base.limits != parent.limits:
         given = {key: seconds for key, seconds in asdict(base.limits).items() if seconds}
@@ -111,6 +116,13 @@ def _tables(base: Contract, parent: Contract | None) -> Iterator[str]:
             yield f"{_text(agent)} = {_list(command)}"
     if base.document is not None and base.document != (parent.document if parent else None):
         yield from _answer(base.document)
+    if base.requests is not None and base.requests != (parent.requests if parent else None):
+        yield from ("", "[requests]", f"token_header = {_text(base.requests.token_header)}")
+        for name, route in base.requests.routes().items():
+            members = ", ".join(f"{key} = {_text(value)}" for key, value in route.members.items())
+            where = f"method = {_text(route.method)}, path = {_text(route.path)}"
+            where += f", members = {{ {members} }}" if members else ""
+            yield f"{name} = {{ {where} }}"
     yield from _rules(base, parent)
 
 
@@ -177,6 +189,8 @@ def _verdict(
     yield f"code = {_numbers(new)}{was}"
     yield f"meaning = {_text(verdict.meaning)}"
     yield f"action = {_text(done.name)}"
+    if verdict.cli_code:
+        yield "cli_code = true"
     if done.labels or verdict.labels:
         lost = "" if done.labels >= set(verdict.labels) else f" # was {_list(verdict.labels)}"
         yield f"labels = {_list(sorted(done.labels))}{lost}"
@@ -240,6 +254,9 @@ def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]
     for field in ("allowed_writes", "entrypoint_writes"):
         yield field, ", ".join(getattr(one, field)), ", ".join(getattr(other, field))
     yield "outside_writes", one.outside_writes, other.outside_writes
+    yield "commands", _commands(one), _commands(other)
+    for name, here, there in _requests(one, other):
+        yield name, here, there
     yield "answer on stdout", _document(one), _document(other)
     yield "true and false", _truth(one), _truth(other)
     yield "asked", _asked(one), _asked(other)
@@ -250,6 +267,26 @@ def differences(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]
         here, there = _rule(one.rules.get(name)), _rule(other.rules.get(name))
         if here != there:
             yield f"rule: {name}", here, there
+
+
+def _commands(contract: Contract) -> str:
+    return "; ".join(f"{agent}: {' '.join(words)}" for agent, words in contract.commands.items())
+
+
+def _requests(one: Contract, other: Contract) -> Iterator[tuple[str, str, str]]:
+    """Yield how each of the two speaks to the Manager, where either does."""
+    sides = [contract.requests for contract in (one, other)]
+    if any(sides):
+        headers = [side.token_header if side else "" for side in sides]
+        yield "request: token_header", headers[0], headers[1]
+        for name in ("url", "code", "complete"):
+            here, there = (_route(side.routes()[name]) if side else "" for side in sides)
+            yield f"request: {name}", here, there
+
+
+def _route(route: Route) -> str:
+    members = ", ".join(f"{key} = {value}" for key, value in route.members.items())
+    return f"{route.method} {route.path} {{{members}}}"
 
 
 def _truth(contract: Contract) -> str:
@@ -279,4 +316,7 @@ def _rule(rule: Rule | None) -> str:
 
 def _has(contract: Contract, name: str) -> str:
     found = next((verdict for verdict in contract.verdicts if verdict.name == name), None)
-    return f"{ranges(found.codes)}: {found.asks}" if found else "no such verdict"
+    if found is None:
+        return "no such verdict"
+    passed_on = "; a CLI's own code, too" if found.cli_code else ""
+    return f"{ranges(found.codes)}: {found.asks}{passed_on}"

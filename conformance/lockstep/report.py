@@ -77,14 +77,16 @@ class LockstepReport:
         }
 
     def _row_document(self, row: Row) -> dict[str, Any]:
-        [code] = row.codes
+        code, *_ = row.codes
         return {
             "verdict": row.name,
             "code": code,
+            "codes": list(row.codes),
             "meaning": row.meaning,
             "asked": row.asked,
             "observed": {str(seen): times for seen, times in row.observed.most_common()},
             "action": self._action(code),
+            "actions": {str(one): self._action(one) for one in row.codes},
             "faults": [fault.kind for fault in row.faults],
         }
 
@@ -124,7 +126,7 @@ class LockstepReport:
             cells = (
                 "✗" if row.faults else "",
                 row.name,
-                str(row.codes[0]) if len(row.codes) == 1 else "…",
+                ranges(row.codes) if len(row.codes) <= _SHOWN else "…",
                 row.meaning,
                 row.asked,
                 self._answered(row),

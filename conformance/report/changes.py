@@ -156,7 +156,7 @@ def baseline_verdict(report: RunReport) -> str:
         return ""
     if worse := len(report.changes.worse()):
         return f"{worse} GOT WORSE"
-    if status:  # a known failure conforms
+    if status:  # a known failure conforms, or something was left out
         return "NOT CONFORMANT"
     return "CONFORMANT" if report.conformant() else "nothing got worse"
 

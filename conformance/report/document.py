@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ def write_text(text: str, file: str) -> None:
     :raises CannotJudge: it cannot be written.
     """
     if file == "-":
+        if getattr(sys.stdout, "name", "") == os.devnull:
+            raise CannotJudge("the report cannot be written: standard output is closed")
         try:
             sys.stdout.write(text)
             sys.stdout.flush()

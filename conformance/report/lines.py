@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,9 @@ __all__ = ["WIDTH", "command_lines", "first_line", "heading_lines", "ids_line", 
 
 #: Columns that every terminal has, and every log shows.
 WIDTH = 80
+#: What the runner of GitHub Actions takes for a command, in whatever log it reads; as it does
+#: ``##[`` anywhere. A probe may print both.
+_COMMAND = re.compile(r"^(\s*)::")
 #: Where the text of a line with a heading begins.
 _TEXT = 19
 
@@ -18,15 +22,17 @@ _TEXT = 19
 def wrapped(text: str, *, indent: str = "", hanging: str = "") -> list[str]:
     """Return *text* in lines of :data:`WIDTH` columns; a longer word gets a line of its own."""
     if len(indent) + len(text) <= WIDTH:
-        return [f"{indent}{text}"]
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=hanging,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ) or [indent.rstrip()]
+        lines = [f"{indent}{text}"]
+    else:
+        lines = textwrap.wrap(
+            text,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=hanging,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [indent.rstrip()]
+    return [_COMMAND.sub(r"\1\\::", line).replace("##[", r"##\[") for line in lines]
 
 
 def first_line(text: str, indent: str) -> str:

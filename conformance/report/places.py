@@ -30,12 +30,14 @@ class Places(Struct, frozen=True):
     """The root of the repository."""
     directory: Path
     """The directory that relative paths count from."""
+    probe_in: Path | None = None
+    """The directory that those of the probe's command count from, if it is another one."""
 
     def of_probe(self, report: RunReport) -> Place | None:
         """Return the file of a local probe: the first word of its command that is one here."""
         words: Any = report.probe.get("command")
         for word in words if isinstance(words, list) else ():
-            if place := self._place(str(word)):
+            if place := self._place(os.path.join(self.probe_in or "", str(word))):
                 return place
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -143,7 +144,7 @@ def _location(report: RunReport, places: Places, case: Case) -> dict[str, Any]:
     if place is not None:
         physical = _physical(place)
     elif scenarios_dir() in file.parents:
-        uri = quote(str(file.relative_to(scenarios_dir())))
+        uri = quote(os.fsencode(file.relative_to(scenarios_dir())))
         physical = {"artifactLocation": {"uri": uri, "uriBaseId": _CATALOGUE}}
     else:
         physical = {"artifactLocation": {"uri": Path(places.directory, file).as_uri()}}
@@ -153,7 +154,7 @@ def _location(report: RunReport, places: Places, case: Case) -> dict[str, Any]:
 
 def _physical(place: Place) -> dict[str, Any]:
     return {
-        "artifactLocation": {"uri": quote(place.file)},
+        "artifactLocation": {"uri": quote(os.fsencode(place.file))},
         "region": {"startLine": place.line},
     }
 

@@ -18,6 +18,7 @@ import pytest
 from factories import program, wait_for
 from support import start
 from support_cli import environment, suite
+from support_commands import shell
 
 #: One process, and more workers than there are scenarios.
 WORKERS = ["0", pytest.param("2", marks=pytest.mark.slow)]
@@ -585,3 +586,47 @@ def test_an_undecodable_path_is_shown_whatever_the_locale(tmp_path: Path) -> Non
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "odd\\udcff/ready.sh" in done.stdout
+
+
+# Standard streams, and the working directory
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("run claude/nested-session -n0 --json report.json >&-", 0),
+        ("run claude/nested-session -n0 --json report.json 2>&-", 0),
+        ("run claude/nested-session -n0 --output-format tap --json report.json >&- 2>&-", 3),
+        ("run claude/nested-session -n0 --json report.json <&- >&- 2>&-", 0),
+    ],
+)
+def test_closed_streams_change_no_verdict_and_cost_no_report(
+    tmp_path: Path, line: str, status: int
+) -> None:
+    done = shell(tmp_path, f"probe-conformance {line}")
+
+    assert (done.returncode, done.stderr.count("Traceback")) == (status, 0), done.stderr
+    assert json.loads((tmp_path / "report.json").read_text())["exit_status"] == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "rule", "schema", "--help", "show claude/nested-session"]
+)
+def test_a_full_standard_output_is_one_line(tmp_path: Path, command: str) -> None:
+    done = shell(tmp_path, f"probe-conformance {command} > /dev/full")
+
+    assert (done.returncode, done.stderr) == (
+        3,
+        "probe-conformance: standard output cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["list", "run", "judge home --agent claude"])
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path: Path, command: str) -> None:
+    (tmp_path / "gone").mkdir()
+
+    done = shell(tmp_path, f"cd gone && rmdir ../gone && probe-conformance {command}")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("sh: ")]
+    assert line == "probe-conformance: the working directory is gone; go to another one"

@@ -677,6 +677,56 @@ def test_a_draft_from_a_contract_of_ones_own_has_all_that_is_in_that(
     assert drafted == replace(own, **same, truth=truth)
 
 
+REQUESTS = """
+[requests]
+token_header = "X-Token"
+url = { method = "PUT", path = "/v1/{slot}/login", members = { url = "href" } }
+code = { method = "GET", path = "/v1/{slot}/code", members = { code = "value" } }
+complete = { method = "POST", path = "/v1/{slot}/done" }
+"""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        f'extends = "auth-init"\n[inputs]\npoll = ""\n{REQUESTS}',
+        'extends = "preflight"\n[inputs]\noverride = ""\nskew = ""\n',
+        'extends = "slot"\n[verdicts]\ncreds-invalid = "off"\n[rules]\ncodex-unreadable = "off"\n',
+        'extends = "slot"\n[verdicts.cli-broken]\ncli_code = true\n',
+    ],
+    ids=["requests", "inputs", "verdict", "cli-code"],
+)
+@pytest.mark.slow
+def test_a_draft_loses_nothing_that_a_contract_says(tmp_path: Path, more: str) -> None:
+    """Its Manager does what the contract asks for, so nothing differs at all."""
+    text = f'name = "own"\nversion = "1"\nsummary = "x"\notherwise = "retry"\n{more}'
+    (tmp_path / "own.toml").write_text(text)
+    own = contracts.load("own.toml", base=tmp_path)
+    asked = {str(code): str(verdict.asks) for verdict in own.verdicts for code in verdict.codes}
+    (tmp_path / "m.json").write_text(json.dumps({**asked, "default": "retry"}))
+
+    words = ["contract", "--from-manager", "m.json", "--contract", "own.toml", "--name", "own"]
+    (tmp_path / "drafted.toml").write_text(suite(tmp_path, *words).stdout)
+    done = suite(tmp_path, "contract", "--diff", "own.toml", "drafted.toml")
+    drafted = contracts.load("drafted.toml", base=tmp_path)
+
+    assert (drafted.requests, drafted.inputs) == (own.requests, own.inputs)
+    assert [one.cli_code for one in drafted.verdicts] == [one.cli_code for one in own.verdicts]
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_requests_of_two_contracts_are_compared(tmp_path: Path) -> None:
+    text = f'name = "own"\nversion = "1"\nsummary = "x"\nextends = "auth-init"\n{REQUESTS}'
+    (tmp_path / "own.toml").write_text(text)
+
+    done = suite(tmp_path, "contract", "--diff", "auth-init", "own.toml")
+
+    assert done.returncode == 1
+    assert "request: token_header" in done.stdout
+    assert "PUT /v1/{slot}/login" in done.stdout
+
+
 def test_a_draft_under_another_name_says_what_becomes_of_scenarios(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(OWN.format(above="", commands=""))
     (tmp_path / "m.json").write_text('{"0": "accept", "8": "refuse ticket"}')

@@ -24,6 +24,7 @@ RIGHT = """\
 [ -e "$HOME/.claude/.credentials/session.json" ] && exit 0
 exit 65
 """
+EXIT_66 = "#!/bin/sh\nexit 66\n"
 PINS = '#!/bin/sh\n[ "$WOVED_TASK_AGENT" = ghost ] && exit 64\nexit 65\n'
 HALTS = "#!/bin/sh\nkill -9 $$\n"
 
@@ -68,6 +69,19 @@ def test_only_what_got_worse_fails_a_run_with_a_baseline(right: Path) -> None:
     status, lines = run(right, RIGHT, "--baseline", "pins.json", "--json", "now.json")
     assert (status, lines[-1].rpartition(": ")[2]) == (0, "CONFORMANT")
     assert baseline(right)["baseline"]["counts"]["mended"] == 1
+
+
+def test_what_was_left_out_fails_a_run_with_a_baseline(tmp_path: Path) -> None:
+    """With -x the first deviation ends the run, also one that the baseline has."""
+    ids = ("claude/baseline-only", "claude/nested-session")
+    run(tmp_path, EXIT_66, "--json", "old.json", ids=ids)
+
+    status, lines = run(tmp_path, EXIT_66, "--baseline", "old.json", "-x", ids=ids)
+    whole, more = run(tmp_path, EXIT_66, "--baseline", "old.json", ids=ids)
+
+    assert (whole, more[-1].rpartition(": ")[2]) == (0, "nothing got worse")
+    assert "1 not run" in lines[-1]
+    assert (status, lines[-1].rpartition(": ")[2]) == (1, "NOT CONFORMANT")
 
 
 def test_a_scenario_that_the_baseline_does_not_have_is_named_and_fails_nothing(right: Path) -> None:

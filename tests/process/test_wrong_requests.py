@@ -67,7 +67,10 @@ WRONG = [
     (["run", "--allow-write", "/etc/x"], "--allow-write '/etc/x' is no path below the HOME"),
     (["run", "--allow-write", "~/.x"], "--allow-write '~/.x' is no path below the HOME"),
     (["run", "--allow-write", "a/../../b"], "--allow-write 'a/../../b' is no path below the HOME"),
-    (["repro", "cli/healthy", "--allow-write", ""], "--allow-write '' is no path below the HOME"),
+    (
+        ["repro", "cli/healthy", "--allow-write", ""],
+        "--allow-write is empty; give it a value, or leave it out",
+    ),
     (["run", "--json", "no-such/report.json"], "no directory"),
     (["run", "--json", "full"], "full is a directory"),
     (["run", "--junit", "no-such/report.xml"], "no directory"),
@@ -98,6 +101,29 @@ WRONG = [
     ),
     (["home", "claude/nested-session", "full"], "full is not empty"),
     (["home", "claude/nested-session", "plain"], "plain is not a directory"),
+    *(
+        ([*command, ""], f"{command[-1]} is empty; give it a value, or leave it out")
+        for command in (
+            *(["run", f"--{name}"] for name in ("json", "junit", "html", "write-known-failures")),
+            *(["run", f"--{name}"] for name in ("last-failed", "agent", "scenarios", "baseline")),
+            ["diff", "a", "b", "--json"],
+            ["list", "--html"],
+        )
+    ),
+    (["run", "--json="], "--json is empty"),
+    (["run", "--known-failures", " "], "--known-failures is empty"),
+    (["run", "--baseline", "plain", "--junit", "plain"], "plain is the file of --baseline"),
+    (["run", "--last-failed", "plain", "--html", "./plain"], "plain is the file of --last-failed"),
+    (
+        ["run", "--known-failures", "plain", "--json", "plain"],
+        "plain is the file of --known-failures; name another file to write",
+    ),
+    (
+        ["run", "--json", "new", "--write-known-failures", "new"],
+        "--json and --write-known-failures both write to new",
+    ),
+    (["diff", "plain", "bad.toml", "--json", "plain"], "plain is one of the reports"),
+    (["diff", "bad.toml", "plain", "--json", "./plain"], "plain is one of the reports"),
     (["repro"], "Missing argument 'ID'"),
     (["repro", "no-such"], "no scenario 'no-such'"),
     (["repro", "claude/*"], "give the id of one, such as claude/"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from factories import bundled_catalogue, directory, entry, file, scenario, symlink
+from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.compare.agree import AgreeRow, AgreeTally, as_login, is_home_of_login
+from conformance.model.contract import Verdict
 from conformance.model.login import Write
 from conformance.model.outcome import ScenarioResult
 from conformance.model.scenario import ContainerNeeds, Process
@@ -47,6 +49,23 @@ def test_exit_code_0_of_both_is_what_has_to_agree(
 
     assert (len(made.together()), len(made.apart())) == ((1, 0) if agree else (0, 1))
     assert made.exit_status() == (0 if agree else 1)
+
+
+def test_yes_may_have_another_exit_code_than_0() -> None:
+    """Then its verdicts are known by their names."""
+    ten = replace(SLOT, verdicts=tuple(_as_ten(each, "ready") for each in SLOT.verdicts))
+    login = replace(LOGIN, verdicts=tuple(_as_ten(each, "logged-in") for each in LOGIN.verdicts))
+    made = AgreeTally(login, ten, 3)
+    for codes in ((10, 10), (1, 65), (10, 65)):
+        rows = [result(code) for code in codes]
+        made.rows.append(AgreeRow(scenario(expect=("ready",)), *rows))
+
+    assert (len(made.together()), len(made.apart())) == (2, 1)
+    assert made.right(made.apart()[0]) == "login"
+
+
+def _as_ten(verdict: Verdict, name: str) -> Verdict:
+    return replace(verdict, codes=(10,)) if verdict.name == name else verdict
 
 
 @pytest.mark.parametrize(

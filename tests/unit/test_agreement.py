@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
 from typing import Any
 
 import pytest
 from factories import result, scenario
+from msgspec.structs import replace
 
 from conformance.catalogue import contracts
 from conformance.judge.known_failures import KnownFailures
 from conformance.judge.tally import RunReport
 from conformance.lockstep.agreement import Agreement
 from conformance.lockstep.managers.answers import CODES, Answer, Answers, action_of
+from conformance.lockstep.report import LockstepReport
 from conformance.model.outcome import Result, ScenarioResult
 
 SLOT = contracts.load("slot")
@@ -57,6 +61,24 @@ def test_three_that_agree() -> None:
         ("creds-missing", (65,), "slot-init", {65: 1}),
         ("creds-invalid", (66,), "re-auth decision-needed", {66: 1}),
     ]
+
+
+def test_a_verdict_of_several_codes_has_them_all_in_the_report() -> None:
+    verdicts = tuple(
+        replace(each, codes=(*each.codes, 67)) if each.name == "creds-invalid" else each
+        for each in SLOT.verdicts
+    )
+    found = Agreement(
+        replace(SLOT, verdicts=verdicts), manager(c67="re-auth decision-needed"), None
+    )
+    report = LockstepReport(found, {"kind": "table", "file": "m.toml", "command": []})
+    stream = StringIO()
+    report.show(stream)
+
+    row = report.document()["table"][-1]
+    assert (row["code"], row["codes"]) == (66, [66, 67])
+    assert row["actions"] == dict.fromkeys(["66", "67"], "re-auth decision-needed")
+    assert re.search(r"creds-invalid +66 to 67|creds-invalid +66, 67", stream.getvalue())
 
 
 def test_a_fault_stands_in_the_row_of_its_code() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -277,6 +278,26 @@ def test_an_annotation_points_to_the_probe_if_it_lies_in_the_repository(tmp_path
         f"The rule: {SLOT.rules['claude-login'].text}",
         "Repeat it with: probe-conformance repro claude/nested-session --probe 'a b'",
     ]
+
+
+def test_a_probe_is_found_from_where_it_has_started(tmp_path: Path) -> None:
+    """That is the directory of the settings file, wherever below it somebody works."""
+    for file in ("checks/p.sh", "checks/sub/checks/p.sh"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    made = report(deviation(), probe=["sh", "checks/p.sh"])
+
+    [line] = lines("github", made, Places(tmp_path, tmp_path / "checks/sub", tmp_path))
+
+    assert unescaped(line)[1]["file"] == "checks/p.sh"
+
+
+def test_sarif_takes_a_name_that_is_no_utf_8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"p\xffr.sh")
+    (tmp_path / name).touch()
+    made = report(deviation(), probe=["sh", name])
+
+    assert "p%FFr.sh" in rendered(made, "sarif", Places(tmp_path, tmp_path))
 
 
 def test_a_probe_from_elsewhere_has_no_file(tmp_path: Path) -> None:

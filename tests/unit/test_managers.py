@@ -16,7 +16,7 @@ from conformance.errors import CannotJudge, FileError, UsageError
 from conformance.lockstep.managers.answers import CODES, Answers, action_of, code_words
 from conformance.lockstep.managers.manager import Manager, open_manager
 from conformance.lockstep.managers.programs import CommandManager, PythonManager
-from conformance.lockstep.managers.tables import read_words
+from conformance.lockstep.managers.tables import ENDINGS, read_words
 from conformance.model.contract import Action
 
 MANAGERS = fixtures_dir() / "managers"
@@ -80,11 +80,20 @@ def test_every_exit_code_and_every_death_by_a_signal_is_tried() -> None:
         ("a\nb", "a\\nb, which is no action"),
         ("x" * 300, "x" * 59 + "…, which is no action"),
         ({"do": "retry"}, "{'do': 'retry'} (dict), which is no action"),
-        ({"action": "retry", "labels": "x"}, "retry, which is no action"),
+        ({"action": "retry", "labels": "x"}, "retry x"),
+        ({"action": "retry", "labels": 7}, "retry, which is no action"),
     ],
 )
 def test_an_action_is_a_word_with_its_labels(said: object, expected: str) -> None:
     assert action_of(said, {}).words == expected
+
+
+def test_a_table_in_yaml_may_merge_others_and_its_own_rows_win() -> None:
+    text = "usual: &usual {65: a, 66: b}\nmore: &more {66: c, 67: d}\n"
+    text += "codes:\n  <<: [*usual, *more]\n  65: own\n"
+    rows = ENDINGS[".yaml"]("m.yaml", text)
+
+    assert dict(rows)["codes"] == [(65, "own"), (66, "b"), (67, "d")]
 
 
 def test_words_of_its_own_stand_for_actions_of_the_contract() -> None:
@@ -128,6 +137,7 @@ def test_words_of_its_own_stand_for_actions_of_the_contract() -> None:
         ("m.yaml", "", "m.yaml: holds no table of exit codes"),
         ("m.yaml", "true: a", "m.yaml: True: 'True' is no exit code"),
         ("m.yaml", "a: &a {b: *a}", "m.yaml: is not YAML: "),
+        ("m.yaml", "<<: a\n0: b", "m.yaml: is not YAML: '<<' merges a mapping, or a list of them"),
         (
             "m.yaml",
             "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b]\n"

@@ -156,6 +156,9 @@ def test_the_checkout_has_none_that_would_change_what_the_tests_do() -> None:
         ('scenarios = "checks"', "scenarios: expected a list, got string"),
         ("[env]\nA = 1", "env.A: expected string, got int"),
         ("repeat = 0", "repeat: expected int >= 1"),
+        ('json = "a\\u0000b"', "json: "),
+        ('probe = " "', "probe: "),
+        ('[env]\nA = "x\\u0000y"', "env.A: "),
         ("probe = ", "is not TOML: "),
         (
             'probe = "a"\nimage = "b"',
@@ -176,6 +179,17 @@ def test_what_is_wrong_is_said_with_file_and_key(project: Path, text: str, said:
     assert own.startswith(f"{NAME}: {said}"), own
     place = "" if said.startswith("is not") else "tool.probe-conformance."
     assert shared.startswith(f"pyproject.toml: {place}{said}"), shared
+
+
+@pytest.mark.parametrize("kind", ["link", "directory"])
+def test_what_has_the_name_of_the_file_and_is_none_is_not_passed_over(
+    project: Path, kind: str
+) -> None:
+    """Else the bundled probe would be judged instead of that of the project."""
+    (project / NAME).mkdir() if kind == "directory" else (project / NAME).symlink_to("gone.toml")
+
+    with pytest.raises(FileError, match=f"{NAME}: is no regular file"):
+        find(project / "a/b")
 
 
 def test_a_table_that_is_none_is_refused(project: Path) -> None:

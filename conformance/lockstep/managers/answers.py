@@ -96,6 +96,7 @@ def action_of(said: object, words: Mapping[str, Action]) -> Answer:
         if set(table) - {"action", "labels"} or "action" not in table:
             return _no_action(said)
         said, labels = table["action"], table.get("labels", ())
+        labels = [labels] if isinstance(labels, str) else labels
     if not isinstance(said, str) or not _are_texts(labels):
         return _no_action(said)
     name = said.strip()

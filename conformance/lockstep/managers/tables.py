@@ -17,6 +17,8 @@ from conformance.text import one_line
 __all__ = ["ENDINGS", "TableManager", "pairs", "read_words"]
 
 DEFAULT = "default"
+#: The kind of a key "<<".
+_MERGE = "tag:yaml.org,2002:merge"
 #: More parts than a table of all codes with labels has.
 _MOST_NODES = 10_000
 Pairs = list[tuple[Any, Any]]
@@ -203,14 +205,28 @@ def _from_node(loader: Any, node: Any, seen: list[int], depth: int) -> Any:
     if depth > 10 or seen[0] > _MOST_NODES:
         raise ValueError("nested too deeply, or too large")
     if node.id == "mapping":
-        table = _Table()
-        for row in node.value:
-            key, value = (_from_node(loader, part, seen, depth + 1) for part in row)
-            table.append((key, value))
-        return table
+        return _from_mapping(loader, node, seen, depth)
     if node.id == "sequence":
         return [_from_node(loader, item, seen, depth + 1) for item in node.value]
     return loader.construct_object(node)
+
+
+def _from_mapping(loader: Any, node: Any, seen: list[int], depth: int) -> _Table:
+    """Return the rows of a mapping, then those that it merges and does not have itself."""
+    table, merged = _Table(), []
+    for key_node, value_node in node.value:
+        value = _from_node(loader, value_node, seen, depth + 1)
+        if key_node.tag == _MERGE:
+            others = [value] if isinstance(value, _Table) else value
+            if not isinstance(others, list) or not all(isinstance(one, _Table) for one in others):
+                raise ValueError("'<<' merges a mapping, or a list of them")
+            merged += [row for one in others for row in one]
+        else:
+            table.append((_from_node(loader, key_node, seen, depth + 1), value))
+    for key, value in merged:
+        if key not in [known for known, _ in table]:
+            table.append((key, value))
+    return table
 
 
 #: How table files are read, by the ending of their names.
