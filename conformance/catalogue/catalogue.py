@@ -342,6 +342,9 @@ def _matching(
     expression = "".join(_WILDCARDS.get(c, re.escape(c)) for c in pattern)
     found = [id_ for id_ in candidates if re.fullmatch(expression, id_)]
     if not found:
+        if any(re.fullmatch(expression, id_) for id_ in catalogue.scenarios):
+            wrong = f"no scenario '{pattern}' is part of contract '{contract.name}'"
+            raise UsageError(wrong, hint="choose another with --contract")
         group = _group(pattern, candidates)
         hint = f"did you mean {group}?" if group else _closest(pattern, candidates)
         raise UsageError(f"no scenario '{pattern}' in contract '{contract.name}'", hint=hint)

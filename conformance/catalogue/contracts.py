@@ -45,6 +45,9 @@ def load(name_or_file: str, *, base: Path | None = None) -> Contract:
     path = (base or Path.cwd()) / name_or_file
     # Unlike Path.is_file, this does not raise for a name that is too long or out of reach.
     if not os.path.isfile(path):
+        if name_or_file.endswith(".toml") or os.sep in name_or_file:
+            hint = "correct the path, or name a bundled contract"
+            raise UsageError(f"no contract file {name_or_file}", hint=hint)
         hint = f"bundled: {', '.join(contracts)}; or name a contract file"
         raise UsageError(f"no contract '{name_or_file}'", hint=hint)
     shape = _shape(path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -257,7 +257,7 @@ def sorted_entries(entries: Iterable[Entry]) -> list[bytes]:
     return sorted(msgspec.msgpack.encode(entry, order="sorted") for entry in entries)
 
 
-def _uncited(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
+def _uncited(contract: Contract, scenarios: Sequence[Scenario]) -> Iterator[Complaint]:
     cited = {name for scenario in scenarios for name in scenario.cites(contract)[:1]}
     in_steps: set[str] = set()
     for scenario in scenarios:
@@ -269,6 +269,21 @@ def _uncited(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Comp
         needs_case = rule.expect or STEP_FINDINGS.intersection(rule.findings)
         if rule.contract == contract.name and needs_case and name not in cited | in_steps:
             yield Complaint(f"contract {contract.name}", "rules", f"no scenario is about '{name}'")
+    yield from _without_effect(contract, scenarios)
+
+
+def _without_effect(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
+    """Yield the rules that *contract* changes and on which nothing that it asks for rests.
+
+    It inherits such rules of a contract which another one has replaced: ``codex-no-file`` of slot
+    in slot-strict, whose own is ``codex-missing``.
+    """
+    rested_on = {name for scenario in scenarios for name in scenario.cites(contract)}
+    for name, rule in contract.rules.items():
+        changed = rule.decided_by == contract.name != rule.contract
+        if changed and not rule.findings and name not in rested_on:
+            message = f"no scenario rests on '{name}', so changing it changes nothing"
+            yield Complaint(f"contract {contract.name}", "rules", message)
 
 
 def _verdicts(contract: Contract, catalogue: Catalogue) -> Iterator[Complaint]:

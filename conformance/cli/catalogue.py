@@ -172,8 +172,13 @@ def show_command(contract: str, directories: tuple[Path, ...], name: str) -> Non
     click.echo(f"\n  the home differs from {other}" + (" in" if lines else " in nothing"))
     for line in lines:
         click.echo(f"    {printable(line)}")
-    control = catalogue.get(scenario.control_for(chosen) or next(iter(scenario.control.values())))
-    expected = _expectation(catalogue, chosen.name, control) or "nothing here"
+    # A scenario of other contracts alone has a control under one of these.
+    under = (
+        chosen if scenario.expected(chosen) else catalogue.contracts[next(iter(scenario.expect))]
+    )
+    control = catalogue.get(scenario.control_for(under) or next(iter(scenario.control.values())))
+    expected = _expectation(catalogue, under.name, control) or "nothing here"
+    expected += f" under {under.name}" if under != chosen else ""
     click.echo(f"\n  control {control.id} expects {expected}; against it:")
     for line in whole_difference(scenario, control):
         click.echo(f"    {printable(line)}")

@@ -128,7 +128,9 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
             continue
         yield from heading_lines(heading, ", ".join(value) if isinstance(value, list) else value)
     ids: Sequence[str] = found["scenarios"]
-    yield from heading_lines("scenarios", f"{len(ids) or 'none'}{':' if ids else ''}")
+    # What forbids a finding holds in each scenario, and few are about nothing else.
+    without = "every one; none is about this alone" if found.get("broken by") else "none"
+    yield from heading_lines("scenarios", f"{len(ids)}:" if ids else without)
     yield from (f"    {id_}" for id_ in ids)
 
 

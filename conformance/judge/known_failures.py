@@ -109,8 +109,7 @@ def write(file: Path, results: Iterable[ScenarioResult], known: KnownFailures) -
         if result.result in ("deviates", "known-failure"):
             counted = [finding for finding in result.findings if finding.level == "must"]
             messages = "; ".join(finding.message for finding in counted)
-            # What was written of one defect is no reason for another.
-            reason = (known.covers(result) and known.reason(result.id)) or messages
+            reason = known.reason(result.id) or messages
             entries[result.id] = (reason, sorted(set(result.kinds())))
         elif result.result == "conforms":
             entries.pop(result.id, None)

@@ -14,7 +14,7 @@ __all__ = ["WIDTH", "command_lines", "first_line", "heading_lines", "ids_line", 
 WIDTH = 80
 #: What the runner of GitHub Actions takes for a command, in whatever log it reads; as it does
 #: ``##[`` anywhere. A probe may print both.
-_COMMAND = re.compile(r"^(\s*)::")
+_COMMAND = re.compile(r"^(\s*?)\s?::")
 #: Where the text of a line with a heading begins.
 _TEXT = 19
 
@@ -32,7 +32,7 @@ def wrapped(text: str, *, indent: str = "", hanging: str = "") -> list[str]:
             break_long_words=False,
             break_on_hyphens=False,
         ) or [indent.rstrip()]
-    return [_COMMAND.sub(r"\1\\::", line).replace("##[", r"##\[") for line in lines]
+    return [_COMMAND.sub(r"\1\\::", line).replace("##[", r"#\[") for line in lines]
 
 
 def first_line(text: str, indent: str) -> str:

@@ -169,3 +169,9 @@ def test_every_command_explains_itself(tmp_path: Path, command: list[str]) -> No
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"Usage: probe-conformance {' '.join(command)}".rstrip())
+
+
+def test_show_compares_with_the_control_of_a_contract_that_the_scenario_has(tmp_path: Path) -> None:
+    done = suite(tmp_path, "show", "configuration/codex-forced-workspace/without-account-id")
+
+    assert "/the-same expects ready (0) under slot-strict; against it:" in done.stdout

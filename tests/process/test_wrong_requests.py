@@ -43,6 +43,7 @@ WRONG = [
         f"no contract 'no-such'; bundled: {', '.join(bundled())}",
     ),
     (["run", "--contract", "bad.toml"], "bad.toml: "),
+    (["run", "--contract", "no-such.toml"], "no contract file no-such.toml; correct the path"),
     (["run", "--scenarios", "no-such"], "no-such: no such directory"),
     (["run", "--scenarios", "plain"], "plain: no such directory"),
     (["run", "-n", "many"], "--workers 'many' is not a number of workers"),

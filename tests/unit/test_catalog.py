@@ -322,8 +322,8 @@ def test_a_scenario_of_another_contract_is_refused_with_the_way_out(bundled: Cat
 
 
 def test_a_pattern_selects_only_scenarios_of_the_contract(bundled: Catalogue) -> None:
-    assert selection_refusal(bundled, "preflight/*").startswith(
-        "no scenario 'preflight/*' in contract 'slot'"
+    assert selection_refusal(bundled, "preflight/*") == (
+        "no scenario 'preflight/*' is part of contract 'slot'; choose another with --contract"
     )
     assert {"slot" in bundled.get(id_).expect for id_ in selected(bundled, "claude/*")} == {True}
 

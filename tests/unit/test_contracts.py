@@ -228,12 +228,21 @@ def test_a_relative_file_counts_from_the_current_directory(
     assert contracts.load("x.toml").name == "own"
 
 
-@pytest.mark.parametrize("name", ["slots", "Slot", "", "nowhere/x.toml", "x" * 300, "."])
+@pytest.mark.parametrize("name", ["slots", "Slot", "", "x" * 300, "."])
 def test_an_unknown_contract_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         contracts.load(name, base=tmp_path)
     assert caught.value.lines() == [
         f"no contract '{name}'; bundled: {NAMES}; or name a contract file"
+    ]
+
+
+@pytest.mark.parametrize("name", ["nowhere/x.toml", "x.toml", "nowhere/x"])
+def test_what_looks_like_a_path_is_called_a_file(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        contracts.load(name, base=tmp_path)
+    assert caught.value.lines() == [
+        f"no contract file {name}; correct the path, or name a bundled contract"
     ]
 
 

@@ -12,7 +12,7 @@ from factories import directory, entry, file
 from msgspec.structs import replace
 
 from conformance.catalogue import contracts
-from conformance.catalogue.catalogue import Catalogue
+from conformance.catalogue.catalogue import Catalogue, read_catalogue
 from conformance.catalogue.lint import (
     LONGEST_SUMMARY,
     MOST_DIFFERENCES,
@@ -21,6 +21,7 @@ from conformance.catalogue.lint import (
     lint,
 )
 from conformance.cli import cli
+from conformance.loading import under_contract
 from conformance.model.scenario import Entry, Scenario
 
 GOOD = "claude/nested-session"
@@ -226,6 +227,35 @@ def _without_lost_controls(scenarios: dict[str, Scenario], bundled: Catalogue) -
         for id_, s in scenarios.items()
     }
     return Catalogue(kept, bundled.contracts)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('codex-no-file = { expect = "creds-invalid" }', True),
+        ('codex-no-file = "off"', True),
+        ('codex-missing = { expect = "creds-invalid" }', False),
+        ('codex-missing = "off"', False),
+        ('always-cli-alone = { findings = ["left-cli-process"], level = "must" }', False),
+    ],
+)
+def test_a_rule_on_which_nothing_rests_is_not_changed_in_silence(
+    tmp_path: Path, rule: str, said: bool
+) -> None:
+    """The rule of slot has the likelier name; under slot-strict another one decides."""
+    (tmp_path / "own.toml").write_text(
+        f'name = "own"\nversion = "1"\nsummary = "x"\nextends = "slot-strict"\n[rules]\n{rule}\n'
+    )
+    own = contracts.load("own.toml", base=tmp_path)
+
+    read = read_catalogue(contract=own)
+    found = [str(one) for one in lint(read, under_contract(read, own)) if one.check == "rules"]
+
+    name = rule.partition(" ")[0]
+    complaint = (
+        f"contract own: rules: no scenario rests on '{name}', so changing it changes nothing"
+    )
+    assert found == ([complaint] if said else [])
 
 
 @pytest.mark.slow

@@ -365,19 +365,21 @@ def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def onto_a_full_disk(fd: int, mode: str, **options: Any) -> IO[Any]:
-    os.close(fd)
-    return open("/dev/full", mode, **options)
+def onto_a_full_disk(file: Path, _: str, encoding: str) -> IO[str]:
+    file.touch()
+    return open("/dev/full", "w", encoding=encoding)
 
 
-@pytest.mark.parametrize(("call", "fake"), [("replace", full), ("fdopen", onto_a_full_disk)])
+@pytest.mark.parametrize(
+    ("module", "call", "fake"), [(os, "replace", full), (Path, "open", onto_a_full_disk)]
+)
 def test_a_write_that_fails_leaves_the_old_report_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, fake: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, call: str, fake: Any
 ) -> None:
     file = tmp_path / "report.json"
     file.write_text("old")
     with monkeypatch.context() as patch:
-        patch.setattr(os, call, fake)
+        patch.setattr(module, call, fake)
         with pytest.raises(CannotJudge) as caught:
             write_json({"a": 1}, str(file))
     assert str(caught.value) == f"{file} cannot be written: No space left on device"
