@@ -63,7 +63,8 @@ def repro_command(
         raise UsageError(f"'{id_}' names {len(ids)} scenarios", hint=_one_of(id_, ids))
     scenario = subject.selected[0]
     # Homes and stubs stay in the directory, so the printed command works as long as it exists.
-    place = keep_directory(str(keep or _new_directory(scenario.id)), Path.cwd())
+    named, here = str(keep or _new_directory(scenario.id)), subject.request.image is None
+    place = keep_directory(named, Path.cwd(), runs_here=here)
     with open_run(subject, into=place) as run:
         executions = run.runner.observe(scenario)
         result = run.runner.judge(scenario, executions)

@@ -1,6 +1,6 @@
 """Fake homes: entries become nodes, nodes a directory or a tar stream; and what a probe changed."""
 
-from conformance.home.build import build, check_target, unfit
+from conformance.home.build import build, check_target
 from conformance.home.plan import Node, plan
 from conformance.home.snapshot import Snapshot, changes, mismatch, snapshot, stamps
 from conformance.home.tarball import read_tar, snapshot_tar, write_tar
@@ -19,6 +19,5 @@ __all__ = [
     "snapshot",
     "snapshot_tar",
     "stamps",
-    "unfit",
     "write_tar",
 ]

@@ -31,25 +31,11 @@ class Unbuildable(CannotJudge):
     """This system cannot hold the home the scenario describes: the scenario is unsupported here."""
 
 
-def unfit(place: Path) -> str:
-    """Return why no CLI of a scenario can be run below *place*, which may not be there yet.
-
-    :raises OSError: nobody can tell.
-    """
-    if ":" in str(place.resolve()):
-        return "its path has a colon, which ends an entry of PATH"
-    places = (place.absolute(), *place.absolute().parents)
-    there = next(above for above in places if above.exists())
-    if os.statvfs(there).f_flag & os.ST_NOEXEC:
-        return "it is mounted noexec, so that no program there can be run"
-    return ""
-
-
 def check_target(target: Path) -> None:
     """Make sure that a home may be built in *target*.
 
-    :raises UsageError: it is the caller's own home, not a directory, not empty, or nothing can be
-        run there.
+    :raises UsageError: it is the caller's own home, not a directory, not empty, or has a path that
+        PATH cannot hold.
     """
     hint = "name a directory that does not exist yet"
     for own in {os.environ.get("HOME", ""), _passwd_home()} - {""}:
@@ -62,8 +48,9 @@ def check_target(target: Path) -> None:
             )
         if target.is_dir() and os.listdir(target):
             raise UsageError(f"{target} is not empty", hint=hint)
-        if why := unfit(target):
-            raise UsageError(f"{target} cannot be used: {why}", hint="name another directory")
+        if ":" in os.path.realpath(target):
+            cause = f"{target} cannot be used: its path has a colon, which ends an entry of PATH"
+            raise UsageError(cause, hint="name another directory")
     except OSError as e:
         raise UsageError(f"{target} cannot be used: {e.strerror}", hint=hint) from None
 

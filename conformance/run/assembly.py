@@ -208,7 +208,10 @@ def open_run(request: RunRequest | Subject, *, into: Path | None = None) -> Iter
     request = subject.request
     with ExitStack() as stack:
         # Made last, so that a request that is wrong in any other way leaves nothing behind.
-        base = keep_directory(request.keep, Path(request.cwd)) if request.keep else None
+        base = None
+        if request.keep:
+            here = request.image is None
+            base = keep_directory(request.keep, Path(request.cwd), runs_here=here)
         request = replace(request, keep=str(base or ""))
         directory = RunDirectory(base)
         stack.callback(directory.close)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from conformance.errors import CannotJudge, UsageError
-from conformance.home import remove, unfit
+from conformance.home import remove
 
 __all__ = ["RunDirectory", "cache_dir", "keep_directory", "sweep_directories"]
 
@@ -42,22 +42,37 @@ def cache_dir() -> Path:
         with suppress(OSError):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             own = place.lstat().st_uid == os.getuid()
-            if own and os.access(place, os.W_OK | os.X_OK) and not unfit(place):
+            if own and os.access(place, os.W_OK | os.X_OK) and not _unfit(place):
                 return place
     hint = "set XDG_CACHE_HOME to one that you own, in which programs can be run"
     raise CannotJudge("no directory to write to", hint=hint)
 
 
-def keep_directory(directory: str, base: Path) -> Path:
+def _unfit(place: Path) -> str:
+    """Return why no CLI of a scenario can be run below *place*, which may not be there yet.
+
+    :raises OSError: nobody can tell.
+    """
+    if ":" in os.path.realpath(place):
+        return "its path has a colon, which ends an entry of PATH"
+    places = (place.absolute(), *place.absolute().parents)
+    there = next(above for above in places if above.exists())
+    if os.statvfs(there).f_flag & os.ST_NOEXEC:
+        return "it is mounted noexec, so that no program there can be run"
+    return ""
+
+
+def keep_directory(directory: str, base: Path, *, runs_here: bool = True) -> Path:
     """Return *directory*, relative to *base*, if homes can be kept there; make it if need be.
 
+    Probes run in these homes where they lie, unless *runs_here* is false, as it is for an image.
     What a run that goes on, or was killed, has there does not count.
 
     :raises UsageError: it is not empty, cannot be made, or nothing can be run there.
     """
     path = base / directory
     try:
-        why = unfit(path)
+        why = _unfit(path) if runs_here else ""
         if not why:
             path.mkdir(parents=True, exist_ok=True)
             if any(entry for entry in path.iterdir() if not _is_of_a_run(entry)):

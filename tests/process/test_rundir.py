@@ -184,6 +184,8 @@ def test_homes_are_kept_only_where_a_probe_can_be_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="homes cannot be kept in 12:00: its path has a colon"):
         keep_directory("12:00", tmp_path)
     assert not (tmp_path / "12:00").exists()
+    # The probe of an image runs elsewhere.
+    assert keep_directory("12:00", tmp_path, runs_here=False) == tmp_path / "12:00"
 
 
 def test_a_run_lies_at_its_real_path(tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ WRONG = [
         "only a container can show it: it needs the image run as user 10001:10001 and a HOME owned by uid 10000; run it in",
     ),
     (["home", "claude/nested-session", "full"], "full is not empty"),
+    (["home", "claude/nested-session", "a:b"], "a:b cannot be used: its path has a colon"),
+    (["run", "claude/nested-session", "--keep", "a:b"], "homes cannot be kept in a:b: its path"),
+    (["repro", "claude/nested-session", "--keep", "a:b"], "homes cannot be kept in a:b: its path"),
     (["home", "claude/nested-session", "plain"], "plain is not a directory"),
     *(
         ([*command, ""], f"{command[-1]} is empty; give it a value, or leave it out")
