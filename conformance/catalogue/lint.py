@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -73,6 +73,7 @@ def lint(catalogue: Catalogue, asked: Catalogue | None = None) -> list[Complaint
     found += _states(catalogue)
     for contract in catalogue.contracts.values():
         found += _uncited(contract, scenarios)
+        found += _without_effect(contract, scenarios)
         found += _verdicts(contract, asked)
     return sorted(found)
 
@@ -257,7 +258,7 @@ def sorted_entries(entries: Iterable[Entry]) -> list[bytes]:
     return sorted(msgspec.msgpack.encode(entry, order="sorted") for entry in entries)
 
 
-def _uncited(contract: Contract, scenarios: Sequence[Scenario]) -> Iterator[Complaint]:
+def _uncited(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
     cited = {name for scenario in scenarios for name in scenario.cites(contract)[:1]}
     in_steps: set[str] = set()
     for scenario in scenarios:
@@ -269,7 +270,6 @@ def _uncited(contract: Contract, scenarios: Sequence[Scenario]) -> Iterator[Comp
         needs_case = rule.expect or STEP_FINDINGS.intersection(rule.findings)
         if rule.contract == contract.name and needs_case and name not in cited | in_steps:
             yield Complaint(f"contract {contract.name}", "rules", f"no scenario is about '{name}'")
-    yield from _without_effect(contract, scenarios)
 
 
 def _without_effect(contract: Contract, scenarios: Iterable[Scenario]) -> Iterator[Complaint]:

@@ -39,8 +39,6 @@ _PATHS = (
 
 Word = Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]*[^\s\x00][^\x00]*\Z")]
 Variable = Annotated[str, Meta(pattern=r"^[^=\x00]+\Z")]
-
-
 Value = Annotated[str, Meta(pattern=r"^[^\x00]*\Z")]
 
 
